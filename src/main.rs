@@ -1,0 +1,2 @@
+//! Arguments and exit code, nothing else.
+fn main() {}
