@@ -1,1 +1,4 @@
-//! tallygate
+//! tallygate: a gateway through which agencies that serve small children share counts,
+//! never people.
+
+pub mod domain;

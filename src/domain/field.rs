@@ -1,0 +1,402 @@
+//! Kinds of fields, the rules that values must keep, and coded values.
+//!
+//! A rule has a stable code for programs (the `field violation` of an answer, the
+//! `_code` column of a rejects file) and a sentence for people. Neither ever holds the
+//! value.
+
+use super::{identifier::Scheme, ids::CentreCode, time};
+use jiff::civil::Date;
+
+/// What a field holds, and so how it is checked and what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    /// A person's identifier: pseudonymised the moment it is parsed.
+    Identifier(Scheme),
+    /// A given name: used for match keys, then gone.
+    Forename,
+    /// A family name: used for match keys, then gone.
+    Surname,
+    /// A date of birth, `YYYY-MM-DD`: match keys, then kept only sealed.
+    BirthDate,
+    /// Sex, NHS codes 1, 2, 9, X or M, F.
+    Sex,
+    /// A postcode: becomes an LSOA by the loaded lookup, then gone.
+    Postcode,
+    /// A unique property reference number: match keys, then gone.
+    Uprn,
+    /// An LSOA code of the geography in force.
+    Lsoa,
+    /// A day, `YYYY-MM-DD`, not in the future.
+    PastDate,
+    /// A day that may lie ahead: an expected or planned date.
+    AnyDate,
+    /// One code of a closed list.
+    Code(&'static CodeList),
+    /// Codes of a closed list, separated by `;`; none is allowed.
+    Codes(&'static CodeList),
+    /// A whole number within bounds, both included.
+    Integer {
+        /// The smallest.
+        min: i32,
+        /// The largest.
+        max: i32,
+    },
+    /// `yes` or `no`.
+    Flag,
+    /// A school term, `2026-spring`; see [`term_number`].
+    Term,
+    /// A centre's code.
+    Centre,
+    /// The sender's reference to a case: pseudonymised within the partner.
+    CaseReference,
+    /// The sender's reference to a provider: pseudonymised within the partner.
+    ProviderReference,
+    /// Text of at most so many characters that is checked and then dropped: nothing
+    /// that is counted needs it, and it might name somebody.
+    Dropped(usize),
+}
+
+/// A closed list of codes. A value's stored number is its place in the list, so codes
+/// are only ever appended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CodeList {
+    /// What the list is called in documents.
+    pub name: &'static str,
+    /// The codes; at most 32.
+    pub codes: &'static [&'static str],
+}
+
+impl CodeList {
+    /// The number of a code.
+    #[must_use]
+    pub fn number(&self, code: &str) -> Option<u8> {
+        self.codes.iter().position(|c| *c == code).and_then(|i| u8::try_from(i).ok())
+    }
+
+    /// The number of a code that the program itself names, checked when it is compiled.
+    ///
+    /// # Panics
+    /// At compile time, when the list has no such code.
+    #[must_use]
+    pub const fn number_of(&self, code: &str) -> u8 {
+        let mut i = 0;
+        while i < self.codes.len() {
+            if same(self.codes[i], code) {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "a list has at most 32 codes"
+                )]
+                return i as u8;
+            }
+            i += 1;
+        }
+        panic!("no such code in the list")
+    }
+}
+
+/// String equality that a constant can use.
+pub(crate) const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// How careful a field's handling must be; documentation and mappings show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sensitivity {
+    /// Tells who somebody is.
+    Identifying,
+    /// Special category or otherwise delicate (UK GDPR Art 9, protection cases, benefits).
+    Special,
+    /// Neither.
+    Ordinary,
+}
+
+/// A field's value once nobody can be named in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Days since 1970-01-01.
+    Day(i32),
+    /// A code's number in its list.
+    Code(u8),
+    /// A set of codes, bit `n` for code `n`.
+    Codes(u32),
+    /// A whole number.
+    Integer(i32),
+    /// Yes or no.
+    Flag(bool),
+    /// A centre.
+    Centre(CentreCode),
+    /// A stored pseudonym of a reference.
+    Key([u8; 16]),
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $sentence:literal;)*) => {
+        /// A rule that a value broke.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Rule { $($(#[$doc])* $name,)* }
+
+        impl Rule {
+            /// Every rule.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// A stable code for programs.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// A sentence that says what a good value looks like.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    /// A required value is absent.
+    Missing = "missing", "this field is required; give a value";
+    /// Not ten digits.
+    NhsForm = "nhs-form", "an NHS number is 10 digits, without spaces";
+    /// Ten equal digits.
+    NhsAllSame = "nhs-all-same", "an NHS number of ten equal digits is a placeholder; leave the field empty";
+    /// Wrong check digit.
+    NhsCheckDigit = "nhs-check-digit", "the NHS number's check digit is wrong; look for a typing error";
+    /// A ULN where an NHS number belongs.
+    UlnInNhsColumn = "uln-in-nhs-column", "this is a valid ULN, not an NHS number: are two columns swapped?";
+    /// Not a ULN's form.
+    UlnForm = "uln-form", "a ULN is 10 digits and does not begin with 0";
+    /// Wrong check digit.
+    UlnCheckDigit = "uln-check-digit", "the ULN's check digit is wrong; look for a typing error";
+    /// An NHS number where a ULN belongs.
+    NhsInUlnColumn = "nhs-in-uln-column", "this is a valid NHS number, not a ULN: are two columns swapped?";
+    /// Not a UPN's form.
+    UpnForm = "upn-form", "a UPN is a check letter and 12 characters, like A123456789012";
+    /// Wrong check letter.
+    UpnCheckLetter = "upn-check-letter", "the UPN's check letter is wrong; look for a typing error";
+    /// Not a NINO's form.
+    NinoForm = "nino-form", "a National Insurance number is two letters, six digits and A to D, like QQ123456C";
+    /// Too long or holding control characters.
+    LocalForm = "local-form", "a local id has 1 to 36 characters and no control characters";
+    /// Not a UPRN.
+    UprnForm = "uprn-form", "a UPRN is 1 to 12 digits";
+    /// Not a postcode.
+    PostcodeForm = "postcode-form", "not a UK postcode";
+    /// Not an LSOA code.
+    LsoaForm = "lsoa-form", "an LSOA code is E01 and six digits";
+    /// Not a date.
+    DateForm = "date-form", "a date is written year-month-day, like 2026-03-31";
+    /// A day that has not come.
+    DateInFuture = "date-in-future", "this date lies in the future";
+    /// Implausibly old.
+    DateTooEarly = "date-too-early", "this date lies before 1900";
+    /// Not a code of the list.
+    UnknownCode = "unknown-code", "no such code; see the record type's code list";
+    /// Not a whole number within the bounds.
+    IntegerRange = "integer-range", "not a whole number within the field's bounds";
+    /// Not yes or no.
+    FlagForm = "flag-form", "write yes or no";
+    /// Not a term.
+    TermForm = "term-form", "a term is a year and spring, summer or autumn, like 2026-spring";
+    /// Not a centre code.
+    CentreForm = "centre-form", "a centre code has 1 to 16 upper-case letters, digits or -";
+    /// A name that is too long or holds control characters.
+    NameForm = "name-form", "a name has 1 to 100 characters and no control characters";
+    /// A reference that is too long or holds control characters.
+    ReferenceForm = "reference-form", "a reference has 1 to 36 characters and no control characters";
+    /// A code of sex that neither list has.
+    SexCode = "sex-code", "write 1, 2, 9 or X (NHS), or M or F (schools)";
+    /// A live birth whose event is not its date of birth.
+    EventIsBirth = "event-is-birth", "a live birth's event_date is its date of birth";
+    /// An end before its start.
+    EndBeforeStart = "end-before-start", "the end lies before the start";
+    /// An operation that is neither.
+    Operation = "operation", "write upsert or withdraw";
+    /// A moment that is not one.
+    TimestampForm = "timestamp-form", "write the day of extraction, like 2026-04-02";
+    /// Extracted before it happened.
+    ExtractedBeforeEvent = "extracted-before-event", "extracted_at lies before event_date";
+    /// Too few values in the row.
+    RowShape = "row-shape", "the row has not as many values as the batch has columns";
+    /// Nothing that says whom the record is about.
+    NoIdentity = "no-identity", "give at least one identifier, or names and date of birth";
+    /// A record to withdraw that was never sent.
+    NothingToWithdraw = "nothing-to-withdraw", "no record with this record_id was sent before by you";
+}
+
+/// The number of a term: three a year, in order.
+#[must_use]
+pub fn term_number(text: &str) -> Option<i32> {
+    let (year, term) = text.split_once('-')?;
+    if year.len() != 4 || !year.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let year: i32 = year.parse().ok()?;
+    let term = ["spring", "summer", "autumn"].iter().position(|t| *t == term)?;
+    Some(year * 3 + i32::try_from(term).ok()?)
+}
+
+/// Reads a date of the form `YYYY-MM-DD`, from 1900 on.
+///
+/// # Errors
+/// [`Rule::DateForm`] or [`Rule::DateTooEarly`].
+pub fn parse_date(text: &str) -> Result<Date, Rule> {
+    let b = text.as_bytes();
+    let shape = b.len() == 10
+        && b.iter()
+            .enumerate()
+            .all(|(i, c)| if i == 4 || i == 7 { *c == b'-' } else { c.is_ascii_digit() });
+    if !shape {
+        return Err(Rule::DateForm);
+    }
+    let number = |range: std::ops::Range<usize>| {
+        b[range].iter().fold(0i16, |n, c| n * 10 + i16::from(*c - b'0'))
+    };
+    let (month, day) = (number(5..7), number(8..10));
+    let date = Date::new(
+        number(0..4),
+        i8::try_from(month).map_err(|_| Rule::DateForm)?,
+        i8::try_from(day).map_err(|_| Rule::DateForm)?,
+    )
+    .map_err(|_| Rule::DateForm)?;
+    if date.year() < 1900 { Err(Rule::DateTooEarly) } else { Ok(date) }
+}
+
+impl FieldKind {
+    /// Reads a payload value (not an identity one) on the day `today`.
+    ///
+    /// References come out as `None`: they are pseudonymised by the caller, which holds
+    /// the keys. So do values that are only checked.
+    ///
+    /// # Errors
+    /// The rule that the value breaks.
+    pub fn parse_payload(self, text: &str, today: Date) -> Result<Option<Value>, Rule> {
+        Ok(Some(match self {
+            Self::PastDate => {
+                let date = parse_date(text)?;
+                if date > today {
+                    return Err(Rule::DateInFuture);
+                }
+                Value::Day(time::epoch_day(date))
+            }
+            Self::AnyDate => Value::Day(time::epoch_day(parse_date(text)?)),
+            Self::Code(list) => Value::Code(list.number(text).ok_or(Rule::UnknownCode)?),
+            Self::Codes(list) => {
+                let mut set = 0u32;
+                for code in text.split(';').map(str::trim).filter(|c| !c.is_empty()) {
+                    set |= 1 << list.number(code).ok_or(Rule::UnknownCode)?;
+                }
+                Value::Codes(set)
+            }
+            Self::Integer { min, max } => {
+                let digits = text.len() <= 9 && text.bytes().all(|b| b.is_ascii_digit());
+                let number: i32 = text.parse().map_err(|_| Rule::IntegerRange)?;
+                if !digits || number < min || number > max {
+                    return Err(Rule::IntegerRange);
+                }
+                Value::Integer(number)
+            }
+            Self::Flag => Value::Flag(match text {
+                "yes" => true,
+                "no" => false,
+                _ => return Err(Rule::FlagForm),
+            }),
+            Self::Term => Value::Integer(term_number(text).ok_or(Rule::TermForm)?),
+            Self::Centre => Value::Centre(text.parse().map_err(|_| Rule::CentreForm)?),
+            Self::CaseReference | Self::ProviderReference => {
+                check_opaque(text, super::identifier::LOCAL_ID_MAX)?;
+                return Ok(None);
+            }
+            Self::Dropped(max) => {
+                check_opaque(text, max)?;
+                return Ok(None);
+            }
+            Self::Identifier(_)
+            | Self::Forename
+            | Self::Surname
+            | Self::BirthDate
+            | Self::Sex
+            | Self::Postcode
+            | Self::Uprn
+            | Self::Lsoa => return Ok(None),
+        }))
+    }
+
+    /// Whether the field says who or where somebody is.
+    #[must_use]
+    pub const fn is_identity(self) -> bool {
+        matches!(
+            self,
+            Self::Identifier(_)
+                | Self::Forename
+                | Self::Surname
+                | Self::BirthDate
+                | Self::Sex
+                | Self::Postcode
+                | Self::Uprn
+                | Self::Lsoa
+        )
+    }
+}
+
+fn check_opaque(text: &str, max: usize) -> Result<(), Rule> {
+    if text.chars().count() > max || text.chars().any(char::is_control) {
+        Err(Rule::ReferenceForm)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn dates_are_strict() {
+        assert_eq!(parse_date("2026-03-31"), Ok(date(2026, 3, 31)));
+        for wrong in ["2026-3-31", "31/03/2026", "2026-02-30", "2026-13-01", "", "2026-03-31T"] {
+            assert_eq!(parse_date(wrong), Err(Rule::DateForm), "{wrong}");
+        }
+        assert_eq!(parse_date("1899-12-31"), Err(Rule::DateTooEarly));
+        let today = date(2026, 3, 31);
+        assert_eq!(FieldKind::PastDate.parse_payload("2026-04-01", today), Err(Rule::DateInFuture));
+        assert!(FieldKind::AnyDate.parse_payload("2026-04-01", today).is_ok());
+    }
+
+    #[test]
+    fn terms_codes_and_numbers() {
+        static LIST: CodeList = CodeList { name: "t", codes: &["a", "b"] };
+        let today = date(2026, 3, 31);
+        let read = |kind: FieldKind, text| kind.parse_payload(text, today);
+        assert_eq!(read(FieldKind::Term, "2026-spring"), Ok(Some(Value::Integer(6078))));
+        assert_eq!(read(FieldKind::Term, "2026-winter"), Err(Rule::TermForm));
+        assert_eq!(read(FieldKind::Codes(&LIST), "b;a"), Ok(Some(Value::Codes(3))));
+        assert_eq!(read(FieldKind::Code(&LIST), "c"), Err(Rule::UnknownCode));
+        let bounded = FieldKind::Integer { min: 1, max: 9 };
+        for wrong in ["0", "10", "+3", "-1", "1.0", "", "9999999999"] {
+            assert_eq!(read(bounded, wrong), Err(Rule::IntegerRange), "{wrong}");
+        }
+        assert_eq!(read(FieldKind::Flag, "Yes"), Err(Rule::FlagForm));
+    }
+
+    #[test]
+    fn rule_codes_are_distinct() {
+        let mut codes: Vec<_> = Rule::ALL.iter().map(|r| r.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Rule::ALL.len());
+    }
+}

@@ -1,0 +1,36 @@
+//! A health visitor's or GP's review of a child, from Health.
+
+use super::CHILD;
+use crate::domain::{
+    field::{CodeList, FieldKind::Code},
+    record::{FieldDefinition, RecordDefinition, RecordType},
+};
+
+/// Which review of the Healthy Child Programme.
+pub static REVIEW: CodeList = CodeList {
+    name: "review",
+    codes: &[
+        "antenatal",
+        "new_birth",
+        "six_to_eight_week",
+        "twelve_month",
+        "two_to_two_and_a_half_year",
+    ],
+};
+
+/// What came of it.
+pub static OUTCOME: CodeList =
+    CodeList { name: "review outcome", codes: &["completed", "declined", "not_attended"] };
+
+/// The definition.
+pub const DEFINITION: RecordDefinition = RecordDefinition {
+    record_type: RecordType::HealthReview,
+    doc: "A health review of a child; event_date is the day of the review.",
+    event_is_birth: false,
+    identity: CHILD,
+    payload: &[
+        FieldDefinition::new("review", Code(&REVIEW), "which review").required(),
+        FieldDefinition::new("outcome", Code(&OUTCOME), "what came of it").required().special(),
+    ],
+    period: None,
+};

@@ -1,0 +1,53 @@
+//! One record type a file: its fields, their kinds, and what they mean.
+
+pub mod attendance;
+pub mod family_case;
+pub mod funded_place;
+pub mod health_review;
+pub mod learning_aim;
+pub mod live_birth;
+pub mod referral;
+pub mod registration;
+pub mod two_year_old_eligibility;
+
+use super::{
+    field::FieldKind::{BirthDate, Forename, Identifier, Lsoa, Postcode, Sex, Surname, Uprn},
+    identifier::Scheme,
+    record::FieldDefinition,
+};
+
+const NHS_NUMBER: FieldDefinition = FieldDefinition::new(
+    "nhs_number",
+    Identifier(Scheme::Nhs),
+    "NHS number, 10 digits without spaces; empty when unknown",
+);
+const LOCAL_ID: FieldDefinition = FieldDefinition::new(
+    "local_id",
+    Identifier(Scheme::Local),
+    "the sender's own id of the person, at most 36 characters; never linked across partners",
+);
+const FORENAME: FieldDefinition =
+    FieldDefinition::new("forename", Forename, "given name; only keyed match keys of it are kept");
+const SURNAME: FieldDefinition =
+    FieldDefinition::new("surname", Surname, "family name; only keyed match keys of it are kept");
+const DATE_OF_BIRTH: FieldDefinition =
+    FieldDefinition::new("date_of_birth", BirthDate, "date of birth, YYYY-MM-DD; kept only sealed");
+const SEX: FieldDefinition =
+    FieldDefinition::new("sex", Sex, "1 male, 2 female, 9 indeterminate, X not known; or M, F");
+const POSTCODE: FieldDefinition =
+    FieldDefinition::new("postcode", Postcode, "postcode of residence; becomes an LSOA, then gone");
+const UPRN: FieldDefinition =
+    FieldDefinition::new("uprn", Uprn, "unique property reference number, 1 to 12 digits");
+const LSOA: FieldDefinition = FieldDefinition::new(
+    "lsoa_2011",
+    Lsoa,
+    "LSOA of residence (2011 boundaries); stands in for an absent or unknown postcode",
+);
+
+/// A child as most agencies know one.
+const CHILD: &[FieldDefinition] =
+    &[NHS_NUMBER, LOCAL_ID, FORENAME, SURNAME, DATE_OF_BIRTH.required(), SEX, POSTCODE, UPRN, LSOA];
+
+/// A child or an adult.
+const PERSON: &[FieldDefinition] =
+    &[NHS_NUMBER, LOCAL_ID, FORENAME, SURNAME, DATE_OF_BIRTH, SEX, POSTCODE, UPRN, LSOA];
