@@ -16,7 +16,7 @@
 //!
 //! The parts: [`certificate`] fingerprints and the peer of a connection, [`caller`] the one
 //! check, [`token`] the strict wrapper, [`token_key`] the keys tokens are signed with,
-//! [`mint`] for clients, [`cache`] of verified tokens, [`issue`] certificates for the demo
+//! [`mod@mint`] for clients, [`cache`] of verified tokens, [`issue`] certificates for the demo
 //! and the tests, [`clock`] the source of time.
 
 pub mod cache;
