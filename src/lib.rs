@@ -4,5 +4,6 @@
 pub mod connector;
 pub mod domain;
 pub mod identity;
+pub mod keys;
 pub mod server;
 pub mod wire;
