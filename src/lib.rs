@@ -1,5 +1,8 @@
 //! tallygate: a gateway through which agencies that serve small children share counts,
 //! never people.
 
+pub mod connector;
 pub mod domain;
+pub mod identity;
+pub mod server;
 pub mod wire;
