@@ -4,5 +4,7 @@
 pub mod connector;
 pub mod domain;
 pub mod identity;
+pub mod keys;
+pub mod linkage;
 pub mod server;
 pub mod wire;
