@@ -1,6 +1,10 @@
 //! tallygate: a gateway through which agencies that serve small children share counts,
 //! never people.
 
+pub mod connector;
 pub mod domain;
+pub mod identity;
 pub mod keys;
 pub mod linkage;
+pub mod server;
+pub mod wire;
