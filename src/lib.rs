@@ -5,5 +5,6 @@ pub mod connector;
 pub mod domain;
 pub mod identity;
 pub mod keys;
+pub mod linkage;
 pub mod server;
 pub mod wire;
