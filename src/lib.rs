@@ -2,6 +2,7 @@
 //! never people.
 
 pub mod connector;
+pub mod disclosure;
 pub mod domain;
 pub mod identity;
 pub mod keys;
