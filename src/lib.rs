@@ -2,4 +2,5 @@
 //! never people.
 
 pub mod domain;
+pub mod synth;
 pub mod wire;
