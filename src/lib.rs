@@ -8,4 +8,5 @@ pub mod identity;
 pub mod keys;
 pub mod linkage;
 pub mod server;
+pub mod synth;
 pub mod wire;
