@@ -1,10 +1,7 @@
 //! tallygate: a gateway through which agencies that serve small children share counts,
 //! never people.
 
-pub mod connector;
+pub mod audit;
 pub mod domain;
-pub mod identity;
-pub mod keys;
-pub mod linkage;
-pub mod server;
+pub mod verify;
 pub mod wire;
