@@ -3,4 +3,5 @@
 
 pub mod disclosure;
 pub mod domain;
+pub mod synth;
 pub mod wire;
