@@ -1,0 +1,13 @@
+//! The partner's side: what runs where the records are.
+//!
+//! - [`push`]: a file to the gateway, batch by batch, each acknowledged.
+//! - [`journal`]: what was acknowledged, so that a broken push can go on.
+//! - [`report`]: what became of the rows, and the receipts that prove it.
+
+pub mod journal;
+pub mod push;
+pub mod report;
+
+pub use journal::JournalError;
+pub use push::{Progress, PushError, PushOrder, Silent, push};
+pub use report::{KeptReceipt, PushReport};
