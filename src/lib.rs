@@ -1,7 +1,7 @@
 //! tallygate: a gateway through which agencies that serve small children share counts,
 //! never people.
 
-pub mod disclosure;
+pub mod connector;
 pub mod domain;
-pub mod synth;
+pub mod files;
 pub mod wire;
