@@ -1,9 +1,11 @@
 //! tallygate: a gateway through which agencies that serve small children share counts,
 //! never people.
 
+pub mod cli;
 pub mod connector;
 pub mod disclosure;
 pub mod domain;
+pub mod files;
 pub mod identity;
 pub mod keys;
 pub mod linkage;

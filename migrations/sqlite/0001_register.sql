@@ -17,8 +17,8 @@ CREATE TABLE partner (
 CREATE TABLE protocol (
     protocol_id TEXT NOT NULL,
     version BIGINT NOT NULL,
-    state TEXT NOT NULL,
-    suspended_by TEXT NOT NULL,
+    life TEXT NOT NULL,
+    arrivals TEXT NOT NULL,
     digest BLOB NOT NULL,
     document TEXT NOT NULL,
     PRIMARY KEY (protocol_id, version)
@@ -27,7 +27,8 @@ CREATE TABLE protocol (
 CREATE TABLE root_policy (
     version BIGINT NOT NULL PRIMARY KEY,
     digest BLOB NOT NULL,
-    document TEXT NOT NULL
+    document TEXT NOT NULL,
+    arrived BIGINT NOT NULL
 );
 
 CREATE TABLE geography (

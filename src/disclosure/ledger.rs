@@ -192,7 +192,7 @@ impl Ledger {
     /// What a release of `quarter` would cost, without spending it.
     ///
     /// # Errors
-    /// When the quarter or an later one is released already, a variance is below the floor, or
+    /// When the quarter or a later one is released already, a variance is below the floor, or
     /// the quarterly or lifetime limit would be passed. Reads no data.
     pub fn cost(
         &self,

@@ -95,7 +95,7 @@ fn learning(agency: &mut Agency<'_>, household: &Household, adult: PersonId, out
     let period = agency.period;
     let esol = household.origin.is_minority() && agency.dice.chance(0.45);
     for _ in 0..=agency.dice.between(0, 1) {
-        let length = agency.dice.between(40, 260);
+        let length = agency.dice.between(40, 260).min(period.latest.since(period.first) - 1);
         let span = period.latest.plus(-length).since(period.first);
         if span <= 0 {
             continue;

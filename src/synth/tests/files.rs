@@ -113,61 +113,75 @@ fn a_twentieth_of_coventry_has_its_share_of_records() {
         summary.files.iter().find(|f| f.record_type == RecordType::Attendance).map(|f| f.rows);
     assert!(attendances.unwrap() * 2 > rows);
     assert!(summary.files.iter().all(|file| file.rows > 0));
+    let truth = fs::read(dir.path().join("truth.json")).unwrap();
+    let truth: serde_json::Value = serde_json::from_slice(&truth).unwrap();
+    let registered = &truth["2026Q1"]["registered"];
+    assert!(registered["CC17"]["numerator"].as_u64() <= registered["CC17"]["denominator"].as_u64());
+    assert!(registered["E08000026"]["denominator"].as_u64() > Some(1_000));
+    assert!(truth["2024Q2"]["births"]["CL8"]["denominator"].is_null());
+}
+
+/// The files in which a canary's records stand, whatever the period.
+fn homes_of_canary(adult: bool) -> &'static [&'static str] {
+    if adult {
+        &[
+            "centres/attendance.csv",
+            "centres/referral.csv",
+            "families/family_case.csv",
+            "learning/learning_aim.csv",
+        ]
+    } else {
+        &[
+            "centres/attendance.csv",
+            "centres/referral.csv",
+            "centres/registration.csv",
+            "dwp/two_year_old_eligibility.csv",
+            "families/family_case.csv",
+            "health/health_review.csv",
+            "health/live_birth.csv",
+            "learning/funded_place.csv",
+        ]
+    }
 }
 
 #[test]
 fn canaries_are_everywhere_unique_and_clean() {
-    let dir = tempfile::tempdir().unwrap();
-    let plan = Plan { canaries: 50, ..plan(0.02) };
-    let summary = write(&plan, dir.path()).unwrap();
-    assert_eq!(summary.canaries.len(), 50);
-    let words: BTreeSet<&str> = summary
-        .canaries
-        .iter()
-        .flat_map(|c| [c.forename.as_str(), c.surname.as_str(), c.token.as_str()])
-        .collect();
-    assert_eq!(words.len(), 150);
-    assert!(
-        words.iter().all(|word| word.len() == 12 && word.bytes().all(|b| b.is_ascii_alphabetic()))
-    );
-    let adult = |c: &Canary| c.date_of_birth < date(1940, 1, 1);
-    assert_eq!(summary.canaries.iter().filter(|c| adult(c)).count(), 25);
-    let files = contents(dir.path());
-    let holding = |needle: &str| -> BTreeSet<&str> {
-        let found = |bytes: &[u8]| bytes.windows(needle.len()).any(|w| w == needle.as_bytes());
-        files.iter().filter(|(_, bytes)| found(bytes)).map(|(name, _)| name.as_str()).collect()
-    };
-    for canary in summary.canaries.iter().take(6) {
-        let expected: &[&str] = if adult(canary) {
-            &[
-                "centres/attendance.csv",
-                "centres/referral.csv",
-                "families/family_case.csv",
-                "learning/learning_aim.csv",
-            ]
-        } else {
-            &[
-                "centres/attendance.csv",
-                "centres/registration.csv",
-                "centres/referral.csv",
-                "dwp/two_year_old_eligibility.csv",
-                "families/family_case.csv",
-                "health/health_review.csv",
-                "health/live_birth.csv",
-                "learning/funded_place.csv",
-            ]
-        };
-        let found = holding(&canary.forename);
-        assert!(expected.iter().all(|file| found.contains(file)), "{found:?}");
-        assert!(holding(&canary.token).contains("centres/attendance.csv"));
-    }
-    for file in &summary.files {
-        for row in rows(dir.path(), file) {
-            for canary in summary.canaries.iter().filter(|c| adult(c)) {
-                let born = canary.date_of_birth.to_string();
-                let holds = row.values().any(|value| *value == born);
-                assert!(!holds || row["forename"] == canary.forename);
+    for quarters in [1, 8] {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = Plan { canaries: 50, quarters, ..plan(0.01) };
+        let summary = write(&plan, dir.path()).unwrap();
+        let words: BTreeSet<&str> = summary
+            .canaries
+            .iter()
+            .flat_map(|c| [c.forename.as_str(), c.surname.as_str(), c.token.as_str()])
+            .collect();
+        assert_eq!(words.len(), 150);
+        let twelve = |w: &&str| w.len() == 12 && w.bytes().all(|b| b.is_ascii_alphabetic());
+        assert!(words.iter().all(twelve));
+        let adult = |c: &Canary| c.date_of_birth < date(1940, 1, 1);
+        assert_eq!(summary.canaries.iter().filter(|c| adult(c)).count(), 25);
+        let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for file in &summary.files {
+            for row in rows(dir.path(), file) {
+                let canary = summary.canaries.iter().find(|c| c.forename == row["forename"]);
+                if let Some(canary) = canary {
+                    assert_eq!(row["surname"], canary.surname);
+                    assert_eq!(row["postcode"], canary.postcode);
+                    assert_eq!(row["date_of_birth"], canary.date_of_birth.to_string());
+                    assert!([canary.nhs_number.as_str(), ""].contains(&row["nhs_number"].as_str()));
+                    assert_eq!(row["local_id"].contains(&canary.token), file.partner != "dwp");
+                    let names = found.entry(&canary.token).or_default();
+                    names.insert(format!("{}/{}.csv", file.partner, file.record_type));
+                } else {
+                    let thirties = |value: &String| value.starts_with("193") && value.contains('-');
+                    assert!(!row.values().any(thirties));
+                }
             }
+        }
+        for canary in &summary.canaries {
+            let found = &found[canary.token.as_str()];
+            let expected = homes_of_canary(adult(canary));
+            assert!(expected.iter().all(|file| found.contains(*file)), "{quarters}: {found:?}");
         }
     }
 }

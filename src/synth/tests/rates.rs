@@ -31,6 +31,11 @@ fn dirt_comes_at_its_rates() {
     assert!(plausible(broken, genuine, dirt::BROKEN * 0.95), "{broken} of {genuine}");
     let mistaken = count(&|e| e.sent == Sent::Mistaken);
     assert!(mistaken > genuine / 2_000 && mistaken < genuine / 400, "{mistaken} of {genuine}");
+    for (_, mistake) in all().filter(|(_, e)| e.sent == Sent::Mistaken) {
+        // Withdrawn before any quarter that knows of it closes.
+        let withdrawn = mistake.known.plus(dirt::WITHDRAWN_AFTER_DAYS);
+        assert!(withdrawn <= made.period.first_close(mistake.known) && !mistake.counts);
+    }
     let others = all().filter(|(p, e)| *p != Partner::Health && e.sent != Sent::Mistaken);
     let (blank, of) = others
         .fold((0, 0), |(blank, of), (_, e)| (blank + usize::from(e.home == Home::Blank), of + 1));
