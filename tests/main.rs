@@ -1,8 +1,4 @@
 //! The one integration binary.
-<<<<<<< HEAD
-mod raw_values;
-=======
 
-#[cfg(test)]
 mod audit_log;
->>>>>>> audit
+mod raw_values;

@@ -1,6 +1,5 @@
 //! The partner's side: what runs where the records are.
 //!
-<<<<<<< HEAD
 //! - [`profile`]: the TOML file that says which gateway, who we are, and where the keys lie.
 //! - [`channel`]: the connection to the gateway, over mutual TLS.
 //! - [`token_source`]: the token that goes with each call.
@@ -166,16 +165,3 @@ pub enum ConnectorError {
     #[error("no token could be made from the profile: {0}")]
     Token(#[from] MintError),
 }
-=======
-//! - [`push`]: a file to the gateway, batch by batch, each acknowledged.
-//! - [`journal`]: what was acknowledged, so that a broken push can go on.
-//! - [`report`]: what became of the rows, and the receipts that prove it.
-
-pub mod journal;
-pub mod push;
-pub mod report;
-
-pub use journal::JournalError;
-pub use push::{Progress, PushError, PushOrder, Silent, push};
-pub use report::{KeptReceipt, PushReport};
->>>>>>> files
