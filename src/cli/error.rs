@@ -61,6 +61,18 @@ pub(super) enum CliError {
         /// Line, entry and rule.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A signature that no gateway would take.
+    #[error(
+        "{} does not name this key for that party, or is not a valid document: put the kid {kid} \
+         among the party's keys before anyone signs",
+        path.display()
+    )]
+    KeyNotNamed {
+        /// The document.
+        path: PathBuf,
+        /// The key's id, which is public.
+        kid: String,
+    },
     /// A check was asked for without the key to check with.
     #[error("a saved checkpoint is checked with the log's verifier key: give --vkey-file FILE")]
     NoVerifierKey,

@@ -22,10 +22,14 @@ mod output;
 mod partner;
 mod partner_file;
 mod protocol;
+mod protocol_draft;
+mod protocol_paper;
 mod query;
 mod refusal;
 mod release;
+mod release_verify;
 mod remote;
+mod synth;
 mod text;
 mod tree;
 
@@ -60,19 +64,21 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes the partner files of a synthetic population.
+    Synth(synth::Synth),
     /// The register of partners: add, list, show, disable.
     #[command(subcommand, after_help = partner::EXAMPLES)]
     Partner(partner::PartnerCommand),
     /// Reach areas and the postcode lookup: load, list.
     #[command(subcommand, after_help = area::EXAMPLES)]
     Area(area::AreaCommand),
-    /// Sharing protocols: submit, list, show, suspend, resume, explain.
+    /// Sharing protocols: new, sign, verify, submit, list, show, suspend, resume, explain.
     #[command(subcommand, after_help = protocol::EXAMPLES)]
     Protocol(protocol::ProtocolCommand),
     /// Consent, by the sender's own references: record, withdraw, show.
     #[command(subcommand, after_help = consent::EXAMPLES)]
     Consent(consent::ConsentCommand),
-    /// Releases: preview, close, list, show.
+    /// Releases: preview, close, verify, list, show.
     #[command(subcommand, after_help = release::EXAMPLES)]
     Release(release::ReleaseCommand),
     /// Asks for one released indicator of one area.
@@ -82,7 +88,7 @@ enum Command {
     /// The access log: search, verify, prove, consistency.
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
-    /// Keys: list.
+    /// Keys: new, list.
     #[command(subcommand, after_help = keys::EXAMPLES)]
     Keys(keys::KeysCommand),
 }
@@ -106,6 +112,7 @@ impl Outcome {
 impl Command {
     async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         match self {
+            Self::Synth(synth) => synth.run(console),
             Self::Partner(command) => command.run(console).await,
             Self::Area(command) => command.run(console).await,
             Self::Protocol(command) => command.run(console).await,

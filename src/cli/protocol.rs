@@ -4,10 +4,13 @@ use super::{
     CliError, Console, Outcome,
     output::{Format, Printing, Record, Table},
     partner_file::read_text,
+    protocol_draft::New,
+    protocol_paper::{Kind, Sign, Verify},
     remote::{Remote, Service, present},
 };
 use crate::{
     domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId},
+    protocol::Envelope,
     wire::v1::{self, protocol_service_client::ProtocolServiceClient},
 };
 use clap::Subcommand;
@@ -16,21 +19,26 @@ use std::path::PathBuf;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
+  tallygate protocol new --template health > isp-health.json
   tallygate protocol submit isp-health.json --profile officer.toml
   tallygate protocol list --profile health.toml";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ProtocolCommand {
-    /// Submits a signed protocol; it is active once every signature it needs is there.
+    /// Drafts a protocol from a template, offline.
+    New(New),
+    /// Adds a signature to a draft or a partly signed copy, offline.
+    Sign(Sign),
+    /// Verifies a document's signatures offline.
+    Verify(Verify),
+    /// Submits a signed protocol, or the signed root disclosure policy; a protocol is active
+    /// once every signature it needs is there.
     #[command(
-        after_help = "Examples:\n  tallygate protocol submit isp-health.json --profile officer.toml\n  tallygate protocol submit root-policy.json --root-policy --profile officer.toml"
+        after_help = "Examples:\n  tallygate protocol submit isp-health.json --profile officer.toml\n  tallygate protocol submit root-policy.json --profile officer.toml"
     )]
     Submit {
         /// The signed protocol: General JWS JSON, as `protocol sign` writes it.
         file: PathBuf,
-        /// The file is the root disclosure policy.
-        #[arg(long)]
-        root_policy: bool,
         #[command(flatten)]
         remote: Remote,
         #[command(flatten)]
@@ -132,24 +140,11 @@ type Client = ProtocolServiceClient<Service>;
 impl ProtocolCommand {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         match self {
-            Self::Submit { file, root_policy: true, remote, printing } => {
-                let request = v1::SubmitRootPolicyRequest { document: read_text(&file)? };
-                let session = remote.open().await?;
-                let answer = Client::new(session.service()).submit_root_policy(request).await?;
-                let answer = answer.into_inner();
-                let record = Record::default()
-                    .with("version", answer.version)
-                    .with("digest", hex::encode(&answer.digest));
-                console.record(printing.format, &record)?;
-                session.logged(console, answer.receipt)?;
-            }
-            Self::Submit { file, root_policy: false, remote, printing } => {
-                let request = v1::SubmitProtocolRequest { document: read_text(&file)? };
-                let session = remote.open().await?;
-                let answer = Client::new(session.service()).submit_protocol(request).await?;
-                let answer = answer.into_inner();
-                show(console, printing.format, answer.entry)?;
-                session.logged(console, answer.receipt)?;
+            Self::New(new) => return new.run(console),
+            Self::Sign(sign) => return sign.run(console),
+            Self::Verify(verify) => return verify.run(console),
+            Self::Submit { file, remote, printing } => {
+                submit(file, &remote, printing.format, console).await?;
             }
             Self::List { remote, printing } => list(&remote, printing.format, console).await?,
             Self::Show { protocol, version, document, remote, printing } => {
@@ -186,6 +181,36 @@ impl ProtocolCommand {
             Self::Explain(question) => return explain(question, console).await,
         }
         Ok(Outcome::Done)
+    }
+}
+
+async fn submit(
+    file: PathBuf,
+    remote: &Remote,
+    format: Format,
+    console: &mut Console<'_>,
+) -> Result<(), CliError> {
+    let document = read_text(&file)?;
+    let envelope = Envelope::parse(document.as_bytes())
+        .map_err(|error| CliError::Rejected { path: file, source: error.into() })?;
+    let session = remote.open().await?;
+    let mut client = Client::new(session.service());
+    match Kind::of(envelope.payload()) {
+        Kind::Protocol => {
+            let request = v1::SubmitProtocolRequest { document };
+            let answer = client.submit_protocol(request).await?.into_inner();
+            show(console, format, answer.entry)?;
+            session.logged(console, answer.receipt)
+        }
+        Kind::RootPolicy => {
+            let request = v1::SubmitRootPolicyRequest { document };
+            let answer = client.submit_root_policy(request).await?.into_inner();
+            let record = Record::default()
+                .with("version", answer.version)
+                .with("digest", hex::encode(&answer.digest));
+            console.record(format, &record)?;
+            session.logged(console, answer.receipt)
+        }
     }
 }
 

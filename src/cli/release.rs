@@ -4,6 +4,7 @@ use super::{
     CliError, Console, Outcome,
     argument::shown_moment,
     output::{Format, Printing, Record, Table},
+    release_verify::Verify,
     remote::{MAX_ANSWER_BYTES, Remote, Service, Session, present},
     tree,
 };
@@ -39,6 +40,8 @@ pub(super) enum ReleaseCommand {
         #[command(flatten)]
         printing: Printing,
     },
+    /// Checks a signed release offline: signature, shape and budget.
+    Verify(Verify),
     /// Shows one release, or its signed text.
     #[command(
         after_help = "Example:\n  tallygate release show 2026Q1 --document --profile officer.toml > 2026Q1.json"
@@ -87,6 +90,7 @@ impl ReleaseCommand {
                 console.record(of.printing.format, &record(&entry))?;
                 session.logged(console, answer.receipt)?;
             }
+            Self::Verify(verify) => return verify.run(console),
             Self::List { remote, printing } => {
                 let session = remote.open().await?;
                 let request = v1::ListReleasesRequest {};

@@ -53,11 +53,7 @@ impl Gateway {
     ///
     /// # Errors
     /// `wrong_role`.
-    pub(super) async fn require(
-        &self,
-        actor: &Actor,
-        roles: &[CallerRole],
-    ) -> Result<(), Denied> {
+    pub(super) async fn require(&self, actor: &Actor, roles: &[CallerRole]) -> Result<(), Denied> {
         if roles.iter().any(|role| actor.may_be(*role)) {
             return Ok(());
         }

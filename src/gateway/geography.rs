@@ -85,8 +85,12 @@ impl AreaSet {
                 }
                 (AreaLevel::Cluster, Some(AreaLevel::Authority)) => {}
                 (AreaLevel::ReachArea, Some(AreaLevel::Cluster)) => {
-                    if entry.lsoas.is_empty() || !entry.lsoas.iter().all(|lsoa| seen.insert(*lsoa)) {
-                        return Err(fault(at, "a reach area has LSOAs, each in one reach area only"));
+                    if entry.lsoas.is_empty() || !entry.lsoas.iter().all(|lsoa| seen.insert(*lsoa))
+                    {
+                        return Err(fault(
+                            at,
+                            "a reach area has LSOAs, each in one reach area only",
+                        ));
                     }
                     reach_areas.push(disclosure::ReachArea {
                         code: entry.code,
@@ -95,7 +99,12 @@ impl AreaSet {
                         under_fives: entry.under_fives,
                     });
                 }
-                _ => return Err(fault(at, "a reach area lies in a cluster, a cluster in the authority")),
+                _ => {
+                    return Err(fault(
+                        at,
+                        "a reach area lies in a cluster, a cluster in the authority",
+                    ));
+                }
             }
         }
         let authority = authority.ok_or(fault(0, "one authority"))?;
@@ -153,14 +162,14 @@ impl protocol::Geography for AreaSet {
         Some(within.flat_map(|inner| inner.lsoas.iter().copied()).collect())
     }
 
-    fn nested(&self, area: &AreaCode) -> Option<Vec<(AreaCode, protocol::AreaLevel)>> {
+    fn nested(&self, area: &AreaCode) -> Option<Vec<(AreaCode, protocol::vocabulary::AreaLevel)>> {
         self.areas.get(area)?;
         let within = self.areas.values().filter(|inner| self.nests(&inner.code, area));
         Some(within.map(|inner| (inner.code.clone(), inner.level.into())).collect())
     }
 }
 
-impl From<AreaLevel> for protocol::AreaLevel {
+impl From<AreaLevel> for protocol::vocabulary::AreaLevel {
     fn from(level: AreaLevel) -> Self {
         match level {
             AreaLevel::Authority => Self::Authority,

@@ -48,7 +48,8 @@ pub(super) async fn link(
         }
     }
     if !newcomers.is_empty() {
-        for (identity, placed) in newcomers.iter().zip(settle(gateway, tx, &newcomers, rng).await?) {
+        for (identity, placed) in newcomers.iter().zip(settle(gateway, tx, &newcomers, rng).await?)
+        {
             known.insert(*identity.fingerprint.as_bytes(), placed);
         }
     }
@@ -82,7 +83,11 @@ async fn settle(
         .iter()
         .filter_map(|subject| {
             let from = *before.get(&subject.id)?;
-            (from != subject.person).then_some(Move { subject: subject.id, from, to: subject.person })
+            (from != subject.person).then_some(Move {
+                subject: subject.id,
+                from,
+                to: subject.person,
+            })
         })
         .collect();
     subjects::move_subjects(tx, &moves).await?;
@@ -170,9 +175,8 @@ async fn resolve_component(
 
 fn for_linkage(subject: &Subject) -> linkage::Subject {
     // Resolution compares pseudonyms of one version; rotation rewraps before it switches.
-    let stored = |domain, bytes: &[u8; 16]| {
-        Pseudonym::from_stored(domain, KeyVersion::FIRST, bytes).ok()
-    };
+    let stored =
+        |domain, bytes: &[u8; 16]| Pseudonym::from_stored(domain, KeyVersion::FIRST, bytes).ok();
     let keys = subject.keys.iter().filter_map(|(rung, key)| {
         let rung = Rung::from_number(*rung)?;
         Some(MatchKey { rung, key: stored(rung.domain(), key)? })

@@ -6,44 +6,29 @@
 //! [`Denied`] whose refusal is logged as well. Where the policy changed between decision
 //! and commit, the sequencer says so and the use case decides anew.
 
-pub mod access_log;
 mod actor;
-mod areas;
-mod close_quarter;
-mod consents;
-mod figures;
 mod geography;
 mod intake;
-mod keys;
 mod link;
-mod partners;
-mod project_tiles;
-mod protocols;
 mod refused;
 pub mod register;
-mod releases;
 mod snapshot;
 
-pub use access_log::{EntryFilter, EntryPage};
 pub use actor::Actor;
-pub use areas::{AreaList, PostcodePlace};
-pub use consents::{ConsentRejection, ConsentState, NewConsent};
-pub use figures::{CardAnswer, FigureAnswer, FigureRequest};
-pub use geography::{AreaEntry, AreaLevel, AreaSet};
-pub use intake::{Accepted, Intake, OpenStream, Rejection, Row, StreamTotals, MOST_ROWS};
-pub use keys::GatewayKey;
-pub use project_tiles::{Projector, ProjectionError};
-pub use protocols::ProtocolLine;
+pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
+pub use intake::{Accepted, Intake, MOST_ROWS, OpenStream, Rejection, Row, StreamTotals};
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
-pub use releases::ReleaseLine;
-pub use snapshot::Snapshot;
+pub use snapshot::{ProtocolRecord, Snapshot};
 
 use crate::{
     audit::{Leaf, LeafKind, LogSigner},
     disclosure::Catalogue,
     domain::Lsoa,
     keys::{MasterKeys, Pseudonymiser, Release, Sealer, SigningKey},
-    store::{Act, ActError, Effect, Logged, Outcome, Sequencer, Store, geography as postcodes},
+    store::{
+        Act, ActError, Effect, Logged, Outcome, Sequencer, Store, StoreError,
+        geography as postcodes,
+    },
 };
 use arc_swap::ArcSwap;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
@@ -132,7 +117,7 @@ impl Gateway {
             now,
             rng: Mutex::new(rng),
             snapshot: ArcSwap::from_pointee(snapshot),
-            postcodes: ArcSwap::from_pointee(areas::lookup(lookup)?),
+            postcodes: ArcSwap::from_pointee(lookup_of(lookup)?),
             linking: RwLock::new(()),
             feeds: intake::FeedLocks::default(),
         };
@@ -234,4 +219,13 @@ impl Gateway {
             Err(_) => Denied::Failed(GatewayError::LogUnavailable),
         }
     }
+}
+
+/// The postcode lookup in memory.
+fn lookup_of(stored: Vec<([u8; 16], u32)>) -> Result<HashMap<[u8; 16], Lsoa>, StoreError> {
+    let corrupt = |_| StoreError::Corrupt { table: "postcode", column: "lsoa", row: 0 };
+    let places = stored
+        .into_iter()
+        .map(|(key, number)| Ok((key, Lsoa::from_number(number).map_err(corrupt)?)));
+    places.collect()
 }

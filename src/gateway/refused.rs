@@ -48,8 +48,11 @@ impl Refused {
     /// A malformed field: its name and the rule it broke, both the program's own words.
     #[must_use]
     pub fn invalid(field: impl Into<String>, rule: impl Into<String>) -> Self {
-        let mut refused =
-            Self::new(RefusalKind::Invalid, "invalid_argument", "a field of the request is malformed");
+        let mut refused = Self::new(
+            RefusalKind::Invalid,
+            "invalid_argument",
+            "a field of the request is malformed",
+        );
         refused.fields.push((field.into(), rule.into()));
         refused
     }
@@ -57,7 +60,11 @@ impl Refused {
     /// Something that is not there, or not the caller's to know: both look the same.
     #[must_use]
     pub const fn not_found() -> Self {
-        Self::new(RefusalKind::NotFound, "not_found", "there is no such thing, or it is not yours to know")
+        Self::new(
+            RefusalKind::NotFound,
+            "not_found",
+            "there is no such thing, or it is not yours to know",
+        )
     }
 
     /// A decision's refusal. `column` names the column at fault, if one is and it may be

@@ -3,7 +3,9 @@
 use crate::{
     domain::{AreaCode, PartnerId},
     keys::Jwk,
-    protocol::{CallerRole, KeyId, KeyPurpose, KeyRegister, RegisteredKey, SignatoryRole},
+    protocol::{
+        CallerRole, KeyId, KeyRegister, RegisteredKey, SignatoryRole, register::KeyPurpose,
+    },
     store::{StoreError, partners},
 };
 use jiff::{Timestamp, civil::Date, tz::TimeZone};

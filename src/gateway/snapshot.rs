@@ -10,9 +10,8 @@ use super::{
 use crate::{
     domain::{AreaCode, Lsoa, ProtocolId, time},
     protocol::{
-        self, Envelope, Entry, FullySigned, KeyId, Life, Policy, Protocol, ProtocolVersion,
-        RootPolicy, SignatureError, Signed, Verified,
-        signing::verify_as_arrived,
+        self, Entry, Envelope, FullySigned, KeyId, Life, Policy, Protocol, ProtocolVersion,
+        RootPolicy, SignatureError, Signed, Verified, signing::verify_as_arrived,
     },
     store::{StoreError, Tx, effect, geography, partners, protocols},
 };
@@ -49,7 +48,7 @@ impl protocol::Geography for Nowhere {
         None
     }
 
-    fn nested(&self, _: &AreaCode) -> Option<Vec<(AreaCode, protocol::AreaLevel)>> {
+    fn nested(&self, _: &AreaCode) -> Option<Vec<(AreaCode, protocol::vocabulary::AreaLevel)>> {
         None
     }
 }

@@ -13,7 +13,10 @@
 //! than none does, so that a birth and a later visit make one tuple.
 
 use super::match_key::{Fields, MatchKeys};
-use super::normalise::{self, RULES, Sex};
+use super::{
+    Sex,
+    normalise::{self, RULES},
+};
 use crate::domain::PartnerId;
 use crate::keys::{
     BirthDate, Cell, IdentifierKind, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser,

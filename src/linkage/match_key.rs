@@ -3,7 +3,10 @@
 //! A match key is a pseudonym over normalised fields: subjects that share one may be one person.
 //! Only keyed values are ever stored or compared.
 
-use super::normalise::{self, RULES, Sex};
+use super::{
+    Sex,
+    normalise::{self, RULES},
+};
 use crate::keys::{
     BirthDate, KeyError, MacInput, Pseudonym, PseudonymDomain, Pseudonymiser, RawText,
 };

@@ -23,7 +23,9 @@ mod resolve;
 
 pub use identity::{Facts, KeyedIdentity, RawIdentity, Sender, postcode_pseudonym};
 pub use match_key::{MatchKey, MatchKeys, Rung};
-pub use normalise::{RULES, Sex};
+pub use normalise::RULES;
+
+pub use crate::domain::row::Sex;
 pub use resolve::{
     Decision, Group, Link, MAX_COMPONENT, Resolution, Subject, decide, reresolve, resolve,
 };

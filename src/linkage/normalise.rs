@@ -127,56 +127,6 @@ pub(super) fn is_placeholder_surname(normal: &str) -> bool {
     matches!(normal, "" | "unknown" | "notknown" | "notgiven" | "na" | "nk" | "tbc" | "none")
 }
 
-/// A person's sex as the agencies record it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Sex {
-    /// NHS 1, schools M.
-    Male,
-    /// NHS 2, schools F.
-    Female,
-    /// NHS 9: indeterminate. Tells nobody apart, so it gives no match key.
-    Indeterminate,
-    /// NHS X, or absent.
-    NotKnown,
-}
-
-impl Sex {
-    /// From a code of the NHS or the schools; `None` for any other text.
-    #[must_use]
-    pub fn from_code(code: &str) -> Option<Self> {
-        Some(match code {
-            "1" | "M" | "m" => Self::Male,
-            "2" | "F" | "f" => Self::Female,
-            "9" => Self::Indeterminate,
-            "X" | "x" => Self::NotKnown,
-            _ => return None,
-        })
-    }
-
-    /// Its letter in match keys and sealed facts.
-    #[must_use]
-    pub const fn letter(self) -> u8 {
-        match self {
-            Self::Male => b'M',
-            Self::Female => b'F',
-            Self::Indeterminate => b'I',
-            Self::NotKnown => b'X',
-        }
-    }
-
-    /// The sex of a [`letter`](Self::letter).
-    #[must_use]
-    pub const fn from_letter(letter: u8) -> Option<Self> {
-        match letter {
-            b'M' => Some(Self::Male),
-            b'F' => Some(Self::Female),
-            b'I' => Some(Self::Indeterminate),
-            b'X' => Some(Self::NotKnown),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,16 +194,6 @@ mod tests {
         assert_eq!(postcode("nowhere"), "");
         assert_eq!(uprn("000100070"), "100070");
         assert_eq!(uprn("12x"), "");
-    }
-
-    #[test]
-    fn sexes() {
-        assert_eq!(Sex::from_code("1"), Sex::from_code("M"));
-        assert_eq!(Sex::from_code("2"), Sex::from_code("F"));
-        assert_eq!(Sex::from_code("female"), None);
-        for sex in [Sex::Male, Sex::Female, Sex::Indeterminate, Sex::NotKnown] {
-            assert_eq!(Sex::from_letter(sex.letter()), Some(sex));
-        }
     }
 
     proptest! {

@@ -3,7 +3,8 @@
 use super::{Accepted, Intake, Rejection, Row};
 use crate::{
     domain::{
-        Event, Lsoa, Role, field::{FieldKind, Value},
+        Event, Lsoa, Role,
+        field::{FieldKind, Value},
         identifier::Linkable,
         record::RecordDefinition,
         records::live_birth,
@@ -12,7 +13,7 @@ use crate::{
     },
     gateway::{Denied, Gateway, GatewayError},
     keys::{BirthDate, IdentifierKind, KeyError, RawIdentifier, RawText},
-    linkage::{self, KeyedIdentity, RawIdentity, Sender, Sex},
+    linkage::{self, KeyedIdentity, RawIdentity, Sender},
     protocol::{ConsentEvidence, ConsentState, RecordFacts, Whereabouts},
     store::consents,
 };
@@ -87,7 +88,8 @@ impl KeyedBatch {
                 self.admitted.push(at);
                 continue;
             };
-            let facts = RecordFacts { consent: evidence(record.consent, &consents), ..content.facts };
+            let facts =
+                RecordFacts { consent: evidence(record.consent, &consents), ..content.facts };
             match intake.permit.admits(&facts) {
                 Ok(()) => self.admitted.push(at),
                 Err(refusal) => rejections.push(Rejection {
@@ -121,10 +123,7 @@ impl KeyedBatch {
     }
 }
 
-fn evidence(
-    key: Option<[u8; 16]>,
-    consents: &BTreeMap<[u8; 16], (u8, i32)>,
-) -> ConsentEvidence {
+fn evidence(key: Option<[u8; 16]>, consents: &BTreeMap<[u8; 16], (u8, i32)>) -> ConsentEvidence {
     let Some(key) = key else { return ConsentEvidence::Absent };
     let (state, day) = match consents.get(&key) {
         // Unknown is treated as refused.
@@ -253,7 +252,7 @@ impl Keying<'_> {
             surname: text(identity.surname),
             forename: text(identity.forename),
             birth: identity.date_of_birth.map(BirthDate::new),
-            sex: identity.sex.and_then(|sex| Sex::from_letter(sex.letter())),
+            sex: identity.sex,
             postcode: identity.postcode.map(RawText::new),
             uprn: text(identity.uprn),
             plurality,

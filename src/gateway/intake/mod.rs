@@ -11,7 +11,10 @@ mod stage;
 use super::{Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused};
 use crate::{
     audit::{Hash, Leaf, LeafKind, ProtocolReference, SizeClass, Token},
-    domain::{FeedId, ProtocolId, RecordType, field, row::{LayoutError, RowLayout}},
+    domain::{
+        FeedId, ProtocolId, RecordType, field,
+        row::{LayoutError, RowLayout},
+    },
     protocol::{CallerRole, IntakePermit, IntakeQuestion, ProtocolVersion, Purpose},
     store::{ActError, Effect, Logged, feeds},
 };
@@ -199,7 +202,8 @@ impl Gateway {
             Err(refusal) => {
                 let mut refused = Refused::by(&refusal);
                 if let Some(column) = refusal.column() {
-                    refused = refused.with_field(format!("columns[{column}]"), refused_rule(&refusal));
+                    refused =
+                        refused.with_field(format!("columns[{column}]"), refused_rule(&refusal));
                 }
                 leaf.clause = refusal.clause().and_then(|clause| clause.pointer().parse().ok());
                 return Err(self.refuse(leaf, refused).await);
@@ -230,7 +234,9 @@ impl Gateway {
                 .map_err(|_| Refused::invalid("record_type", "no such record type"))?;
             let layout = RowLayout::new(record_type, &open.columns).map_err(|error| {
                 let field = match error {
-                    LayoutError::UnknownColumn { position, .. } => format!("columns[{}]", position - 1),
+                    LayoutError::UnknownColumn { position, .. } => {
+                        format!("columns[{}]", position - 1)
+                    }
                     LayoutError::DuplicateColumn { .. } | LayoutError::MissingColumn { .. } => {
                         "columns".to_owned()
                     }
@@ -247,9 +253,7 @@ impl Gateway {
         };
         match read() {
             Ok(opening) => Ok(opening),
-            Err(refused) => {
-                Err(self.refuse(actor.leaf(LeafKind::Refused, self), refused).await)
-            }
+            Err(refused) => Err(self.refuse(actor.leaf(LeafKind::Refused, self), refused).await),
         }
     }
 }
@@ -340,7 +344,8 @@ impl Intake {
                 Ok(())
             }
             Err(refusal) => {
-                let mut leaf = permit_leaf(LeafKind::Refused, &self.actor, &self.permit, &self.gateway);
+                let mut leaf =
+                    permit_leaf(LeafKind::Refused, &self.actor, &self.permit, &self.gateway);
                 leaf.clause = refusal.clause().and_then(|clause| clause.pointer().parse().ok());
                 leaf.notes.policy_epoch = Some(snapshot.epoch());
                 Err(self.gateway.refuse(leaf, Refused::by(&refusal)).await)

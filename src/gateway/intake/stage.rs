@@ -1,11 +1,15 @@
 //! Stages an admitted batch: durable, linked, and counted by nobody until it is accepted.
 
-use super::{Accepted, Intake, Rejection, keyed::{KeyedBatch, KeyedContent, KeyedRecord}};
+use super::{
+    Accepted, Intake, Rejection,
+    keyed::{KeyedBatch, KeyedContent, KeyedRecord},
+};
 use crate::{
     domain::{BatchId, Event, PersonId, SubjectId, field::Rule, time::epoch_day},
     gateway::{GatewayError, link::link},
     store::{
-        Tx, feeds::{self, NewBatch},
+        Tx,
+        feeds::{self, NewBatch},
         records::{self, NewEvent, NewWithdrawal, Sent},
     },
 };
@@ -47,13 +51,16 @@ pub(super) async fn stage(
     let abandoned: Vec<BatchId> = additions.abandoned.iter().copied().collect();
     feeds::abandon(&mut tx, &abandoned).await?;
     records::take_over(&mut tx, intake.feed, &additions.taken_over).await?;
-    let number = feeds::stage(&mut tx, &NewBatch {
-        feed: intake.feed,
-        extract_day: epoch_day(intake.extract_day),
-        digest,
-        protocol: intake.permit.protocol().clone(),
-        protocol_version: intake.permit.version().number(),
-    })
+    let number = feeds::stage(
+        &mut tx,
+        &NewBatch {
+            feed: intake.feed,
+            extract_day: epoch_day(intake.extract_day),
+            digest,
+            protocol: intake.permit.protocol().clone(),
+            protocol_version: intake.permit.version().number(),
+        },
+    )
     .await?;
     write(intake, &mut tx, number, &additions).await?;
     tx.commit().await?;
@@ -77,8 +84,7 @@ async fn sort_out<'a>(
 ) -> Result<Additions<'a>, GatewayError> {
     let keys: Vec<[u8; 16]> = batch.admitted().map(|record| record.key).collect();
     let sent = records::sent(tx, intake.feed, &keys).await?;
-    let numbers: Vec<i64> =
-        sent.values().filter(|s| s.accepted).map(|s| s.event_number).collect();
+    let numbers: Vec<i64> = sent.values().filter(|s| s.accepted).map(|s| s.event_number).collect();
     let mut gone: BTreeSet<i64> = records::withdrawn(tx, &numbers).await?.into_iter().collect();
     let mut here: BTreeMap<[u8; 16], usize> = BTreeMap::new();
     let mut gone_here: BTreeSet<usize> = BTreeSet::new();
@@ -148,9 +154,9 @@ async fn write(
     let (sent, events) = rows(first, &additions.new, placed);
     records::stage_sent(tx, intake.feed, batch, &sent).await?;
     records::stage_events(tx, batch, &events).await?;
-    let here = additions.withdrawn_here.iter().zip(std::iter::repeat(first)).map(|((at, known), first)| {
-        NewWithdrawal { event_number: first + *at as i64, known: *known }
-    });
+    let here = additions.withdrawn_here.iter().zip(std::iter::repeat(first)).map(
+        |((at, known), first)| NewWithdrawal { event_number: first + *at as i64, known: *known },
+    );
     let withdrawals: Vec<NewWithdrawal> = additions
         .withdrawn
         .iter()
