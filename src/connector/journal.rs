@@ -34,8 +34,8 @@ pub enum JournalError {
     FileChanged,
     /// The push was another one.
     #[error(
-        "the push that is to be resumed used another protocol, record type or dry-run setting: \
-         repeat that command, or push without --resume"
+        "the push that is to be resumed used another protocol or record type: repeat \
+         that command, or push without --resume"
     )]
     OtherPush,
     /// A line is not one of ours.
@@ -118,10 +118,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file or the push is another one, or the journal is damaged.
-    pub fn resume(
-        file: &Path,
-        subject: &Subject,
-    ) -> Result<Option<(Self, Resumed)>, JournalError> {
+    pub fn resume(file: &Path, subject: &Subject) -> Result<Option<(Self, Resumed)>, JournalError> {
         let path = journal_path(file);
         let failed = |source| JournalError::Io { path: journal_path(file), source };
         let text = match fs::read(&path) {
