@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     disclosure::{
-        Catalogue, DisclosureError, Release, SealedRelease, open_release, verify_release,
+        Catalogue, Contradiction, DisclosureError, Release, SealedRelease, open_release, verify_release,
     },
     keys::{Jwk, Signature, VerifyingKey},
 };
@@ -135,7 +135,7 @@ fn judge(release: &Release, catalogue: &Catalogue, before: &[Release]) -> Findin
     match verify_release(release, catalogue, limits, before) {
         Ok(()) => Finding::Holds,
         Err(DisclosureError::WrongRelease {
-            what: crate::disclosure::Contradiction::Predecessor, ..
+            what: Contradiction::Predecessor, ..
         }) if before.is_empty() => Finding::HoldsAlone,
         Err(problem) => Finding::Fails(problem.to_string()),
     }
