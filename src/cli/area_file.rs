@@ -101,13 +101,13 @@ impl PostcodeChunks {
         Ok(Self { path: path.to_owned(), records: reader.into_records(), postcode, lsoa, rows: 0 })
     }
 
-    /// Rows count from 1 below the heading.
+    /// Rows are numbered as a spreadsheet shows them: the heading is row 1.
     fn row(
         &mut self,
         record: csv::Result<csv::StringRecord>,
     ) -> Result<v1::PostcodePlace, CliError> {
         self.rows += 1;
-        let row = self.rows;
+        let row = self.rows + 1;
         let reject = |fault: PostcodeFault| CliError::Rejected {
             path: self.path.clone(),
             source: fault.into(),
@@ -214,9 +214,9 @@ mod tests {
     #[test]
     fn a_wrong_postcode_is_named_by_row_and_not_shown() {
         for (text, place) in [
-            ("postcode,lsoa_2011\nCV1 1AA,E01009522\nSECRET,E01009522\n", "row 2: postcode"),
-            ("postcode,lsoa\nCV1 1AA,SECRET\n", "row 1: lsoa_2011"),
-            ("postcode,lsoa\nCV1 1AA\n", "row 1 is not CSV"),
+            ("postcode,lsoa_2011\nCV1 1AA,E01009522\nSECRET,E01009522\n", "row 3: postcode"),
+            ("postcode,lsoa\nCV1 1AA,SECRET\n", "row 2: lsoa_2011"),
+            ("postcode,lsoa\nCV1 1AA\n", "row 2 is not CSV"),
         ] {
             let (_folder, path) = file("postcodes.csv", text);
             let sentence = check_postcodes(&path).unwrap_err().to_string();

@@ -245,3 +245,100 @@ fn print_report(console: &mut Console<'_>, report: &Report) -> Result<(), CliErr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{
+        Frontier, Hash, Leaf, LeafKind, LogSigner, Receipt as Made, leaf_hash,
+        tile::{CHECKPOINT_PATH, TileKind, encode_bundle, encode_hashes, plan},
+    };
+    use jiff::Timestamp;
+
+    /// A folder with a log of three entries, its key and a receipt of each.
+    fn log() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let signer = LogSigner::from_seed("example/2026".parse().unwrap(), &[7; 32]).unwrap();
+        let entry = |_| Leaf::new(LeafKind::LogRead, Timestamp::UNIX_EPOCH).encode().unwrap();
+        let entries: Vec<Vec<u8>> = (0..3).map(entry).collect();
+        let hashes: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        let appended = Frontier::empty().append(&hashes).unwrap();
+        let checkpoint = signer.sign_checkpoint(3, &appended.root);
+        let mut files = vec![(CHECKPOINT_PATH.to_owned(), checkpoint.clone().into_bytes())];
+        for file in plan(0, 3) {
+            let bytes = match file.kind {
+                TileKind::Entries => encode_bundle(entries.iter().map(Vec::as_slice)).unwrap(),
+                TileKind::Hashes(_) => encode_hashes(&hashes),
+            };
+            files.push((file.path(), bytes));
+        }
+        for (path, bytes) in files {
+            let path = folder.path().join("tiles").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        let receipts: Vec<Made> = (0_u64..)
+            .zip(&hashes)
+            .map(|(index, hash)| Made::of(&appended, index, *hash, checkpoint.clone()).unwrap())
+            .collect();
+        fs::create_dir_all(folder.path().join("receipts/health")).unwrap();
+        // One receipt by itself, and the others inside a push's report.
+        let one = serde_json::to_string(&receipts[0]).unwrap();
+        fs::write(folder.path().join("receipts/0000000000.json"), one).unwrap();
+        let report = json!({ "sessions": [{ "opened": receipts[1], "batches": [receipts[2]] }] });
+        let path = folder.path().join("receipts/health/births.json");
+        fs::write(path, report.to_string()).unwrap();
+        fs::write(folder.path().join("log.vkey"), signer.vkey()).unwrap();
+        folder
+    }
+
+    fn verify(folder: &Path, format: Format) -> (Outcome, String) {
+        let command = Verify {
+            tiles: Some(folder.join("tiles")),
+            receipts: Some(folder.join("receipts")),
+            vkey_file: folder.join("log.vkey"),
+            printing: Printing { format },
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let outcome = command.run(&mut Console::new(&mut out, &mut err, false)).unwrap();
+        (outcome, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_sound_log_and_its_receipts_hold() {
+        let folder = log();
+        let (outcome, text) = verify(folder.path(), Format::Table);
+        assert_eq!(outcome, Outcome::Done, "{text}");
+        assert!(text.contains("Verdict     sound\n"), "{text}");
+        assert!(text.contains("3 receipts hold, 0 do not"), "{text}");
+        let (_, text) = verify(folder.path(), Format::Json);
+        let json: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&json["sound"], &json["receipts"]["good"]), (&json!(true), &json!(3)));
+    }
+
+    #[test]
+    fn one_altered_byte_is_named_by_file_and_place() {
+        let folder = log();
+        let path = folder.path().join("tiles/tile/entries/000.p/3");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[40] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let (outcome, text) = verify(folder.path(), Format::Table);
+        assert_eq!(outcome, Outcome::WithFindings);
+        assert!(text.contains("NOT SOUND"), "{text}");
+        assert!(text.contains("tile/entries/000.p/3, entry 0: "), "{text}");
+    }
+
+    #[test]
+    fn a_forged_receipt_is_named_by_file() {
+        let folder = log();
+        let path = folder.path().join("receipts/0000000000.json");
+        let forged =
+            fs::read_to_string(&path).unwrap().replace("\"leaf_index\":0", "\"leaf_index\":1");
+        fs::write(&path, forged).unwrap();
+        let (outcome, text) = verify(folder.path(), Format::Table);
+        assert_eq!(outcome, Outcome::WithFindings);
+        assert!(text.contains("2 receipts hold, 1 does not"), "{text}");
+        assert!(text.contains("0000000000.json: the proof does not lead"), "{text}");
+    }
+}

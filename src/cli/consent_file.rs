@@ -20,7 +20,7 @@ const COLUMNS: [&str; 5] = ["consent_ref", "state", "given_by", "recorded_on", "
 const FORM: &str =
     "CSV with the columns consent_ref, state, given_by, recorded_on and notice_version";
 
-/// A row as it was read, with its number: the first below the heading is 1.
+/// A row as it was read, with its number as a spreadsheet shows it: the heading is row 1.
 #[derive(Clone)]
 pub(super) struct Row {
     number: u64,
@@ -136,7 +136,7 @@ impl Batches {
             expected: "UTF-8 text to its end",
         })?;
         self.rows += 1;
-        Ok(Row { number: self.rows, record })
+        Ok(Row { number: self.rows + 1, record })
     }
 
     fn consent(
@@ -265,10 +265,10 @@ mod tests {
             batch.rejections.iter().map(|r| (r.row.number, r.field.as_str())).collect();
         assert_eq!(
             found,
-            [(2, "state"), (3, "consent_ref"), (4, "given_by"), (5, "recorded_on"), (6, "")]
+            [(3, "state"), (4, "consent_ref"), (5, "given_by"), (6, "recorded_on"), (7, "")]
         );
         let sentence = batch.rejections[0].to_string();
-        assert!(sentence.starts_with("row 2: state (unknown-code)"), "{sentence}");
+        assert!(sentence.starts_with("row 3: state (unknown-code)"), "{sentence}");
         assert!(!sentence.contains("maybe"));
     }
 
@@ -315,8 +315,8 @@ mod tests {
         assert_eq!(
             fs::read_to_string(path).unwrap(),
             "consent_ref,state,given_by,recorded_on,notice_version,_row,_field,_code,_message\n\
-             C1,maybe,parent,2026-01-02,n1,1,state,unknown-code,\"given, refused or withdrawn\"\n\
-             C1,maybe,parent,2026-01-02,n1,1,recorded_on,future,not after today\n"
+             C1,maybe,parent,2026-01-02,n1,2,state,unknown-code,\"given, refused or withdrawn\"\n\
+             C1,maybe,parent,2026-01-02,n1,2,recorded_on,future,not after today\n"
         );
         assert!(Rejection::of(theirs, &[]).is_err());
     }

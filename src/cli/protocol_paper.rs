@@ -257,3 +257,130 @@ impl Verdict {
 #[derive(Debug, thiserror::Error)]
 #[error("the key's id is not one that a document can name")]
 struct BadKid(crate::protocol::Rule);
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::run_on;
+    use crate::protocol::{KeySet, RegisteredKey, SignatoryRole, register::KeyPurpose};
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use jiff::Timestamp;
+    use serde_json::Value;
+    use std::{ffi::OsString, fs, path::Path};
+
+    fn line(folder: &Path, line: &str) -> (u8, String, String) {
+        let place = format!("{}/", folder.display());
+        let line = line.replace('@', &place);
+        let arguments = std::iter::once("tallygate").chain(line.split_whitespace());
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = run_on(arguments.map(OsString::from), &mut out, &mut err, false);
+        (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    /// Keys and partner files of two parties, and the key set that binds them.
+    fn parties(folder: &Path) {
+        let mut keys = KeySet::default();
+        for party in ["learning", "authority"] {
+            let (code, _, err) =
+                line(folder, &format!("keys new --purpose protocol_signing --out @{party}"));
+            assert_eq!(code, 0, "{err}");
+            let jwk =
+                fs::read_to_string(folder.join(party).join("protocol_signing.jwk.json")).unwrap();
+            let jwk: Value = serde_json::from_str(&jwk).unwrap();
+            let entry = format!(
+                "partner_id = \"{party}\"\nname = \"{party}\"\norg_code = \"X1\"\n\
+                 ico_registration = \"Z1234567\"\nroles = [\"provider\"]\n[[keys]]\n\
+                 jwk = \"protocol_signing.jwk.json\"\npurpose = \"protocol_signing\"\n\
+                 role = \"siro\"\nvalid_from = \"2026-01-01\"\nvalid_until = \"2099-01-01\"\n"
+            );
+            fs::write(folder.join(party).join("partner.toml"), entry).unwrap();
+            let public_key = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap();
+            keys.add(RegisteredKey {
+                kid: jwk["kid"].as_str().unwrap().parse().unwrap(),
+                party: party.parse().unwrap(),
+                role: SignatoryRole::Siro,
+                purpose: KeyPurpose::ProtocolSigning,
+                public_key: public_key.try_into().unwrap(),
+                valid_from: Timestamp::UNIX_EPOCH,
+                valid_until: "2099-01-01T00:00:00Z".parse().unwrap(),
+                revoked_at: None,
+            })
+            .unwrap();
+        }
+        fs::write(folder.join("jwks.json"), keys.to_json().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_protocol_is_drafted_signed_by_both_and_verified() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        parties(folder);
+        let new = "protocol new --template learning --sender @learning/partner.toml \
+             --authority @authority/partner.toml --managed CC01 --out @draft.json";
+        let (code, _, err) = line(folder, new);
+        assert_eq!(code, 0, "{err}");
+        let sign = |from: &str, party: &str, to: &str| {
+            line(
+                folder,
+                &format!(
+                    "protocol sign @{from} --key @{party}/protocol_signing.pem --party {party} \
+                     --role siro --out @{to}"
+                ),
+            )
+        };
+        let (code, _, err) = sign("draft.json", "learning", "once.json");
+        assert_eq!(code, 0, "{err}");
+        let (code, out, _) = line(folder, "protocol verify @once.json --keys @jwks.json");
+        assert_eq!(code, 1);
+        assert!(out.contains("partly signed") && out.contains("authority has not signed"), "{out}");
+        let (code, _, err) = sign("once.json", "authority", "twice.json");
+        assert_eq!(code, 0, "{err}");
+        let (code, out, err) = line(folder, "protocol verify @twice.json --keys @jwks.json");
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(out.contains("fully signed") && out.contains("isp-learning version 1"), "{out}");
+        // The same key again, and a key that the document does not name for the party.
+        let (code, _, err) = sign("twice.json", "learning", "thrice.json");
+        assert!(code == 2 && err.contains("signed already"), "{err}");
+        let (code, _, err) = line(
+            folder,
+            "protocol sign @draft.json --key @learning/protocol_signing.pem --party authority --role siro",
+        );
+        assert!(code == 2 && err.contains("does not name this key"), "{err}");
+    }
+
+    #[test]
+    fn an_altered_signature_fails_the_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        parties(folder);
+        line(
+            folder,
+            "protocol new --template root_policy --controller @authority/partner.toml --controller @learning/partner.toml --out @draft.json",
+        );
+        let (code, text, err) = line(
+            folder,
+            "protocol sign @draft.json --key @authority/protocol_signing.pem --party authority --role siro",
+        );
+        assert_eq!(code, 0, "{err}");
+        let mut signed: Value = serde_json::from_str(&text).unwrap();
+        let signature = signed["signatures"][0]["signature"].as_str().unwrap();
+        let first = if signature.starts_with('A') { "B" } else { "A" };
+        let altered = format!("{first}{}", &signature[1..]);
+        signed["signatures"][0]["signature"] = Value::String(altered);
+        fs::write(folder.join("altered.json"), signed.to_string()).unwrap();
+        let (code, _, err) = line(folder, "protocol verify @altered.json --keys @jwks.json");
+        assert_eq!(code, 1);
+        assert!(err.starts_with("FAILED: ") && err.contains("does not verify"), "{err}");
+    }
+
+    #[test]
+    fn a_draft_without_parties_says_what_to_fill_in() {
+        let folder = tempfile::tempdir().unwrap();
+        for template in ["health", "dwp", "learning", "families", "centres", "root_policy"] {
+            let (code, out, err) =
+                line(folder.path(), &format!("protocol new --template {template}"));
+            assert_eq!(code, 0, "{err}");
+            let draft: Value = serde_json::from_str(&out).unwrap();
+            assert_eq!(out.contains("TO-FILL-IN"), template != "root_policy", "{draft}");
+        }
+    }
+}

@@ -143,3 +143,123 @@ fn judge(release: &Release, catalogue: &Catalogue, before: &[Release]) -> Findin
         Err(problem) => Finding::Fails(problem.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::output::Format,
+        disclosure::{
+            Digest, Ledger, Limits,
+            catalogue::Base,
+            release::{CatalogueReference, NoisyTable, ReleasedArea, ReleasedGeography},
+        },
+        domain::Quarter,
+        keys::{self, SigningKey},
+    };
+    use jiff::Timestamp;
+    use rand::{SeedableRng, rngs::StdRng};
+    use std::fs;
+
+    fn release(quarter: &str, before: &[Release]) -> Release {
+        let catalogue = Catalogue::shipped().unwrap();
+        let quarter: Quarter = quarter.parse().unwrap();
+        let tables = catalogue.tables.iter().map(|table| NoisyTable {
+            id: table.id.clone(),
+            base: table.base,
+            cells: table.cells.clone(),
+            cap: table.cap,
+            periods: table.periods,
+            variance: table.variance,
+            counts: vec![
+                vec![40; table.cells.len()];
+                if table.base == Base::Authority { 1 } else { 2 }
+            ],
+        });
+        let area = |code: &str| ReleasedArea {
+            code: code.parse().unwrap(),
+            cluster: "CL1".parse().unwrap(),
+        };
+        Release {
+            quarter,
+            created_at: Timestamp::UNIX_EPOCH,
+            catalogue: CatalogueReference {
+                version: catalogue.version.clone(),
+                digest: catalogue.digest().unwrap(),
+            },
+            policy: Digest::of(b"policy"),
+            geography: ReleasedGeography {
+                version: "1".to_owned(),
+                authority: "E08000026".parse().unwrap(),
+                areas: vec![area("CC01"), area("CC02")],
+            },
+            tables: tables.collect(),
+            budget: Ledger::after(Limits::recommended(), before).cost(&catalogue, quarter).unwrap(),
+            feeds: Vec::new(),
+            protocols: Vec::new(),
+            previous: before.last().map(|release| release.digest().unwrap()),
+        }
+    }
+
+    fn key() -> SigningKey<keys::Release> {
+        SigningKey::generate(&mut StdRng::seed_from_u64(3)).unwrap()
+    }
+
+    fn seal(release: &Release, path: &Path) {
+        let key = key();
+        let sign =
+            |message: &[u8]| Ok::<_, DisclosureError>(*key.sign(message).unwrap().as_bytes());
+        let sealed = SealedRelease::seal(release, &key.verifying_key().kid(), sign).unwrap();
+        fs::write(path, serde_json::to_string(&sealed).unwrap()).unwrap();
+    }
+
+    /// The outcome, standard output and standard error, with files of a folder.
+    fn verify(folder: &Path, file: &str, before: &[&str]) -> (Outcome, String, String) {
+        let jwk = serde_json::to_string(&key().verifying_key().to_jwk()).unwrap();
+        fs::write(folder.join("jwk.json"), jwk).unwrap();
+        let command = Verify {
+            file: folder.join(file),
+            key: folder.join("jwk.json"),
+            before: before.iter().map(|name| folder.join(name)).collect(),
+            printing: Printing { format: Format::Table },
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let outcome = command.run(&mut Console::new(&mut out, &mut err, false)).unwrap();
+        (outcome, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn releases_hold_by_themselves_and_in_their_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = release("2025Q3", &[]);
+        let second = release("2025Q4", std::slice::from_ref(&first));
+        seal(&first, &folder.path().join("1.json"));
+        seal(&second, &folder.path().join("2.json"));
+        let (outcome, out, _) = verify(folder.path(), "1.json", &[]);
+        assert_eq!(outcome, Outcome::Done);
+        assert!(out.contains("Verdict       holds\n"), "{out}");
+        let (outcome, out, _) = verify(folder.path(), "2.json", &[]);
+        assert!(outcome == Outcome::Done && out.contains("holds by itself"), "{out}");
+        let (outcome, out, _) = verify(folder.path(), "2.json", &["1.json"]);
+        assert!(outcome == Outcome::Done && out.contains("Verdict       holds\n"), "{out}");
+    }
+
+    #[test]
+    fn an_altered_release_and_a_false_budget_fail() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut release = release("2025Q3", &[]);
+        let path = folder.path().join("1.json");
+        seal(&release, &path);
+        let text = fs::read_to_string(&path).unwrap();
+        let altered = text.replacen("\"payload\":\"ey", "\"payload\":\"ez", 1);
+        assert_ne!(altered, text);
+        fs::write(&path, altered).unwrap();
+        let (outcome, _, err) = verify(folder.path(), "1.json", &[]);
+        assert!(outcome == Outcome::WithFindings && err.starts_with("FAILED: "), "{err}");
+        release.budget.releases = 7;
+        seal(&release, &path);
+        let (outcome, out, _) = verify(folder.path(), "1.json", &[]);
+        assert_eq!(outcome, Outcome::WithFindings);
+        assert!(out.contains("FAILS: ") && out.contains("its budget does not add up"), "{out}");
+    }
+}
