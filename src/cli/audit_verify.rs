@@ -259,7 +259,10 @@ mod tests {
     fn log() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let signer = LogSigner::from_seed("example/2026".parse().unwrap(), &[7; 32]).unwrap();
-        let entry = |_| Leaf::new(LeafKind::LogRead, Timestamp::UNIX_EPOCH).encode().unwrap();
+        let entry = |second| {
+            let at = Timestamp::from_second(second).unwrap();
+            Leaf::new(LeafKind::LogRead, at).encode().unwrap()
+        };
         let entries: Vec<Vec<u8>> = (0..3).map(entry).collect();
         let hashes: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
         let appended = Frontier::empty().append(&hashes).unwrap();
