@@ -7,6 +7,7 @@ pub mod disclosure;
 pub mod domain;
 pub mod files;
 pub mod gateway;
+pub mod grpc;
 pub mod identity;
 pub mod keys;
 pub mod linkage;

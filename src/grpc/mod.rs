@@ -1,0 +1,21 @@
+//! The gRPC services: thin. They recognise the caller, translate between wire and domain,
+//! and answer only with what is logged. No rule lives here.
+
+mod frame;
+mod intake;
+mod status;
+
+pub use frame::{Frame, RegisterView};
+pub use intake::IntakeService;
+
+use crate::{audit, wire::v1};
+
+/// A receipt on the wire.
+pub(crate) fn receipt(receipt: &audit::Receipt) -> v1::Receipt {
+    v1::Receipt {
+        leaf_index: receipt.leaf_index,
+        leaf_hash: receipt.leaf_hash.as_bytes().to_vec(),
+        checkpoint: receipt.checkpoint.clone(),
+        inclusion_proof: receipt.proof.iter().map(|hash| hash.as_bytes().to_vec()).collect(),
+    }
+}
