@@ -2,6 +2,11 @@
 //! never people.
 
 pub mod audit;
+pub mod connector;
 pub mod domain;
+pub mod identity;
+pub mod keys;
+pub mod linkage;
+pub mod server;
 pub mod verify;
 pub mod wire;

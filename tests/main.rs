@@ -2,3 +2,4 @@
 
 #[cfg(test)]
 mod audit_log;
+mod raw_values;
