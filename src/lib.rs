@@ -2,3 +2,4 @@
 //! never people.
 
 pub mod domain;
+pub mod protocol;
