@@ -10,6 +10,7 @@
 //! - [`identifier`]: what makes an NHS number, ULN, UPN, NINO ... valid.
 //! - [`field`]: kinds of fields, their rules, and coded values.
 //! - [`record`] and [`records`]: one declarative definition per record type.
+//! - [`row`]: the one check of a row, here, in a dry run and at intake.
 //! - [`event`]: what is kept of a record once nobody can be named in it.
 
 pub mod event;
@@ -19,6 +20,7 @@ pub mod ids;
 pub mod place;
 pub mod record;
 pub mod records;
+pub mod row;
 pub mod time;
 
 pub use event::{Event, Role};
@@ -28,4 +30,5 @@ pub use ids::{
 };
 pub use place::Lsoa;
 pub use record::{RecordDefinition, RecordType};
+pub use row::{CheckedRow, LayoutError, RowLayout, Violation};
 pub use time::Quarter;

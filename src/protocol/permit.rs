@@ -192,7 +192,7 @@ impl IntakePermit {
         if policy.epoch() == self.epoch && today == self.today {
             return Ok(());
         }
-        self.ask(policy, today).map(drop)
+        self.decide_anew(policy, today).map(drop)
     }
 
     /// The permit made anew under a newer policy: for a stream that goes on.
@@ -203,11 +203,15 @@ impl IntakePermit {
         if policy.epoch() == self.epoch && today == self.today {
             Ok(self)
         } else {
-            self.ask(policy, today)
+            self.decide_anew(policy, today)
         }
     }
 
-    fn ask(&self, policy: &Policy, today: Date) -> Result<Self, Refusal> {
+    /// The decision made anew, for a stream that goes on under a newer policy or on another day.
+    ///
+    /// # Errors
+    /// The refusal of the decision made anew.
+    pub fn decide_anew(&self, policy: &Policy, today: Date) -> Result<Self, Refusal> {
         let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         policy.authorise_intake(&IntakeQuestion {
             partner: &self.partner,

@@ -1,0 +1,539 @@
+//! One row of values against its record type's definition: the same check on the partner's
+//! machine, in a dry run and at intake.
+//!
+//! Why it exists: a row that the connector calls well-formed must never be refused by the
+//! gateway for its form, so there is one checker. It borrows the row's values, allocates for
+//! payload values only, and works on nothing but the definition: a new record type needs no
+//! line here.
+//!
+//! Invariants: a violation names a field and a rule, never the value; what borrows an
+//! identity has no Debug; a value counts as absent when nothing but white space is in it.
+
+use super::{
+    event::Role,
+    field::{FieldKind, Rule, Value, parse_date},
+    identifier::{self, Linkable, Scheme},
+    place::{Lsoa, canonical_postcode},
+    record::{ENVELOPE, FieldDefinition, RecordDefinition, RecordType},
+};
+use jiff::civil::Date;
+
+/// The longest name, in characters.
+pub const NAME_MAX: usize = 100;
+
+const RECORD_ID: &str = ENVELOPE[0];
+const OPERATION: &str = ENVELOPE[1];
+const EXTRACTED_AT: &str = ENVELOPE[2];
+const EVENT_DATE: &str = ENVELOPE[3];
+const CONSENT_REF: &str = ENVELOPE[4];
+
+/// A rule that a row broke, and where. Never holds the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Violation {
+    /// The column, or empty when the row as a whole is at fault.
+    pub field: &'static str,
+    /// The rule.
+    pub rule: Rule,
+}
+
+/// Columns that can't carry the record type. Holds the position of a column that is not
+/// known and never its heading: where the first line of a file is a record and not a
+/// heading, that text is a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LayoutError {
+    /// A column that is no field of the record type.
+    #[error(
+        "column {position} is no field of {record_type}: correct its heading or leave the column out"
+    )]
+    UnknownColumn {
+        /// Its place, from 1 on.
+        position: usize,
+        /// The type asked for.
+        record_type: RecordType,
+    },
+    /// A column that is there twice.
+    #[error("the column {name} is there twice: leave one out")]
+    DuplicateColumn {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A column without which no row can be well-formed.
+    #[error("the column {name} is missing: {record_type} requires it")]
+    MissingColumn {
+        /// Its name.
+        name: &'static str,
+        /// The type asked for.
+        record_type: RecordType,
+    },
+}
+
+/// Where each field of a record type stands in a row: made once a stream or file.
+#[derive(Debug)]
+pub struct RowLayout {
+    definition: &'static RecordDefinition,
+    width: usize,
+    record_id: usize,
+    extracted_at: usize,
+    operation: Option<usize>,
+    event_date: Option<usize>,
+    consent_ref: Option<usize>,
+    identity: Vec<(usize, &'static FieldDefinition)>,
+    /// By field number, ascending, as an event keeps them.
+    payload: Vec<(usize, u8, &'static FieldDefinition)>,
+    /// Required, but absent: only rows that withdraw can be well-formed.
+    absent: Vec<&'static str>,
+    period: Option<(u8, u8, &'static str)>,
+}
+
+/// A person's sex as the agencies record it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sex {
+    /// NHS 1, schools M.
+    Male,
+    /// NHS 2, schools F.
+    Female,
+    /// NHS 9: indeterminate. Tells nobody apart, so it gives no match key.
+    Indeterminate,
+    /// NHS X, or absent.
+    NotKnown,
+}
+
+impl Sex {
+    /// Its letter in match keys and sealed facts.
+    #[must_use]
+    pub const fn letter(self) -> u8 {
+        match self {
+            Self::Male => b'M',
+            Self::Female => b'F',
+            Self::Indeterminate => b'I',
+            Self::NotKnown => b'X',
+        }
+    }
+
+    /// The sex of a [`letter`](Self::letter).
+    #[must_use]
+    pub const fn from_letter(letter: u8) -> Option<Self> {
+        match letter {
+            b'M' => Some(Self::Male),
+            b'F' => Some(Self::Female),
+            b'I' => Some(Self::Indeterminate),
+            b'X' => Some(Self::NotKnown),
+            _ => None,
+        }
+    }
+
+    /// From either code list.
+    ///
+    /// # Errors
+    /// [`Rule::SexCode`].
+    pub fn parse(text: &str) -> Result<Self, Rule> {
+        match text {
+            "1" | "M" => Ok(Self::Male),
+            "2" | "F" => Ok(Self::Female),
+            "9" => Ok(Self::Indeterminate),
+            "X" => Ok(Self::NotKnown),
+            _ => Err(Rule::SexCode),
+        }
+    }
+}
+
+/// A valid identifier, trimmed.
+#[derive(Clone, Copy)]
+pub struct CheckedIdentifier<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// Whether it may link records across agencies.
+    pub linkable: Linkable,
+}
+
+/// Who one of a record's persons is, as far as the row says; every text is trimmed and
+/// well-formed. No Debug: nothing here may reach a log.
+#[derive(Default)]
+pub struct Identity<'a> {
+    /// NHS number.
+    pub nhs: Option<CheckedIdentifier<'a>>,
+    /// Unique learner number.
+    pub uln: Option<CheckedIdentifier<'a>>,
+    /// Unique pupil number.
+    pub upn: Option<CheckedIdentifier<'a>>,
+    /// National Insurance number.
+    pub nino: Option<CheckedIdentifier<'a>>,
+    /// The sender's own id of the person.
+    pub local_id: Option<&'a str>,
+    /// Given name.
+    pub forename: Option<&'a str>,
+    /// Family name.
+    pub surname: Option<&'a str>,
+    /// Date of birth, not in the future.
+    pub date_of_birth: Option<Date>,
+    /// Sex.
+    pub sex: Option<Sex>,
+    /// Postcode in canonical form: upper case, one space.
+    pub postcode: Option<String>,
+    /// Unique property reference number.
+    pub uprn: Option<&'a str>,
+    /// LSOA of residence.
+    pub lsoa: Option<Lsoa>,
+}
+
+impl Identity<'_> {
+    /// Whether it says whom the record is about: an identifier, or names and date of birth.
+    #[must_use]
+    pub const fn tells_who(&self) -> bool {
+        self.nhs.is_some()
+            || self.uln.is_some()
+            || self.upn.is_some()
+            || self.nino.is_some()
+            || self.local_id.is_some()
+            || (self.forename.is_some() && self.surname.is_some() && self.date_of_birth.is_some())
+    }
+}
+
+/// A well-formed row. No Debug: it borrows identities.
+pub struct CheckedRow<'a> {
+    /// The sender's id of the record, the idempotency key within its feed.
+    pub record_id: &'a str,
+    /// The day the sender extracted it, which is the day it became known.
+    pub extracted_at: Date,
+    /// The sender's reference to a consent.
+    pub consent_ref: Option<&'a str>,
+    /// What the record says; `None` withdraws the record of that id.
+    pub content: Option<Content<'a>>,
+}
+
+/// What a record says that is not withdrawn. No Debug: it borrows identities.
+pub struct Content<'a> {
+    /// The day it happened; a date of birth where the definition says so.
+    pub event_date: Date,
+    /// Whom it is mainly about.
+    pub principal: Identity<'a>,
+    /// The other persons of whom the row says anything.
+    pub others: Vec<(Role, Identity<'a>)>,
+    /// The payload: field numbers of the definition, ascending, and values. References are
+    /// not among them.
+    pub values: Vec<(u8, Value)>,
+    /// References to pseudonymise, by field number; the definition says of which kind.
+    pub references: Vec<(u8, &'a str)>,
+}
+
+impl RowLayout {
+    /// The layout of rows with these columns. Column order is free.
+    ///
+    /// Columns that only records to be kept need may be absent where all the columns are the
+    /// envelope's and `operation` is among them: a list of withdrawals.
+    ///
+    /// # Errors
+    /// Says which column is at fault.
+    pub fn new(record_type: RecordType, columns: &[impl AsRef<str>]) -> Result<Self, LayoutError> {
+        let definition = record_type.definition();
+        let mut envelope = [None; ENVELOPE.len()];
+        let (mut identity, mut payload) = (Vec::new(), Vec::new());
+        for (at, column) in columns.iter().enumerate() {
+            let name = column.as_ref();
+            let (name, twice) = if let Some(i) = ENVELOPE.iter().position(|e| *e == name) {
+                (ENVELOPE[i], envelope[i].replace(at).is_some())
+            } else if let Some(field) = definition.identity.iter().find(|f| f.name == name) {
+                let twice = identity.iter().any(|(_, f): &(_, &FieldDefinition)| f.name == name);
+                identity.push((at, field));
+                (field.name, twice)
+            } else if let Some(field) = definition.payload.iter().find(|f| f.name == name) {
+                let number = definition.number(name);
+                let twice = payload.iter().any(|(_, n, _)| *n == number);
+                payload.push((at, number, field));
+                (field.name, twice)
+            } else {
+                return Err(LayoutError::UnknownColumn { position: at + 1, record_type });
+            };
+            if twice {
+                return Err(LayoutError::DuplicateColumn { name });
+            }
+        }
+        payload.sort_unstable_by_key(|(_, number, _)| *number);
+        let [record_id, operation, extracted_at, event_date, consent_ref] = envelope;
+        let missing = |name| LayoutError::MissingColumn { name, record_type };
+        let present = |name: &str| columns.iter().any(|c| c.as_ref() == name);
+        let required = definition.fields().filter(|f| f.required).map(|f| f.name);
+        let absent: Vec<_> =
+            std::iter::once(EVENT_DATE).chain(required).filter(|name| !present(name)).collect();
+        let withdrawals = operation.is_some() && identity.is_empty() && payload.is_empty();
+        if let (Some(name), false) = (absent.first(), withdrawals) {
+            return Err(missing(name));
+        }
+        Ok(Self {
+            definition,
+            width: columns.len(),
+            record_id: record_id.ok_or(missing(RECORD_ID))?,
+            extracted_at: extracted_at.ok_or(missing(EXTRACTED_AT))?,
+            operation,
+            event_date,
+            consent_ref,
+            identity,
+            payload,
+            absent,
+            period: definition
+                .period
+                .map(|(start, end)| (definition.number(start), definition.number(end), end)),
+        })
+    }
+
+    /// The record type.
+    #[must_use]
+    pub const fn record_type(&self) -> RecordType {
+        self.definition.record_type
+    }
+
+    /// How many values a row has.
+    #[must_use]
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Checks one row on the day `today`.
+    ///
+    /// # Errors
+    /// Every rule that the row breaks: at least one, at most a few a field.
+    pub fn check<'a, S: AsRef<str>>(
+        &self,
+        values: &'a [S],
+        today: Date,
+    ) -> Result<CheckedRow<'a>, Vec<Violation>> {
+        if values.len() != self.width {
+            return Err(vec![Violation { field: "", rule: Rule::RowShape }]);
+        }
+        let mut reading = Reading { values, today, violations: Vec::new() };
+        let record_id = reading.required(RECORD_ID, self.record_id, |text| reference(text, today));
+        let withdraw = reading.optional(OPERATION, self.operation, |text| match text {
+            "upsert" => Ok(false),
+            "withdraw" => Ok(true),
+            _ => Err(Rule::Operation),
+        });
+        let extracted_at = reading.required(EXTRACTED_AT, self.extracted_at, |text| {
+            past_date(text, today)
+                .map_err(|rule| if rule == Rule::DateForm { Rule::TimestampForm } else { rule })
+        });
+        let consent_ref =
+            reading.optional(CONSENT_REF, self.consent_ref, |text| reference(text, today));
+        let content = if withdraw == Some(true) {
+            None
+        } else {
+            self.read_content(&mut reading, extracted_at)
+        };
+        match (record_id, extracted_at) {
+            (Some(record_id), Some(extracted_at)) if reading.violations.is_empty() => {
+                Ok(CheckedRow { record_id, extracted_at, consent_ref, content })
+            }
+            _ => Err(reading.violations),
+        }
+    }
+
+    /// `None` only where a violation was noted.
+    fn read_content<'a, S: AsRef<str>>(
+        &self,
+        reading: &mut Reading<'a, S>,
+        extracted_at: Option<Date>,
+    ) -> Option<Content<'a>> {
+        let today = reading.today;
+        for field in &self.absent {
+            reading.note(field, Rule::Missing);
+        }
+        let event_date =
+            reading.required(EVENT_DATE, self.event_date?, |text| past_date(text, today));
+        if let (Some(extracted), Some(event)) = (extracted_at, event_date)
+            && extracted < event
+        {
+            reading.note(EXTRACTED_AT, Rule::ExtractedBeforeEvent);
+        }
+        let (principal, others) = self.read_identities(reading);
+        if let (true, Some(event), Some(birth)) =
+            (self.definition.event_is_birth, event_date, principal.date_of_birth)
+            && event != birth
+        {
+            reading.note(EVENT_DATE, Rule::EventIsBirth);
+        }
+        let (values, references) = self.read_payload(reading);
+        Some(Content { event_date: event_date?, principal, others, values, references })
+    }
+
+    fn read_identities<'a, S: AsRef<str>>(
+        &self,
+        reading: &mut Reading<'a, S>,
+    ) -> (Identity<'a>, Vec<(Role, Identity<'a>)>) {
+        let before = reading.violations.len();
+        let mut principal = Identity::default();
+        let mut others: Vec<(Role, Identity<'a>)> = Vec::new();
+        for (at, field) in &self.identity {
+            let text = reading.text(*at);
+            if text.is_empty() {
+                if field.required {
+                    reading.note(field.name, Rule::Missing);
+                }
+                continue;
+            }
+            let into = if field.role == Role::Principal {
+                &mut principal
+            } else {
+                let known = others.iter().position(|(role, _)| *role == field.role);
+                let place = known.unwrap_or_else(|| {
+                    others.push((field.role, Identity::default()));
+                    others.len() - 1
+                });
+                &mut others[place].1
+            };
+            if let Err(rule) = read_identity(field.kind, text, reading.today, into) {
+                reading.note(field.name, rule);
+            }
+        }
+        // A value that was refused may have been the one that tells who.
+        if reading.violations.len() == before && !principal.tells_who() {
+            reading.note("", Rule::NoIdentity);
+        }
+        (principal, others)
+    }
+
+    fn read_payload<'a, S: AsRef<str>>(
+        &self,
+        reading: &mut Reading<'a, S>,
+    ) -> (Vec<(u8, Value)>, Vec<(u8, &'a str)>) {
+        let mut values = Vec::with_capacity(self.payload.len());
+        let mut references = Vec::new();
+        for (at, number, field) in &self.payload {
+            let text = reading.text(*at);
+            if text.is_empty() {
+                if field.required {
+                    reading.note(field.name, Rule::Missing);
+                }
+                continue;
+            }
+            match field.kind.parse_payload(text, reading.today) {
+                Ok(Some(value)) => values.push((*number, value)),
+                Ok(None) => {
+                    if matches!(field.kind, FieldKind::CaseReference | FieldKind::ProviderReference)
+                    {
+                        references.push((*number, text));
+                    }
+                }
+                Err(rule) => reading.note(field.name, rule),
+            }
+        }
+        if let Some((start, end, name)) = self.period
+            && let (Some(start), Some(end)) = (day_of(&values, start), day_of(&values, end))
+            && end < start
+        {
+            reading.note(name, Rule::EndBeforeStart);
+        }
+        (values, references)
+    }
+}
+
+/// A row under check.
+struct Reading<'a, S> {
+    values: &'a [S],
+    today: Date,
+    violations: Vec<Violation>,
+}
+
+impl<'a, S: AsRef<str>> Reading<'a, S> {
+    fn text(&self, at: usize) -> &'a str {
+        self.values[at].as_ref().trim()
+    }
+
+    fn note(&mut self, field: &'static str, rule: Rule) {
+        self.violations.push(Violation { field, rule });
+    }
+
+    fn required<T>(
+        &mut self,
+        field: &'static str,
+        at: usize,
+        read: impl FnOnce(&'a str) -> Result<T, Rule>,
+    ) -> Option<T> {
+        let text = self.text(at);
+        if text.is_empty() {
+            self.note(field, Rule::Missing);
+            return None;
+        }
+        read(text).map_err(|rule| self.note(field, rule)).ok()
+    }
+
+    fn optional<T>(
+        &mut self,
+        field: &'static str,
+        at: Option<usize>,
+        read: impl FnOnce(&'a str) -> Result<T, Rule>,
+    ) -> Option<T> {
+        let text = self.text(at?);
+        if text.is_empty() {
+            return None;
+        }
+        read(text).map_err(|rule| self.note(field, rule)).ok()
+    }
+}
+
+fn reference(text: &str, today: Date) -> Result<&str, Rule> {
+    FieldKind::CaseReference.parse_payload(text, today).map(|_| text)
+}
+
+fn past_date(text: &str, today: Date) -> Result<Date, Rule> {
+    let date = parse_date(text)?;
+    if date > today { Err(Rule::DateInFuture) } else { Ok(date) }
+}
+
+fn day_of(values: &[(u8, Value)], field: u8) -> Option<i32> {
+    values.iter().find_map(|(number, value)| match value {
+        Value::Day(day) if *number == field => Some(*day),
+        _ => None,
+    })
+}
+
+fn name(text: &str) -> Result<&str, Rule> {
+    let short = text.len() <= NAME_MAX || text.chars().count() <= NAME_MAX;
+    if short && !text.chars().any(char::is_control) { Ok(text) } else { Err(Rule::NameForm) }
+}
+
+fn read_identity<'a>(
+    kind: FieldKind,
+    text: &'a str,
+    today: Date,
+    into: &mut Identity<'a>,
+) -> Result<(), Rule> {
+    match kind {
+        FieldKind::Identifier(scheme) => {
+            let linkable = identifier::check(scheme, text)?;
+            let checked = Some(CheckedIdentifier { text, linkable });
+            match scheme {
+                Scheme::Nhs => into.nhs = checked,
+                Scheme::Uln => into.uln = checked,
+                Scheme::Upn => into.upn = checked,
+                Scheme::Nino => into.nino = checked,
+                Scheme::Local => into.local_id = Some(text),
+            }
+        }
+        FieldKind::Forename => into.forename = Some(name(text)?),
+        FieldKind::Surname => into.surname = Some(name(text)?),
+        FieldKind::BirthDate => into.date_of_birth = Some(past_date(text, today)?),
+        FieldKind::Sex => into.sex = Some(Sex::parse(text)?),
+        FieldKind::Postcode => {
+            into.postcode = Some(canonical_postcode(text).ok_or(Rule::PostcodeForm)?);
+        }
+        FieldKind::Uprn => {
+            identifier::check_uprn(text)?;
+            into.uprn = Some(text);
+        }
+        FieldKind::Lsoa => into.lsoa = Some(text.parse().map_err(|_| Rule::LsoaForm)?),
+        FieldKind::PastDate
+        | FieldKind::AnyDate
+        | FieldKind::Code(_)
+        | FieldKind::Codes(_)
+        | FieldKind::Integer { .. }
+        | FieldKind::Flag
+        | FieldKind::Term
+        | FieldKind::Centre
+        | FieldKind::CaseReference
+        | FieldKind::ProviderReference
+        | FieldKind::Dropped(_) => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
