@@ -1,1 +1,4 @@
 //! The one integration binary.
+
+mod audit_log;
+mod raw_values;

@@ -17,7 +17,9 @@ pub enum Role {
 }
 
 impl Role {
-    const fn number(self) -> u8 {
+    /// Its stored number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
         match self {
             Self::Principal => 0,
             Self::Mother => 1,

@@ -18,7 +18,7 @@ pub fn epoch_day(date: Date) -> i32 {
 /// The date of an epoch day; `None` beyond the years -9999..9999.
 #[must_use]
 pub fn date_of(epoch_day: i32) -> Option<Date> {
-    EPOCH.checked_add(epoch_day.days()).ok()
+    EPOCH.checked_add(jiff::Span::new().try_days(epoch_day).ok()?).ok()
 }
 
 /// The date `years` after, 29 February becoming 28 February in a common year.

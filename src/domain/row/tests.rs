@@ -380,3 +380,14 @@ fn what_borrows_identities_cannot_be_printed() {
     ];
     assert_eq!(unseen, [false; 4]);
 }
+
+#[test]
+fn sexes_have_one_form_whatever_the_list() {
+    assert_eq!(Sex::parse("1"), Sex::parse("M"));
+    assert_eq!(Sex::parse("2"), Sex::parse("F"));
+    assert_eq!(Sex::parse("female"), Err(Rule::SexCode));
+    for sex in [Sex::Male, Sex::Female, Sex::Indeterminate, Sex::NotKnown] {
+        assert_eq!(Sex::from_letter(sex.letter()), Some(sex));
+    }
+    assert_eq!(Sex::from_letter(b'1'), None);
+}

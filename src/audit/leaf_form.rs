@@ -1,0 +1,156 @@
+//! A leaf as the flat JSON object that is written; absent fields are left out.
+//!
+//! Field names are in the order of RFC 8785, which is also how an auditor sees them.
+
+use super::{
+    AuditError, Code, Hash, Token, UserPseudonym,
+    leaf::{
+        Decision, LEAF_VERSION, Leaf, LeafKind, Notes, PreviousLog, ProtocolReference, SizeClass,
+    },
+};
+use crate::domain::{AreaCode, IndicatorId, PartnerId, Quarter, RecordType, TableId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FormDecision {
+    Granted,
+    Refused,
+}
+
+macro_rules! form {
+    (must { $($must:ident: $must_type:ty,)* } may { $($may:ident: $may_type:ty,)* }) => {
+        #[derive(Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct Form {
+            $($must: $must_type,)*
+            $(#[serde(skip_serializing_if = "Option::is_none")] $may: Option<$may_type>,)*
+        }
+    };
+}
+
+form! {
+    must {
+        at: String,
+        decision: FormDecision,
+        kind: LeafKind,
+        v: u8,
+    }
+    may {
+        about: PartnerId,
+        area: AreaCode,
+        batch: Hash,
+        clause: Token,
+        detail: Hash,
+        document: Hash,
+        indicator: IndicatorId,
+        key: Token,
+        legal_basis: Token,
+        partner: PartnerId,
+        period: Quarter,
+        policy_epoch: u64,
+        previous: PreviousLog,
+        protocol: ProtocolReference,
+        purpose: Code,
+        reason: Code,
+        record_type: RecordType,
+        register: Code,
+        release: Hash,
+        sequence: u64,
+        size_class: SizeClass,
+        software: Token,
+        stream: u64,
+        table: TableId,
+        user: UserPseudonym,
+    }
+}
+
+impl From<Leaf> for Form {
+    fn from(leaf: Leaf) -> Self {
+        let notes = leaf.notes;
+        let (decision, reason) = match leaf.decision {
+            Decision::Granted => (FormDecision::Granted, None),
+            Decision::Refused { reason } => (FormDecision::Refused, Some(reason)),
+        };
+        Self {
+            about: notes.about,
+            area: leaf.area,
+            at: format!("{:.6}", leaf.at),
+            batch: notes.batch,
+            clause: leaf.clause,
+            decision,
+            detail: leaf.detail,
+            document: notes.document,
+            indicator: leaf.indicator,
+            key: notes.key,
+            kind: leaf.kind,
+            legal_basis: leaf.legal_basis,
+            partner: leaf.partner,
+            period: notes.period,
+            policy_epoch: notes.policy_epoch,
+            previous: notes.previous,
+            protocol: leaf.protocol,
+            purpose: leaf.purpose,
+            reason,
+            record_type: notes.record_type,
+            register: notes.register,
+            release: notes.release,
+            sequence: leaf.partner_sequence,
+            size_class: leaf.size_class,
+            software: notes.software,
+            stream: notes.stream,
+            table: leaf.table,
+            user: leaf.user,
+            v: LEAF_VERSION,
+        }
+    }
+}
+
+impl TryFrom<Form> for Leaf {
+    type Error = AuditError;
+
+    fn try_from(form: Form) -> Result<Self, AuditError> {
+        if form.v != LEAF_VERSION {
+            return Err(AuditError::NotALeaf);
+        }
+        let decision = match (form.decision, form.reason) {
+            (FormDecision::Granted, None) => Decision::Granted,
+            (FormDecision::Refused, Some(reason)) => Decision::Refused { reason },
+            _ => return Err(AuditError::NotALeaf),
+        };
+        let at: Timestamp = form.at.parse().map_err(|_| AuditError::NotALeaf)?;
+        let notes = Notes {
+            about: form.about,
+            batch: form.batch,
+            document: form.document,
+            key: form.key,
+            period: form.period,
+            policy_epoch: form.policy_epoch,
+            previous: form.previous,
+            record_type: form.record_type,
+            register: form.register,
+            release: form.release,
+            software: form.software,
+            stream: form.stream,
+        };
+        Ok(Self {
+            area: form.area,
+            at,
+            clause: form.clause,
+            decision,
+            detail: form.detail,
+            indicator: form.indicator,
+            kind: form.kind,
+            legal_basis: form.legal_basis,
+            partner: form.partner,
+            protocol: form.protocol,
+            purpose: form.purpose,
+            partner_sequence: form.sequence,
+            size_class: form.size_class,
+            table: form.table,
+            user: form.user,
+            notes,
+        })
+    }
+}

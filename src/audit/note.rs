@@ -1,0 +1,121 @@
+//! Signed checkpoints (C2SP tlog-checkpoint 1.0.0 in the form of signed-note 1.0.0).
+//!
+//! Invariants: the text is `name \n size \n base64(root) \n`, nothing more; Ed25519 (type 01)
+//! only. Reading is the verifier's business ([`crate::verify::note`]): the writer holds the
+//! same facts as numbers and never parses its own notes.
+
+use super::{AuditError, Hash};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha2::{Digest, Sha256};
+use std::{fmt, str::FromStr};
+
+/// signed-note's type of an Ed25519 signature over the note's text.
+const TYPE_ED25519: u8 = 1;
+
+/// A log's origin, also its key's name, such as `tallygate.example/coventry/2026`: one for
+/// each gateway and year. A URL without its scheme.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogName(String);
+
+impl LogName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for LogName {
+    type Err = AuditError;
+
+    /// signed-note forbids spaces and `+`; quotes and backslashes are left out too, so that
+    /// the name reads the same in JSON.
+    fn from_str(text: &str) -> Result<Self, AuditError> {
+        let fits = (1..=128).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_graphic() && !b"+\"\\".contains(&b))
+            && !text.contains("://");
+        let rule = "1 to 128 visible ASCII characters without a scheme, + \" or \\";
+        if fits { Ok(Self(text.to_owned())) } else { Err(AuditError::InvalidWord { rule }) }
+    }
+}
+
+impl fmt::Display for LogName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The text of a checkpoint, as signed.
+#[must_use]
+pub fn checkpoint_text(name: &LogName, size: u64, root: &Hash) -> String {
+    format!("{name}\n{size}\n{}\n", STANDARD.encode(root.as_bytes()))
+}
+
+/// Signs a log's checkpoints. Its Debug shows the name alone.
+pub struct LogSigner {
+    name: LogName,
+    key: Ed25519KeyPair,
+    key_id: [u8; 4],
+}
+
+impl fmt::Debug for LogSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogSigner").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl LogSigner {
+    /// From an Ed25519 seed (RFC 8032 §5.1.5).
+    ///
+    /// # Errors
+    /// `KeyRejected` when the library refuses the key.
+    pub fn from_seed(name: LogName, seed: &[u8; 32]) -> Result<Self, AuditError> {
+        let key = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| AuditError::KeyRejected)?;
+        Ok(Self::new(name, key))
+    }
+
+    /// From a PKCS#8 document, version 1 or 2 (RFC 5958).
+    ///
+    /// # Errors
+    /// `KeyRejected` when it is not one of an Ed25519 key.
+    pub fn from_pkcs8(name: LogName, document: &[u8]) -> Result<Self, AuditError> {
+        let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(document)
+            .map_err(|_| AuditError::KeyRejected)?;
+        Ok(Self::new(name, key))
+    }
+
+    fn new(name: LogName, key: Ed25519KeyPair) -> Self {
+        let mut sha = Sha256::new();
+        sha.update(name.as_str());
+        sha.update([b'\n', TYPE_ED25519]);
+        sha.update(key.public_key().as_ref());
+        let digest: [u8; 32] = sha.finalize().into();
+        let [a, b, c, d, ..] = digest;
+        Self { name, key, key_id: [a, b, c, d] }
+    }
+
+    /// The log's name.
+    #[must_use]
+    pub const fn name(&self) -> &LogName {
+        &self.name
+    }
+
+    /// The verifier key, `name+hex(id)+base64(type || public key)`, which auditors get out
+    /// of band.
+    #[must_use]
+    pub fn vkey(&self) -> String {
+        let mut key = vec![TYPE_ED25519];
+        key.extend_from_slice(self.key.public_key().as_ref());
+        format!("{}+{}+{}", self.name, hex::encode(self.key_id), STANDARD.encode(key))
+    }
+
+    /// The signed checkpoint of a tree.
+    #[must_use]
+    pub fn sign_checkpoint(&self, size: u64, root: &Hash) -> String {
+        let text = checkpoint_text(&self.name, size, root);
+        let mut blob = self.key_id.to_vec();
+        blob.extend_from_slice(self.key.sign(text.as_bytes()).as_ref());
+        format!("{text}\n\u{2014} {} {}\n", self.name, STANDARD.encode(blob))
+    }
+}

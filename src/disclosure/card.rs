@@ -1,0 +1,119 @@
+//! An area's card: each indicator's figure, its parts, its trend and what it means.
+
+use super::{
+    DisclosureError,
+    catalogue::{Catalogue, Indicator, Level},
+    figure::{Figure, figure},
+    release::{FeedWeek, Release},
+};
+use crate::domain::{AreaCode, Quarter};
+use serde::Serialize;
+
+/// What stands beside every margin of error.
+pub const LINKAGE_NOTE: &str = "The margin covers the protective noise and rounding. Besides, 4 to 5 in 100 records \
+     may go unlinked, and may count a child twice or not at all; more so for families \
+     who move often or whose names are often misspelt.";
+
+/// Why the parts of a card do not add up.
+pub const SUM_NOTE: &str =
+    "Each figure is protected and rounded by itself: parts need not add up to their total.";
+
+/// An area's figures of a quarter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Card {
+    /// The area.
+    pub area: AreaCode,
+    /// What it is.
+    pub level: Level,
+    /// The quarter.
+    pub period: Quarter,
+    /// The version of the areas' boundaries.
+    pub geography: String,
+    /// The indicators, in the catalogue's order.
+    pub entries: Vec<CardEntry>,
+    /// How fresh each feed was at the quarter's close.
+    pub feeds: Vec<FeedWeek>,
+    /// [`LINKAGE_NOTE`].
+    pub linkage: &'static str,
+    /// [`SUM_NOTE`].
+    pub note: &'static str,
+}
+
+/// One indicator of a card.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CardEntry {
+    /// Its number in the data book.
+    pub number: u8,
+    /// Its figure.
+    pub figure: Figure,
+    /// Its parts, where they are published for this kind of area.
+    pub parts: Vec<Figure>,
+    /// Its figures up to and with this quarter, the oldest first.
+    pub trend: Vec<Figure>,
+    /// What is counted.
+    pub definition: String,
+    /// Out of what.
+    pub denominator: String,
+    /// The target.
+    pub target: Option<String>,
+}
+
+/// The card of an area for a quarter.
+///
+/// `releases` in any order; those after the quarter are not looked at. A quarter whose
+/// geography had no such area, or whose catalogue no such table, is missing from the trend.
+///
+/// # Errors
+/// [`DisclosureError::NotInRelease`] when the quarter is not among the releases,
+/// [`DisclosureError::UnknownArea`].
+pub fn card(
+    catalogue: &Catalogue,
+    releases: &[&Release],
+    area: &AreaCode,
+    quarter: Quarter,
+) -> Result<Card, DisclosureError> {
+    let mut past: Vec<&Release> =
+        releases.iter().copied().filter(|release| release.quarter <= quarter).collect();
+    past.sort_by_key(|release| release.quarter);
+    let release = *past
+        .last()
+        .filter(|release| release.quarter == quarter)
+        .ok_or(DisclosureError::NotInRelease(quarter))?;
+    let (level, _) =
+        release.geography.locate(area).ok_or_else(|| DisclosureError::UnknownArea(area.clone()))?;
+    let entries = catalogue.indicators.iter().filter_map(|indicator| {
+        // An indicator that this release does not hold, or not for this kind of area.
+        entry(catalogue, &past, release, indicator, area)
+    });
+    Ok(Card {
+        area: area.clone(),
+        level,
+        period: quarter,
+        geography: release.geography.version.clone(),
+        entries: entries.collect(),
+        feeds: release.feeds.clone(),
+        linkage: LINKAGE_NOTE,
+        note: SUM_NOTE,
+    })
+}
+
+fn entry(
+    catalogue: &Catalogue,
+    past: &[&Release],
+    release: &Release,
+    indicator: &Indicator,
+    area: &AreaCode,
+) -> Option<CardEntry> {
+    let of = |release: &Release, part: Option<&str>| {
+        figure(catalogue, release, &indicator.id, part, area).ok()
+    };
+    Some(CardEntry {
+        number: indicator.number,
+        figure: of(release, None)?,
+        parts: indicator.parts().filter_map(|part| of(release, Some(&part.id))).collect(),
+        trend: past.iter().filter_map(|release| of(release, None)).collect(),
+        definition: indicator.definition.clone(),
+        denominator: indicator.denominator.clone(),
+        target: indicator.target.clone(),
+    })
+}

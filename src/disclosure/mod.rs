@@ -1,0 +1,65 @@
+//! Disclosure control: exact counts in, releasable counts out.
+//!
+//! Why it exists: only counts leave the gateway, and counts leak. So there is one closed
+//! catalogue of partition tables, counted once from a closed quarter, made noisy in
+//! memory, frozen for ever and paid for from one budget. Pure: no store, clock, task or
+//! randomness of its own; everything comes in as a parameter.
+//!
+//! The way through this room:
+//! 1. [`Catalogue`] says what is counted; [`preview`] what it costs and how wrong it will
+//!    be, before anything is counted.
+//! 2. [`Counter`] takes each person's [`PersonFacts`] once, classifies them
+//!    ([`classify`], one file a table) and adds to [`exact`] counts, which nothing can
+//!    print, copy or send.
+//! 3. [`Counter::freeze`] asks the [`Ledger`] first, then draws [`noise`] for every cell,
+//!    empty ones too, and gives a [`Release`].
+//! 4. [`display`] and [`card`] read figures off releases: post-processing, which costs
+//!    nothing and reveals nothing new.
+//!
+//! Invariants:
+//! - An exact count has one exit, and it adds noise.
+//! - A person adds at most one to at most `cap` cells of a table, and cannot be added twice.
+//! - A table depends on no record type outside its `sources`.
+//! - Whether a release is allowed depends on the catalogue and the ledger, never on data.
+//! - The same release gives the same figures, byte for byte.
+//!
+//! Accounting is zero-concentrated differential privacy (Bun and Steinke 2016) with the
+//! discrete Gaussian (Canonne, Kamath and Steinke 2020), under change-one neighbours.
+
+pub mod accounting;
+pub mod card;
+pub mod catalogue;
+pub mod check;
+pub mod classify;
+pub mod display;
+mod error;
+pub mod exact;
+pub mod expected;
+pub mod facts;
+pub mod figure;
+pub mod geography;
+pub mod ledger;
+pub mod noise;
+pub mod period;
+pub mod preview;
+pub mod release;
+mod residence;
+pub mod sealed;
+mod tables;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use card::{Card, CardEntry, card};
+pub use catalogue::{Catalogue, Indicator, Level, Measure, Part, Table};
+pub use check::Mistake;
+pub use error::DisclosureError;
+pub use exact::{Closing, Counter};
+pub use facts::PersonFacts;
+pub use figure::{Figure, Reading, Released, Unit, figure};
+pub use geography::{Geography, ReachArea};
+pub use ledger::{Ledger, Limits, Rho, Spending};
+pub use preview::{Preview, preview};
+pub use release::{Digest, ExtractWeek, FeedWeek, ProtocolReference, Release};
+pub use sealed::{SealedRelease, open_release, verify_release};

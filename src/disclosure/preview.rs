@@ -1,0 +1,118 @@
+//! What a release will look like, cost and be worth, before it is made. Never a draw.
+//!
+//! Why it exists: a sign-off comes before the noise. A preview with noise in it could be
+//! repeated and averaged, or picked from; so a preview reads the catalogue, the areas, the
+//! ledger and the feeds' declared weeks, and can be shown as often as anybody likes.
+
+use super::{
+    DisclosureError,
+    accounting::{change_accuracy, epsilon},
+    catalogue::{Base, Catalogue},
+    exact::rows,
+    expected::{ExpectedError, expected_errors, minimum_contrast_variance},
+    geography::Geography,
+    ledger::{Ledger, Spending},
+    release::{Digest, FeedWeek},
+};
+use crate::domain::{Quarter, TableId};
+use serde::Serialize;
+
+/// The delta at which epsilons are stated.
+pub const STATED_DELTA: f64 = 1e-6;
+
+/// What is known of a release before it is made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Preview {
+    /// The quarter.
+    pub quarter: Quarter,
+    /// The catalogue's version.
+    pub version: String,
+    /// The catalogue's digest.
+    pub catalogue: Digest,
+    /// The boundaries' version.
+    pub geography: String,
+    /// The tables.
+    pub tables: Vec<PreviewTable>,
+    /// How wrong each figure will be.
+    pub errors: Vec<ExpectedError>,
+    /// The least variance with which one base cell can be known from all tables.
+    pub minimum_contrast_variance: f64,
+    /// What it will cost.
+    pub budget: Spending,
+    /// That cost in other words.
+    pub quarter_risk: Risk,
+    /// The cost of a whole lifetime in other words.
+    pub lifetime_risk: Risk,
+    /// How fresh each feed is.
+    pub feeds: Vec<FeedWeek>,
+}
+
+/// One table's structure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PreviewTable {
+    /// The table.
+    pub id: TableId,
+    /// What it is called.
+    pub title: String,
+    /// What its rows are.
+    pub base: Base,
+    /// How many base areas it has.
+    pub areas: usize,
+    /// Its cells.
+    pub cells: Vec<String>,
+    /// Each cell's standard deviation.
+    pub deviation: f64,
+}
+
+/// A budget in words that people can weigh.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Risk {
+    /// The least epsilon at [`STATED_DELTA`].
+    pub epsilon: f64,
+    /// How often an attacker who knows everyone else tells one person's cells right, at
+    /// even prior odds; 0.5 is chance.
+    pub attacker_accuracy: f64,
+}
+
+impl Risk {
+    /// The risk of a rho.
+    #[must_use]
+    pub fn of(rho: f64) -> Self {
+        Self { epsilon: epsilon(rho, STATED_DELTA), attacker_accuracy: change_accuracy(rho) }
+    }
+}
+
+/// The preview of a quarter's release.
+///
+/// # Errors
+/// As [`Ledger::cost`].
+pub fn preview(
+    catalogue: &Catalogue,
+    geography: &Geography,
+    ledger: &Ledger,
+    quarter: Quarter,
+    feeds: Vec<FeedWeek>,
+) -> Result<Preview, DisclosureError> {
+    let budget = ledger.cost(catalogue, quarter)?;
+    let tables = catalogue.tables.iter().map(|table| PreviewTable {
+        id: table.id.clone(),
+        title: table.title.clone(),
+        base: table.base,
+        areas: rows(table, geography),
+        cells: table.cells.clone(),
+        deviation: f64::from(table.variance).sqrt(),
+    });
+    Ok(Preview {
+        quarter,
+        version: catalogue.version.clone(),
+        catalogue: catalogue.digest()?,
+        geography: geography.version().to_owned(),
+        tables: tables.collect(),
+        errors: expected_errors(catalogue, geography),
+        minimum_contrast_variance: minimum_contrast_variance(catalogue, geography),
+        quarter_risk: Risk::of(budget.quarter.value()),
+        lifetime_risk: Risk::of(budget.lifetime.value()),
+        budget,
+        feeds,
+    })
+}

@@ -1,0 +1,128 @@
+//! Where a person lives on a quarter's last day.
+//!
+//! Rule: the place of the person's record with the latest event day up to that day (for a
+//! birth the date of birth) among the records known by the close; of several on one day
+//! Health's first, then the smaller LSOA code. Only records of a table's own sources are
+//! looked at: an address from a benefits list must not move a child in a table that the
+//! list may not serve, so one person may live in two places for two tables.
+
+use super::{facts::PersonFacts, period::Period};
+use crate::domain::{Event, Lsoa, RecordType, Role, time::epoch_day};
+use std::cmp::Reverse;
+
+/// A set of record types, bit `n` for stored number `n`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sources(u32);
+
+impl Sources {
+    pub(super) fn new(types: &[RecordType]) -> Self {
+        Self(types.iter().fold(0, |set, t| set | Self::bit(*t)))
+    }
+
+    const fn bit(record_type: RecordType) -> u32 {
+        1_u32.wrapping_shl(record_type.number() as u32)
+    }
+
+    const fn contains(self, record_type: RecordType) -> bool {
+        self.0 & Self::bit(record_type) != 0
+    }
+}
+
+/// The LSOA of residence at the end of the period.
+pub(super) fn residence(
+    facts: &PersonFacts<'_>,
+    period: &Period,
+    sources: Sources,
+) -> Option<Lsoa> {
+    let birth = facts.date_of_birth.map(epoch_day);
+    let mut best: Option<(i32, bool, Reverse<Lsoa>)> = None;
+    for event in facts.events {
+        let Some(place) = event.place else { continue };
+        if !sources.contains(event.record_type) || event.known > period.close {
+            continue;
+        }
+        let Some(day) = day_of(event, birth).filter(|day| *day <= period.last) else { continue };
+        let health = matches!(event.record_type, RecordType::LiveBirth | RecordType::HealthReview);
+        best = best.max(Some((day, health, Reverse(place))));
+    }
+    best.map(|(_, _, Reverse(place))| place)
+}
+
+/// A birth happened on its principal's date of birth; to the mother it gives no day.
+fn day_of(event: &Event, birth: Option<i32>) -> Option<i32> {
+    event.day.or_else(|| {
+        let own = event.record_type == RecordType::LiveBirth && event.role == Role::Principal;
+        birth.filter(|_| own)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::PersonId;
+    use jiff::civil::date;
+
+    const ALL: [RecordType; 4] = [
+        RecordType::LiveBirth,
+        RecordType::HealthReview,
+        RecordType::Registration,
+        RecordType::Attendance,
+    ];
+
+    fn event(record_type: RecordType, day: Option<i32>, known: i32, place: Option<u32>) -> Event {
+        let place = place.map(|n| Lsoa::from_number(n).unwrap());
+        Event { record_type, role: Role::Principal, day, known, place, values: vec![] }
+    }
+
+    fn lives(events: &[Event]) -> Option<u32> {
+        let period = Period::new("2026Q1".parse().unwrap(), None);
+        let date_of_birth = Some(date(2025, 6, 1));
+        let facts = PersonFacts { person: PersonId::new(1), date_of_birth, death: None, events };
+        residence(&facts, &period, Sources::new(&ALL)).map(Lsoa::number)
+    }
+
+    #[test]
+    fn the_latest_place_known_by_the_close_is_the_residence() {
+        use RecordType::{Attendance, HealthReview, LiveBirth, Registration};
+        let period = Period::new("2026Q1".parse().unwrap(), None);
+        let (s, close) = (period.last, period.close);
+        let birth = event(LiveBirth, None, s - 100, Some(5));
+        let cases: &[(&[Event], Option<u32>, &str)] = &[
+            (&[], None, "nothing known"),
+            (std::slice::from_ref(&birth), Some(5), "a birth has its date of birth for a day"),
+            (&[birth.clone(), event(Registration, Some(s), s, Some(7))], Some(7), "latest"),
+            (&[birth.clone(), event(Registration, Some(s + 1), s, Some(7))], Some(5), "after S"),
+            (&[birth.clone(), event(Registration, Some(s), close, Some(7))], Some(7), "at close"),
+            (&[birth.clone(), event(Registration, Some(s), close + 1, Some(7))], Some(5), "late"),
+            (&[birth.clone(), event(Registration, Some(s), s, None)], Some(5), "without a place"),
+            (
+                &[
+                    event(Registration, Some(s), s, Some(3)),
+                    event(HealthReview, Some(s), s, Some(9)),
+                ],
+                Some(9),
+                "Health first on one day",
+            ),
+            (
+                &[event(Registration, Some(s), s, Some(8)), event(Attendance, Some(s), s, Some(4))],
+                Some(4),
+                "then the smaller code",
+            ),
+            (
+                &[birth.clone(), event(RecordType::TwoYearOldEligibility, Some(s), s, Some(7))],
+                Some(5),
+                "a type that is no source",
+            ),
+            (
+                &[Event { role: Role::Mother, ..birth.clone() }],
+                None,
+                "a child's birth gives its mother no day",
+            ),
+        ];
+        for (events, wanted, case) in cases {
+            assert_eq!(lives(events), *wanted, "{case}");
+            let reversed: Vec<Event> = events.iter().rev().cloned().collect();
+            assert_eq!(lives(&reversed), *wanted, "{case}, reversed");
+        }
+    }
+}

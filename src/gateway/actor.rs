@@ -1,0 +1,64 @@
+//! Who acts, once the transport has recognised the caller.
+
+use super::{Denied, Gateway, RefusalKind, Refused};
+use crate::{
+    audit::{Leaf, LeafKind, UserPseudonym},
+    domain::{AreaCode, PartnerId},
+    keys::{IdentifierKind, RawIdentifier},
+    protocol::CallerRole,
+};
+use std::collections::BTreeSet;
+
+/// A recognised caller: an organisation, one of its people or machines as a keyed
+/// pseudonym, and what it may be.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The organisation.
+    pub partner: PartnerId,
+    /// Who of it, as a keyed pseudonym.
+    pub user: UserPseudonym,
+    /// What the caller may be: what its token claims and its register entry allows.
+    pub roles: BTreeSet<CallerRole>,
+    /// The areas that the caller is confined to; `None` for no such bound.
+    pub areas: Option<BTreeSet<AreaCode>>,
+}
+
+impl Actor {
+    /// A leaf of something this actor did.
+    #[must_use]
+    pub fn leaf(&self, kind: LeafKind, gateway: &Gateway) -> Leaf {
+        let mut leaf = Leaf::new(kind, gateway.now());
+        leaf.partner = Some(self.partner.clone());
+        leaf.user = Some(self.user);
+        leaf
+    }
+
+    /// Whether the caller may be this.
+    #[must_use]
+    pub fn may_be(&self, role: CallerRole) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+impl Gateway {
+    /// The keyed pseudonym under which a partner's user appears in the log.
+    #[must_use]
+    pub fn user_pseudonym(&self, partner: &PartnerId, user: &str) -> UserPseudonym {
+        let kind = IdentifierKind::User { partner };
+        let raw = RawIdentifier::new(user.to_owned());
+        UserPseudonym::new(*raw.pseudonymise(kind, &self.pseudonymiser).as_bytes())
+    }
+
+    /// Lets only callers with one of these roles pass; the refusal is logged.
+    ///
+    /// # Errors
+    /// `wrong_role`.
+    pub(super) async fn require(&self, actor: &Actor, roles: &[CallerRole]) -> Result<(), Denied> {
+        if roles.iter().any(|role| actor.may_be(*role)) {
+            return Ok(());
+        }
+        let leaf = actor.leaf(LeafKind::Refused, self);
+        let sentence = "the caller's role may not do this";
+        Err(self.refuse(leaf, Refused::new(RefusalKind::Forbidden, "wrong_role", sentence)).await)
+    }
+}

@@ -1,0 +1,264 @@
+//! From rows of texts to keyed records: after this, nobody can be named.
+
+use super::{Accepted, Intake, Rejection, Row};
+use crate::{
+    domain::{
+        Event, Lsoa, Role,
+        field::{FieldKind, Value},
+        identifier::Linkable,
+        record::RecordDefinition,
+        records::live_birth,
+        row::{CheckedIdentifier, CheckedRow, Content, Identity},
+        time::{date_of, epoch_day},
+    },
+    gateway::{Denied, Gateway, GatewayError},
+    keys::{BirthDate, IdentifierKind, KeyError, RawIdentifier, RawText},
+    linkage::{self, KeyedIdentity, RawIdentity, Sender},
+    protocol::{ConsentEvidence, ConsentState, RecordFacts, Whereabouts},
+    store::consents,
+};
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+use zeroize::Zeroize;
+
+/// A well-formed record without anybody's name.
+pub(super) struct KeyedRecord {
+    /// Its place in the batch.
+    pub(super) row: usize,
+    /// Pseudonym of the sender's id of the record.
+    pub(super) key: [u8; 16],
+    /// The day it became known.
+    pub(super) known: i32,
+    /// Pseudonym of the consent reference.
+    pub(super) consent: Option<[u8; 16]>,
+    /// What it says; `None` withdraws the record.
+    pub(super) content: Option<KeyedContent>,
+}
+
+/// What a record says, keyed.
+pub(super) struct KeyedContent {
+    /// The persons it is about.
+    pub(super) persons: Vec<(Role, KeyedIdentity)>,
+    /// The event of each of them, but for the role.
+    pub(super) event: Event,
+    /// What the permit looks at. For a birth it holds the day, so it has no Debug.
+    facts: RecordFacts,
+}
+
+/// A batch's records, keyed, and what was malformed.
+pub(super) struct KeyedBatch {
+    records: Vec<KeyedRecord>,
+    malformed: Vec<Rejection>,
+    /// Places in `records` that the permit admitted.
+    admitted: Vec<usize>,
+}
+
+impl KeyedBatch {
+    /// Checks every row and keys what is well-formed; the texts are wiped.
+    pub(super) fn read(intake: &Intake, rows: Vec<Row>) -> Result<Self, GatewayError> {
+        let today = intake.gateway.today();
+        let postcodes = intake.gateway.postcodes.load();
+        let keying = Keying { intake, postcodes: &postcodes };
+        let mut batch = Self {
+            records: Vec::with_capacity(rows.len()),
+            malformed: Vec::new(),
+            admitted: Vec::new(),
+        };
+        for (at, mut row) in rows.into_iter().enumerate() {
+            match intake.layout.check(&row, today) {
+                Ok(checked) => batch.records.push(keying.record(at, checked)?),
+                Err(violations) => batch.malformed.extend(violations.into_iter().map(|v| {
+                    let (rule, sentence) = (v.rule.code(), v.rule.sentence());
+                    Rejection { row: at, field: v.field, rule, sentence }
+                })),
+            }
+            row.zeroize();
+        }
+        Ok(batch)
+    }
+
+    /// Asks the permit about each record.
+    pub(super) async fn admit(&mut self, intake: &Intake) -> Result<Accepted, Denied> {
+        let consents = self.consents(intake).await?;
+        self.admitted.clear();
+        let mut rejections = self.malformed.clone();
+        for (at, record) in self.records.iter().enumerate() {
+            let Some(content) = &record.content else {
+                // A withdrawal takes back the sender's own record and needs no leave.
+                self.admitted.push(at);
+                continue;
+            };
+            let facts =
+                RecordFacts { consent: evidence(record.consent, &consents), ..content.facts };
+            match intake.permit.admits(&facts) {
+                Ok(()) => self.admitted.push(at),
+                Err(refusal) => rejections.push(Rejection {
+                    row: record.row,
+                    field: "",
+                    rule: refusal.reason().code(),
+                    sentence: refusal.reason().words(),
+                }),
+            }
+        }
+        Ok(Accepted { well_formed: self.admitted.len(), sent_before: 0, rejections })
+    }
+
+    /// The admitted records, in the order of their rows.
+    pub(super) fn admitted(&self) -> impl Iterator<Item = &KeyedRecord> {
+        self.admitted.iter().map(|at| &self.records[*at])
+    }
+
+    async fn consents(
+        &self,
+        intake: &Intake,
+    ) -> Result<BTreeMap<[u8; 16], (u8, i32)>, GatewayError> {
+        let mut keys: Vec<[u8; 16]> = self.records.iter().filter_map(|r| r.consent).collect();
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        let mut tx = intake.gateway.store.read().await?;
+        Ok(consents::states(&mut tx, &keys).await?)
+    }
+}
+
+fn evidence(key: Option<[u8; 16]>, consents: &BTreeMap<[u8; 16], (u8, i32)>) -> ConsentEvidence {
+    let Some(key) = key else { return ConsentEvidence::Absent };
+    let (state, day) = match consents.get(&key) {
+        // Unknown is treated as refused.
+        None => (ConsentState::Unknown, None),
+        Some((1, day)) => (ConsentState::Given, date_of(*day)),
+        Some((2, day)) => (ConsentState::Refused, date_of(*day)),
+        Some((_, day)) => (ConsentState::Withdrawn, date_of(*day)),
+    };
+    ConsentEvidence::Reference { state, given_on: day }
+}
+
+struct Keying<'a> {
+    intake: &'a Intake,
+    postcodes: &'a std::collections::HashMap<[u8; 16], Lsoa>,
+}
+
+impl Keying<'_> {
+    fn record(&self, row: usize, checked: CheckedRow<'_>) -> Result<KeyedRecord, KeyError> {
+        let gateway: &Gateway = &self.intake.gateway;
+        let partner = &self.intake.actor.partner;
+        let record_type = self.intake.record_type.name();
+        let key = RawIdentifier::new(checked.record_id.to_owned())
+            .pseudonymise(IdentifierKind::Record { partner, record_type }, &gateway.pseudonymiser);
+        let consent = checked.consent_ref.map(|reference| {
+            *RawIdentifier::new(reference.to_owned())
+                .pseudonymise(IdentifierKind::Consent { partner }, &gateway.pseudonymiser)
+                .as_bytes()
+        });
+        let content = match checked.content {
+            Some(content) => Some(self.content(content, checked.extracted_at, &key)?),
+            None => None,
+        };
+        Ok(KeyedRecord {
+            row,
+            key: *key.as_bytes(),
+            known: epoch_day(checked.extracted_at),
+            consent,
+            content,
+        })
+    }
+
+    fn content(
+        &self,
+        content: Content<'_>,
+        extracted_at: Date,
+        record: &crate::keys::Pseudonym,
+    ) -> Result<KeyedContent, KeyError> {
+        let Content { event_date, principal, others, mut values, references } = content;
+        let definition = self.intake.record_type.definition();
+        for (number, text) in references {
+            values.push((number, self.reference(definition, number, text)));
+        }
+        values.sort_unstable_by_key(|(number, _)| *number);
+        let place = self.place(&principal);
+        let plurality = values.iter().find_map(|(number, value)| match value {
+            Value::Integer(n) if definition.event_is_birth && *number == live_birth::PLURALITY => {
+                u8::try_from(*n).ok()
+            }
+            _ => None,
+        });
+        let event = Event {
+            record_type: self.intake.record_type,
+            role: Role::Principal,
+            day: (!definition.event_is_birth).then(|| epoch_day(event_date)),
+            known: epoch_day(extracted_at),
+            place: match place {
+                Whereabouts::Lsoa(lsoa) => Some(lsoa),
+                Whereabouts::NotStated | Whereabouts::NotFound => None,
+            },
+            values,
+        };
+        let mut persons = vec![(Role::Principal, self.identity(principal, plurality, record, 0)?)];
+        for (position, (role, identity)) in (1u8..).zip(others) {
+            if identity.tells_who() {
+                persons.push((role, self.identity(identity, None, record, position)?));
+            }
+        }
+        let consent = ConsentEvidence::Absent;
+        let facts = RecordFacts { place, event_date, extracted_at, consent };
+        Ok(KeyedContent { persons, event, facts })
+    }
+
+    fn reference(&self, definition: &RecordDefinition, number: u8, text: &str) -> Value {
+        let partner = &self.intake.actor.partner;
+        let kind = match definition.payload[usize::from(number)].kind {
+            FieldKind::ProviderReference => IdentifierKind::Provider,
+            _ => IdentifierKind::Case { partner },
+        };
+        let raw = RawIdentifier::new(text.to_owned());
+        Value::Key(*raw.pseudonymise(kind, &self.intake.gateway.pseudonymiser).as_bytes())
+    }
+
+    /// Where the person lives: by the postcode if the lookup knows it, else by the LSOA.
+    fn place(&self, identity: &Identity<'_>) -> Whereabouts {
+        let postcode = identity.postcode.as_ref().and_then(|text| {
+            let raw = RawText::new(text.clone());
+            linkage::postcode_pseudonym(raw, &self.intake.gateway.pseudonymiser)
+        });
+        let found = postcode.as_ref().and_then(|key| self.postcodes.get(key.as_bytes()).copied());
+        match (found.or(identity.lsoa), postcode) {
+            (Some(lsoa), _) => Whereabouts::Lsoa(lsoa),
+            (None, Some(_)) => Whereabouts::NotFound,
+            (None, None) => Whereabouts::NotStated,
+        }
+    }
+
+    fn identity(
+        &self,
+        identity: Identity<'_>,
+        plurality: Option<u8>,
+        record: &crate::keys::Pseudonym,
+        position: u8,
+    ) -> Result<KeyedIdentity, KeyError> {
+        let linkable = |checked: Option<CheckedIdentifier<'_>>| {
+            checked
+                .filter(|id| id.linkable == Linkable::Yes)
+                .map(|id| RawIdentifier::new(id.text.to_owned()))
+        };
+        let text = |value: Option<&str>| value.map(|text| RawText::new(text.to_owned()));
+        let raw = RawIdentity {
+            nhs_number: linkable(identity.nhs),
+            uln: linkable(identity.uln),
+            upn: linkable(identity.upn),
+            nino: linkable(identity.nino),
+            local_id: identity.local_id.map(|id| RawIdentifier::new(id.to_owned())),
+            surname: text(identity.surname),
+            forename: text(identity.forename),
+            birth: identity.date_of_birth.map(BirthDate::new),
+            sex: identity.sex,
+            postcode: identity.postcode.map(RawText::new),
+            uprn: text(identity.uprn),
+            plurality,
+        };
+        let partner = &self.intake.actor.partner;
+        let sender = Sender { partner, record, position };
+        raw.pseudonymise(sender, &self.intake.gateway.pseudonymiser)
+    }
+}

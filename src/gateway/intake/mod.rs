@@ -1,0 +1,378 @@
+//! Taking records in: open a stream under a permit, take batches, close it.
+//!
+//! A record's way: row of texts -> checked row ([`RowLayout`]) -> keyed record (no raw
+//! identifier, name or address is left) -> admitted by the permit -> linked and staged ->
+//! accepted together with its leaf -> acknowledged. Acknowledgements say what was wrong
+//! with the sender's own rows and nothing about what others hold or what linked.
+
+mod keyed;
+mod stage;
+
+use super::{Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused};
+use crate::{
+    audit::{Hash, Leaf, LeafKind, ProtocolReference, SizeClass, Token},
+    domain::{
+        FeedId, ProtocolId, RecordType, field,
+        row::{LayoutError, RowLayout},
+    },
+    protocol::{CallerRole, IntakePermit, IntakeQuestion, ProtocolVersion, Purpose},
+    store::{ActError, Effect, Logged, feeds},
+};
+use jiff::civil::Date;
+use keyed::KeyedBatch;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::OwnedMutexGuard;
+
+/// The most rows a batch may have.
+pub const MOST_ROWS: usize = 2_000;
+
+/// One record as it came, a value a column. No Debug: it holds identities.
+pub type Row = Vec<String>;
+
+/// What a sender asks when it opens a stream.
+#[derive(Debug, Clone)]
+pub struct OpenStream {
+    /// The protocol relied on.
+    pub protocol: String,
+    /// Its version; 0 for the one in force.
+    pub version: u32,
+    /// The type of every record.
+    pub record_type: String,
+    /// The purpose claimed; empty for whatever the flow is for.
+    pub purpose: String,
+    /// The columns of every row.
+    pub columns: Vec<String>,
+    /// The day the extract stands for, `YYYY-MM-DD`.
+    pub extract_day: String,
+    /// Check everything, store nothing.
+    pub dry_run: bool,
+}
+
+/// Why a row was not taken; never its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Zero-based place in the batch.
+    pub row: usize,
+    /// The column, or empty for the row as a whole.
+    pub field: &'static str,
+    /// Stable code of the rule or clause.
+    pub rule: &'static str,
+    /// What a good value looks like.
+    pub sentence: &'static str,
+}
+
+/// What became of a batch, as its sender may know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// Well-formed rows, those sent before included.
+    pub well_formed: usize,
+    /// Rows sent before.
+    pub sent_before: usize,
+    /// Rows that were not taken.
+    pub rejections: Vec<Rejection>,
+}
+
+/// What a stream came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StreamTotals {
+    /// Batches acknowledged.
+    pub batches: u64,
+    /// Rows well-formed.
+    pub well_formed: u64,
+    /// Rows sent before.
+    pub sent_before: u64,
+    /// Rows rejected.
+    pub rejected: u64,
+}
+
+/// One lock a feed.
+#[derive(Default)]
+pub(super) struct FeedLocks(Mutex<HashMap<FeedId, Arc<tokio::sync::Mutex<()>>>>);
+
+impl FeedLocks {
+    async fn lock(&self, feed: FeedId) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(locks.entry(feed).or_default())
+        };
+        lock.lock_owned().await
+    }
+}
+
+/// An open stream. It holds the permit: no batch is taken without one.
+pub struct Intake {
+    gateway: Arc<Gateway>,
+    actor: Actor,
+    permit: IntakePermit,
+    layout: RowLayout,
+    record_type: RecordType,
+    feed: FeedId,
+    extract_day: Date,
+    dry_run: bool,
+    opened: u64,
+    decided_on: Date,
+    totals: StreamTotals,
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Intake").field("record_type", &self.record_type).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Opens a stream of records.
+    ///
+    /// # Errors
+    /// The clause that refused, or what is malformed in the opening.
+    pub async fn open_stream(
+        self: &Arc<Self>,
+        actor: Actor,
+        open: OpenStream,
+    ) -> Result<Logged<Intake>, Denied> {
+        self.require(&actor, &[CallerRole::Provider]).await?;
+        for _ in 0..DECISIONS {
+            let permit = self.permit(&actor, &open).await?;
+            let decided_on = self.today();
+            let (layout, extract_day) = self.read_opening(&actor, &open).await?;
+            let record_type = permit.record_type();
+            let mut tx = self.store.transact().await?;
+            let feed = feeds::feed(&mut tx, &actor.partner, record_type).await?;
+            tx.commit().await?;
+            let mut leaf = permit_leaf(LeafKind::IntakeStreamOpened, &actor, &permit, self);
+            leaf.notes.record_type = Some(record_type);
+            match self.commit(leaf, Effect::None, Some(permit.epoch())).await {
+                Ok(logged) => {
+                    let opened = logged.receipt().leaf_index;
+                    return Ok(logged.map(|_| Intake {
+                        gateway: Arc::clone(self),
+                        actor,
+                        permit,
+                        layout,
+                        record_type,
+                        feed,
+                        extract_day,
+                        dry_run: open.dry_run,
+                        opened,
+                        decided_on,
+                        totals: StreamTotals::default(),
+                    }));
+                }
+                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(GatewayError::Unsettled.into())
+    }
+
+    /// Decides whether the stream may be opened.
+    async fn permit(&self, actor: &Actor, open: &OpenStream) -> Result<IntakePermit, Denied> {
+        let snapshot = self.snapshot();
+        let mut leaf = actor.leaf(LeafKind::Refused, self);
+        leaf.notes.record_type = open.record_type.parse().ok();
+        leaf.notes.policy_epoch = Some(snapshot.epoch());
+        let unknown = Refused::new(
+            RefusalKind::Forbidden,
+            "protocol_unknown",
+            "there is no such protocol or version, or you are not a party of it",
+        );
+        let record = match open.protocol.parse::<ProtocolId>() {
+            Ok(id) => snapshot.protocol(&id, open.version),
+            Err(_) => None,
+        };
+        let Some(record) = record else { return Err(self.refuse(leaf, unknown).await) };
+        let Some(version) = ProtocolVersion::new(record.stored.version) else {
+            return Err(self.refuse(leaf, unknown).await);
+        };
+        let columns: Vec<&str> = open.columns.iter().map(String::as_str).collect();
+        let question = IntakeQuestion {
+            partner: &actor.partner,
+            role: CallerRole::Provider,
+            protocol: &record.stored.protocol,
+            version,
+            record_type: &open.record_type,
+            columns: &columns,
+            today: self.today(),
+        };
+        let permit = match snapshot.policy().authorise_intake(&question) {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                let mut refused = Refused::by(&refusal);
+                if let Some(column) = refusal.column() {
+                    refused =
+                        refused.with_field(format!("columns[{column}]"), refused_rule(&refusal));
+                }
+                leaf.clause = refusal.clause().and_then(|clause| clause.pointer().parse().ok());
+                return Err(self.refuse(leaf, refused).await);
+            }
+        };
+        let listed = record.verified.as_ref().map_or(&[][..], |(v, _)| &v.document().purposes);
+        let claimed = Purpose::from_code(&open.purpose);
+        if open.purpose.is_empty() || claimed.is_some_and(|purpose| listed.contains(&purpose)) {
+            return Ok(permit);
+        }
+        let refused = Refused::new(
+            RefusalKind::Forbidden,
+            "purpose_not_listed",
+            "the protocol does not list this purpose for this use",
+        );
+        Err(self.refuse(leaf, refused).await)
+    }
+
+    async fn read_opening(
+        &self,
+        actor: &Actor,
+        open: &OpenStream,
+    ) -> Result<(RowLayout, Date), Denied> {
+        let read = || -> Result<(RowLayout, Date), Refused> {
+            let record_type: RecordType = open
+                .record_type
+                .parse()
+                .map_err(|_| Refused::invalid("record_type", "no such record type"))?;
+            let layout = RowLayout::new(record_type, &open.columns).map_err(|error| {
+                let field = match error {
+                    LayoutError::UnknownColumn { position, .. } => {
+                        format!("columns[{}]", position - 1)
+                    }
+                    LayoutError::DuplicateColumn { .. } | LayoutError::MissingColumn { .. } => {
+                        "columns".to_owned()
+                    }
+                };
+                Refused::invalid(field, error.to_string())
+            })?;
+            let day = field::parse_date(&open.extract_day)
+                .map_err(|rule| Refused::invalid("extract_day", rule.sentence()))?;
+            if day > self.today() {
+                let rule = field::Rule::DateInFuture.sentence();
+                return Err(Refused::invalid("extract_day", rule));
+            }
+            Ok((layout, day))
+        };
+        match read() {
+            Ok(opening) => Ok(opening),
+            Err(refused) => Err(self.refuse(actor.leaf(LeafKind::Refused, self), refused).await),
+        }
+    }
+}
+
+fn refused_rule(refusal: &crate::protocol::Refusal) -> &'static str {
+    refusal.reason().words()
+}
+
+/// A leaf of an act that a permit allowed.
+fn permit_leaf(kind: LeafKind, actor: &Actor, permit: &IntakePermit, gateway: &Gateway) -> Leaf {
+    let mut leaf = actor.leaf(kind, gateway);
+    leaf.purpose = permit.purpose().code().parse().ok();
+    leaf.legal_basis = permit.legal_basis().gateway.code().parse::<Token>().ok();
+    leaf.protocol = Some(ProtocolReference {
+        digest: Hash::new(*permit.digest().as_bytes()),
+        id: permit.protocol().clone(),
+        version: permit.version().number(),
+    });
+    leaf.clause = permit.clause().pointer().parse().ok();
+    leaf.notes.policy_epoch = Some(permit.epoch());
+    leaf
+}
+
+impl Intake {
+    /// The version of the protocol that the stream runs under.
+    #[must_use]
+    pub fn protocol_version(&self) -> u32 {
+        self.permit.version().number()
+    }
+
+    /// Takes a batch: checks, pseudonymises, links, stages, and accepts it with its leaf.
+    /// In a dry run it stops before it would store, and there is no receipt.
+    ///
+    /// # Errors
+    /// When the batch is too large, the permit no longer holds, or it can't be stored.
+    pub async fn take_batch(
+        &mut self,
+        rows: Vec<Row>,
+    ) -> Result<(Accepted, Option<Logged<()>>), Denied> {
+        let gateway = Arc::clone(&self.gateway);
+        if rows.len() > MOST_ROWS {
+            let leaf = self.actor.leaf(LeafKind::Refused, &gateway);
+            return Err(gateway.refuse(leaf, Refused::invalid("rows", "at most 2,000 rows")).await);
+        }
+        let mut batch = KeyedBatch::read(self, rows)?;
+        for _ in 0..DECISIONS {
+            self.renew_permit().await?;
+            let mut accepted = batch.admit(self).await?;
+            if self.dry_run {
+                self.totals.add(&accepted);
+                return Ok((accepted, None));
+            }
+            let _one_stream = gateway.feeds.lock(self.feed).await;
+            let staged = stage::stage(self, &batch, &mut accepted).await?;
+            let mut leaf =
+                permit_leaf(LeafKind::BatchAccepted, &self.actor, &self.permit, &gateway);
+            leaf.size_class = Some(SizeClass::of(accepted.well_formed as u64));
+            leaf.notes.record_type = Some(self.record_type);
+            leaf.notes.stream = Some(self.opened);
+            leaf.notes.batch = Some(Hash::new(staged.digest));
+            let effect = Effect::AcceptBatch(staged.batch);
+            match gateway.commit(leaf, effect, Some(self.permit.epoch())).await {
+                Ok(logged) => {
+                    self.totals.add(&accepted);
+                    return Ok((accepted, Some(logged.map(|_| ()))));
+                }
+                Err(ActError::PolicyChanged) => {
+                    stage::abandon(self, staged.batch).await?;
+                    gateway.reload().await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(GatewayError::Unsettled.into())
+    }
+
+    /// Decides anew where the policy or the day has changed.
+    async fn renew_permit(&mut self) -> Result<(), Denied> {
+        let snapshot = self.gateway.snapshot();
+        let today = self.gateway.today();
+        if snapshot.epoch() == self.permit.epoch() && today == self.decided_on {
+            return Ok(());
+        }
+        match self.permit.decide_anew(snapshot.policy(), today) {
+            Ok(permit) => {
+                self.permit = permit;
+                self.decided_on = today;
+                Ok(())
+            }
+            Err(refusal) => {
+                let mut leaf =
+                    permit_leaf(LeafKind::Refused, &self.actor, &self.permit, &self.gateway);
+                leaf.clause = refusal.clause().and_then(|clause| clause.pointer().parse().ok());
+                leaf.notes.policy_epoch = Some(snapshot.epoch());
+                Err(self.gateway.refuse(leaf, Refused::by(&refusal)).await)
+            }
+        }
+    }
+
+    /// Closes the stream.
+    ///
+    /// # Errors
+    /// When the closing can't be logged.
+    pub async fn close(self) -> Result<Logged<StreamTotals>, Denied> {
+        let mut leaf =
+            permit_leaf(LeafKind::IntakeStreamClosed, &self.actor, &self.permit, &self.gateway);
+        leaf.size_class = Some(SizeClass::of(self.totals.well_formed));
+        leaf.notes.record_type = Some(self.record_type);
+        leaf.notes.stream = Some(self.opened);
+        let logged = self.gateway.commit(leaf, Effect::None, None).await?;
+        Ok(logged.map(|_| self.totals))
+    }
+}
+
+impl StreamTotals {
+    fn add(&mut self, accepted: &Accepted) {
+        self.batches += 1;
+        self.well_formed += accepted.well_formed as u64;
+        self.sent_before += accepted.sent_before as u64;
+        self.rejected += accepted.rejections.len() as u64;
+    }
+}

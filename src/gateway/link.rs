@@ -1,0 +1,189 @@
+//! Links a batch's identities to persons, many at once.
+//!
+//! An identity that was seen before is found by its fingerprint and needs no more. New
+//! ones are resolved together with every person that shares a match key with them, so that
+//! the outcome depends on the set of subjects and not on the order of their arrival.
+
+use super::{Gateway, GatewayError};
+use crate::{
+    domain::{PersonId, SubjectId},
+    keys::{Cell, KeyVersion, Pseudonym, PseudonymDomain},
+    linkage::{self, KeyedIdentity, MatchKey, MatchKeys, Rung},
+    store::{
+        StoreError, Tx,
+        subjects::{self, Move, NewSubject, Subject},
+    },
+};
+use rand::CryptoRng;
+use std::collections::{BTreeMap, HashMap};
+
+/// The rung number under which a subject's fingerprint is kept among its keys.
+const FINGERPRINT: u8 = 0;
+
+/// The cell that a subject's sealed facts belong to.
+pub(super) const fn facts_cell(subject: SubjectId) -> Cell {
+    Cell { table: "subject", column: "facts", row: subject.number() }
+}
+
+/// The subject and person of each identity, in their order.
+pub(super) async fn link(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    identities: &[&KeyedIdentity],
+    rng: &mut (dyn CryptoRng + Send),
+) -> Result<Vec<(SubjectId, PersonId)>, GatewayError> {
+    let fingerprints: Vec<[u8; 16]> =
+        identities.iter().map(|identity| *identity.fingerprint.as_bytes()).collect();
+    let mut distinct = fingerprints.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let mut known: HashMap<_, _> =
+        subjects::by_fingerprint(tx, &distinct).await?.into_iter().collect();
+    let mut newcomers: Vec<&KeyedIdentity> = Vec::new();
+    for (identity, fingerprint) in identities.iter().zip(&fingerprints) {
+        if !known.contains_key(fingerprint) {
+            // Filled in below; here it only marks that this fingerprint is taken.
+            known.insert(*fingerprint, (SubjectId::new(0), PersonId::new(0)));
+            newcomers.push(identity);
+        }
+    }
+    if !newcomers.is_empty() {
+        for (identity, placed) in newcomers.iter().zip(settle(gateway, tx, &newcomers, rng).await?)
+        {
+            known.insert(*identity.fingerprint.as_bytes(), placed);
+        }
+    }
+    let corrupt = StoreError::Corrupt { table: "subject_key", column: "match_key", row: 0 };
+    let placed: Option<Vec<_>> = fingerprints.iter().map(|f| known.get(f).copied()).collect();
+    placed.ok_or(GatewayError::Store(corrupt))
+}
+
+/// Resolves newcomers with everybody they touch, and stores what came of it.
+async fn settle(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    newcomers: &[&KeyedIdentity],
+    rng: &mut (dyn CryptoRng + Send),
+) -> Result<Vec<(SubjectId, PersonId)>, GatewayError> {
+    let first_subject = subjects::take_subject_numbers(tx, newcomers.len()).await?;
+    let first_person = subjects::take_person_numbers(tx, newcomers.len()).await?;
+    let mut all = touched(tx, newcomers).await?;
+    let already = all.len();
+    for ((identity, subject), person) in newcomers.iter().zip(first_subject..).zip(first_person..) {
+        all.push(stored_form(identity, SubjectId::new(subject), PersonId::new(person)));
+    }
+    let before: HashMap<SubjectId, PersonId> =
+        all[..already].iter().map(|subject| (subject.id, subject.person)).collect();
+    for component in components(&all) {
+        if component.iter().any(|at| *at >= already) {
+            resolve_component(tx, &mut all, &component).await?;
+        }
+    }
+    let moves: Vec<Move> = all[..already]
+        .iter()
+        .filter_map(|subject| {
+            let from = *before.get(&subject.id)?;
+            (from != subject.person).then_some(Move {
+                subject: subject.id,
+                from,
+                to: subject.person,
+            })
+        })
+        .collect();
+    subjects::move_subjects(tx, &moves).await?;
+    let mut new = Vec::with_capacity(newcomers.len());
+    for (identity, subject) in newcomers.iter().zip(all.drain(already..)) {
+        let facts = identity.facts.seal(facts_cell(subject.id), &gateway.sealer, rng)?;
+        new.push(NewSubject { subject, facts });
+    }
+    subjects::insert(tx, &new).await?;
+    Ok(new.iter().map(|new| (new.subject.id, new.subject.person)).collect())
+}
+
+/// Every subject of every person that shares a match key with a newcomer.
+async fn touched(tx: &mut Tx, newcomers: &[&KeyedIdentity]) -> Result<Vec<Subject>, StoreError> {
+    let mut keys: Vec<[u8; 16]> = newcomers
+        .iter()
+        .flat_map(|identity| identity.match_keys.iter().map(|key| *key.key.as_bytes()))
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let persons = subjects::persons_with(tx, &keys).await?;
+    subjects::of_persons(tx, &persons).await
+}
+
+fn stored_form(identity: &KeyedIdentity, id: SubjectId, person: PersonId) -> Subject {
+    let mut keys = vec![(FINGERPRINT, *identity.fingerprint.as_bytes())];
+    keys.extend(identity.match_keys.iter().map(|key| (key.rung.number(), *key.key.as_bytes())));
+    Subject { id, person, nhs: identity.nhs.as_ref().map(|nhs| *nhs.as_bytes()), keys }
+}
+
+/// Groups places of `all` that hang together: by a shared match key, or by being one
+/// person already.
+fn components(all: &[Subject]) -> Vec<Vec<usize>> {
+    let mut parent: Vec<usize> = (0..all.len()).collect();
+    fn root(parent: &mut [usize], mut at: usize) -> usize {
+        while parent[at] != at {
+            parent[at] = parent[parent[at]];
+            at = parent[at];
+        }
+        at
+    }
+    let mut by_key: HashMap<[u8; 16], usize> = HashMap::new();
+    let mut by_person: HashMap<PersonId, usize> = HashMap::new();
+    for (at, subject) in all.iter().enumerate() {
+        let keys = subject.keys.iter().filter(|(rung, _)| *rung != FINGERPRINT);
+        let mut others: Vec<usize> =
+            keys.map(|(_, key)| *by_key.entry(*key).or_insert(at)).collect();
+        others.push(*by_person.entry(subject.person).or_insert(at));
+        for other in others {
+            let (a, b) = (root(&mut parent, at), root(&mut parent, other));
+            parent[a.max(b)] = a.min(b);
+        }
+    }
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for at in 0..all.len() {
+        groups.entry(root(&mut parent, at)).or_default().push(at);
+    }
+    groups.into_values().collect()
+}
+
+/// Resolves one component and writes each subject's person into `all`.
+async fn resolve_component(
+    tx: &mut Tx,
+    all: &mut [Subject],
+    component: &[usize],
+) -> Result<(), GatewayError> {
+    let subjects: Vec<(linkage::Subject, PersonId)> =
+        component.iter().map(|at| (for_linkage(&all[*at]), all[*at].person)).collect();
+    // Too many that hang together stay as they are; newcomers are persons of their own.
+    let Ok(groups) = linkage::reresolve(&subjects) else { return Ok(()) };
+    let place: HashMap<SubjectId, usize> = component.iter().map(|at| (all[*at].id, *at)).collect();
+    for group in groups {
+        let person = match group.keeps {
+            Some(person) => person,
+            None => PersonId::new(subjects::take_person_numbers(tx, 1).await?),
+        };
+        for member in group.members {
+            if let Some(at) = place.get(&member) {
+                all[*at].person = person;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn for_linkage(subject: &Subject) -> linkage::Subject {
+    // Resolution compares pseudonyms of one version; rotation rewraps before it switches.
+    let stored =
+        |domain, bytes: &[u8; 16]| Pseudonym::from_stored(domain, KeyVersion::FIRST, bytes).ok();
+    let keys = subject.keys.iter().filter_map(|(rung, key)| {
+        let rung = Rung::from_number(*rung)?;
+        Some(MatchKey { rung, key: stored(rung.domain(), key)? })
+    });
+    linkage::Subject {
+        id: subject.id,
+        nhs: subject.nhs.as_ref().and_then(|nhs| stored(PseudonymDomain::Nhs, nhs)),
+        keys: MatchKeys::from_stored(keys),
+    }
+}

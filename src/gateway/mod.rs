@@ -1,0 +1,231 @@
+//! The use cases, one a file: accept a protocol, take a batch, close a quarter, answer a
+//! query. Transports stand above and only translate.
+//!
+//! Every use case has the same shape: look at one [`Snapshot`] of the policy, decide, and
+//! hand the effect with its leaf to the sequencer. What comes back is [`Logged`], or a
+//! [`Denied`] whose refusal is logged as well. Where the policy changed between decision
+//! and commit, the sequencer says so and the use case decides anew.
+
+mod actor;
+mod geography;
+mod intake;
+mod link;
+mod refused;
+pub mod register;
+mod snapshot;
+
+pub use actor::Actor;
+pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
+pub use intake::{Accepted, Intake, MOST_ROWS, OpenStream, Rejection, Row, StreamTotals};
+pub use refused::{Denied, GatewayError, RefusalKind, Refused};
+pub use snapshot::{ProtocolRecord, Snapshot};
+
+use crate::{
+    audit::{Leaf, LeafKind, LogSigner},
+    disclosure::Catalogue,
+    domain::Lsoa,
+    keys::{MasterKeys, Pseudonymiser, Release, Sealer, SigningKey},
+    store::{
+        Act, ActError, Effect, Logged, Outcome, Sequencer, Store, StoreError,
+        geography as postcodes,
+    },
+};
+use arc_swap::ArcSwap;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use rand::{SeedableRng, rngs::StdRng};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::{sync::RwLock, task::JoinHandle};
+
+/// Where the gateway takes its time from.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How often a use case decides anew when the policy changes under it.
+const DECISIONS: usize = 4;
+
+/// What a gateway is made of.
+pub struct Setup {
+    /// The open and migrated store.
+    pub store: Store,
+    /// Signs the log's checkpoints.
+    pub log: LogSigner,
+    /// Pseudonym, wrapping and sealing keys.
+    pub keys: MasterKeys,
+    /// Signs releases.
+    pub release_key: SigningKey<Release>,
+    /// What is counted.
+    pub catalogue: Catalogue,
+    /// The time.
+    pub now: Now,
+    /// Randomness for nonces and noise.
+    pub rng: StdRng,
+}
+
+/// The gateway's use cases over one store.
+pub struct Gateway {
+    store: Store,
+    sequencer: Sequencer,
+    pseudonymiser: Pseudonymiser,
+    sealer: Sealer,
+    release_key: SigningKey<Release>,
+    log_vkey: String,
+    catalogue: Catalogue,
+    now: Now,
+    rng: Mutex<StdRng>,
+    snapshot: ArcSwap<Snapshot>,
+    postcodes: ArcSwap<HashMap<[u8; 16], Lsoa>>,
+    /// Held shared while records are linked, alone while a release counts: a person that
+    /// moved between two ranges of the count would be counted twice or not at all.
+    linking: RwLock<()>,
+    /// One stream at a time stages into a feed, so that a record can't be staged twice.
+    feeds: intake::FeedLocks,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gateway")
+    }
+}
+
+impl Gateway {
+    /// Starts the gateway on its store: clears what was staged and never accepted, starts
+    /// the sequencer and logs the start. The task ends once the gateway is dropped.
+    ///
+    /// # Errors
+    /// When the store, the log or the keys can't be used.
+    pub async fn start(setup: Setup) -> Result<(Arc<Self>, JoinHandle<()>), GatewayError> {
+        let Setup { store, log, keys, release_key, catalogue, now, rng } = setup;
+        let mut tx = store.transact().await?;
+        crate::store::feeds::clear_unaccepted(&mut tx).await?;
+        tx.commit().await?;
+        let log_vkey = log.vkey();
+        let (sequencer, task) = Sequencer::start(store.clone(), log, Arc::clone(&now)).await?;
+        let mut tx = store.read().await?;
+        let snapshot = Snapshot::load(&mut tx).await?;
+        let lookup = postcodes::postcodes(&mut tx).await?;
+        drop(tx);
+        let gateway = Self {
+            store,
+            sequencer,
+            pseudonymiser: Pseudonymiser::new(&keys)?,
+            sealer: Sealer::new(&keys)?,
+            release_key,
+            log_vkey,
+            catalogue,
+            now,
+            rng: Mutex::new(rng),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            postcodes: ArcSwap::from_pointee(lookup_of(lookup)?),
+            linking: RwLock::new(()),
+            feeds: intake::FeedLocks::default(),
+        };
+        let mut leaf = Leaf::new(LeafKind::GatewayStarted, gateway.now());
+        leaf.notes.software = env!("CARGO_PKG_VERSION").parse().ok();
+        gateway.log_of_its_own(leaf).await?;
+        Ok((Arc::new(gateway), task))
+    }
+
+    /// Logs the end of the gateway's service.
+    ///
+    /// # Errors
+    /// When the log can't be written.
+    pub async fn stop(&self) -> Result<(), GatewayError> {
+        self.log_of_its_own(Leaf::new(LeafKind::GatewayStopped, self.now())).await
+    }
+
+    /// Logs something nobody asked for: a start, an aggregate of failed handshakes.
+    ///
+    /// # Errors
+    /// When the log can't be written.
+    pub async fn log_of_its_own(&self, leaf: Leaf) -> Result<(), GatewayError> {
+        self.sequencer.commit(Act { leaf, effect: Effect::None, epoch: None }).await?;
+        Ok(())
+    }
+
+    /// The policy, register and geography in force, as this gateway last saw them.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The catalogue in use.
+    #[must_use]
+    pub const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The store, for what serves it as a whole: projecting tiles, closing.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where acts are logged.
+    #[must_use]
+    pub const fn sequencer(&self) -> &Sequencer {
+        &self.sequencer
+    }
+
+    /// Looks at the store's policy again.
+    ///
+    /// # Errors
+    /// When it can't be read; a policy that can't be read denies.
+    pub async fn reload(&self) -> Result<Arc<Snapshot>, GatewayError> {
+        let mut tx = self.store.read().await?;
+        let loaded = Arc::new(Snapshot::load(&mut tx).await?);
+        // Two reloads may race; the newer epoch stays.
+        self.snapshot.rcu(|held| {
+            if held.epoch() > loaded.epoch() { Arc::clone(held) } else { Arc::clone(&loaded) }
+        });
+        Ok(self.snapshot())
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    /// The day in Europe/London.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        let london = TimeZone::get("Europe/London").unwrap_or(TimeZone::UTC);
+        self.now().to_zoned(london).date()
+    }
+
+    /// A generator of its own for one task, seeded from the gateway's.
+    fn rng(&self) -> StdRng {
+        StdRng::from_rng(&mut *self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Commits an act of an actor.
+    async fn commit(
+        &self,
+        leaf: Leaf,
+        effect: Effect,
+        epoch: Option<u64>,
+    ) -> Result<Logged<Outcome>, ActError> {
+        self.sequencer.commit(Act { leaf, effect, epoch }).await
+    }
+
+    /// Logs a refusal and hands it over as the answer.
+    pub async fn refuse(&self, mut leaf: Leaf, refused: Refused) -> Denied {
+        leaf.kind = LeafKind::Refused;
+        leaf.decision = crate::audit::Decision::Refused { reason: refused.code() };
+        match self.commit(leaf, Effect::None, None).await {
+            Ok(logged) => Denied::Refused(Box::new(logged.map(|_| refused))),
+            Err(_) => Denied::Failed(GatewayError::LogUnavailable),
+        }
+    }
+}
+
+/// The postcode lookup in memory.
+fn lookup_of(stored: Vec<([u8; 16], u32)>) -> Result<HashMap<[u8; 16], Lsoa>, StoreError> {
+    let corrupt = |_| StoreError::Corrupt { table: "postcode", column: "lsoa", row: 0 };
+    let places = stored
+        .into_iter()
+        .map(|(key, number)| Ok((key, Lsoa::from_number(number).map_err(corrupt)?)));
+    places.collect()
+}

@@ -1,0 +1,193 @@
+//! One view of what is in force: register, protocols, root policy, geography.
+//!
+//! Read in one transaction with the policy epoch, so that a decision names the state it
+//! was made under. What can't be read or verified permits nothing.
+
+use super::{
+    geography::{AreaEntry, AreaSet},
+    register::Register,
+};
+use crate::{
+    domain::{AreaCode, Lsoa, ProtocolId, time},
+    protocol::{
+        self, Entry, Envelope, FullySigned, KeyId, Life, Policy, Protocol, ProtocolVersion,
+        RootPolicy, SignatureError, Signed, Verified, signing::verify_as_arrived,
+    },
+    store::{StoreError, Tx, effect, geography, partners, protocols},
+};
+use jiff::{Timestamp, civil::Date};
+use std::collections::BTreeMap;
+
+/// When each signature of a document arrived.
+pub(super) type Arrivals = BTreeMap<String, i64>;
+
+/// A protocol as the register has it, verified.
+#[derive(Debug)]
+pub struct ProtocolRecord {
+    /// As stored.
+    pub stored: protocols::Entry,
+    /// Verified; `None` when it can't be read or verified any more.
+    pub verified: Option<(Verified<Protocol>, Life)>,
+}
+
+/// What is in force.
+#[derive(Debug)]
+pub struct Snapshot {
+    epoch: u64,
+    policy: Policy,
+    register: Register,
+    protocols: Vec<ProtocolRecord>,
+    geographies: Vec<(i32, AreaSet)>,
+}
+
+/// Places before any geography is loaded: there are none.
+struct Nowhere;
+
+impl protocol::Geography for Nowhere {
+    fn lsoas(&self, _: &AreaCode) -> Option<Vec<Lsoa>> {
+        None
+    }
+
+    fn nested(&self, _: &AreaCode) -> Option<Vec<(AreaCode, protocol::vocabulary::AreaLevel)>> {
+        None
+    }
+}
+
+impl Snapshot {
+    /// Reads what is in force.
+    ///
+    /// # Errors
+    /// When it can't be read, or register or geography are corrupt.
+    pub(super) async fn load(tx: &mut Tx) -> Result<Self, StoreError> {
+        let epoch = effect::policy_epoch(tx).await?;
+        let register = Register::compile(partners::all(tx).await?)?;
+        let geographies = load_geographies(tx).await?;
+        let root = match protocols::root_policy(tx).await? {
+            Some(entry) => verify_root(&entry, &register),
+            None => None,
+        };
+        let protocols: Vec<ProtocolRecord> = protocols::all(tx)
+            .await?
+            .into_iter()
+            .map(|stored| ProtocolRecord { verified: verify_stored(&stored, &register), stored })
+            .collect();
+        let entries = protocols.iter().filter_map(entry).collect();
+        let policy = match geographies.last() {
+            Some((_, areas)) => Policy::compile(epoch, root, entries, areas),
+            None => Policy::compile(epoch, root, entries, &Nowhere),
+        };
+        Ok(Self { epoch, policy, register, protocols, geographies })
+    }
+
+    /// The policy epoch it was read at.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The protocols and the root policy, compiled for the decision.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The register of partners.
+    #[must_use]
+    pub const fn register(&self) -> &Register {
+        &self.register
+    }
+
+    /// The protocols, by id and version.
+    #[must_use]
+    pub fn protocols(&self) -> &[ProtocolRecord] {
+        &self.protocols
+    }
+
+    /// A version of a protocol; version 0 takes the newest that is in force, or else the
+    /// newest.
+    #[must_use]
+    pub fn protocol(&self, id: &ProtocolId, version: u32) -> Option<&ProtocolRecord> {
+        let mut versions = self.protocols.iter().filter(|record| record.stored.protocol == *id);
+        if version != 0 {
+            return versions.find(|record| record.stored.version == version);
+        }
+        let in_force = |record: &&ProtocolRecord| {
+            record.verified.as_ref().is_some_and(|(_, life)| {
+                matches!(life.state(), protocol::State::Active | protocol::State::Suspended)
+            })
+        };
+        let newest = versions.clone().rev().find(in_force);
+        newest.or_else(|| versions.next_back())
+    }
+
+    /// The areas in force on a day: the newest version that holds by then.
+    #[must_use]
+    pub fn areas(&self, day: Date) -> Option<&AreaSet> {
+        let day = time::epoch_day(day);
+        self.geographies.iter().rev().find(|(from, _)| *from <= day).map(|(_, areas)| areas)
+    }
+}
+
+async fn load_geographies(tx: &mut Tx) -> Result<Vec<(i32, AreaSet)>, StoreError> {
+    let mut compiled = Vec::new();
+    for stored in geography::all(tx).await? {
+        let corrupt = || StoreError::Corrupt {
+            table: "geography",
+            column: "document",
+            row: i64::from(stored.version),
+        };
+        let entries: Vec<AreaEntry> = serde_json::from_str(&stored.json).map_err(|_| corrupt())?;
+        let areas = AreaSet::compile(stored.version, entries).map_err(|_| corrupt())?;
+        compiled.push((stored.valid_from, areas));
+    }
+    // Of two versions from the same day the one loaded later holds.
+    compiled.sort_by_key(|(from, areas)| (*from, areas.version()));
+    Ok(compiled)
+}
+
+fn verify_root(
+    entry: &protocols::RootPolicyEntry,
+    register: &Register,
+) -> Option<Signed<RootPolicy, FullySigned>> {
+    let envelope = Envelope::parse(entry.document.as_bytes()).ok()?;
+    let arrived = Timestamp::from_microsecond(entry.arrived).ok()?;
+    protocol::signing::verify::<RootPolicy>(envelope, register, arrived)
+        .and_then(Verified::require_full)
+        .ok()
+}
+
+/// Verifies a document's signatures as of when each arrived.
+pub(super) fn verify_arrived(
+    document: &str,
+    arrivals: &Arrivals,
+    now: Timestamp,
+    register: &Register,
+) -> Result<Verified<Protocol>, SignatureError> {
+    let envelope = Envelope::parse(document.as_bytes())?;
+    verify_as_arrived(envelope, register, |kid: &KeyId| {
+        let known = arrivals.get(kid.as_str()).copied();
+        known.and_then(|micros| Timestamp::from_microsecond(micros).ok()).unwrap_or(now)
+    })
+}
+
+fn verify_stored(
+    stored: &protocols::Entry,
+    register: &Register,
+) -> Option<(Verified<Protocol>, Life)> {
+    let arrivals: Arrivals = serde_json::from_str(&stored.arrivals).ok()?;
+    let life: Life = serde_json::from_str(&stored.life).ok()?;
+    // A signature without a time of arrival counts as of the end of time: its key expired.
+    let verified = verify_arrived(&stored.document, &arrivals, Timestamp::MAX, register).ok()?;
+    Some((verified, life))
+}
+
+fn entry(record: &ProtocolRecord) -> Option<Entry> {
+    Some(match &record.verified {
+        Some((Verified::Fully(signed), life)) => Entry::FullySigned(signed.clone(), life.clone()),
+        Some((Verified::Partly(signed), _)) => Entry::PartlySigned(signed.clone()),
+        None => Entry::Unreadable {
+            id: record.stored.protocol.clone(),
+            version: ProtocolVersion::new(record.stored.version)?,
+        },
+    })
+}

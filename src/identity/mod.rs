@@ -1,0 +1,50 @@
+//! Who calls: the certificate of the connection, the token bound to it, and the register
+//! that knows both.
+//!
+//! Why it exists: a caller is a partner (whose certificate the register knows) and a user
+//! of that partner (whom the partner's own token names). Everything behind this room sees
+//! only a [`Caller`], and a `Caller` comes only out of [`CallerCheck::recognise`].
+//!
+//! Invariants:
+//! - A token is worth nothing without the private key of the certificate it is bound to
+//!   (RFC 8705 §3.1: `cnf.x5t#S256`, compared in constant time).
+//! - A token lives at most [`MAX_LIFETIME_SECONDS`] and is of type `at+jwt` (RFC 9068 §2.1).
+//! - The key that signed it is one the register holds for its issuer. No header of a token
+//!   leads to a key: `jku`, `x5u`, `x5c` and `jwk` are refused (RFC 8725 §3.10).
+//! - Time is a parameter: nothing here reads the machine's clock but [`SystemClock`].
+//! - A user's name is held in [`UserSubject`], which no log line or error can show.
+//!
+//! The parts: [`certificate`] fingerprints and the peer of a connection, [`caller`] the one
+//! check, [`token`] the strict wrapper, [`token_key`] the keys tokens are signed with,
+//! [`mod@mint`] for clients, [`cache`] of verified tokens, [`issue`] certificates for the demo
+//! and the tests, [`clock`] the source of time.
+
+pub mod cache;
+pub mod caller;
+pub mod certificate;
+pub mod clock;
+pub mod issue;
+pub mod mint;
+pub mod refused;
+pub mod token;
+pub mod token_key;
+
+#[cfg(test)]
+mod tests;
+
+pub use cache::TokenCache;
+pub use caller::{
+    Caller, CallerCheck, CallerRefused, CallerRole, CertificateRegister, RefusedCaller,
+    RegisteredCertificate, UserSubject,
+};
+pub use certificate::{CertificateFingerprint, InvalidCertificate, Peer};
+pub use clock::{Clock, SystemClock, TlsClock};
+pub use issue::{
+    CertificateAuthority, IssueError, Issued, IssuedTokenKey, LOOPBACK_NAMES, Validity,
+};
+pub use mint::{MintError, TokenClaims, TokenId, mint};
+pub use refused::{ClaimName, TokenRefused};
+pub use token::{MAX_LIFETIME_SECONDS, TokenVerifier, bearer_token};
+pub use token_key::{
+    InvalidTokenKey, TokenAlgorithm, TokenKeyEntry, TokenKeys, TokenPublicKey, TokenSigningKey,
+};

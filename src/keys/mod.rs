@@ -1,0 +1,121 @@
+//! Keys, and what only keys can do: pseudonyms, sealing, signatures.
+//!
+//! This room exists so that identifiers have one door. A raw value enters as a [`RawIdentifier`],
+//! [`RawText`] or [`BirthDate`], which can be neither printed, compared, copied nor stored, and
+//! leaves only as a [`Pseudonym`] or sealed. Nothing here knows a store, a clock or an ambient
+//! source of randomness: generators are parameters.
+//!
+//! Invariants:
+//! - No error, log line or Debug text of this room holds a value that came from a partner or a key.
+//! - Every input of the keyed hash is label, version and length-prefixed fields, so that no two
+//!   fields can be shifted into one another.
+//! - A stored pseudonym is the AES-256 encryption of the hash under its domain's wrapping key, so
+//!   that rotation needs no identifier, and a destroyed wrapping key cannot be derived again.
+//! - A private key file is readable by its owner alone, or it is refused.
+//!
+//! What this does not give: whoever holds the pseudonym key can try all NHS numbers (about three
+//! core-minutes). Rotation renews the wrapping only; the pseudonym key itself changes when the
+//! partners supply their records again.
+
+mod file;
+mod master;
+mod pseudonym;
+mod pseudonymiser;
+mod raw;
+mod sealing;
+mod signing;
+
+pub use master::{MasterKeys, SecretKey};
+pub use pseudonym::{KeyVersion, Pseudonym, PseudonymDomain};
+pub use pseudonymiser::{IdentifierKind, MacInput, Pseudonymiser};
+pub use raw::{BirthDate, RawIdentifier, RawText};
+pub use sealing::{Cell, SEALED_OVERHEAD, Sealer};
+pub use signing::{
+    Acknowledgement, Jwk, KeyPurpose, Log, ProtocolSigning, Purpose, Release, Signature,
+    SigningKey, Token, VerifyingKey,
+};
+
+use std::path::PathBuf;
+
+/// What can go wrong with keys. No variant holds a secret, an identifier or a sealed value.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A pseudonym was wrapped under a key that is not held (any longer).
+    #[error("no wrapping key {version} for {domain} pseudonyms")]
+    NoWrappingKey {
+        /// The pseudonym's domain.
+        domain: PseudonymDomain,
+        /// The version asked for.
+        version: KeyVersion,
+    },
+    /// A stored pseudonym does not have 16 bytes.
+    #[error("a {domain} pseudonym has {length} bytes, not 16")]
+    PseudonymLength {
+        /// The domain it was read for.
+        domain: PseudonymDomain,
+        /// Bytes found.
+        length: usize,
+    },
+    /// A sealed value was sealed under a key that is not held (any longer).
+    #[error("no sealing key {version} for {cell}")]
+    NoSealingKey {
+        /// Where the value stands.
+        cell: Cell,
+        /// The version asked for.
+        version: KeyVersion,
+    },
+    /// A sealed value is cut short, altered, or was moved from another table, column or row.
+    #[error("{cell} does not open: altered, cut short or moved")]
+    NotOpened {
+        /// Where the value stands.
+        cell: Cell,
+    },
+    /// The newest version of a key is in use and cannot be retired.
+    #[error("key version {version} is the current one: rotate before retiring it")]
+    StillCurrent {
+        /// The version asked for.
+        version: KeyVersion,
+    },
+    /// There is no such version to retire, or none is left to rotate to.
+    #[error("there is no key version {version}")]
+    NoSuchVersion {
+        /// The version asked for.
+        version: KeyVersion,
+    },
+    /// The cryptographic library refused an operation that cannot fail on valid input.
+    #[error("the cryptographic library refused to {0}")]
+    Refused(&'static str),
+    /// A key file could not be read or written.
+    #[error("key file {path}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Others than the owner may read or write a key file.
+    #[error("key file {path} is open to others (mode {mode:03o}): chmod 600 it", path = path.display())]
+    OpenToOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A key file is not what it should be.
+    #[error("key file {path} is not valid: {rule}", path = path.display())]
+    InvalidFile {
+        /// The file.
+        path: PathBuf,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+    /// A public key is not the canonical encoding of a point of full order.
+    #[error("not a valid Ed25519 public key")]
+    InvalidPublicKey,
+    /// A private key is not PKCS#8 for Ed25519.
+    #[error("not a valid Ed25519 private key in PKCS#8")]
+    InvalidPrivateKey,
+    /// A signature does not verify.
+    #[error("the signature does not verify")]
+    InvalidSignature,
+}

@@ -1,0 +1,177 @@
+//! The rungs of the ladder and their keys.
+//!
+//! A match key is a pseudonym over normalised fields: subjects that share one may be one person.
+//! Only keyed values are ever stored or compared.
+
+use super::{
+    Sex,
+    normalise::{self, RULES},
+};
+use crate::keys::{
+    BirthDate, KeyError, MacInput, Pseudonym, PseudonymDomain, Pseudonymiser, RawText,
+};
+
+/// A rung of the ladder, the surest first. Later rungs (phonetic names; address and initial) come
+/// behind these; their numbers are stored and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Rung {
+    /// NHS number and date of birth.
+    NhsBirth,
+    /// Surname, forename, date of birth, sex and postcode.
+    NamesBirthSexPostcode,
+}
+
+impl Rung {
+    /// Every rung, the surest first.
+    pub const ALL: [Self; 2] = [Self::NhsBirth, Self::NamesBirthSexPostcode];
+
+    /// Its number, from 1, as stored with keys and links.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::NhsBirth => 1,
+            Self::NamesBirthSexPostcode => 2,
+        }
+    }
+
+    /// The rung of a stored number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|rung| rung.number() == number)
+    }
+
+    /// The domain of its keys.
+    #[must_use]
+    pub const fn domain(self) -> PseudonymDomain {
+        match self {
+            Self::NhsBirth => PseudonymDomain::MatchNhsBirth,
+            Self::NamesBirthSexPostcode => PseudonymDomain::MatchNamesBirthSexPostcode,
+        }
+    }
+}
+
+/// A key that subjects may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MatchKey {
+    /// The rung it belongs to.
+    pub rung: Rung,
+    /// The keyed value, in the rung's domain.
+    pub key: Pseudonym,
+}
+
+impl MatchKey {
+    /// What remains of the key when its subject is erased: the key cannot be computed back from it
+    /// and later pushes can be checked against it.
+    ///
+    /// # Errors
+    /// [`KeyError::NoWrappingKey`] where the key's wrapping key is not held.
+    pub fn suppression_token(&self, with: &Pseudonymiser) -> Result<Pseudonym, KeyError> {
+        let input = with.begin(PseudonymDomain::Suppression, RULES);
+        input.pseudonym(Some(&self.key)).map(MacInput::finish)
+    }
+}
+
+/// The match keys of one subject: at most one a rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MatchKeys([Option<MatchKey>; Rung::ALL.len()]);
+
+impl MatchKeys {
+    /// From stored keys. Of several keys of one rung the last is kept.
+    #[must_use]
+    pub fn from_stored(keys: impl IntoIterator<Item = MatchKey>) -> Self {
+        let mut all = Self::default();
+        for key in keys {
+            all.put(key);
+        }
+        all
+    }
+
+    fn put(&mut self, key: MatchKey) {
+        self.0[usize::from(key.rung.number()) - 1] = Some(key);
+    }
+
+    /// The keys there are, the surest rung first.
+    pub fn iter(&self) -> impl Iterator<Item = &MatchKey> {
+        self.0.iter().flatten()
+    }
+
+    /// The key of one rung.
+    #[must_use]
+    pub fn of(&self, rung: Rung) -> Option<&MatchKey> {
+        self.0[usize::from(rung.number()) - 1].as_ref()
+    }
+
+    /// Whether there is none: the subject can never be linked to another.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+}
+
+/// The normalised fields that match keys are made of. An empty text is an absent one.
+pub(super) struct Fields<'a> {
+    pub(super) nhs: Option<&'a Pseudonym>,
+    pub(super) surname: Option<&'a RawText>,
+    pub(super) forename: Option<&'a RawText>,
+    pub(super) birth: Option<&'a BirthDate>,
+    pub(super) sex: Sex,
+    pub(super) postcode: Option<&'a RawText>,
+    pub(super) plurality: Option<u8>,
+}
+
+impl Fields<'_> {
+    pub(super) fn match_keys(&self, with: &Pseudonymiser) -> Result<MatchKeys, KeyError> {
+        let mut keys = MatchKeys::default();
+        if let Some(key) = self.nhs_birth(with)? {
+            keys.put(MatchKey { rung: Rung::NhsBirth, key });
+        }
+        if let Some(key) = self.names_birth_sex_postcode(with) {
+            keys.put(MatchKey { rung: Rung::NamesBirthSexPostcode, key });
+        }
+        Ok(keys)
+    }
+
+    fn known_birth(&self) -> Option<&BirthDate> {
+        self.birth.filter(|birth| !birth.is_placeholder())
+    }
+
+    fn nhs_birth(&self, with: &Pseudonymiser) -> Result<Option<Pseudonym>, KeyError> {
+        let (Some(nhs), Some(birth)) = (self.nhs, self.known_birth()) else { return Ok(None) };
+        let input = with.begin(Rung::NhsBirth.domain(), RULES);
+        Ok(Some(input.pseudonym(Some(nhs))?.birth(Some(birth)).finish()))
+    }
+
+    /// Surname, forename and date of birth, where they tell one person from another. None for a
+    /// child of a multiple birth: twins share all but the forename, which is the field that is most
+    /// often swapped or mistaken between them.
+    fn name_and_birth(&self) -> Option<(&RawText, &RawText, &BirthDate)> {
+        if self.plurality.is_some_and(|born| born > 1) {
+            return None;
+        }
+        let surname = self.surname.filter(|n| !n.satisfies(normalise::is_placeholder_surname))?;
+        let forename =
+            self.forename.filter(|n| !n.satisfies(normalise::is_placeholder_forename))?;
+        Some((surname, forename, self.known_birth()?))
+    }
+
+    /// Whether the names and the date of birth stand for one person within one partner's records.
+    pub(super) fn names_one_person(&self) -> bool {
+        self.name_and_birth().is_some()
+    }
+
+    fn names_birth_sex_postcode(&self, with: &Pseudonymiser) -> Option<Pseudonym> {
+        if !matches!(self.sex, Sex::Male | Sex::Female) {
+            return None;
+        }
+        let (surname, forename, birth) = self.name_and_birth()?;
+        let postcode = self.postcode.filter(|code| !code.is_empty())?;
+        let input = with
+            .begin(Rung::NamesBirthSexPostcode.domain(), RULES)
+            .text(Some(surname))
+            .text(Some(forename))
+            .birth(Some(birth))
+            .bytes(&[self.sex.letter()])
+            .text(Some(postcode));
+        Some(input.finish())
+    }
+}

@@ -1,0 +1,291 @@
+//! From subjects that share match keys to persons.
+//!
+//! Rung by rung, the surest first: all holders of a key are tied, unless they carry two different
+//! NHS numbers; where the ties of a rung would bring two NHS numbers into one person by a chain,
+//! none of that chain's ties of that rung is made. Nothing in this depends on the order of the
+//! input, so the same set of subjects always gives the same persons. Which ties appear as links (a
+//! spanning tree) and which person keeps its number depends on the subjects' numbers only.
+//!
+//! Ambiguity is not resolved by guessing: where two children of one name, birth date, sex and
+//! postcode have different NHS numbers, a record with those names and no number stays by itself.
+//! When such a second child appears, records that had been tied to the first are split off again.
+
+use super::LinkageError;
+use super::match_key::{MatchKeys, Rung};
+use crate::domain::{PersonId, SubjectId};
+use crate::keys::Pseudonym;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many subjects one resolution takes. A person of eighteen with three agencies, six addresses
+/// and some typing errors has some dozens; hundreds mean that a key stands for no person.
+pub const MAX_COMPONENT: usize = 512;
+
+/// One identity tuple, as far as resolving needs it. All pseudonyms of one domain must be wrapped
+/// under one key version (`Pseudonymiser::rewrap`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject {
+    /// Its number: smaller means older.
+    pub id: SubjectId,
+    /// Its NHS number.
+    pub nhs: Option<Pseudonym>,
+    /// What it may be tied by.
+    pub keys: MatchKeys,
+}
+
+/// Why two subjects are one person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Link {
+    /// The younger subject.
+    pub subject: SubjectId,
+    /// The older one, which holds the same key.
+    pub to: SubjectId,
+    /// The rung whose key they share.
+    pub rung: Rung,
+}
+
+/// The subjects that are one person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The person whose number it keeps; `None` for a new person.
+    pub keeps: Option<PersonId>,
+    /// Its subjects, the oldest first.
+    pub members: Vec<SubjectId>,
+    /// One link fewer than members: what ties them. Without one of them the rest falls apart there.
+    pub links: Vec<Link>,
+}
+
+/// A partition of subjects into persons, ordered by their oldest subjects.
+pub type Resolution = Vec<Group>;
+
+/// What a newcomer changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The newcomer is a new person; nobody else changes.
+    New,
+    /// The newcomer belongs to a person; nobody else changes.
+    Attach {
+        /// Whom.
+        person: PersonId,
+        /// What ties the newcomer.
+        links: Vec<Link>,
+    },
+    /// The newcomer shows that several persons are one.
+    Merge {
+        /// The oldest of them, which keeps its number.
+        into: PersonId,
+        /// The others, which end.
+        absorbed: Vec<PersonId>,
+        /// All links of the merged person: they replace those of its parts.
+        links: Vec<Link>,
+    },
+    /// The newcomer shows that what was tied must come apart (or be tied otherwise).
+    Split {
+        /// All persons that there are now among the subjects given, the newcomer's included.
+        groups: Vec<Group>,
+    },
+}
+
+/// Partitions subjects into persons.
+///
+/// # Errors
+/// [`LinkageError::ComponentTooLarge`] above [`MAX_COMPONENT`], [`LinkageError::SubjectTwice`].
+pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
+    if subjects.len() > MAX_COMPONENT {
+        return Err(LinkageError::ComponentTooLarge { subjects: subjects.len() });
+    }
+    let mut ordered: Vec<&Subject> = subjects.iter().collect();
+    ordered.sort_unstable_by_key(|subject| subject.id);
+    if let Some(twice) = ordered.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        return Err(LinkageError::SubjectTwice(twice[0].id));
+    }
+    let mut forest = Forest::of(&ordered);
+    let mut links = Vec::new();
+    for rung in Rung::ALL {
+        let ties = forest.settled(&unambiguous_ties(&ordered, &mut forest.clone(), rung));
+        for (older, younger) in ties {
+            if forest.union(older, younger) {
+                links.push(Link { subject: ordered[younger].id, to: ordered[older].id, rung });
+            }
+        }
+    }
+    let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
+    let mut root_of = BTreeMap::new();
+    for (place, subject) in ordered.iter().enumerate() {
+        let root = forest.root(place);
+        root_of.insert(subject.id, root);
+        let empty = || Group { keeps: None, members: Vec::new(), links: Vec::new() };
+        groups.entry(root).or_insert_with(empty).members.push(subject.id);
+    }
+    for link in links {
+        if let Some(group) = root_of.get(&link.subject).and_then(|root| groups.get_mut(root)) {
+            group.links.push(link);
+        }
+    }
+    // A root is its tree's oldest subject, so the map's order is that of the oldest members.
+    Ok(groups.into_values().collect())
+}
+
+/// For each key of a rung the ties of its oldest holder to the others, without the keys whose
+/// holders carry different NHS numbers. Places in `ordered`, the older first; sorted.
+fn unambiguous_ties(ordered: &[&Subject], forest: &mut Forest, rung: Rung) -> Vec<(usize, usize)> {
+    let mut holders: Vec<(Pseudonym, usize)> = Vec::new();
+    for (place, subject) in ordered.iter().enumerate() {
+        holders.extend(subject.keys.of(rung).map(|held| (held.key, place)));
+    }
+    holders.sort_unstable();
+    let mut ties = Vec::new();
+    for same_key in holders.chunk_by(|a, b| a.0 == b.0) {
+        let numbers: BTreeSet<Pseudonym> =
+            same_key.iter().filter_map(|(_, place)| forest.number_of(*place)).collect();
+        if numbers.len() <= 1 {
+            let oldest = same_key[0].1;
+            ties.extend(same_key[1..].iter().map(|(_, place)| (oldest, *place)));
+        }
+    }
+    ties.sort_unstable();
+    ties
+}
+
+/// Disjoint sets of places whose root is the least place, each with its NHS number, if any.
+#[derive(Clone)]
+struct Forest {
+    parents: Vec<usize>,
+    numbers: Vec<BTreeSet<Pseudonym>>,
+}
+
+impl Forest {
+    fn of(ordered: &[&Subject]) -> Self {
+        Self {
+            parents: (0..ordered.len()).collect(),
+            numbers: ordered.iter().map(|subject| subject.nhs.into_iter().collect()).collect(),
+        }
+    }
+
+    fn root(&mut self, mut place: usize) -> usize {
+        while self.parents[place] != place {
+            self.parents[place] = self.parents[self.parents[place]];
+            place = self.parents[place];
+        }
+        place
+    }
+
+    /// The one NHS number of a place's set.
+    fn number_of(&mut self, place: usize) -> Option<Pseudonym> {
+        let root = self.root(place);
+        self.numbers[root].first().copied()
+    }
+
+    /// Whether two sets became one.
+    fn union(&mut self, a: usize, b: usize) -> bool {
+        let (a, b) = (self.root(a), self.root(b));
+        if a == b {
+            return false;
+        }
+        let (root, child) = (a.min(b), a.max(b));
+        self.parents[child] = root;
+        let moved = std::mem::take(&mut self.numbers[child]);
+        self.numbers[root].extend(moved);
+        true
+    }
+
+    /// The ties whose chain, all ties taken together, brings no two NHS numbers into one set.
+    fn settled(&self, ties: &[(usize, usize)]) -> Vec<(usize, usize)> {
+        let mut all = self.clone();
+        for (a, b) in ties {
+            all.union(*a, *b);
+        }
+        let mut settled = Vec::with_capacity(ties.len());
+        for tie in ties {
+            let root = all.root(tie.0);
+            if all.numbers[root].len() <= 1 {
+                settled.push(*tie);
+            }
+        }
+        settled
+    }
+}
+
+/// Resolves anew subjects that are persons already: after an erasure, or under new rules. Give all
+/// remaining subjects of every person concerned.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn reresolve(subjects: &[(Subject, PersonId)]) -> Result<Vec<Group>, LinkageError> {
+    let assigned: Vec<_> = subjects.iter().map(|(s, person)| (*s, Some(*person))).collect();
+    regroup(&assigned)
+}
+
+/// Resolves and says which group keeps which person's number: the one with the person's oldest
+/// subject; of several numbers the oldest.
+fn regroup(subjects: &[(Subject, Option<PersonId>)]) -> Result<Vec<Group>, LinkageError> {
+    let all: Vec<Subject> = subjects.iter().map(|(subject, _)| *subject).collect();
+    let mut groups = resolve(&all)?;
+    let mut oldest: BTreeMap<PersonId, SubjectId> = BTreeMap::new();
+    for (subject, person) in subjects {
+        if let Some(person) = person {
+            let first = oldest.entry(*person).or_insert(subject.id);
+            *first = subject.id.min(*first);
+        }
+    }
+    for group in &mut groups {
+        let claims = oldest.iter().filter(|(_, s)| group.members.binary_search(s).is_ok());
+        group.keeps = claims.map(|(person, _)| *person).min();
+    }
+    Ok(groups)
+}
+
+/// What a newcomer changes.
+///
+/// `touched` holds every subject of every person of whom one subject shares a key with the newcomer.
+/// With the two rungs there are, that one step is enough: a subject without an NHS number holds no
+/// second key through which an untouched person could matter. A further rung asks for the whole
+/// component.
+///
+/// # Errors
+/// As [`resolve`]; the newcomer then stays a person of its own.
+pub fn decide(
+    touched: &[(Subject, PersonId)],
+    newcomer: &Subject,
+) -> Result<Decision, LinkageError> {
+    if touched.is_empty() {
+        return Ok(Decision::New);
+    }
+    let mut person_of: BTreeMap<SubjectId, PersonId> = BTreeMap::new();
+    let mut sizes: BTreeMap<PersonId, usize> = BTreeMap::new();
+    for (subject, person) in touched {
+        person_of.insert(subject.id, *person);
+        *sizes.entry(*person).or_default() += 1;
+    }
+    let mut subjects: Vec<_> = touched.iter().map(|(s, person)| (*s, Some(*person))).collect();
+    subjects.push((*newcomer, None));
+    let groups = regroup(&subjects)?;
+
+    let mut joined = None;
+    for group in &groups {
+        let persons: BTreeSet<PersonId> =
+            group.members.iter().filter_map(|id| person_of.get(id).copied()).collect();
+        let known = group.members.iter().filter(|id| **id != newcomer.id).count();
+        let whole = persons.iter().filter_map(|p| sizes.get(p)).sum::<usize>() == known;
+        if group.members.contains(&newcomer.id) && whole {
+            joined = Some((persons, &group.links));
+        } else if !(whole && persons.len() == 1) {
+            return Ok(Decision::Split { groups });
+        }
+    }
+    let Some((persons, links)) = joined else { return Ok(Decision::Split { groups }) };
+    let mut persons = persons.into_iter();
+    let Some(into) = persons.next() else { return Ok(Decision::New) };
+    let absorbed: Vec<_> = persons.collect();
+    Ok(if absorbed.is_empty() {
+        let of_newcomer = |l: &&Link| l.subject == newcomer.id || l.to == newcomer.id;
+        Decision::Attach {
+            person: into,
+            links: links.iter().filter(of_newcomer).copied().collect(),
+        }
+    } else {
+        Decision::Merge { into, absorbed, links: links.clone() }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,390 @@
+//! The compiled snapshot of everything signed: what the one decision reads.
+//!
+//! A [`Policy`] is immutable. The gateway makes a new one, with a higher epoch, whenever a protocol, a state,
+//! the root policy or the geography changes, and swaps it in; permits remember the epoch that made them
+//! (see [`super::permit`]). Nothing is cached beside it, so a suspension bites with the swap.
+//!
+//! Areas and field lists are interned: a thousand protocols with fifty flows each mostly repeat the same
+//! lists, and a snapshot must stay small.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use super::document::{Digest, Flow, LegalBasis, Output, Protocol, ProtocolVersion};
+use super::fault::{Fault, Rule};
+use super::geography::Geography;
+use super::life::{Life, Part, State};
+use super::refusal::{Clause, Reason, Refusal, Section};
+use super::root_policy::RootPolicy;
+use super::signing::{Draft, FullySigned, PartlySigned, Signed};
+use super::vocabulary::{CallerRole, ConsentRule, FieldAction, Purpose};
+use crate::domain::time::epoch_day;
+use crate::domain::{AreaCode, Lsoa, PartnerId, ProtocolId, RecordType, TableId};
+
+/// One version of a protocol, as the store has it.
+#[derive(Debug)]
+pub enum Entry {
+    /// Nobody has signed.
+    Draft(Signed<Protocol, Draft>),
+    /// Not everyone has signed.
+    PartlySigned(Signed<Protocol, PartlySigned>),
+    /// Everyone has signed; where it stands since.
+    FullySigned(Signed<Protocol, FullySigned>, Life),
+    /// Its stored text can't be read or verified: it permits nothing and hides nothing.
+    Unreadable {
+        /// Its id.
+        id: ProtocolId,
+        /// Its version.
+        version: ProtocolVersion,
+    },
+}
+
+/// An immutable snapshot of all protocols, their states and the root policy.
+#[derive(Debug)]
+pub struct Policy {
+    epoch: u64,
+    root: Option<Signed<RootPolicy, FullySigned>>,
+    protocols: HashMap<ProtocolId, BTreeMap<ProtocolVersion, Version>>,
+    outputs: HashMap<TableId, Vec<(Arc<Compiled>, usize)>>,
+    flows: HashMap<RecordType, Vec<(Arc<Compiled>, usize)>>,
+    faults: Vec<(ProtocolId, ProtocolVersion, Fault)>,
+}
+
+#[derive(Debug)]
+pub(super) enum Version {
+    Readable(Arc<Compiled>),
+    Unreadable,
+}
+
+/// A protocol, made fast to ask.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) id: ProtocolId,
+    pub(super) version: ProtocolVersion,
+    pub(super) digest: Digest,
+    pub(super) purposes: Vec<Purpose>,
+    pub(super) effective: Date,
+    pub(super) expires: Date,
+    parties: Vec<PartnerId>,
+    life: Option<Life>,
+    pub(super) flows: Vec<CompiledFlow>,
+    pub(super) outputs: Vec<CompiledOutput>,
+}
+
+#[derive(Debug)]
+pub(super) struct CompiledFlow {
+    pub(super) from: PartnerId,
+    pub(super) record_type: RecordType,
+    pub(super) fields: Arc<[ListedField]>,
+    pub(super) areas: Arc<[Lsoa]>,
+    pub(super) basis: LegalBasis,
+    pub(super) first_event_day: i32,
+    pub(super) last_event_day: i32,
+    pub(super) max_lag_days: i32,
+    pub(super) max_backdate_days: i32,
+    pub(super) consent: ConsentRule,
+    pub(super) consent_max_age_days: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ListedField {
+    pub(super) name: &'static str,
+    pub(super) action: FieldAction,
+    pub(super) required: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct CompiledOutput {
+    pub(super) table: TableId,
+    pub(super) audiences: Vec<CompiledAudience>,
+    /// Flow position to the purposes for which it may serve the table.
+    pub(super) sources: BTreeMap<usize, BTreeSet<Purpose>>,
+}
+
+#[derive(Debug)]
+pub(super) struct CompiledAudience {
+    pub(super) partner: PartnerId,
+    pub(super) role: CallerRole,
+    pub(super) areas: Arc<BTreeSet<AreaCode>>,
+}
+
+impl Policy {
+    /// Compiles a snapshot. A version that is listed twice, that names an area the geography does not have,
+    /// or whose life is another protocol's, becomes unreadable: it permits nothing (see
+    /// [`Policy::faults`]).
+    #[must_use]
+    pub fn compile(
+        epoch: u64,
+        root: Option<Signed<RootPolicy, FullySigned>>,
+        entries: Vec<Entry>,
+        geography: &impl Geography,
+    ) -> Self {
+        let mut policy = Self {
+            epoch,
+            root,
+            protocols: HashMap::new(),
+            outputs: HashMap::new(),
+            flows: HashMap::new(),
+            faults: Vec::new(),
+        };
+        let mut compiler = Compiler { geography, fields: HashMap::new(), lsoas: HashMap::new() };
+        for entry in entries {
+            let (id, number, compiled) = match entry {
+                Entry::Draft(signed) => compiler.entry(signed.document(), signed.digest(), None),
+                Entry::PartlySigned(signed) => {
+                    compiler.entry(signed.document(), signed.digest(), None)
+                }
+                Entry::FullySigned(signed, life) => {
+                    compiler.entry(signed.document(), signed.digest(), Some(life))
+                }
+                Entry::Unreadable { id, version } => {
+                    (id, version, Err(Fault::at("", Rule::Malformed)))
+                }
+            };
+            let version = compiled.map_or_else(
+                |fault| {
+                    policy.faults.push((id.clone(), number, fault));
+                    Version::Unreadable
+                },
+                |compiled| Version::Readable(Arc::new(compiled)),
+            );
+            let versions = policy.protocols.entry(id.clone()).or_default();
+            if versions.insert(number, version).is_some() {
+                versions.insert(number, Version::Unreadable);
+                policy.faults.push((id, number, Fault::at("/version", Rule::Duplicate)));
+            }
+        }
+        policy.index();
+        policy
+    }
+
+    fn index(&mut self) {
+        let mut compiled: Vec<Arc<Compiled>> = Vec::new();
+        for versions in self.protocols.values() {
+            compiled.extend(versions.values().filter_map(|version| match version {
+                Version::Readable(compiled) => Some(Arc::clone(compiled)),
+                Version::Unreadable => None,
+            }));
+        }
+        // The hash map's order must not decide which of two protocols answers.
+        compiled.sort_by(|a, b| (&a.id, a.version).cmp(&(&b.id, b.version)));
+        for protocol in compiled {
+            for (place, output) in protocol.outputs.iter().enumerate() {
+                let list = self.outputs.entry(output.table.clone()).or_default();
+                list.push((Arc::clone(&protocol), place));
+            }
+            for (place, flow) in protocol.flows.iter().enumerate() {
+                let list = self.flows.entry(flow.record_type).or_default();
+                list.push((Arc::clone(&protocol), place));
+            }
+        }
+    }
+
+    /// The epoch: it grows with each change of anything in the snapshot.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The root disclosure policy, if one was accepted; see [`RootPolicy::in_force_on`] for its term.
+    #[must_use]
+    pub fn root(&self) -> Option<&Signed<RootPolicy, FullySigned>> {
+        self.root.as_ref()
+    }
+
+    /// The versions that permit nothing, and why.
+    #[must_use]
+    pub fn faults(&self) -> &[(ProtocolId, ProtocolVersion, Fault)] {
+        &self.faults
+    }
+
+    pub(super) fn find(&self, id: &ProtocolId, version: ProtocolVersion) -> Option<&Version> {
+        self.protocols.get(id)?.get(&version)
+    }
+
+    /// All protocols that list a table, in the order of id and version, with the output's position.
+    pub(super) fn listing(&self, table: &TableId) -> &[(Arc<Compiled>, usize)] {
+        self.outputs.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// All flows of a record type, in the order of id and version, with the flow's position.
+    pub(super) fn sending(&self, record_type: RecordType) -> &[(Arc<Compiled>, usize)] {
+        self.flows.get(&record_type).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any readable protocol has this partner as a party or names it as an audience.
+    pub(super) fn knows_partner(&self, partner: &PartnerId) -> bool {
+        self.protocols.values().flat_map(BTreeMap::values).any(|version| match version {
+            Version::Readable(protocol) => {
+                protocol.has_party(partner) || protocol.outputs.iter().any(|o| o.names(partner))
+            }
+            Version::Unreadable => false,
+        })
+    }
+}
+
+impl CompiledOutput {
+    /// Whether the partner is an audience, in whatever role.
+    pub(super) fn names(&self, partner: &PartnerId) -> bool {
+        self.audiences.iter().any(|audience| audience.partner == *partner)
+    }
+}
+
+impl Compiled {
+    pub(super) fn clause(&self, section: Section) -> Clause {
+        Clause::new(&self.id, self.version, self.digest, section)
+    }
+
+    pub(super) fn refuse(&self, reason: Reason, section: Section) -> Refusal {
+        Refusal::by(reason, self.clause(section))
+    }
+
+    pub(super) fn has_party(&self, partner: &PartnerId) -> bool {
+        self.parties.contains(partner)
+    }
+
+    /// Where the protocol stands; `None` when not fully signed.
+    pub(super) fn state(&self) -> Option<State> {
+        self.life.as_ref().map(Life::state)
+    }
+
+    /// Whether the protocol binds on `today` and this party's part of it runs.
+    pub(super) fn stands_for(&self, partner: &PartnerId, today: Date) -> Result<(), Refusal> {
+        let whole = |reason| Err(self.refuse(reason, Section::Whole));
+        let Some(life) = &self.life else { return whole(Reason::ProtocolNotActive) };
+        match life.state() {
+            State::Draft | State::PartlySigned => return whole(Reason::ProtocolNotActive),
+            State::Superseded => return whole(Reason::ProtocolSuperseded),
+            State::Revoked => return whole(Reason::ProtocolRevoked),
+            State::Expired => return Err(self.refuse(Reason::ProtocolExpired, Section::Expires)),
+            State::Active | State::Suspended => {}
+        }
+        match life.part(partner) {
+            Part::Revoked => return whole(Reason::ProtocolRevoked),
+            Part::Suspended => return whole(Reason::ProtocolSuspended),
+            Part::Running => {}
+        }
+        // The clock is asked as well as the state: an expiry that nobody has noted yet still stops.
+        if today < self.effective {
+            return Err(self.refuse(Reason::ProtocolNotYetEffective, Section::Effective));
+        }
+        if today > self.expires {
+            return Err(self.refuse(Reason::ProtocolExpired, Section::Expires));
+        }
+        Ok(())
+    }
+}
+
+struct Compiler<'a, G> {
+    geography: &'a G,
+    fields: HashMap<Vec<ListedField>, Arc<[ListedField]>>,
+    lsoas: HashMap<Vec<AreaCode>, Arc<[Lsoa]>>,
+}
+
+impl<G: Geography> Compiler<'_, G> {
+    fn entry(
+        &mut self,
+        protocol: &Protocol,
+        digest: Digest,
+        life: Option<Life>,
+    ) -> (ProtocolId, ProtocolVersion, Result<Compiled, Fault>) {
+        (protocol.id.clone(), protocol.version, self.compile(protocol, digest, life))
+    }
+
+    fn compile(
+        &mut self,
+        protocol: &Protocol,
+        digest: Digest,
+        life: Option<Life>,
+    ) -> Result<Compiled, Fault> {
+        protocol.check_places(self.geography)?;
+        if life.as_ref().is_some_and(|life| !life.belongs_to(protocol)) {
+            return Err(Fault::at("/parties", Rule::NotAParty));
+        }
+        let flows = protocol.flows.iter().enumerate();
+        let flows = flows.map(|(place, flow)| self.flow(protocol, flow, place));
+        let flows = flows.collect::<Result<_, Fault>>()?;
+        let outputs = protocol.outputs.iter().map(|output| self.output(output)).collect();
+        Ok(Compiled {
+            id: protocol.id.clone(),
+            version: protocol.version,
+            digest,
+            purposes: protocol.purposes.clone(),
+            effective: protocol.effective,
+            expires: protocol.expires,
+            parties: protocol.parties.iter().map(|party| party.partner.clone()).collect(),
+            life,
+            flows,
+            outputs,
+        })
+    }
+
+    fn flow(
+        &mut self,
+        protocol: &Protocol,
+        flow: &Flow,
+        place: usize,
+    ) -> Result<CompiledFlow, Fault> {
+        let definition = flow.record_type.definition();
+        let mut fields = Vec::with_capacity(flow.fields.len());
+        for (n, field) in flow.fields.iter().enumerate() {
+            let known = definition.field(&field.name).ok_or_else(|| {
+                Fault::at(&format!("/flows/{place}/fields/{n}/name"), Rule::UnknownField)
+            })?;
+            let (action, required) = (field.action, field.required);
+            fields.push(ListedField { name: known.name, action, required });
+        }
+        let basis = flow.basis.first().cloned();
+        let basis =
+            basis.ok_or_else(|| Fault::at(&format!("/flows/{place}/basis"), Rule::Empty))?;
+        let max_backdate_days = i32::from(flow.max_backdate_days);
+        Ok(CompiledFlow {
+            from: flow.from.clone(),
+            record_type: flow.record_type,
+            fields: self
+                .fields
+                .entry(fields)
+                .or_insert_with_key(|fields| Arc::from(fields.as_slice()))
+                .clone(),
+            areas: self.lsoas_of(&flow.areas),
+            basis,
+            first_event_day: epoch_day(protocol.effective).saturating_sub(max_backdate_days),
+            last_event_day: epoch_day(protocol.expires),
+            max_lag_days: i32::from(flow.max_lag_days),
+            max_backdate_days,
+            consent: flow.consent,
+            consent_max_age_days: flow.consent_max_age_days.map(i32::from),
+        })
+    }
+
+    /// The LSOAs of a list of areas, ascending: searched by halving, one allocation a distinct list.
+    fn lsoas_of(&mut self, areas: &[AreaCode]) -> Arc<[Lsoa]> {
+        let geography = self.geography;
+        let set = self.lsoas.entry(areas.to_vec()).or_insert_with(|| {
+            let all: BTreeSet<Lsoa> =
+                areas.iter().filter_map(|a| geography.lsoas(a)).flatten().collect();
+            all.into_iter().collect()
+        });
+        Arc::clone(set)
+    }
+
+    fn output(&self, output: &Output) -> CompiledOutput {
+        let mut sources: BTreeMap<usize, BTreeSet<Purpose>> = BTreeMap::new();
+        for source in &output.sources {
+            sources.entry(usize::from(source.flow)).or_default().insert(source.purpose);
+        }
+        let audiences = output.audiences.iter().map(|audience| {
+            let nested =
+                audience.areas.iter().filter_map(|area| self.geography.nested(area)).flatten();
+            let coarse = nested.filter(|(_, level)| *level >= output.finest_area);
+            CompiledAudience {
+                partner: audience.partner.clone(),
+                role: audience.role,
+                areas: Arc::new(coarse.map(|(area, _)| area).collect()),
+            }
+        });
+        CompiledOutput { table: output.table.clone(), audiences: audiences.collect(), sources }
+    }
+}

@@ -1,0 +1,475 @@
+//! What signatures are worth: typed stages from draft to fully signed.
+//!
+//! JOSE libraries answer "valid" when any one signature of several verifies. An agreement needs the
+//! opposite, so here: **every** signature must verify against a registered key of the right purpose, party
+//! and office, none may come from outside the parties, none may count twice, and the quorum must be full.
+//! A later stage can't be made without that verification: its only constructor is [`verify`].
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use jiff::{SignedDuration, Timestamp};
+
+use super::document::{Digest, KeyId, Protocol, Quorum};
+use super::fault::{Fault, Rule};
+use super::jws::{Algorithm, Envelope, EnvelopeSignature, ProtectedHeader};
+use super::register::{KeyPurpose, KeyRegister, RegisteredKey};
+use super::vocabulary::SignatoryRole;
+use crate::domain::PartnerId;
+
+/// How far a signatory's clock may run ahead of ours, in seconds.
+const CLOCK_SKEW_SECONDS: i64 = 300;
+
+/// A document that parties sign: a protocol or the root disclosure policy.
+pub trait Document: Sized {
+    /// The `typ` of its signatures (RFC 7515 §4.1.9).
+    const TYP: &'static str;
+
+    /// Reads it strictly.
+    ///
+    /// # Errors
+    /// The first fault.
+    fn parse(text: &[u8]) -> Result<Self, Fault>;
+
+    /// Its canonical form (RFC 8785).
+    ///
+    /// # Errors
+    /// [`Rule::Malformed`] if it can't be written.
+    fn canonical(&self) -> Result<Vec<u8>, Fault>;
+
+    /// The organisations that sign.
+    fn signing_parties(&self) -> Vec<&PartnerId>;
+
+    /// Whether the document names this key for this party.
+    fn names_key(&self, party: &PartnerId, kid: &KeyId) -> bool;
+
+    /// What is missing to the quorum, given who signed.
+    fn missing(&self, signed: &BTreeSet<(PartnerId, SignatoryRole)>) -> Vec<Missing>;
+}
+
+impl Document for Protocol {
+    const TYP: &'static str = "tallygate-protocol+json";
+
+    fn parse(text: &[u8]) -> Result<Self, Fault> {
+        Self::parse(text)
+    }
+
+    fn canonical(&self) -> Result<Vec<u8>, Fault> {
+        Self::canonical(self)
+    }
+
+    fn signing_parties(&self) -> Vec<&PartnerId> {
+        self.parties.iter().map(|party| &party.partner).collect()
+    }
+
+    fn names_key(&self, party: &PartnerId, kid: &KeyId) -> bool {
+        self.party(party).is_some_and(|party| party.keys.contains(kid))
+    }
+
+    fn missing(&self, signed: &BTreeSet<(PartnerId, SignatoryRole)>) -> Vec<Missing> {
+        missing(&self.signing_parties(), self.health_senders(), &self.quorum, signed)
+    }
+}
+
+/// What a quorum still lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// A party's binding signature.
+    Party(PartnerId),
+    /// The Caldicott Guardian of a party that sends health data.
+    CaldicottGuardian(PartnerId),
+    /// Signatures in an office, counted by party.
+    Office {
+        /// The office.
+        role: SignatoryRole,
+        /// How many parties have signed in it.
+        have: usize,
+        /// How many are asked for.
+        need: usize,
+    },
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Party(party) => write!(f, "{party} has not signed"),
+            Self::CaldicottGuardian(party) => {
+                write!(f, "{party}'s Caldicott Guardian has not signed")
+            }
+            Self::Office { role, have, need } => {
+                write!(f, "{have} of {need} parties have signed as {}", role.words())
+            }
+        }
+    }
+}
+
+/// The gateway's floor (every party; a Caldicott Guardian for each sender of health data), raised by the
+/// document's quorum. The quorum adds demands and takes none away, so it can't lower the floor.
+pub(super) fn missing<'a>(
+    parties: &[&PartnerId],
+    health_senders: impl Iterator<Item = &'a PartnerId>,
+    quorum: &[Quorum],
+    signed: &BTreeSet<(PartnerId, SignatoryRole)>,
+) -> Vec<Missing> {
+    let has_bound =
+        |party: &PartnerId| signed.iter().any(|(p, role)| p == party && role.binds_the_party());
+    let mut lacking: Vec<Missing> = parties
+        .iter()
+        .filter(|party| !has_bound(party))
+        .map(|party| Missing::Party((*party).clone()))
+        .collect();
+    let guardians = health_senders
+        .filter(|party| parties.contains(party))
+        .filter(|party| !signed.contains(&((*party).clone(), SignatoryRole::CaldicottGuardian)));
+    lacking.extend(guardians.map(|party| Missing::CaldicottGuardian(party.clone())));
+    for Quorum { role, minimum } in quorum {
+        let have = signed.iter().filter(|(party, r)| r == role && parties.contains(&party)).count();
+        let need = usize::from(*minimum);
+        if have < need {
+            lacking.push(Missing::Office { role: *role, have, need });
+        }
+    }
+    lacking
+}
+
+/// Why a signed document is refused. `place` counts the signatures from 0.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// The JWS text is not well-formed.
+    #[error("the signed form is not well-formed: {0}")]
+    Envelope(Fault),
+    /// A protected header is not well-formed (a missing `typ` is found here).
+    #[error("signature {place}: the protected header is not well-formed: {fault}")]
+    Header {
+        /// Which signature.
+        place: usize,
+        /// What is wrong in the header.
+        fault: Fault,
+    },
+    /// A header asks for an extension to be understood.
+    #[error("signature {place}: an unknown critical extension is asked for")]
+    UnknownCritical {
+        /// Which signature.
+        place: usize,
+    },
+    /// Neither Ed25519 nor EdDSA.
+    #[error("signature {place}: the algorithm is not Ed25519")]
+    UnknownAlgorithm {
+        /// Which signature.
+        place: usize,
+    },
+    /// Signed as another kind of document.
+    #[error("signature {place}: typ is not that of this document")]
+    WrongType {
+        /// Which signature.
+        place: usize,
+    },
+    /// Two copies hold different documents.
+    #[error("the payloads differ: this is not the same document")]
+    PayloadDiffers,
+    /// The payload is not a document that holds.
+    #[error("the document is refused: {0}")]
+    Document(Fault),
+    /// Nobody has signed.
+    #[error("there is no signature")]
+    Unsigned,
+    /// The key is not in the register.
+    #[error("signature {place}: the key is not registered")]
+    UnregisteredKey {
+        /// Which signature.
+        place: usize,
+    },
+    /// The key is registered for something else than protocols.
+    #[error("signature {place}: the key is registered for another purpose")]
+    WrongPurpose {
+        /// Which signature.
+        place: usize,
+    },
+    /// The header names another party than the key's.
+    #[error("signature {place}: the key is not this party's")]
+    WrongParty {
+        /// Which signature.
+        place: usize,
+    },
+    /// The header names another office than the key's.
+    #[error("signature {place}: the key is not held in this office")]
+    WrongRole {
+        /// Which signature.
+        place: usize,
+    },
+    /// Signed by somebody who is no party.
+    #[error("signature {place}: the signatory is not a party")]
+    NotAParty {
+        /// Which signature.
+        place: usize,
+    },
+    /// The document does not name this key for the party.
+    #[error("signature {place}: the document does not name this key")]
+    KeyNotNamed {
+        /// Which signature.
+        place: usize,
+    },
+    /// Signed, or arrived, before the key was valid.
+    #[error("signature {place}: the key was not yet valid")]
+    KeyNotYetValid {
+        /// Which signature.
+        place: usize,
+    },
+    /// Signed, or arrived, after the key's last moment.
+    #[error("signature {place}: the key had expired")]
+    KeyExpired {
+        /// Which signature.
+        place: usize,
+    },
+    /// The key had been revoked.
+    #[error("signature {place}: the key had been revoked")]
+    KeyRevoked {
+        /// Which signature.
+        place: usize,
+    },
+    /// Signed later than it arrived.
+    #[error("signature {place}: the time of signing lies in the future")]
+    SignedInFuture {
+        /// Which signature.
+        place: usize,
+    },
+    /// The same key signed twice.
+    #[error("signature {place}: this key has signed already")]
+    Duplicate {
+        /// Which signature.
+        place: usize,
+    },
+    /// The signature does not verify: a byte of payload, header or signature was changed.
+    #[error("signature {place}: it does not verify")]
+    Corrupt {
+        /// Which signature.
+        place: usize,
+    },
+    /// The signing key could not sign.
+    #[error("the key could not sign")]
+    SigningFailed,
+    /// The quorum is not full.
+    #[error("the quorum is not full: {} signature(s) missing", .0.len())]
+    Incomplete(Vec<Missing>),
+}
+
+/// A signatory whose signature was verified.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signatory {
+    /// For whom.
+    pub party: PartnerId,
+    /// In which office.
+    pub role: SignatoryRole,
+    /// With which key.
+    pub kid: KeyId,
+    /// When, as the signatory says.
+    pub signed_at: Timestamp,
+}
+
+/// Stage: nobody has signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft(());
+
+/// Stage: every signature verifies, the quorum is not full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartlySigned {
+    missing: Vec<Missing>,
+}
+
+/// Stage: every signature verifies and the quorum is full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FullySigned(());
+
+/// A document at a stage of signing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed<T, Stage> {
+    document: T,
+    digest: Digest,
+    envelope: Envelope,
+    signatories: Vec<Signatory>,
+    stage: Stage,
+}
+
+impl<T, Stage> Signed<T, Stage> {
+    /// The document.
+    #[must_use]
+    pub fn document(&self) -> &T {
+        &self.document
+    }
+
+    /// SHA-256 of its canonical form.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its signed form.
+    #[must_use]
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// Who signed, in the order of the signatures.
+    #[must_use]
+    pub fn signatories(&self) -> &[Signatory] {
+        &self.signatories
+    }
+}
+
+impl<T: Document> Signed<T, Draft> {
+    /// Reads a draft's text, in any layout.
+    ///
+    /// # Errors
+    /// The first fault of the document.
+    pub fn draft(text: &[u8]) -> Result<Self, Fault> {
+        let document = T::parse(text)?;
+        let payload = document.canonical()?;
+        let digest = Digest::of(&payload);
+        let envelope = Envelope::unsigned(payload);
+        Ok(Self { document, digest, envelope, signatories: Vec::new(), stage: Draft(()) })
+    }
+}
+
+impl<T> Signed<T, PartlySigned> {
+    /// Who is missing.
+    #[must_use]
+    pub fn missing(&self) -> &[Missing] {
+        &self.stage.missing
+    }
+}
+
+/// A signed document, all of whose signatures verify.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verified<T> {
+    /// The quorum is not full.
+    Partly(Signed<T, PartlySigned>),
+    /// The quorum is full.
+    Fully(Signed<T, FullySigned>),
+}
+
+impl<T> Verified<T> {
+    /// The fully signed document.
+    ///
+    /// # Errors
+    /// [`SignatureError::Incomplete`] with what is missing.
+    pub fn require_full(self) -> Result<Signed<T, FullySigned>, SignatureError> {
+        match self {
+            Self::Fully(signed) => Ok(signed),
+            Self::Partly(signed) => Err(SignatureError::Incomplete(signed.stage.missing)),
+        }
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn document(&self) -> &T {
+        match self {
+            Self::Partly(signed) => &signed.document,
+            Self::Fully(signed) => &signed.document,
+        }
+    }
+}
+
+/// The protected header that a signatory signs under.
+#[must_use]
+pub fn header_for<T: Document>(key: &RegisteredKey, signed_at: Timestamp) -> ProtectedHeader {
+    ProtectedHeader {
+        alg: Algorithm::Ed25519,
+        typ: T::TYP.to_owned(),
+        kid: key.kid.clone(),
+        party: key.party.clone(),
+        role: key.role,
+        iat: u64::try_from(signed_at.as_second()).unwrap_or(0),
+    }
+}
+
+/// Verifies every signature of an envelope that arrives at `arrived`.
+///
+/// # Errors
+/// The first thing that is wrong: the document, then each signature in order. See [`SignatureError`].
+pub fn verify<T: Document>(
+    envelope: Envelope,
+    register: &impl KeyRegister,
+    arrived: Timestamp,
+) -> Result<Verified<T>, SignatureError> {
+    verify_as_arrived(envelope, register, |_| arrived)
+}
+
+/// As [`verify`], for signatures that arrived at different moments, which the access log knows: a key that
+/// expired or was revoked since does not undo the signature it gave before.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_as_arrived<T: Document>(
+    envelope: Envelope,
+    register: &impl KeyRegister,
+    arrived: impl Fn(&KeyId) -> Timestamp,
+) -> Result<Verified<T>, SignatureError> {
+    let document = T::parse(envelope.payload()).map_err(SignatureError::Document)?;
+    if document.canonical().map_err(SignatureError::Document)? != envelope.payload() {
+        return Err(SignatureError::Document(Fault::at("", Rule::NotCanonical)));
+    }
+    if envelope.signatures.is_empty() {
+        return Err(SignatureError::Unsigned);
+    }
+    let mut keys_seen = BTreeSet::new();
+    let mut signatories = Vec::with_capacity(envelope.signatures.len());
+    for (place, signature) in envelope.signatures.iter().enumerate() {
+        let kid = &signature.header.kid;
+        let key = register.key(kid).ok_or(SignatureError::UnregisteredKey { place })?;
+        let signed_at = check_header(&document, signature, key, arrived(kid), place)?;
+        // By key, not only by kid: one key under two names must not count twice.
+        if !keys_seen.insert(key.public_key) {
+            return Err(SignatureError::Duplicate { place });
+        }
+        UnparsedPublicKey::new(&ED25519, key.public_key)
+            .verify(&envelope.signing_input(signature), &signature.signature)
+            .map_err(|_| SignatureError::Corrupt { place })?;
+        let (party, role) = (key.party.clone(), key.role);
+        signatories.push(Signatory { party, role, kid: kid.clone(), signed_at });
+    }
+    let signed = signatories.iter().map(|s| (s.party.clone(), s.role)).collect();
+    let missing = document.missing(&signed);
+    let digest = Digest::of(envelope.payload());
+    Ok(if missing.is_empty() {
+        Verified::Fully(Signed { document, digest, envelope, signatories, stage: FullySigned(()) })
+    } else {
+        Verified::Partly(Signed {
+            document,
+            digest,
+            envelope,
+            signatories,
+            stage: PartlySigned { missing },
+        })
+    })
+}
+
+/// Whether header, key and document agree, and the key was valid both when the signatory says that it
+/// signed and when the signature arrived: the stated time alone could be backdated.
+fn check_header<T: Document>(
+    document: &T,
+    signature: &EnvelopeSignature,
+    key: &RegisteredKey,
+    arrived: Timestamp,
+    place: usize,
+) -> Result<Timestamp, SignatureError> {
+    let header = &signature.header;
+    let refuse = |broken: bool, error: SignatureError| if broken { Err(error) } else { Ok(()) };
+    refuse(header.typ != T::TYP, SignatureError::WrongType { place })?;
+    refuse(key.purpose != KeyPurpose::ProtocolSigning, SignatureError::WrongPurpose { place })?;
+    refuse(header.party != key.party, SignatureError::WrongParty { place })?;
+    refuse(header.role != key.role, SignatureError::WrongRole { place })?;
+    refuse(!document.signing_parties().contains(&&key.party), SignatureError::NotAParty { place })?;
+    refuse(!document.names_key(&key.party, &key.kid), SignatureError::KeyNotNamed { place })?;
+    let signed_at = i64::try_from(header.iat).ok().and_then(|s| Timestamp::from_second(s).ok());
+    let signed_at = signed_at.ok_or(SignatureError::SignedInFuture { place })?;
+    let latest = arrived + SignedDuration::from_secs(CLOCK_SKEW_SECONDS);
+    refuse(signed_at > latest, SignatureError::SignedInFuture { place })?;
+    for moment in [signed_at, arrived] {
+        refuse(moment < key.valid_from, SignatureError::KeyNotYetValid { place })?;
+        refuse(moment > key.valid_until, SignatureError::KeyExpired { place })?;
+        let revoked = key.revoked_at.is_some_and(|at| moment >= at);
+        refuse(revoked, SignatureError::KeyRevoked { place })?;
+    }
+    Ok(signed_at)
+}

@@ -1,0 +1,386 @@
+//! Filled protocols to start from: one for each agency's pair with the authority, and the root policy.
+//!
+//! These are what `protocol new --template` writes and what the demo signs. They list every column of their
+//! record types; parties strike out what they don't need (a column that is not listed refuses the batch).
+//! The legal bases are the usual ones of UK practice and are for the parties' advisers to confirm.
+//!
+//! Purposes reach the tables: benefit data (Childcare Act 2006 s.13A) serve `twos` alone, for the take-up of
+//! early education alone. All agencies' data that go into `twos` therefore serve it for that purpose.
+
+use jiff::civil::Date;
+
+use super::document::{
+    Audience, Breach, Digest, Flow, FlowField, KeyId, LegalBasis, Output, Party, Protocol,
+    ProtocolVersion, Quorum, Retention, Rights, SCHEMA, Security, Source,
+};
+use super::fault::Rule;
+use super::root_policy::{
+    DisplayRules, RhoLimit, RootController, RootPolicy, TableFloor, WitnessPolicy,
+};
+use super::vocabulary::{
+    AreaLevel, Article6, Article9, CallerRole, Confidentiality, ConsentRule, FieldAction,
+    Frequency, LegalGateway, OnWithdrawal, PartyRole, ProtocolKind, Purpose, RetentionStart,
+    Schedule1, SignatoryRole, Subjects, closed,
+};
+use crate::domain::field::FieldKind;
+use crate::domain::record::FieldDefinition;
+use crate::domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId};
+
+closed! {
+    /// The filled protocols, by the agency that sends.
+    pub enum Template {
+        Health = "health", "Health and the authority: births and health reviews";
+        Dwp = "dwp", "DWP and the authority: the list of eligible two-year-olds";
+        Learning = "learning", "adult, family and early learning and the authority: funded places, learning aims";
+        Families = "families", "family support and social care and the authority: cases and referrals";
+        Centres = "centres", "children's centres and the authority: registration, attendance, referral";
+    }
+}
+
+/// What a template leaves open.
+#[derive(Clone, Debug)]
+pub struct Particulars {
+    /// The protocol's id.
+    pub id: ProtocolId,
+    /// The agency that sends.
+    pub sender: PartyDetails,
+    /// The authority that receives.
+    pub authority: PartyDetails,
+    /// Where the subjects live: the authority's area code, or finer ones.
+    pub areas: Vec<AreaCode>,
+    /// Who may see figures.
+    pub audiences: Audiences,
+    /// First day in force.
+    pub effective: Date,
+    /// Day by which it is reviewed.
+    pub review_by: Date,
+    /// Last day in force.
+    pub expires: Date,
+    /// The most days between extraction and receipt; generous for a first load of past quarters.
+    pub max_lag_days: u16,
+}
+
+/// What is particular to one party.
+#[derive(Clone, Debug)]
+pub struct PartyDetails {
+    /// Its id in the gateway's register.
+    pub partner: PartnerId,
+    /// Its organisation code.
+    pub org_code: String,
+    /// Its registration with the ICO.
+    pub ico_registration: String,
+    /// Its signing keys.
+    pub keys: Vec<KeyId>,
+}
+
+/// Who may see figures; the same in all protocols, because each agency whose data go into a table must list
+/// an audience for it to be let in.
+#[derive(Clone, Debug)]
+pub struct Audiences {
+    /// The authority, whose data officers see all tables.
+    pub authority: PartnerId,
+    /// The centres' lead agency, whose managers see the tables of reach areas.
+    pub centres: PartnerId,
+    /// The oversight body, whose auditors see what data officers see.
+    pub oversight: PartnerId,
+    /// The whole authority's area code.
+    pub whole: AreaCode,
+    /// The areas that centre managers may see: reach areas, and clusters or the authority to compare with.
+    pub managed: Vec<AreaCode>,
+}
+
+/// A table, where it is published, and the record types that may serve it.
+struct Table {
+    name: &'static str,
+    finest: AreaLevel,
+    sources: &'static [RecordType],
+}
+
+/// Children known, and where they live: each table counts residents.
+macro_rules! residents {
+    ($($more:ident),*) => {
+        &[
+            RecordType::LiveBirth,
+            RecordType::HealthReview,
+            RecordType::Registration,
+            RecordType::Attendance,
+            $(RecordType::$more,)*
+        ]
+    };
+}
+
+const fn by_reach_area(name: &'static str, sources: &'static [RecordType]) -> Table {
+    Table { name, finest: AreaLevel::ReachArea, sources }
+}
+
+const TABLES: [Table; 8] = [
+    by_reach_area("engagement", residents!()),
+    by_reach_area("under_fives", residents!()),
+    by_reach_area("births", residents!()),
+    by_reach_area("prompt", residents!()),
+    by_reach_area("twos", residents!(TwoYearOldEligibility, FundedPlace)),
+    by_reach_area("referrals", residents!(Referral)),
+    by_reach_area("families", residents!(FamilyCase)),
+    Table { name: "family_types", finest: AreaLevel::Authority, sources: residents!(FamilyCase) },
+];
+
+impl Template {
+    /// The record types that the agency sends.
+    #[must_use]
+    pub const fn record_types(self) -> &'static [RecordType] {
+        match self {
+            Self::Health => &[RecordType::LiveBirth, RecordType::HealthReview],
+            Self::Dwp => &[RecordType::TwoYearOldEligibility],
+            Self::Learning => &[RecordType::LearningAim, RecordType::FundedPlace],
+            Self::Families => &[RecordType::FamilyCase, RecordType::Referral],
+            Self::Centres => {
+                &[RecordType::Registration, RecordType::Attendance, RecordType::Referral]
+            }
+        }
+    }
+
+    /// The filled protocol, version 1.
+    ///
+    /// # Errors
+    /// [`Rule::NotAnId`] if a table's name were no id; never for the tables above.
+    pub fn fill(self, particulars: &Particulars) -> Result<Protocol, Rule> {
+        let flows: Vec<Flow> = self
+            .record_types()
+            .iter()
+            .map(|record_type| self.flow(*record_type, particulars))
+            .collect();
+        let party = |details: &PartyDetails| Party {
+            partner: details.partner.clone(),
+            org_code: details.org_code.clone(),
+            ico_registration: details.ico_registration.clone(),
+            role: PartyRole::Controller,
+            keys: details.keys.clone(),
+        };
+        let kept = |record_type: &RecordType| Retention {
+            record_type: *record_type,
+            days: 2_557,
+            from_event: RetentionStart::EventDate,
+        };
+        Ok(Protocol {
+            schema: SCHEMA,
+            id: particulars.id.clone(),
+            version: ProtocolVersion::FIRST,
+            supersedes: None,
+            kind: if self == Self::Dwp { ProtocolKind::Dda } else { ProtocolKind::Isp },
+            title: format!("Counting for children's centres: {}", self.words()),
+            purposes: self.purposes().to_vec(),
+            parties: vec![party(&particulars.sender), party(&particulars.authority)],
+            outputs: self.outputs(&flows, &particulars.audiences)?,
+            retention: self.record_types().iter().map(kept).collect(),
+            flows,
+            security: Security { key_rotation_days: 365 },
+            rights: Rights {
+                contact: "The data protection officer of the party that sent the record".to_owned(),
+                sar_days: 30,
+                propagate_days: 14,
+            },
+            breach: Breach { notify_hours: 24, ico_hours: 72 },
+            dpia: format!("Impact assessment of {}", particulars.id),
+            effective: particulars.effective,
+            review_by: particulars.review_by,
+            expires: particulars.expires,
+            quorum: vec![Quorum { role: SignatoryRole::Siro, minimum: 2 }],
+        })
+    }
+
+    const fn purposes(self) -> &'static [Purpose] {
+        match self {
+            Self::Dwp => &[Purpose::EarlyEducationTakeUp],
+            Self::Health | Self::Learning | Self::Families | Self::Centres => &[
+                Purpose::ChildrensCentrePlanning,
+                Purpose::EarlyEducationTakeUp,
+                Purpose::Inspection,
+                Purpose::Audit,
+            ],
+        }
+    }
+
+    fn flow(self, record_type: RecordType, particulars: &Particulars) -> Flow {
+        let explicit = self == Self::Centres;
+        Flow {
+            from: particulars.sender.partner.clone(),
+            record_type,
+            fields: record_type.definition().fields().map(listed).collect(),
+            subjects: match record_type {
+                RecordType::LearningAim => Subjects::Adults,
+                RecordType::FamilyCase | RecordType::Referral | RecordType::Attendance => {
+                    Subjects::Families
+                }
+                RecordType::LiveBirth
+                | RecordType::HealthReview
+                | RecordType::TwoYearOldEligibility
+                | RecordType::FundedPlace
+                | RecordType::Registration => Subjects::UnderFives,
+            },
+            areas: particulars.areas.clone(),
+            frequency: match record_type {
+                RecordType::FundedPlace | RecordType::TwoYearOldEligibility => Frequency::Termly,
+                _ => Frequency::Weekly,
+            },
+            max_lag_days: particulars.max_lag_days,
+            // A child's whole early years; a family's case may have been open for a childhood.
+            max_backdate_days: if record_type == RecordType::FamilyCase { 6_575 } else { 2_000 },
+            basis: vec![self.basis(record_type)],
+            confidentiality: match self {
+                Self::Health => Confidentiality::Section251,
+                Self::Centres => Confidentiality::Consent,
+                Self::Dwp | Self::Learning | Self::Families => Confidentiality::Statute,
+            },
+            consent: if explicit { ConsentRule::Explicit } else { ConsentRule::Notice },
+            consent_max_age_days: None,
+            on_withdrawal: if explicit { OnWithdrawal::Erase } else { OnWithdrawal::Stop },
+        }
+    }
+
+    const fn basis(self, record_type: RecordType) -> LegalBasis {
+        let (gateway, art9, dpa_sch1) = match self {
+            Self::Health => (
+                LegalGateway::NhsAct2006S251,
+                Some(Article9::HealthOrSocialCare),
+                Some(Schedule1::HealthOrSocialCare),
+            ),
+            Self::Dwp => (
+                LegalGateway::ChildcareAct2006S13a,
+                Some(Article9::SubstantialPublicInterest),
+                Some(Schedule1::StatutoryPurposes),
+            ),
+            Self::Learning => match record_type {
+                RecordType::FundedPlace => (LegalGateway::ChildcareAct2006S99, None, None),
+                _ => (LegalGateway::DigitalEconomyAct2017S35, None, None),
+            },
+            Self::Families => (
+                LegalGateway::ChildrenAct2004S10,
+                Some(Article9::SubstantialPublicInterest),
+                Some(Schedule1::StatutoryPurposes),
+            ),
+            Self::Centres => {
+                (LegalGateway::ChildrenAct2004S10, Some(Article9::ExplicitConsent), None)
+            }
+        };
+        LegalBasis { art6: Article6::PublicTask, art9, art10: None, gateway, dpa_sch1 }
+    }
+
+    fn outputs(self, flows: &[Flow], audiences: &Audiences) -> Result<Vec<Output>, Rule> {
+        let mut outputs = Vec::new();
+        for table in &TABLES {
+            let serving = flows
+                .iter()
+                .zip(0_u16..)
+                .filter(|(flow, _)| table.sources.contains(&flow.record_type));
+            let sources: Vec<Source> = serving
+                .flat_map(|(_, flow)| {
+                    self.purposes().iter().map(move |purpose| Source { flow, purpose: *purpose })
+                })
+                .filter(|source| {
+                    table.name == "twos" || source.purpose != Purpose::EarlyEducationTakeUp
+                })
+                .collect();
+            if !sources.is_empty() {
+                outputs.push(Output {
+                    table: table.name.parse().map_err(|_| Rule::NotAnId)?,
+                    audiences: audiences.of(table),
+                    finest_area: table.finest,
+                    sources,
+                });
+            }
+        }
+        Ok(outputs)
+    }
+}
+
+impl Audiences {
+    fn of(&self, table: &Table) -> Vec<Audience> {
+        let audience = |partner: &PartnerId, role, areas: &[AreaCode]| Audience {
+            partner: partner.clone(),
+            role,
+            areas: areas.to_vec(),
+        };
+        let whole = std::slice::from_ref(&self.whole);
+        let mut audiences = vec![
+            audience(&self.authority, CallerRole::DataOfficer, whole),
+            audience(&self.oversight, CallerRole::Auditor, whole),
+        ];
+        if table.finest == AreaLevel::ReachArea {
+            audiences.push(audience(&self.centres, CallerRole::Consumer, &self.managed));
+        }
+        audiences
+    }
+}
+
+/// A field as a template lists it: everything that says who or where somebody is goes as it is parsed.
+fn listed(field: &FieldDefinition) -> FlowField {
+    let action = match field.kind {
+        FieldKind::Postcode | FieldKind::Uprn => FieldAction::Coarsen,
+        FieldKind::Dropped(_) => FieldAction::Discard,
+        FieldKind::Identifier(_)
+        | FieldKind::Forename
+        | FieldKind::Surname
+        | FieldKind::BirthDate
+        | FieldKind::CaseReference
+        | FieldKind::ProviderReference => FieldAction::Pseudonymise,
+        FieldKind::Sex
+        | FieldKind::Lsoa
+        | FieldKind::PastDate
+        | FieldKind::AnyDate
+        | FieldKind::Code(_)
+        | FieldKind::Codes(_)
+        | FieldKind::Integer { .. }
+        | FieldKind::Flag
+        | FieldKind::Term
+        | FieldKind::Centre => FieldAction::Keep,
+    };
+    FlowField { name: field.name.to_owned(), action, required: field.required }
+}
+
+/// What the root policy's template leaves open.
+#[derive(Clone, Debug)]
+pub struct RootParticulars {
+    /// All controllers.
+    pub controllers: Vec<RootController>,
+    /// The catalogue's digest.
+    pub catalogue: Digest,
+    /// The tables with their least variances, as the catalogue has them.
+    pub tables: Vec<(TableId, u32)>,
+    /// The most that a quarter's release may spend.
+    pub quarterly_rho: RhoLimit,
+    /// The most that may be spent on one person.
+    pub lifetime_rho: RhoLimit,
+    /// How many partners must have cosigned the log.
+    pub witnessing_partners: u16,
+    /// First day in force.
+    pub effective: Date,
+    /// Last day in force.
+    pub expires: Date,
+}
+
+/// The filled root disclosure policy, version 1: counts to the nearest 5, withheld below 10 and below two
+/// standard deviations.
+#[must_use]
+pub fn root_policy(particulars: RootParticulars) -> RootPolicy {
+    let floor = |(table, minimum_variance)| TableFloor { table, minimum_variance };
+    RootPolicy {
+        schema: SCHEMA,
+        version: ProtocolVersion::FIRST,
+        supersedes: None,
+        title: "Root disclosure policy".to_owned(),
+        controllers: particulars.controllers,
+        catalogue: particulars.catalogue,
+        tables: particulars.tables.into_iter().map(floor).collect(),
+        quarterly_rho: particulars.quarterly_rho,
+        lifetime_rho: particulars.lifetime_rho,
+        display: DisplayRules { round_to: 5, withhold_below: 10, withhold_below_deviations: 2 },
+        witnesses: WitnessPolicy {
+            oversight: particulars.witnessing_partners > 0,
+            minimum_partners: particulars.witnessing_partners,
+            grace_seconds: 900,
+        },
+        effective: particulars.effective,
+        expires: particulars.expires,
+        quorum: Vec::new(),
+    }
+}

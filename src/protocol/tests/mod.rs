@@ -1,0 +1,10 @@
+//! The room's tests: what a document may say, what signatures are worth, a life against a model, and the one
+//! decision case by case.
+
+mod decision;
+mod document;
+mod granted;
+mod life;
+mod signing;
+mod support;
+mod template;

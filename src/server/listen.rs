@@ -1,0 +1,287 @@
+//! The accept loop of mutual TLS.
+//!
+//! Why its own: the RPC library's TLS settings can't be exchanged while it serves, and one
+//! slow client must not hold up another. Here each handshake is a task of its own with a
+//! time limit; the configuration is read anew at each accept; and what comes out of
+//! [`Incoming`] has a verified client certificate and speaks HTTP/2.
+//!
+//! A failing accept (the process is out of file descriptors) is waited out and never ends
+//! the gateway. Stopping drops the handshakes under way; connections already handed over
+//! are the server's to drain.
+
+use super::{
+    handshake::{HandshakeFailure, HandshakeFailures, HandshakeLimits, Places},
+    tls::ALPN_H2,
+};
+use crate::identity::Peer;
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use std::{
+    convert::Infallible,
+    fmt, io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+    time,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_stream::Stream;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::transport::server::Connected;
+
+/// Connections whose handshake is done and which the server has not picked up yet.
+const READY_CONNECTIONS: usize = 64;
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The listener could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address is taken, or not this machine's.
+    #[error("can't listen on {address}: is another gateway running there?")]
+    Bind {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// A bound socket that accepts callers with a client certificate.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    local_addr: SocketAddr,
+    config: Arc<ArcSwap<ServerConfig>>,
+    limits: HandshakeLimits,
+    failures: Arc<HandshakeFailures>,
+}
+
+impl Listener {
+    /// Binds; port 0 takes a free one, which [`Self::local_addr`] tells. Whoever holds
+    /// `config` exchanges it at any time; the next accept uses the new one.
+    ///
+    /// # Errors
+    /// When the address can't be bound.
+    pub async fn bind(
+        address: SocketAddr,
+        config: Arc<ArcSwap<ServerConfig>>,
+        limits: HandshakeLimits,
+    ) -> Result<Self, ListenError> {
+        let failed = |source| ListenError::Bind { address, source };
+        let tcp = TcpListener::bind(address).await.map_err(failed)?;
+        let local_addr = tcp.local_addr().map_err(failed)?;
+        Ok(Self { tcp, local_addr, config, limits, failures: Arc::default() })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// The count of failed handshakes, for the minute's leaf.
+    #[must_use]
+    pub fn failures(&self) -> Arc<HandshakeFailures> {
+        Arc::clone(&self.failures)
+    }
+
+    /// Starts accepting, until `stop` is cancelled or the stream is dropped. Needs a running
+    /// tokio runtime.
+    #[must_use]
+    pub fn incoming(self, stop: CancellationToken) -> Incoming {
+        let (ready, connections) = mpsc::channel(READY_CONNECTIONS);
+        let accepting = tokio::spawn(self.accept_until(stop, ready));
+        Incoming { connections, _accepting: AbortOnDropHandle::new(accepting) }
+    }
+
+    async fn accept_until(self, stop: CancellationToken, ready: mpsc::Sender<TlsConnection>) {
+        // Dropped at the end, which aborts the handshakes still under way.
+        let mut handshakes = JoinSet::new();
+        let places = Places::new(&self.limits);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                // A finished handshake only needs to be forgotten.
+                Some(_) = handshakes.join_next() => continue,
+                accepted = self.accept(&places) => accepted,
+            };
+            match accepted {
+                Ok(Some((tcp, remote, place))) => {
+                    pause = FIRST_PAUSE;
+                    let handshake = self.handshake(tcp, remote);
+                    let ready = ready.clone();
+                    handshakes.spawn(async move {
+                        // Kept until the server has picked the connection up.
+                        let _place = place;
+                        if let Some(connection) = handshake.await {
+                            // Fails when the server has gone; then so does the connection.
+                            drop(ready.send(connection).await);
+                        }
+                    });
+                }
+                Ok(None) => self.failures.count(HandshakeFailure::Crowded),
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(kind = ?error.kind(), ?pause, "accepting paused");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = time::sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// The next connection with its place among the handshakes, or `None` for one too many
+    /// of its address. Nothing is lost when this future is dropped.
+    async fn accept(
+        &self,
+        places: &Places,
+    ) -> io::Result<Option<(TcpStream, SocketAddr, super::handshake::Place)>> {
+        let permit = places.free().await.ok_or(io::ErrorKind::Other)?;
+        let (tcp, remote) = self.tcp.accept().await?;
+        Ok(places.take(permit, remote.ip()).map(|place| (tcp, remote, place)))
+    }
+
+    /// One handshake, under the configuration of this moment.
+    fn handshake(
+        &self,
+        tcp: TcpStream,
+        remote: SocketAddr,
+    ) -> impl Future<Output = Option<TlsConnection>> + Send + use<> {
+        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let time_limit = self.limits.time_limit;
+        let failures = Arc::clone(&self.failures);
+        async move {
+            let done = match time::timeout(time_limit, greet(&acceptor, tcp, remote)).await {
+                Ok(done) => done,
+                Err(_) => Err(HandshakeFailure::Timeout),
+            };
+            done.inspect_err(|failure| {
+                tracing::debug!(reason = failure.reason(), "handshake failed");
+                failures.count(*failure);
+            })
+            .ok()
+        }
+    }
+}
+
+async fn greet(
+    acceptor: &TlsAcceptor,
+    tcp: TcpStream,
+    remote: SocketAddr,
+) -> Result<TlsConnection, HandshakeFailure> {
+    // Small answers must not wait for the peer's acknowledgement.
+    tcp.set_nodelay(true).map_err(|_| HandshakeFailure::Other)?;
+    let stream = acceptor.accept(tcp).await.map_err(|error| HandshakeFailure::of(&error))?;
+    let (_, session) = stream.get_ref();
+    if session.alpn_protocol() != Some(ALPN_H2) {
+        return Err(HandshakeFailure::Protocol);
+    }
+    let peer = session
+        .peer_certificates()
+        .and_then(|chain| Peer::new(remote, chain))
+        .ok_or(HandshakeFailure::NoCertificate)?;
+    Ok(TlsConnection { stream, peer })
+}
+
+/// Whether an accept's error is about the connection that was to be accepted, so that the
+/// next one may be tried at once; all others (out of descriptors, out of memory) would only
+/// be met again.
+pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// The accepted connections, for tonic's `serve_with_incoming_shutdown`; ends when the
+/// listener was stopped.
+#[derive(Debug)]
+pub struct Incoming {
+    connections: mpsc::Receiver<TlsConnection>,
+    _accepting: AbortOnDropHandle<()>,
+}
+
+impl Stream for Incoming {
+    type Item = Result<TlsConnection, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.connections.poll_recv(cx).map(|connection| connection.map(Ok))
+    }
+}
+
+/// A connection with a verified client certificate. A request's extensions hold its [`Peer`].
+pub struct TlsConnection {
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+}
+
+impl fmt::Debug for TlsConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConnection").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+impl Connected for TlsConnection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for TlsConnection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for TlsConnection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,16 @@
+//! The composition root's home: listeners, TLS, telemetry, shutdown.
+//!
+//! - [`listen`]: the accept loop of mutual TLS.
+//! - [`handshake`]: what failed handshakes are counted as, and how many run at once.
+//! - [`tls`]: the gateway's TLS configuration from PEM texts, ready to be exchanged whole.
+
+pub mod handshake;
+pub mod listen;
+pub mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use handshake::{HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally};
+pub use listen::{Incoming, ListenError, Listener, TlsConnection};
+pub use tls::{TlsError, server_config};

@@ -1,0 +1,80 @@
+//! The gateway's TLS configuration: version 1.3 only (RFC 8446), client certificate
+//! required, HTTP/2 only (RFC 7540 §3.3), one crypto provider.
+//!
+//! It is built whole from PEM texts and put whole into the listener's `ArcSwap`, so a new
+//! certificate or client authority takes effect at the next handshake, and never by half.
+//! Sessions are not resumed: every connection proves its certificate anew, so that nothing
+//! issued under an old client authority outlives it.
+
+use crate::identity::{Clock, TlsClock};
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::aws_lc_rs,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
+    version::TLS13,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use std::sync::Arc;
+
+/// What gRPC calls itself in the handshake (RFC 7301).
+pub const ALPN_H2: &[u8] = b"h2";
+
+/// A TLS configuration could not be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    /// The server's certificate file holds no certificate.
+    #[error("the server certificate is not a PEM file with at least one certificate")]
+    Certificate,
+    /// The server's key file holds no private key.
+    #[error("the server key is not a PEM file with a private key")]
+    Key,
+    /// Certificate and key don't belong together, or the key is of an unknown kind.
+    #[error("the server key does not belong to the server certificate")]
+    Mismatch,
+    /// The client authorities' file holds no usable certificate.
+    #[error("the client authority is not a PEM file with at least one authority certificate")]
+    ClientAuthority,
+    /// The crypto provider lacks TLS 1.3.
+    #[error("the crypto provider does not offer TLS 1.3")]
+    Provider,
+}
+
+/// The configuration for a certificate chain (leaf first), its key, and the authorities whose
+/// client certificates are let in, each as PEM. `clock` judges the clients' validity.
+///
+/// # Errors
+/// When a text is not what it should be, or certificate and key don't belong together.
+pub fn server_config(
+    certificate_pem: &[u8],
+    key_pem: &[u8],
+    client_authority_pem: &[u8],
+    clock: Arc<dyn Clock>,
+) -> Result<ServerConfig, TlsError> {
+    let chain = certificates(certificate_pem).ok_or(TlsError::Certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| TlsError::Key)?;
+    let mut authorities = RootCertStore::empty();
+    for authority in certificates(client_authority_pem).ok_or(TlsError::ClientAuthority)? {
+        authorities.add(authority).map_err(|_| TlsError::ClientAuthority)?;
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), Arc::clone(&provider))
+            .build()
+            .map_err(|_| TlsError::ClientAuthority)?;
+    let mut config = ServerConfig::builder_with_details(provider, Arc::new(TlsClock(clock)))
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|_| TlsError::Provider)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map_err(|_| TlsError::Mismatch)?;
+    config.alpn_protocols = vec![ALPN_H2.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// All certificates of a PEM text; `None` when there is none or one is malformed.
+fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
+    (!chain.is_empty()).then_some(chain)
+}

@@ -1,0 +1,99 @@
+//! The small effects that are committed together with a leaf.
+
+use super::{StoreError, Tx, consents, feeds, geography, partners, protocols, releases, tx::on};
+use crate::domain::{BatchId, Quarter};
+use jiff::Timestamp;
+
+/// What changes when an act is logged.
+#[derive(Debug)]
+pub enum Effect {
+    /// Nothing: a question, or a refusal.
+    None,
+    /// A staged batch counts from now on.
+    AcceptBatch(BatchId),
+    /// A partner enters the register, or its entry is replaced.
+    PutPartner(partners::Entry),
+    /// A partner is barred.
+    DisablePartner(crate::domain::PartnerId),
+    /// A protocol's line in the register changes.
+    PutProtocol(Box<protocols::Change>),
+    /// A root disclosure policy takes effect.
+    PutRootPolicy(protocols::RootPolicyEntry),
+    /// A geography is loaded.
+    PutGeography(geography::Entry),
+    /// Part of the postcode lookup is loaded.
+    PutPostcodes(Vec<([u8; 16], u32)>),
+    /// Consents are recorded.
+    PutConsents(Vec<consents::Entry>),
+    /// A release is frozen.
+    Freeze(Box<releases::Entry>),
+}
+
+/// What an effect has to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing more.
+    None,
+    /// The version that a geography got.
+    Version(u32),
+    /// How many there are now.
+    Total(u64),
+    /// The quarter that was frozen.
+    Frozen(Quarter),
+}
+
+/// The number of the policy in force; every change of register, protocols, policy or
+/// geography raises it, so that a decision made before is seen to be stale.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn policy_epoch(tx: &mut Tx) -> Result<u64, StoreError> {
+    let (epoch,): (i64,) = on!(tx, c => sqlx::query_as(
+        "SELECT next FROM counter WHERE name = 'policy_epoch'").fetch_one(c).await)?;
+    super::error::counted(epoch)
+}
+
+/// Applies an effect inside the sequencer's transaction.
+pub(super) async fn apply(
+    tx: &mut Tx,
+    effect: &Effect,
+    at: Timestamp,
+) -> Result<Outcome, StoreError> {
+    match effect {
+        Effect::None => Ok(Outcome::None),
+        Effect::AcceptBatch(batch) => feeds::accept(tx, *batch).await.map(|()| Outcome::None),
+        Effect::PutPartner(entry) => {
+            partners::put(tx, entry).await?;
+            raise_epoch(tx).await
+        }
+        Effect::DisablePartner(partner) => {
+            partners::disable(tx, partner).await?;
+            raise_epoch(tx).await
+        }
+        Effect::PutProtocol(change) => {
+            protocols::put(tx, change).await?;
+            raise_epoch(tx).await
+        }
+        Effect::PutRootPolicy(entry) => {
+            protocols::put_root_policy(tx, entry).await?;
+            raise_epoch(tx).await
+        }
+        Effect::PutGeography(entry) => {
+            let version = geography::put(tx, entry).await?;
+            raise_epoch(tx).await?;
+            Ok(Outcome::Version(version))
+        }
+        Effect::PutPostcodes(lookup) => {
+            geography::put_postcodes(tx, lookup).await.map(Outcome::Total)
+        }
+        Effect::PutConsents(entries) => consents::put(tx, entries).await.map(|()| Outcome::None),
+        Effect::Freeze(entry) => {
+            releases::freeze(tx, entry, at).await?;
+            Ok(Outcome::Frozen(entry.quarter))
+        }
+    }
+}
+
+async fn raise_epoch(tx: &mut Tx) -> Result<Outcome, StoreError> {
+    tx.take_numbers("policy_epoch", 1).await.map(|_| Outcome::None)
+}

@@ -1,0 +1,74 @@
+//! What can go wrong below the use cases. No variant holds stored or submitted data.
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine refused or broke.
+    #[error("the database refused the operation")]
+    Database(#[from] sqlx::Error),
+    /// Another process has the SQLite file open.
+    #[error(
+        "another process is using this database file; stop it, or use PostgreSQL for several gateways"
+    )]
+    InUse,
+    /// The file can't be reached.
+    #[error("the database file can't be opened; check that its folder exists and is writable")]
+    Unreachable(#[source] std::io::Error),
+    /// The engine would acknowledge writes before they are on disk.
+    #[error(
+        "the database is not set to be durable ({setting}); set it so, or nothing that is acknowledged is safe"
+    )]
+    NotDurable {
+        /// Which setting.
+        setting: &'static str,
+    },
+    /// The database was migrated by a newer program.
+    #[error("this database was written by a newer tallygate; use that version")]
+    Newer,
+    /// Stored data is not what this program writes.
+    #[error("corrupt data in {table}.{column}, row {row}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's number, or 0 where rows have none.
+        row: i64,
+    },
+    /// A write touched another number of rows than it must.
+    #[error("a write to {table} did not find what it was to change")]
+    Unchanged {
+        /// The table.
+        table: &'static str,
+    },
+    /// A number does not fit the database's type.
+    #[error("a number is beyond what the database holds")]
+    Range,
+    /// The log can't be continued from what is stored.
+    #[error(
+        "the access log in the database does not fit its own head; run `tallygate audit verify`"
+    )]
+    LogDamaged,
+    /// A leaf could not be formed.
+    #[error("a log entry could not be formed")]
+    Leaf(#[from] crate::audit::AuditError),
+}
+
+/// A count or index as the database holds it.
+pub(super) fn stored(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Range)
+}
+
+/// A count or index from the database.
+pub(super) fn counted(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Range)
+}
+
+/// Sixteen stored bytes.
+pub(super) fn key16(
+    bytes: &[u8],
+    table: &'static str,
+    column: &'static str,
+) -> Result<[u8; 16], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt { table, column, row: 0 })
+}

@@ -1,0 +1,171 @@
+//! Feeds and their batches: staged, accepted, abandoned.
+
+use super::{StoreError, Tx, bulk, tx::on};
+use crate::domain::{BatchId, FeedId, PartnerId, ProtocolId, RecordType};
+use jiff::civil::Date;
+
+/// Staged: durable, but counted by nobody.
+pub(super) const STAGED: i64 = 0;
+/// Accepted: counts.
+pub(super) const ACCEPTED: i64 = 1;
+/// Abandoned: its records may be sent again.
+pub(super) const ABANDONED: i64 = 2;
+
+/// What a batch is staged with.
+#[derive(Debug, Clone)]
+pub struct NewBatch {
+    /// Its feed.
+    pub feed: FeedId,
+    /// The day the extract stands for, days since 1970-01-01.
+    pub extract_day: i32,
+    /// SHA-256 over the keyed rows.
+    pub digest: [u8; 32],
+    /// The protocol relied on.
+    pub protocol: ProtocolId,
+    /// Its version.
+    pub protocol_version: u32,
+}
+
+/// The feed of a partner's records of one type, made when it is new.
+///
+/// # Errors
+/// When it can't be read or written.
+pub async fn feed(
+    tx: &mut Tx,
+    partner: &PartnerId,
+    record_type: RecordType,
+) -> Result<FeedId, StoreError> {
+    let known: Option<(i64,)> = on!(tx, c => sqlx::query_as(
+        "SELECT feed_id FROM feed WHERE partner_id = $1 AND record_type = $2")
+        .bind(partner.as_str()).bind(i64::from(record_type.number()))
+        .fetch_optional(c).await)?;
+    if let Some((id,)) = known {
+        return Ok(FeedId::new(id));
+    }
+    let id = tx.take_numbers("feed", 1).await?;
+    let (id,): (i64,) = on!(tx, c => sqlx::query_as(
+        "INSERT INTO feed (feed_id, partner_id, record_type) VALUES ($1, $2, $3) \
+         ON CONFLICT (partner_id, record_type) DO UPDATE SET record_type = excluded.record_type \
+         RETURNING feed_id")
+        .bind(id).bind(partner.as_str()).bind(i64::from(record_type.number()))
+        .fetch_one(c).await)?;
+    Ok(FeedId::new(id))
+}
+
+/// Opens a staged batch.
+///
+/// # Errors
+/// When it can't be written.
+pub async fn stage(tx: &mut Tx, new: &NewBatch) -> Result<BatchId, StoreError> {
+    let id = tx.take_numbers("batch", 1).await?;
+    on!(tx, c => sqlx::query(
+        "INSERT INTO batch \
+         (batch_id, feed_id, state, extract_day, digest, protocol_id, protocol_version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)")
+        .bind(id).bind(new.feed.number()).bind(STAGED).bind(i64::from(new.extract_day))
+        .bind(new.digest.to_vec()).bind(new.protocol.as_str())
+        .bind(i64::from(new.protocol_version)).execute(c).await.map(drop))?;
+    Ok(BatchId::new(id))
+}
+
+/// A staged batch counts from now on. One that was abandoned meanwhile does not: its
+/// records have been taken over by another.
+pub(super) async fn accept(tx: &mut Tx, batch: BatchId) -> Result<(), StoreError> {
+    let rows = on!(tx, c => sqlx::query(
+        "UPDATE batch SET state = $1 WHERE batch_id = $2 AND state = $3")
+        .bind(ACCEPTED).bind(batch.number()).bind(STAGED)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    bulk::touched(rows, 1, "batch")
+}
+
+/// Gives up staged batches, so that their records can be taken over.
+///
+/// # Errors
+/// [`StoreError::Unchanged`] when one was accepted meanwhile.
+pub async fn abandon(tx: &mut Tx, batches: &[BatchId]) -> Result<(), StoreError> {
+    for batch in batches {
+        let rows = on!(tx, c => sqlx::query(
+            "UPDATE batch SET state = $1 WHERE batch_id = $2 AND state <> $3")
+            .bind(ABANDONED).bind(batch.number()).bind(ACCEPTED)
+            .execute(c).await.map(|done| done.rows_affected()))?;
+        bulk::touched(rows, 1, "batch")?;
+    }
+    Ok(())
+}
+
+/// Removes what was staged and never accepted. Only for a gateway that is alone and takes
+/// nothing in yet: at its start.
+///
+/// # Errors
+/// When it can't be written.
+pub async fn clear_unaccepted(tx: &mut Tx) -> Result<u64, StoreError> {
+    let (left,): (i64,) = on!(tx, c => sqlx::query_as(
+        "SELECT COUNT(*) FROM batch WHERE state <> $1").bind(ACCEPTED).fetch_one(c).await)?;
+    if left == 0 {
+        return Ok(0);
+    }
+    for sql in [
+        "DELETE FROM event WHERE batch_id IN (SELECT batch_id FROM batch WHERE state <> 1)",
+        "DELETE FROM sent WHERE batch_id IN (SELECT batch_id FROM batch WHERE state <> 1)",
+        "DELETE FROM withdrawal WHERE batch_id IN (SELECT batch_id FROM batch WHERE state <> 1)",
+        "DELETE FROM batch WHERE state <> 1",
+    ] {
+        tx.run(sql).await?;
+    }
+    super::error::counted(left)
+}
+
+/// How fresh a feed is, by its sender's declaration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freshness {
+    /// The sender.
+    pub partner: PartnerId,
+    /// What it sends.
+    pub record_type: RecordType,
+    /// The latest day that an accepted extract stands for.
+    pub extract_day: Date,
+    /// The protocols that its accepted batches relied on, with their versions.
+    pub protocols: Vec<(ProtocolId, u32)>,
+}
+
+/// The freshness of every feed with an accepted batch, by partner and record type.
+///
+/// # Errors
+/// When it can't be read or is corrupt.
+pub async fn freshness(tx: &mut Tx) -> Result<Vec<Freshness>, StoreError> {
+    let rows: Vec<(String, i64, String, i64, i64)> = on!(tx, c => sqlx::query_as(
+        "SELECT f.partner_id, f.record_type, b.protocol_id, b.protocol_version, \
+         MAX(b.extract_day) FROM batch b JOIN feed f ON f.feed_id = b.feed_id \
+         WHERE b.state = $1 \
+         GROUP BY f.partner_id, f.record_type, b.protocol_id, b.protocol_version \
+         ORDER BY f.partner_id, f.record_type, b.protocol_id, b.protocol_version")
+        .bind(ACCEPTED).fetch_all(c).await)?;
+    let mut feeds: Vec<Freshness> = Vec::new();
+    for (partner, record_type, protocol, version, day) in rows {
+        let corrupt = |column| StoreError::Corrupt { table: "batch", column, row: 0 };
+        let partner: PartnerId = partner.parse().map_err(|_| corrupt("partner_id"))?;
+        let record_type = u8::try_from(record_type)
+            .ok()
+            .and_then(RecordType::from_number)
+            .ok_or(corrupt("record_type"))?;
+        let day = i32::try_from(day).ok().and_then(crate::domain::time::date_of);
+        let day = day.ok_or(corrupt("extract_day"))?;
+        let protocol = (
+            protocol.parse().map_err(|_| corrupt("protocol_id"))?,
+            u32::try_from(version).map_err(|_| corrupt("protocol_version"))?,
+        );
+        match feeds.last_mut() {
+            Some(last) if last.partner == partner && last.record_type == record_type => {
+                last.extract_day = last.extract_day.max(day);
+                last.protocols.push(protocol);
+            }
+            _ => feeds.push(Freshness {
+                partner,
+                record_type,
+                extract_day: day,
+                protocols: vec![protocol],
+            }),
+        }
+    }
+    Ok(feeds)
+}

@@ -1,0 +1,94 @@
+//! Dated geographies and the postcode lookup, whose keys are pseudonyms.
+
+use super::{StoreError, Tx, bulk, error::key16, tx::on};
+
+/// A geography as loaded.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// First day from which it holds, days since 1970-01-01.
+    pub valid_from: i32,
+    /// Its areas as JSON.
+    pub json: String,
+}
+
+/// A geography as kept.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// Its version, from 1 on.
+    pub version: u32,
+    /// First day from which it holds, days since 1970-01-01.
+    pub valid_from: i32,
+    /// Its areas as JSON.
+    pub json: String,
+}
+
+/// Every geography, in the order loaded.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn all(tx: &mut Tx) -> Result<Vec<Version>, StoreError> {
+    let rows: Vec<(i64, i64, String)> = on!(tx, c => sqlx::query_as(
+        "SELECT version, valid_from, document FROM geography ORDER BY version")
+        .fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(version, valid_from, json)| {
+            let corrupt = |column| StoreError::Corrupt { table: "geography", column, row: version };
+            Ok(Version {
+                version: u32::try_from(version).map_err(|_| corrupt("version"))?,
+                valid_from: i32::try_from(valid_from).map_err(|_| corrupt("valid_from"))?,
+                json,
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn put(tx: &mut Tx, entry: &Entry) -> Result<u32, StoreError> {
+    let (version,): (i64,) = on!(tx, c => sqlx::query_as(
+        "INSERT INTO geography (version, valid_from, document) \
+         SELECT COALESCE(MAX(version), 0) + 1, $1, $2 FROM geography RETURNING version")
+        .bind(i64::from(entry.valid_from)).bind(&*entry.json).fetch_one(c).await)?;
+    u32::try_from(version).map_err(|_| StoreError::Range)
+}
+
+pub(super) async fn put_postcodes(
+    tx: &mut Tx,
+    lookup: &[([u8; 16], u32)],
+) -> Result<u64, StoreError> {
+    for chunk in bulk::chunks(lookup) {
+        let sql = bulk::insert(
+            "postcode",
+            &["postcode_key", "lsoa"],
+            chunk.len(),
+            "ON CONFLICT (postcode_key) DO UPDATE SET lsoa = excluded.lsoa",
+        );
+        on!(tx, c => {
+            let mut query = sqlx::query(sql);
+            for (key, lsoa) in chunk {
+                query = query.bind(key.to_vec()).bind(i64::from(*lsoa));
+            }
+            query.execute(c).await.map(drop)
+        })?;
+    }
+    let (total,): (i64,) =
+        on!(tx, c => sqlx::query_as("SELECT COUNT(*) FROM postcode").fetch_one(c).await)?;
+    super::error::counted(total)
+}
+
+/// The whole postcode lookup.
+///
+/// # Errors
+/// When it can't be read or is corrupt.
+pub async fn postcodes(tx: &mut Tx) -> Result<Vec<([u8; 16], u32)>, StoreError> {
+    let rows: Vec<(Vec<u8>, i64)> = on!(tx, c => sqlx::query_as(
+        "SELECT postcode_key, lsoa FROM postcode").fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(key, lsoa)| {
+            let lsoa = u32::try_from(lsoa).map_err(|_| StoreError::Corrupt {
+                table: "postcode",
+                column: "lsoa",
+                row: 0,
+            })?;
+            Ok((key16(&key, "postcode", "postcode_key")?, lsoa))
+        })
+        .collect()
+}

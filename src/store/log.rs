@@ -1,0 +1,155 @@
+//! The access log's tables: entries, tree hashes, and the head row.
+
+use super::{
+    StoreError, Tx, bulk,
+    error::{counted, stored},
+    tx::on,
+};
+use crate::audit::{Frontier, Hash, NewHash, TileId, TileSet};
+use std::collections::BTreeSet;
+
+/// The newest state of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// How many leaves.
+    pub size: u64,
+    /// The root hash.
+    pub root: Hash,
+    /// The signed checkpoint.
+    pub checkpoint: String,
+    /// The time of the newest leaf, microseconds since 1970-01-01 UTC.
+    pub at: i64,
+}
+
+fn hash(bytes: &[u8], table: &'static str, row: i64) -> Result<Hash, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| StoreError::Corrupt { table, column: "hash", row })?;
+    Ok(Hash::new(bytes))
+}
+
+/// The head, or `None` before the log's first leaf.
+///
+/// # Errors
+/// When it can't be read or is corrupt.
+pub async fn head(tx: &mut Tx) -> Result<Option<Head>, StoreError> {
+    let row: Option<(i64, Vec<u8>, String, i64)> = on!(tx, c => sqlx::query_as(
+        "SELECT size, root, checkpoint, at FROM log_head WHERE only_row = 1")
+        .fetch_optional(c).await)?;
+    row.map(|(size, root, checkpoint, at)| {
+        Ok(Head { size: counted(size)?, root: hash(&root, "log_head", 1)?, checkpoint, at })
+    })
+    .transpose()
+}
+
+/// Moves the head from `old` to `new`; `false` when another gateway was faster.
+pub(super) async fn swap_head(
+    tx: &mut Tx,
+    old: Option<&Head>,
+    new: &Head,
+) -> Result<bool, StoreError> {
+    let (size, root) = (stored(new.size)?, new.root.as_bytes().to_vec());
+    let rows = if let Some(old) = old {
+        let (old_size, old_root) = (stored(old.size)?, old.root.as_bytes().to_vec());
+        on!(tx, c => sqlx::query(
+            "UPDATE log_head SET size = $1, root = $2, checkpoint = $3, at = $4 \
+             WHERE only_row = 1 AND size = $5 AND root = $6")
+            .bind(size).bind(root).bind(&*new.checkpoint).bind(new.at)
+            .bind(old_size).bind(old_root)
+            .execute(c).await.map(|done| done.rows_affected()))?
+    } else {
+        on!(tx, c => sqlx::query(
+            "INSERT INTO log_head (only_row, size, root, checkpoint, at) \
+             VALUES (1, $1, $2, $3, $4) ON CONFLICT DO NOTHING")
+            .bind(size).bind(root).bind(&*new.checkpoint).bind(new.at)
+            .execute(c).await.map(|done| done.rows_affected()))?
+    };
+    Ok(rows == 1)
+}
+
+/// Adds entries from `first` on.
+pub(super) async fn insert_entries(
+    tx: &mut Tx,
+    first: u64,
+    leaves: &[Vec<u8>],
+) -> Result<(), StoreError> {
+    let mut index = stored(first)?;
+    for chunk in bulk::chunks(leaves) {
+        let sql = bulk::insert("log_entry", &["leaf_index", "leaf"], chunk.len(), "");
+        let rows = on!(tx, c => {
+            let mut query = sqlx::query(sql);
+            for leaf in chunk {
+                query = query.bind(index).bind(&**leaf);
+                index += 1;
+            }
+            query.execute(c).await.map(|done| done.rows_affected())
+        })?;
+        bulk::touched(rows, chunk.len(), "log_entry")?;
+    }
+    Ok(())
+}
+
+/// Adds the tree's new hashes.
+pub(super) async fn insert_hashes(tx: &mut Tx, hashes: &[NewHash]) -> Result<(), StoreError> {
+    for chunk in bulk::chunks(hashes) {
+        let sql = bulk::insert("log_hash", &["level", "hash_index", "hash"], chunk.len(), "");
+        let mut rows = Vec::with_capacity(chunk.len());
+        for new in chunk {
+            rows.push((i64::from(new.level), stored(new.index)?, new.hash.as_bytes().to_vec()));
+        }
+        let done = on!(tx, c => {
+            let mut query = sqlx::query(sql);
+            for (level, index, hash) in rows {
+                query = query.bind(level).bind(index).bind(hash);
+            }
+            query.execute(c).await.map(|done| done.rows_affected())
+        })?;
+        bulk::touched(done, chunk.len(), "log_hash")?;
+    }
+    Ok(())
+}
+
+/// The entries `from..until`, in order.
+///
+/// # Errors
+/// When they can't be read, or one is missing.
+pub async fn entries(tx: &mut Tx, from: u64, until: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
+        "SELECT leaf_index, leaf FROM log_entry WHERE leaf_index >= $1 AND leaf_index < $2 \
+         ORDER BY leaf_index")
+        .bind(stored(from)?).bind(stored(until)?).fetch_all(c).await)?;
+    if rows.len() as u64 != until.saturating_sub(from) {
+        return Err(StoreError::LogDamaged);
+    }
+    Ok(rows.into_iter().map(|(_, leaf)| leaf).collect())
+}
+
+/// The hashes that a tree of `size` leaves has in some tiles.
+///
+/// # Errors
+/// When they can't be read, or one is missing.
+pub async fn tiles(tx: &mut Tx, size: u64, ids: &BTreeSet<TileId>) -> Result<TileSet, StoreError> {
+    let mut set = TileSet::default();
+    for id in ids {
+        let (level, first) = (i64::from(id.level), stored(id.first())?);
+        let width = id.width(size);
+        let until = first + i64::try_from(width).map_err(|_| StoreError::Range)?;
+        let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
+            "SELECT hash_index, hash FROM log_hash \
+             WHERE level = $1 AND hash_index >= $2 AND hash_index < $3 ORDER BY hash_index")
+            .bind(level).bind(first).bind(until).fetch_all(c).await)?;
+        if rows.len() != width {
+            return Err(StoreError::LogDamaged);
+        }
+        let hashes: Result<Vec<Hash>, _> =
+            rows.iter().map(|(row, bytes)| hash(bytes, "log_hash", *row)).collect();
+        set.insert(*id, &hashes?)?;
+    }
+    Ok(set)
+}
+
+/// The tree's right edge as stored, checked against the head.
+pub(super) async fn frontier(tx: &mut Tx, head: Option<&Head>) -> Result<Frontier, StoreError> {
+    let Some(head) = head else { return Ok(Frontier::empty()) };
+    let ids: BTreeSet<TileId> = Frontier::tiles(head.size).into_iter().collect();
+    let frontier = Frontier::from_tiles(head.size, &tiles(tx, head.size, &ids).await?)?;
+    if frontier.root()? == head.root { Ok(frontier) } else { Err(StoreError::LogDamaged) }
+}

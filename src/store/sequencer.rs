@@ -1,0 +1,368 @@
+//! The write path of the access log: whatever is done, asked or refused is committed
+//! together with its leaf, and only then answered.
+//!
+//! One task takes all that is queued, without a timer, and commits ONE transaction: each
+//! act's small effect under a savepoint of its own, so that one caller's error spoils
+//! nobody's; entries, tree hashes, the signed checkpoint; last of all the head row, by
+//! compare-and-swap on (size, root). There is no leader and no lease: each gateway
+//! sequences its own queue and the head row settles it. A crash before the commit leaves
+//! nothing; after it, the act is logged although nobody was told, which is safe.
+
+use super::{
+    Effect, Outcome, Store, StoreError, Tx, effect,
+    log::{self, Head},
+    partners,
+};
+use crate::{
+    audit::{self, Appended, Frontier, Leaf, LogSigner, Receipt},
+    domain::PartnerId,
+};
+use jiff::Timestamp;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+
+/// The most acts a transaction takes, so that none waits long for its neighbours.
+const MOST_ACTS: usize = 1_000;
+/// The longest it gathers acts that are already queued.
+const LONGEST_GATHERING: Duration = Duration::from_millis(10);
+/// Acts that may wait; beyond, callers wait to queue.
+const QUEUE: usize = 4_096;
+/// How often a transaction is tried again when another gateway moved the head.
+const HEAD_TRIES: usize = 16;
+
+/// What is to be done, with the leaf that says so.
+#[derive(Debug)]
+pub struct Act {
+    /// The leaf; the sequencer fills in its time and the partner's own counter.
+    pub leaf: Leaf,
+    /// What changes with it.
+    pub effect: Effect,
+    /// The policy epoch its decision was made under; compared inside the transaction.
+    pub epoch: Option<u64>,
+}
+
+/// Why an act was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// The policy changed since the decision: decide anew.
+    #[error("the policy changed since this was decided")]
+    PolicyChanged,
+    /// What it was to change is no longer as it was: another act was first.
+    #[error("another act was first")]
+    Conflict,
+    /// The log can't be written, so nothing is answered.
+    #[error("the access log can't be written")]
+    Unavailable,
+}
+
+/// An answer that is in the access log. Only the sequencer makes one.
+#[derive(Debug)]
+pub struct Logged<T> {
+    value: T,
+    receipt: Receipt,
+    partner_sequence: Option<u64>,
+}
+
+impl<T> Logged<T> {
+    /// The answer.
+    pub const fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// The proof that it is logged.
+    pub const fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+
+    /// The acting partner's own counter of logged acts.
+    pub const fn partner_sequence(&self) -> Option<u64> {
+        self.partner_sequence
+    }
+
+    /// The same proof for another form of the answer.
+    pub fn map<U>(self, form: impl FnOnce(T) -> U) -> Logged<U> {
+        Logged {
+            value: form(self.value),
+            receipt: self.receipt,
+            partner_sequence: self.partner_sequence,
+        }
+    }
+
+    /// The answer and its proof.
+    pub fn into_parts(self) -> (T, Receipt) {
+        (self.value, self.receipt)
+    }
+}
+
+struct Waiting {
+    act: Act,
+    reply: oneshot::Sender<Result<Logged<Outcome>, ActError>>,
+}
+
+/// Where acts queue.
+#[derive(Clone)]
+pub struct Sequencer {
+    queue: mpsc::Sender<Waiting>,
+    head: watch::Receiver<u64>,
+}
+
+impl std::fmt::Debug for Sequencer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sequencer")
+    }
+}
+
+impl Sequencer {
+    /// Starts the task; it ends once every handle is dropped and the queue is empty.
+    ///
+    /// # Errors
+    /// When the log's head can't be read or does not fit its hashes.
+    pub async fn start(
+        store: Store,
+        signer: LogSigner,
+        now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    ) -> Result<(Self, JoinHandle<()>), StoreError> {
+        let mut tx = store.read().await?;
+        let head = log::head(&mut tx).await?;
+        let frontier = log::frontier(&mut tx, head.as_ref()).await?;
+        drop(tx);
+        let (queue, acts) = mpsc::channel(QUEUE);
+        let (size, head_size) = watch::channel(frontier.size());
+        let worker = Worker { store, signer, now, head, frontier, size };
+        let task = tokio::spawn(worker.run(acts));
+        Ok((Self { queue, head: head_size }, task))
+    }
+
+    /// Commits an act with its leaf.
+    ///
+    /// # Errors
+    /// When it was not done; see [`ActError`].
+    pub async fn commit(&self, act: Act) -> Result<Logged<Outcome>, ActError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Waiting { act, reply }).await.map_err(|_| ActError::Unavailable)?;
+        answer.await.map_err(|_| ActError::Unavailable)?
+    }
+
+    /// Commits an act without an effect's outcome and hands `value` over as logged.
+    ///
+    /// # Errors
+    /// As [`Sequencer::commit`].
+    pub async fn log<T>(&self, act: Act, value: T) -> Result<Logged<T>, ActError> {
+        Ok(self.commit(act).await?.map(|_| value))
+    }
+
+    /// The log's size, to be told when it grows.
+    #[must_use]
+    pub fn size(&self) -> watch::Receiver<u64> {
+        self.head.clone()
+    }
+}
+
+struct Worker {
+    store: Store,
+    signer: LogSigner,
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    head: Option<Head>,
+    frontier: Frontier,
+    size: watch::Sender<u64>,
+}
+
+/// What a transaction came to.
+struct Committed {
+    head: Head,
+    appended: Appended,
+    results: Vec<Result<Done, ActError>>,
+}
+
+struct Done {
+    outcome: Outcome,
+    leaf_hash: audit::Hash,
+    leaf_index: u64,
+    partner_sequence: Option<u64>,
+}
+
+impl Worker {
+    async fn run(mut self, mut acts: mpsc::Receiver<Waiting>) {
+        while let Some(first) = acts.recv().await {
+            let begun = Instant::now();
+            let mut waiting = vec![first];
+            while waiting.len() < MOST_ACTS && begun.elapsed() < LONGEST_GATHERING {
+                match acts.try_recv() {
+                    Ok(next) => waiting.push(next),
+                    Err(_) => break,
+                }
+            }
+            self.settle(waiting).await;
+        }
+    }
+
+    /// Commits what is waiting and answers it.
+    async fn settle(&mut self, waiting: Vec<Waiting>) {
+        let (acts, replies): (Vec<Act>, Vec<_>) =
+            waiting.into_iter().map(|w| (w.act, w.reply)).unzip();
+        match self.commit(&acts).await {
+            Ok(committed) => self.answer(committed, replies),
+            Err(error) => {
+                tracing::error!(%error, "the access log could not be written");
+                // The commit may have persisted although it failed: look again, never guess.
+                self.reload().await;
+                for reply in replies {
+                    let _ = reply.send(Err(ActError::Unavailable));
+                }
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        committed: Committed,
+        replies: Vec<oneshot::Sender<Result<Logged<Outcome>, ActError>>>,
+    ) {
+        let Committed { head, appended, results } = committed;
+        for (result, reply) in results.into_iter().zip(replies) {
+            let answer = result.and_then(|done| {
+                let checkpoint = head.checkpoint.clone();
+                let receipt = Receipt::of(&appended, done.leaf_index, done.leaf_hash, checkpoint)
+                    .map_err(|_| ActError::Unavailable)?;
+                Ok(Logged { value: done.outcome, receipt, partner_sequence: done.partner_sequence })
+            });
+            // A caller that has gone away is still logged.
+            let _ = reply.send(answer);
+        }
+        self.frontier = appended.frontier;
+        self.size.send_replace(head.size);
+        self.head = Some(head);
+    }
+
+    async fn reload(&mut self) {
+        let loaded = async {
+            let mut tx = self.store.read().await?;
+            let head = log::head(&mut tx).await?;
+            let frontier = log::frontier(&mut tx, head.as_ref()).await?;
+            Ok::<_, StoreError>((head, frontier))
+        };
+        match loaded.await {
+            Ok((head, frontier)) => {
+                self.head = head;
+                self.frontier = frontier;
+            }
+            Err(error) => tracing::error!(%error, "the access log could not be read again"),
+        }
+    }
+
+    async fn commit(&mut self, acts: &[Act]) -> Result<Committed, StoreError> {
+        for _ in 0..HEAD_TRIES {
+            if let Some(committed) = self.try_commit(acts).await? {
+                return Ok(committed);
+            }
+            self.reload().await;
+        }
+        Err(StoreError::Unchanged { table: "log_head" })
+    }
+
+    /// One transaction; `None` when another gateway moved the head first.
+    async fn try_commit(&self, acts: &[Act]) -> Result<Option<Committed>, StoreError> {
+        let mut tx = self.store.transact().await?;
+        // A clock that went back must not make the log's times go back.
+        let now = (self.now)();
+        let at = now.as_microsecond().max(self.head.as_ref().map_or(i64::MIN, |head| head.at));
+        let time = Timestamp::from_microsecond(at).map_err(|_| StoreError::Range)?;
+        let mut batch = Batch { at: time, sequences: BTreeMap::new(), leaves: vec![] };
+        let mut results = Vec::with_capacity(acts.len());
+        for act in acts {
+            results.push(batch.apply(&mut tx, act).await?);
+        }
+        partners::store_sequences(&mut tx, &batch.sequences).await?;
+        let first = self.frontier.size();
+        let hashes: Vec<_> = batch.leaves.iter().map(|leaf| audit::leaf_hash(leaf)).collect();
+        let appended = self.frontier.append(&hashes)?;
+        log::insert_entries(&mut tx, first, &batch.leaves).await?;
+        log::insert_hashes(&mut tx, &appended.new_hashes).await?;
+        let size = appended.frontier.size();
+        let checkpoint = self.signer.sign_checkpoint(size, &appended.root);
+        let head = Head { size, root: appended.root, checkpoint, at };
+        if size > first && !log::swap_head(&mut tx, self.head.as_ref(), &head).await? {
+            return Ok(None);
+        }
+        tx.commit().await?;
+        let mut index = first;
+        let mut hashes = hashes.into_iter();
+        let results = results
+            .into_iter()
+            .map(|result| {
+                let (outcome, partner_sequence) = result?;
+                let leaf_hash = hashes.next().ok_or(ActError::Unavailable)?;
+                index += 1;
+                Ok(Done { outcome, leaf_hash, leaf_index: index - 1, partner_sequence })
+            })
+            .collect();
+        Ok(Some(Committed { head, appended, results }))
+    }
+}
+
+/// What one transaction gathers.
+struct Batch {
+    at: Timestamp,
+    sequences: BTreeMap<PartnerId, u64>,
+    leaves: Vec<Vec<u8>>,
+}
+
+type Applied = Result<(Outcome, Option<u64>), ActError>;
+
+impl Batch {
+    /// Applies one act under a savepoint. The outer error ends the whole transaction.
+    async fn apply(&mut self, tx: &mut Tx, act: &Act) -> Result<Applied, StoreError> {
+        if let Some(epoch) = act.epoch
+            && effect::policy_epoch(tx).await? != epoch
+        {
+            return Ok(Err(ActError::PolicyChanged));
+        }
+        let outcome = if matches!(act.effect, Effect::None) {
+            Outcome::None
+        } else {
+            tx.run("SAVEPOINT act").await?;
+            match effect::apply(tx, &act.effect, self.at).await {
+                Ok(outcome) => {
+                    tx.run("RELEASE SAVEPOINT act").await?;
+                    outcome
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an act could not be done");
+                    tx.run("ROLLBACK TO SAVEPOINT act").await?;
+                    tx.run("RELEASE SAVEPOINT act").await?;
+                    return Ok(Err(match error {
+                        StoreError::Unchanged { .. } => ActError::Conflict,
+                        _ => ActError::Unavailable,
+                    }));
+                }
+            }
+        };
+        let mut leaf = act.leaf.clone();
+        leaf.at = self.at;
+        leaf.partner_sequence = self.next_sequence(tx, leaf.partner.as_ref()).await?;
+        let sequence = leaf.partner_sequence;
+        self.leaves.push(leaf.encode()?);
+        Ok(Ok((outcome, sequence)))
+    }
+
+    /// The acting partner's next number, so that it can see a gap.
+    async fn next_sequence(
+        &mut self,
+        tx: &mut Tx,
+        partner: Option<&PartnerId>,
+    ) -> Result<Option<u64>, StoreError> {
+        let Some(partner) = partner else { return Ok(None) };
+        if !self.sequences.contains_key(partner) {
+            let Some(last) = partners::sequence(tx, partner).await? else { return Ok(None) };
+            self.sequences.insert(partner.clone(), last);
+        }
+        Ok(self.sequences.get_mut(partner).map(|last| {
+            *last += 1;
+            *last
+        }))
+    }
+}

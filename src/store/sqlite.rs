@@ -1,0 +1,59 @@
+//! SQLite: one file, one process, one writing connection.
+
+use super::{Engine, StoreError};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
+
+/// Pages between checkpoints: large, since a checkpoint rewrites what bulk intake touches.
+const AUTOCHECKPOINT_PAGES: &str = "50000";
+/// Readers beside the one writer.
+const READERS: u32 = 4;
+
+/// Opens the file for this process alone.
+pub(super) async fn open(path: &Path) -> Result<Engine, StoreError> {
+    let lock = lock(path)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(false)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("wal_autocheckpoint", AUTOCHECKPOINT_PAGES)
+        .pragma("cache_size", "-65536")
+        .pragma("temp_store", "memory")
+        .pragma("secure_delete", "on")
+        .row_buffer_size(1_000);
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options.clone())
+        .await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_with(options.pragma("cache_size", "-16384").pragma("query_only", "on"))
+        .await?;
+    // What the acknowledgement promises rests on this, so it is asked, not assumed.
+    let (synchronous,): (i64,) = sqlx::query_as("PRAGMA synchronous").fetch_one(&writer).await?;
+    if synchronous != 2 {
+        return Err(StoreError::NotDurable { setting: "synchronous" });
+    }
+    Ok(Engine::Sqlite { writer, readers, _lock: Arc::new(lock) })
+}
+
+/// SQLite's own locks would let a second gateway in between two transactions; this one
+/// lasts as long as the process.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.with_extension("lock"))
+        .map_err(StoreError::Unreachable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(std::fs::TryLockError::Error(error)) => Err(StoreError::Unreachable(error)),
+    }
+}

@@ -1,0 +1,37 @@
+//! The auditor's own reading of the access log: everything recomputed, nothing believed.
+//!
+//! Why it exists: the authority runs the gateway, so its word about the log is worth
+//! nothing. This room reads the published formats (RFC 6962, RFC 9162, C2SP tlog-tiles,
+//! tlog-checkpoint and signed-note) for itself and shares no code with [`crate::audit`]: a
+//! mistake made in writing is not repeated in checking.
+//!
+//! - [`log`]: a whole folder of tiles against a verifier key; every place that is wrong is
+//!   named by file and number.
+//! - [`receipt`]: one receipt, or two checkpoints of one log.
+//! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
+//!
+//! What it can't show: that an act was logged at all (receipts and the partners' own
+//! sequence numbers are for that), that a time is true, and anything about what came after
+//! the checkpoint it was given.
+
+pub mod leaf;
+mod level;
+pub mod log;
+pub mod note;
+pub mod path;
+pub mod proof;
+pub mod receipt;
+pub mod report;
+pub mod source;
+
+pub use log::verify_log;
+pub use note::{Checkpoint, NoteProblem, VerifierKey};
+pub use proof::detail_is_committed;
+pub use receipt::{
+    Receipt, ReceiptProblem, verify_consistency, verify_receipt, verify_receipt_in_log,
+};
+pub use report::{Finding, Notice, Place, Problem, Report};
+pub use source::{Directory, SourceError, TileSource};
+
+#[cfg(test)]
+mod tests;

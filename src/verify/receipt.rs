@@ -1,0 +1,228 @@
+//! Receipts, and two checkpoints of one log.
+
+use super::{
+    level::file_of,
+    note::{Checkpoint, NoteProblem, VerifierKey, verify_checkpoint},
+    path::{FULL, Row},
+    proof::{Sha, empty_root, hash_of_entry, hash_of_pair, is_consistent, is_included},
+    source::{SourceError, TileSource},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer};
+
+/// A receipt as a partner keeps it; in JSON, hashes are base64.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The leaf's index in the log.
+    pub leaf_index: u64,
+    /// The leaf's hash.
+    #[serde(deserialize_with = "sha")]
+    pub leaf_hash: Sha,
+    /// The signed checkpoint.
+    pub checkpoint: String,
+    /// The audit path.
+    #[serde(deserialize_with = "shas")]
+    pub proof: Vec<Sha>,
+}
+
+fn decode<E: serde::de::Error>(text: &str) -> Result<Sha, E> {
+    let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| E::custom("expected 32 bytes in base64"))
+}
+
+fn sha<'de, D: Deserializer<'de>>(from: D) -> Result<Sha, D::Error> {
+    decode(&String::deserialize(from)?)
+}
+
+fn shas<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Sha>, D::Error> {
+    Vec::<String>::deserialize(from)?.iter().map(|text| decode(text)).collect()
+}
+
+/// Why a receipt proves nothing, or two checkpoints are not of one log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptProblem {
+    /// The checkpoint is not the log's.
+    #[error("the checkpoint, {0}")]
+    Note(#[from] NoteProblem),
+    /// The entry has another hash than the receipt states.
+    #[error("the entry is not the one the receipt is for")]
+    OtherEntry,
+    /// The path does not lead from the leaf to the root.
+    #[error("the proof does not lead from the leaf to the checkpoint's root")]
+    NotIncluded,
+    /// The log at hand has another leaf at that index.
+    #[error("the log has another leaf at the receipt's index, or none")]
+    NotInLog,
+    /// The later checkpoint has fewer entries than the earlier one.
+    #[error("rolled back: the log is now smaller than it was")]
+    RolledBack,
+    /// Two checkpoints of one size have different roots.
+    #[error("forked: two roots for the same number of entries")]
+    Forked,
+    /// The earlier tree is not the beginning of the later one.
+    #[error("rewritten: the earlier log is not the beginning of the later one")]
+    Rewritten,
+    /// A tile that the check needs is missing or too short.
+    #[error("{path} is missing or too short")]
+    MissingTile {
+        /// The tile's path.
+        path: String,
+    },
+}
+
+/// Checks that a receipt proves its leaf to be in the log of `key`; with the `entry`, also
+/// that it is the one. Gives the receipt's checkpoint.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn verify_receipt(
+    receipt: &Receipt,
+    entry: Option<&[u8]>,
+    key: &VerifierKey,
+) -> Result<Checkpoint, ReceiptProblem> {
+    let checkpoint = verify_checkpoint(receipt.checkpoint.as_bytes(), key)?;
+    if entry.is_some_and(|entry| hash_of_entry(entry) != receipt.leaf_hash) {
+        return Err(ReceiptProblem::OtherEntry);
+    }
+    let Receipt { leaf_index, leaf_hash, proof, .. } = receipt;
+    if is_included(leaf_hash, *leaf_index, checkpoint.size, proof, &checkpoint.root) {
+        Ok(checkpoint)
+    } else {
+        Err(ReceiptProblem::NotIncluded)
+    }
+}
+
+/// Checks that a (valid) receipt's leaf stands in the log in `source`, whose checkpoint is
+/// `log`, and that the receipt's checkpoint is an earlier or the same state of that log.
+///
+/// # Errors
+/// The outer error when files can't be read, the inner one when the log denies the receipt.
+pub fn verify_receipt_in_log(
+    source: &impl TileSource,
+    receipt: &Receipt,
+    key: &VerifierKey,
+    log: &Checkpoint,
+) -> Result<Result<(), ReceiptProblem>, SourceError> {
+    let earlier = match verify_receipt(receipt, None, key) {
+        Ok(earlier) => earlier,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    if let Err(problem) = verify_consistency(source, &earlier, log)? {
+        return Ok(Err(problem));
+    }
+    let tiles = Tiles { source, size: log.size };
+    Ok(match tiles.node(0, receipt.leaf_index)? {
+        Ok(hash) if hash == receipt.leaf_hash => Ok(()),
+        Ok(_) => Err(ReceiptProblem::NotInLog),
+        Err(problem) => Err(problem),
+    })
+}
+
+/// Checks, from the hash tiles of the later log, that the earlier checkpoint is its
+/// beginning. Both checkpoints' signatures must have been checked.
+///
+/// # Errors
+/// The outer error when files can't be read, the inner one when the log was rolled back,
+/// forked or rewritten.
+pub fn verify_consistency(
+    source: &impl TileSource,
+    earlier: &Checkpoint,
+    later: &Checkpoint,
+) -> Result<Result<(), ReceiptProblem>, SourceError> {
+    if earlier.origin != later.origin {
+        return Ok(Err(NoteProblem::WrongOrigin.into()));
+    }
+    if earlier.size > later.size {
+        return Ok(Err(ReceiptProblem::RolledBack));
+    }
+    if earlier.size == later.size && earlier.root != later.root {
+        return Ok(Err(ReceiptProblem::Forked));
+    }
+    // Every log begins with the empty one, which has but one root.
+    if earlier.size == 0 {
+        let empty = earlier.root == empty_root();
+        return Ok(if empty { Ok(()) } else { Err(ReceiptProblem::Rewritten) });
+    }
+    let tiles = Tiles { source, size: later.size };
+    let mut path = Vec::new();
+    if (1..later.size).contains(&earlier.size)
+        && let Err(problem) = tiles.subproof(earlier.size, 0, later.size, &mut path)?
+    {
+        return Ok(Err(problem));
+    }
+    let consistent = is_consistent((earlier.size, &earlier.root), (later.size, &later.root), &path);
+    Ok(if consistent { Ok(()) } else { Err(ReceiptProblem::Rewritten) })
+}
+
+/// Subtree hashes out of a log's tiles, as they stand in the files.
+struct Tiles<'a, S> {
+    source: &'a S,
+    size: u64,
+}
+
+type Found<T> = Result<Result<T, ReceiptProblem>, SourceError>;
+
+/// Takes the value or hands the problem on.
+macro_rules! found {
+    ($result:expr) => {
+        match $result? {
+            Ok(value) => value,
+            Err(problem) => return Ok(Err(problem)),
+        }
+    };
+}
+
+impl<S: TileSource> Tiles<'_, S> {
+    /// RFC 6962 §2.1.2, SUBPROOF, innermost first.
+    fn subproof(&self, old: u64, from: u64, to: u64, path: &mut Vec<Sha>) -> Found<()> {
+        if old == to {
+            if from != 0 {
+                path.push(found!(self.range(from, to)));
+            }
+            return Ok(Ok(()));
+        }
+        let middle = from + (to - from).next_power_of_two() / 2;
+        if old <= middle {
+            found!(self.subproof(old, from, middle, path));
+            path.push(found!(self.range(middle, to)));
+        } else {
+            found!(self.subproof(old, middle, to, path));
+            path.push(found!(self.range(from, middle)));
+        }
+        Ok(Ok(()))
+    }
+
+    /// The hash of the leaves `from..to`.
+    fn range(&self, from: u64, to: u64) -> Found<Sha> {
+        let count = to - from;
+        if count.is_power_of_two() {
+            return self.node(count.trailing_zeros(), from / count);
+        }
+        let middle = from + count.next_power_of_two() / 2;
+        let left = found!(self.range(from, middle));
+        let right = found!(self.range(middle, to));
+        Ok(Ok(hash_of_pair(&left, &right)))
+    }
+
+    /// The hash of a complete subtree of 2^`height` leaves.
+    fn node(&self, height: u32, index: u64) -> Found<Sha> {
+        let level = u8::try_from(height / 8).unwrap_or(u8::MAX);
+        let count = 1_u64 << (height % 8);
+        let first = index * count;
+        let file = file_of(Row::Level(level), first / FULL as u64, self.size);
+        let missing = || ReceiptProblem::MissingTile { path: file.path() };
+        let Some(bytes) = self.source.read(&file.path(), FULL * 32)? else {
+            return Ok(Err(missing()));
+        };
+        let (hashes, _) = bytes.as_chunks::<32>();
+        let start = usize::try_from(first % FULL as u64).unwrap_or(FULL);
+        let end = start + usize::try_from(count).unwrap_or(FULL);
+        let Some(hashes) = hashes.get(start..end) else { return Ok(Err(missing())) };
+        let mut row = hashes.to_vec();
+        while row.len() > 1 {
+            row = row.chunks_exact(2).map(|pair| hash_of_pair(&pair[0], &pair[1])).collect();
+        }
+        Ok(row.first().copied().ok_or_else(missing))
+    }
+}
