@@ -3,16 +3,29 @@
 //! - [`profile`]: the TOML file that says which gateway, who we are, and where the keys lie.
 //! - [`channel`]: the connection to the gateway, over mutual TLS.
 //! - [`token_source`]: the token that goes with each call.
+//! - [`push`]: a file to the gateway, batch by batch, each acknowledged.
+//! - [`order`]: what to push and how, and why a push did not come to its end.
+//! - [`journal`]: what was acknowledged, so that a broken push can go on.
+//! - [`report`]: what became of the rows, and the receipts that prove it.
 
+mod batches;
 pub mod channel;
+pub mod journal;
+pub mod order;
 pub mod profile;
+pub mod push;
+pub mod report;
 pub mod token_source;
 
 #[cfg(test)]
 mod tests;
 
 pub use channel::Gateway;
+pub use journal::JournalError;
+pub use order::{Progress, PushError, PushOrder, Silent};
 pub use profile::{Profile, ProfileFile};
+pub use push::push;
+pub use report::{KeptReceipt, PushReport};
 pub use token_source::{AddToken, TokenSource};
 
 use crate::identity::{InvalidTokenKey, MintError};

@@ -1,6 +1,7 @@
 //! Every rule, and that no input panics or is echoed.
 
 use super::*;
+use crate::domain::identifier::Linkable;
 use jiff::civil::date;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -369,11 +370,15 @@ impl<T: std::fmt::Debug> Probe<T> {
 
 #[test]
 fn what_borrows_identities_cannot_be_printed() {
-    assert!(Probe::<Violation>::PRINTS, "the probe can see Debug");
-    assert!(!Probe::<CheckedIdentifier<'static>>::PRINTS);
-    assert!(!Probe::<Identity<'static>>::PRINTS);
-    assert!(!Probe::<Content<'static>>::PRINTS);
-    assert!(!Probe::<CheckedRow<'static>>::PRINTS);
+    let seen = [Probe::<Violation>::PRINTS, Probe::<LayoutError>::PRINTS];
+    assert_eq!(seen, [true, true], "the probe can see Debug");
+    let unseen = [
+        Probe::<CheckedIdentifier<'static>>::PRINTS,
+        Probe::<Identity<'static>>::PRINTS,
+        Probe::<Content<'static>>::PRINTS,
+        Probe::<CheckedRow<'static>>::PRINTS,
+    ];
+    assert_eq!(unseen, [false; 4]);
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! A file cut into batches, on a thread of its own: reading and checking don't hold up the
+//! stream. A bounded queue keeps a few batches ahead, whatever the file's size.
+
+use crate::{
+    domain::RecordType,
+    files::{Complaint, CsvTable, FileCheck, FilesError, Row, Verdict},
+    wire::v1::RecordRow,
+};
+use csv::ByteRecord;
+use jiff::civil::Date;
+use std::{
+    fs::File,
+    io::{Seek, SeekFrom},
+};
+use tokio::{sync::mpsc, task};
+
+/// Batches read ahead of the stream.
+const READ_AHEAD: usize = 2;
+
+/// The most bytes of values in a batch: a message stays below the gateway's 1 MiB.
+const BATCH_BYTES: usize = 512 << 10;
+
+/// A row as it stood in the file, kept until its batch is acknowledged. No Debug.
+pub(super) struct Original {
+    pub(super) number: u64,
+    pub(super) record: ByteRecord,
+}
+
+/// Rows of the file that stand behind one another. No Debug: it holds values.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// Rows of the file that it covers.
+    pub(super) rows: u64,
+    /// The place in the file behind its last row.
+    pub(super) file_bytes: u64,
+    /// What is sent.
+    pub(super) send: Vec<RecordRow>,
+    /// The originals of what is sent, in the same order.
+    pub(super) originals: Vec<Original>,
+    /// What was refused here.
+    pub(super) refused: Vec<(Original, Vec<Complaint>)>,
+}
+
+/// How to cut a file.
+pub(super) struct Cut {
+    pub(super) record_type: RecordType,
+    /// Rows to pass over: they were acknowledged.
+    pub(super) skip: u64,
+    /// Rows of a batch.
+    pub(super) batch_rows: usize,
+    /// Whether rows are checked here, and only well-formed ones sent.
+    pub(super) check_first: bool,
+    /// Whether originals are needed, for a rejects file.
+    pub(super) keep_originals: bool,
+    pub(super) today: Date,
+}
+
+/// The headings of a file that fit the record type. Leaves the file at its beginning.
+pub(super) fn columns_of(
+    file: &mut File,
+    record_type: RecordType,
+    today: Date,
+) -> Result<Vec<String>, FilesError> {
+    let columns = CsvTable::open(&mut *file)?.columns().to_vec();
+    FileCheck::new(record_type, &columns, today)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(columns)
+}
+
+/// Reads `file` in batches; the queue ends after the last one or after an error, which comes
+/// behind the rows that stand before it.
+pub(super) fn read_batches(file: File, cut: Cut) -> mpsc::Receiver<Result<Batch, FilesError>> {
+    let (queue, batches) = mpsc::channel(READ_AHEAD);
+    task::spawn_blocking(move || {
+        let mut batch = Batch::default();
+        let read = read_into(&queue, file, &cut, &mut batch);
+        // Nobody listens any more when the stream broke.
+        if batch.rows > 0 && queue.blocking_send(Ok(batch)).is_err() {
+            return;
+        }
+        if let Err(error) = read {
+            let _ = queue.blocking_send(Err(error));
+        }
+    });
+    batches
+}
+
+/// Queues full batches and leaves the last one in `batch`.
+fn read_into(
+    queue: &mpsc::Sender<Result<Batch, FilesError>>,
+    file: File,
+    cut: &Cut,
+    batch: &mut Batch,
+) -> Result<(), FilesError> {
+    let mut table = CsvTable::open(file)?;
+    let check = FileCheck::new(cut.record_type, table.columns(), cut.today)?;
+    for _ in 0..cut.skip {
+        table.next_row()?;
+    }
+    let mut bytes = 0;
+    while let Some(row) = table.next_row()? {
+        bytes += take_row(&row, &check, cut, batch);
+        if batch.rows >= cut.batch_rows as u64 || bytes >= BATCH_BYTES {
+            bytes = 0;
+            if queue.blocking_send(Ok(std::mem::take(batch))).is_err() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts a row into the batch; returns the bytes that it adds to what is sent.
+fn take_row(row: &Row<'_>, check: &FileCheck, cut: &Cut, batch: &mut Batch) -> usize {
+    let original = Original {
+        number: row.number(),
+        record: if cut.keep_originals { row.original() } else { ByteRecord::new() },
+    };
+    batch.rows += 1;
+    batch.file_bytes = row.end();
+    let verdict = if cut.check_first { check.judge(row) } else { check.judge_shape(row) };
+    match verdict {
+        Verdict::Good(values) => {
+            let bytes = values.iter().map(|value| value.len()).sum();
+            let values = values.into_iter().map(str::to_owned).collect();
+            batch.send.push(RecordRow { values });
+            batch.originals.push(original);
+            bytes
+        }
+        Verdict::Bad(complaints) => {
+            batch.refused.push((original, complaints));
+            0
+        }
+    }
+}
