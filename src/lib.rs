@@ -13,5 +13,7 @@ pub mod keys;
 pub mod linkage;
 pub mod protocol;
 pub mod server;
+pub mod store;
+pub mod synth;
 pub mod verify;
 pub mod wire;
