@@ -2,6 +2,7 @@
 //! never people.
 
 pub mod audit;
+pub mod config;
 pub mod connector;
 pub mod disclosure;
 pub mod domain;
