@@ -2,7 +2,7 @@
 //! never people.
 
 pub mod audit;
-pub mod config;
+pub mod cli;
 pub mod connector;
 pub mod disclosure;
 pub mod domain;
