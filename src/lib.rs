@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod cli;
+pub mod config;
 pub mod connector;
 pub mod disclosure;
 pub mod domain;

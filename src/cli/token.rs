@@ -2,7 +2,7 @@
 
 use super::{CliError, Console, Outcome, remote::fresh_rng};
 use crate::{
-    connector::{Profile, TokenSource},
+    connector::{ConnectorError, Profile, TokenSource},
     identity::SystemClock,
 };
 use std::{path::PathBuf, sync::Arc};
@@ -26,7 +26,9 @@ impl Token {
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         let profile = Profile::read(&self.profile.ok_or(CliError::NoProfile)?)?;
         let source = TokenSource::new(&profile, Arc::new(SystemClock), Box::new(fresh_rng()?))?;
-        console.text(&source.token()?)?;
+        let authorization = source.authorization().map_err(ConnectorError::from)?;
+        let text = authorization.to_str().map_err(|_| CliError::NotPrintable)?;
+        console.text(text.strip_prefix("Bearer ").unwrap_or(text))?;
         Ok(Outcome::Done)
     }
 }
