@@ -4,7 +4,10 @@ use super::{CliError, Console, Outcome};
 use crate::{
     config::Config,
     identity::SystemClock,
-    server::{self, system_rng},
+    server::{
+        self, system_rng,
+        telemetry::{self, LogFilter},
+    },
 };
 use std::{path::PathBuf, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,10 +25,14 @@ pub(super) struct Serve {
     /// The configuration, a TOML file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// What the gateway writes about itself to standard error.
+    #[arg(long, value_name = "LEVEL", default_value = "warn", env = "TALLYGATE_LOG")]
+    log: LogFilter,
 }
 
 impl Serve {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        telemetry::init(&self.log);
         let refused = |error| CliError::Rejected { path: self.config.clone(), source: error };
         let config = Config::read(&self.config).map_err(|error| refused(error.into()))?;
         let stopped =

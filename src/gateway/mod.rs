@@ -21,7 +21,7 @@ pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use snapshot::{ProtocolRecord, Snapshot};
 
 use crate::{
-    audit::{Leaf, LeafKind, LogSigner},
+    audit::{Decision, Leaf, LeafKind, LogSigner},
     disclosure::Catalogue,
     domain::Lsoa,
     keys::{MasterKeys, Pseudonymiser, Release, Sealer, SigningKey},
@@ -210,10 +210,17 @@ impl Gateway {
         self.sequencer.commit(Act { leaf, effect, epoch }).await
     }
 
+    /// Logs a refusal that is told within another answer: of some rows of a batch.
+    async fn log_refusal(&self, mut leaf: Leaf, reason: &'static str) -> Result<(), ActError> {
+        leaf.kind = LeafKind::Refused;
+        leaf.decision = Decision::Refused { reason: refused::word(reason) };
+        self.commit(leaf, Effect::None, None).await.map(drop)
+    }
+
     /// Logs a refusal and hands it over as the answer.
     pub async fn refuse(&self, mut leaf: Leaf, refused: Refused) -> Denied {
         leaf.kind = LeafKind::Refused;
-        leaf.decision = crate::audit::Decision::Refused { reason: refused.code() };
+        leaf.decision = Decision::Refused { reason: refused::word(refused.reason()) };
         match self.commit(leaf, Effect::None, None).await {
             Ok(logged) => Denied::Refused(Box::new(logged.map(|_| refused))),
             Err(_) => Denied::Failed(GatewayError::LogUnavailable),

@@ -3,11 +3,13 @@
 //! - [`listen`]: the accept loop of mutual TLS.
 //! - [`handshake`]: what failed handshakes are counted as, and how many run at once.
 //! - [`serve`]: everything put together, and stopped in order.
+//! - [`telemetry`]: where tracing goes.
 //! - [`tls`]: the gateway's TLS configuration from PEM texts, ready to be exchanged whole.
 
 pub mod handshake;
 pub mod listen;
 pub mod serve;
+pub mod telemetry;
 pub mod tls;
 
 #[cfg(test)]

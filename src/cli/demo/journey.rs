@@ -181,7 +181,8 @@ async fn push_partner(
         let protocol = protocol_id(template).parse()?;
         let order = PushOrder {
             extract_day: EXTRACT_DAY,
-            rejects: Some(dir.join(format!("receipts/{partner}/{record_type}-rejects.csv"))),
+            // Rejected rows stay with the sender's own files: they hold identifiers.
+            rejects: Some(dir.join(format!("files/{partner}/{record_type}-rejects.csv"))),
             receipts: Some(dir.join(format!("receipts/{partner}/{record_type}.json"))),
             ..PushOrder::new(file, *record_type, protocol, String::new(), today)
         };

@@ -18,7 +18,10 @@ use crate::{
     identity::{Clock, IssueError, SystemClock},
     keys::KeyError,
     protocol::{Fault, Rule, SignatureError},
-    server::{self, Running, ServeError, system_rng},
+    server::{
+        self, Running, ServeError, system_rng,
+        telemetry::{self, LogFilter},
+    },
     synth::{self, Place, Plan, SynthError},
     verify::{self, Directory, Report},
 };
@@ -67,6 +70,9 @@ pub(super) struct Demo {
     /// People with words in their names that nobody else has: for tests that search DIR.
     #[arg(long, hide = true, default_value_t = 0)]
     canaries: u16,
+    /// What the gateway writes about itself to standard error.
+    #[arg(long, value_name = "LEVEL", default_value = "warn", env = "TALLYGATE_LOG")]
+    log: LogFilter,
 }
 
 /// Why the demo could not go on.
@@ -144,6 +150,7 @@ impl From<CliError> for DemoError {
 
 impl Demo {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        telemetry::init(&self.log);
         let failed = |error: DemoError| CliError::Failed { act: "show the demo", source: error.into() };
         self.show(console).await.map_err(failed)
     }

@@ -121,6 +121,7 @@ async fn sort_out<'a>(
                     field: "record_id",
                     rule: rule.code(),
                     sentence: rule.sentence(),
+                    by_protocol: false,
                 });
             }
         }
