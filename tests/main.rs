@@ -2,4 +2,7 @@
 
 mod architecture;
 mod audit_log;
+mod demo;
+mod leaks;
 mod raw_values;
+mod support;

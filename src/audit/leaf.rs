@@ -282,7 +282,7 @@ impl Leaf {
             }
         }
         // The form's fields are declared in canonical order, its words need no escapes and its
-        // numbers are exact integers, so plain JSON is RFC 8785 already (and ten times faster
+        // numbers are exact integers, so plain JSON is RFC 8785 already (and cheaper
         // than sorting it; a test compares the two).
         let bytes =
             serde_json::to_vec(&Form::from(self.clone())).map_err(|_| AuditError::NotEncodable)?;
