@@ -1,12 +1,18 @@
 //! The gRPC services: thin. They recognise the caller, translate between wire and domain,
 //! and answer only with what is logged. No rule lives here.
 
+mod access_log;
+mod figures;
 mod frame;
 mod intake;
+mod releases;
 mod status;
 
+pub use access_log::AccessLogService;
+pub use figures::FigureService;
 pub use frame::{Frame, RegisterView};
 pub use intake::IntakeService;
+pub use releases::ReleaseService;
 
 use crate::{audit, wire::v1};
 

@@ -44,7 +44,6 @@ pub(super) async fn stage(
     accepted: &mut Accepted,
 ) -> Result<Staged, GatewayError> {
     let gateway = &intake.gateway;
-    let _linking = gateway.linking.read().await;
     let mut tx = gateway.store.transact().await?;
     let additions = sort_out(intake, &mut tx, batch, accepted).await?;
     let digest = digest(&additions);
