@@ -6,6 +6,7 @@ mod figures;
 mod frame;
 mod intake;
 mod releases;
+mod router;
 mod status;
 
 pub use access_log::AccessLogService;
@@ -13,6 +14,7 @@ pub use figures::FigureService;
 pub use frame::{Frame, RegisterView};
 pub use intake::IntakeService;
 pub use releases::ReleaseService;
+pub use router::router;
 
 use crate::{audit, wire::v1};
 
