@@ -39,8 +39,8 @@ pub struct CardRequest {
     pub area: String,
     /// The quarter; empty for the latest released.
     pub quarter: String,
-    /// The purpose claimed.
-    pub purpose: String,
+    /// The purposes claimed; each line is shown under the first that its table allows.
+    pub purposes: Vec<String>,
 }
 
 /// Asks for one indicator of one area.
@@ -213,12 +213,18 @@ impl Gateway {
     ) -> Result<Granted<CardAnswer>, No> {
         let mut asking = Asking::new(self, actor, snapshot, LeafKind::CardAnswered);
         let (area, quarter) = (&request.area, &request.quarter);
-        let area = asking.area(area, &request.purpose)?;
+        let none = String::new();
+        let claimed = request.purposes.first().unwrap_or(&none);
+        let area = asking.area(area, claimed)?;
         let quarter = asking.quarter("quarter", quarter)?;
         let mut permits: BTreeMap<&TableId, FigurePermit> = BTreeMap::new();
         let mut first: Option<Refusal> = None;
         for table in tables_of(&self.catalogue) {
-            match asking.permit(table, &area, &request.purpose) {
+            let granted = request.purposes.iter().skip(1).fold(
+                asking.permit(table, &area, claimed),
+                |granted, purpose| granted.or_else(|_| asking.permit(table, &area, purpose)),
+            );
+            match granted {
                 Ok(permit) => drop(permits.insert(table, permit)),
                 Err(refusal) => first = first.or(Some(refusal)),
             }

@@ -20,8 +20,8 @@ impl figure_service_server::FigureService for FigureService {
         request: Request<v1::GetCardRequest>,
     ) -> Result<Response<v1::GetCardResponse>, Status> {
         let actor = self.0.recognise(&request).await?;
-        let v1::GetCardRequest { area, quarter, purpose } = request.into_inner();
-        let asked = CardRequest { area, quarter, purpose };
+        let v1::GetCardRequest { area, quarter, purposes } = request.into_inner();
+        let asked = CardRequest { area, quarter, purposes };
         let answered = self.0.gateway().card(&actor, &asked).await;
         let (card, proof) = answered.map_err(|denied| self.0.status(denied))?.into_parts();
         let mut response = v1::GetCardResponse::from(card);

@@ -1,5 +1,6 @@
 //! The demo's journey, every step over the real API: set up, push, close, read, verify.
 
+use super::super::card::CARD_PURPOSES;
 use super::{DemoError, agreements::{Agreements, protocol_id}, ground::Ground};
 use crate::{
     connector::{AddToken, Gateway, Profile, PushOrder, PushReport, Silent, push},
@@ -207,7 +208,7 @@ pub(super) async fn card(ground: &Ground, area: &str) -> Result<v1::GetCardRespo
     let request = v1::GetCardRequest {
         area: area.to_owned(),
         quarter: String::new(),
-        purpose: super::super::query::PLANNING.to_owned(),
+        purposes: CARD_PURPOSES.split(',').map(str::to_owned).collect(),
     };
     Ok(FigureServiceClient::new(manager).get_card(request).await?.into_inner())
 }
