@@ -146,7 +146,7 @@ pub(super) fn lay(
     let authority = CertificateAuthority::new("tallygate demo authority", validity)?;
     write(dir, "ca.pem", authority.certificate_pem().as_bytes())?;
     put_certificate(dir, "gateway", &authority.issue_server(&LOOPBACK_NAMES)?)?;
-    MasterKeys::generate(rng).store_new(&dir.join("keys/master.json"))?;
+    MasterKeys::generate(rng).store_new(&dir.join("keys/pseudonym.json"))?;
     SigningKey::<Log>::generate(rng)?.store_new(&dir.join("keys/log.pem"))?;
     SigningKey::<Release>::generate(rng)?.store_new(&dir.join("keys/release.pem"))?;
     let server = free_address()?;
@@ -297,7 +297,7 @@ fn configuration(server: &str, place: &PlaceFacts) -> String {
          [grpc]\nlisten = \"{server}\"\ncertificate = \"certificates/gateway.pem\"\n\
          key = \"certificates/gateway.key\"\nclient_ca = \"ca.pem\"\n\n\
          [database]\nsqlite = \"gateway.db\"\n\n\
-         [keys]\nmaster = \"keys/master.json\"\nlog = \"keys/log.pem\"\n\
+         [keys]\nmaster = \"keys/pseudonym.json\"\nlog = \"keys/log.pem\"\n\
          release = \"keys/release.pem\"\n\n\
          [log]\norigin = \"tallygate.example/{}/demo\"\ntiles = \"tiles\"\ntick_seconds = 1\n",
         place.authority_name.to_ascii_lowercase()
