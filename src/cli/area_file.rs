@@ -66,10 +66,10 @@ pub(super) fn read(path: &Path) -> Result<v1::LoadAreasRequest, CliError> {
 /// Why a postcode lookup can't be used; never the value.
 #[derive(Debug, thiserror::Error)]
 enum PostcodeFault {
-    #[error("line {line}: {field} is not {good}")]
-    Value { line: u64, field: &'static str, good: &'static str },
-    #[error("line {line} is not CSV with as many values as the heading")]
-    Form { line: u64 },
+    #[error("row {row}: {field} is not {good}")]
+    Value { row: u64, field: &'static str, good: &'static str },
+    #[error("row {row} is not CSV with as many values as the heading")]
+    Form { row: u64 },
 }
 
 /// Chunks of a postcode lookup, each as large as a request may be.
@@ -78,6 +78,7 @@ pub(super) struct PostcodeChunks {
     records: csv::StringRecordsIntoIter<File>,
     postcode: usize,
     lsoa: usize,
+    rows: u64,
 }
 
 impl PostcodeChunks {
@@ -97,29 +98,28 @@ impl PostcodeChunks {
         let place = |names: &[&str]| heading.iter().position(|name| names.contains(&name));
         let postcode = place(&["postcode"]).ok_or_else(wrong)?;
         let lsoa = place(&["lsoa_2011", "lsoa"]).ok_or_else(wrong)?;
-        Ok(Self { path: path.to_owned(), records: reader.into_records(), postcode, lsoa })
+        Ok(Self { path: path.to_owned(), records: reader.into_records(), postcode, lsoa, rows: 0 })
     }
 
-    fn row(&self, record: csv::Result<csv::StringRecord>) -> Result<v1::PostcodePlace, CliError> {
+    /// Rows count from 1 below the heading.
+    fn row(
+        &mut self,
+        record: csv::Result<csv::StringRecord>,
+    ) -> Result<v1::PostcodePlace, CliError> {
+        self.rows += 1;
+        let row = self.rows;
         let reject = |fault: PostcodeFault| CliError::Rejected {
             path: self.path.clone(),
             source: fault.into(),
         };
-        let line_of = |position: Option<&csv::Position>| position.map_or(0, csv::Position::line);
-        let record = record
-            .map_err(|error| reject(PostcodeFault::Form { line: line_of(error.position()) }))?;
-        let line = line_of(record.position());
+        let record = record.map_err(|_| reject(PostcodeFault::Form { row }))?;
         let postcode = record.get(self.postcode).and_then(canonical_postcode).ok_or_else(|| {
-            reject(PostcodeFault::Value {
-                line,
-                field: "postcode",
-                good: "a postcode like CV1 1AA",
-            })
+            reject(PostcodeFault::Value { row, field: "postcode", good: "a postcode like CV1 1AA" })
         })?;
         let lsoa: Lsoa =
             record.get(self.lsoa).and_then(|text| text.parse().ok()).ok_or_else(|| {
                 reject(PostcodeFault::Value {
-                    line,
+                    row,
                     field: "lsoa_2011",
                     good: "a code like E01009522",
                 })
@@ -148,7 +148,7 @@ impl Iterator for PostcodeChunks {
 /// Reads the whole lookup once without keeping it, and counts its rows.
 ///
 /// # Errors
-/// The first fault, by line.
+/// The first fault, by row.
 pub(super) fn check_postcodes(path: &Path) -> Result<u64, CliError> {
     let mut rows = 0;
     for chunk in PostcodeChunks::open(path)? {
@@ -212,15 +212,15 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_postcode_is_named_by_line_and_not_shown() {
-        for (text, line) in [
-            ("postcode,lsoa_2011\nCV1 1AA,E01009522\nSECRET,E01009522\n", "line 3: postcode"),
-            ("postcode,lsoa\nCV1 1AA,SECRET\n", "line 2: lsoa_2011"),
-            ("postcode,lsoa\nCV1 1AA\n", "line 2 is not CSV"),
+    fn a_wrong_postcode_is_named_by_row_and_not_shown() {
+        for (text, place) in [
+            ("postcode,lsoa_2011\nCV1 1AA,E01009522\nSECRET,E01009522\n", "row 2: postcode"),
+            ("postcode,lsoa\nCV1 1AA,SECRET\n", "row 1: lsoa_2011"),
+            ("postcode,lsoa\nCV1 1AA\n", "row 1 is not CSV"),
         ] {
             let (_folder, path) = file("postcodes.csv", text);
             let sentence = check_postcodes(&path).unwrap_err().to_string();
-            assert!(sentence.contains(line), "{sentence}");
+            assert!(sentence.contains(place), "{sentence}");
             assert!(!sentence.contains("SECRET"), "{sentence}");
         }
         let (_folder, path) = file("postcodes.csv", "code,lsoa\n");

@@ -9,9 +9,10 @@ use super::{
     audit::client,
     output::{Format, Printing, Record},
     partner_file::read_text,
-    remote::{self, Remote, Session},
+    remote::{Remote, Session},
 };
 use crate::{
+    connector::KeptReceipt,
     verify::{
         self, Checkpoint, VerifierKey,
         note::verify_checkpoint,
@@ -123,7 +124,7 @@ fn print_inclusion(
     console: &mut Console<'_>,
 ) -> Result<(), CliError> {
     if format == Format::Json {
-        return console.json(&remote::file(receipt));
+        return console.json(&KeptReceipt::from(receipt.clone()));
     }
     let record = Record::default()
         .with("entry", receipt.leaf_index)

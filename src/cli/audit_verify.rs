@@ -68,7 +68,7 @@ impl Verify {
         match self.printing.format {
             Format::Json => console.json(&document(report.as_ref(), checked.as_ref()))?,
             Format::Csv => {
-                console.table(Format::Csv, &findings(report.as_ref(), checked.as_ref()))?
+                console.table(Format::Csv, &findings(report.as_ref(), checked.as_ref()))?;
             }
             Format::Table => print(console, report.as_ref(), checked.as_ref())?,
         }
@@ -97,30 +97,52 @@ fn check_receipts(
         Some((Directory::new(tiles), verify_checkpoint(&note, key).ok()?))
     });
     for path in receipt_files(folder)? {
-        match check_receipt(&path, log.as_ref(), key)? {
-            None => checked.good += 1,
-            Some(problem) => checked.bad.push((path, problem)),
+        let mut receipts = Vec::new();
+        if let Ok(value) = serde_json::from_str(&read_text(&path)?) {
+            receipts_of(value, &mut receipts);
+        }
+        if receipts.is_empty() {
+            receipts.push(None);
+        }
+        for receipt in receipts {
+            let problem = match receipt {
+                Some(receipt) => check_receipt(&receipt, log.as_ref(), key)?,
+                None => Some("not a receipt".to_owned()),
+            };
+            match problem {
+                None => checked.good += 1,
+                Some(problem) => checked.bad.push((path.clone(), problem)),
+            }
         }
     }
     Ok(checked)
 }
 
 fn check_receipt(
-    path: &Path,
+    receipt: &Receipt,
     log: Option<&(Directory, Checkpoint)>,
     key: &VerifierKey,
 ) -> Result<Option<String>, CliError> {
-    let Ok(receipt) = serde_json::from_str::<Receipt>(&read_text(path)?) else {
-        return Ok(Some("not a receipt".to_owned()));
-    };
     let result = match log {
         Some((tiles, checkpoint)) => {
-            verify::receipt::verify_receipt_in_log(tiles, &receipt, key, checkpoint)
+            verify::receipt::verify_receipt_in_log(tiles, receipt, key, checkpoint)
                 .map_err(unreadable)?
         }
-        None => verify::verify_receipt(&receipt, None, key).map(drop),
+        None => verify::verify_receipt(receipt, None, key).map(drop),
     };
     Ok(result.err().map(|problem| problem.to_string()))
+}
+
+/// Every receipt that a file holds: it may be one itself, or a push's report with many.
+fn receipts_of(value: Value, found: &mut Vec<Option<Receipt>>) {
+    match value {
+        Value::Object(ref fields) if fields.contains_key("leaf_hash") => {
+            found.push(serde_json::from_value(value).ok());
+        }
+        Value::Object(fields) => fields.into_iter().for_each(|(_, v)| receipts_of(v, found)),
+        Value::Array(items) => items.into_iter().for_each(|v| receipts_of(v, found)),
+        _ => {}
+    }
 }
 
 /// Every `*.json` in the folder and below, in order.

@@ -20,10 +20,10 @@ const COLUMNS: [&str; 5] = ["consent_ref", "state", "given_by", "recorded_on", "
 const FORM: &str =
     "CSV with the columns consent_ref, state, given_by, recorded_on and notice_version";
 
-/// A row as it was read, with its line in the file.
+/// A row as it was read, with its number: the first below the heading is 1.
 #[derive(Clone)]
 pub(super) struct Row {
-    line: u64,
+    number: u64,
     record: csv::StringRecord,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.row.line)?;
+        write!(f, "row {}: ", self.row.number)?;
         if !self.field.is_empty() {
             write!(f, "{} ", self.field)?;
         }
@@ -80,6 +80,7 @@ pub(super) struct Batches {
     heading: csv::StringRecord,
     records: csv::StringRecordsIntoIter<File>,
     places: [usize; 5],
+    rows: u64,
 }
 
 impl Batches {
@@ -98,7 +99,7 @@ impl Batches {
         for (place, column) in places.iter_mut().zip(COLUMNS) {
             *place = heading.iter().position(|name| name == column).ok_or_else(wrong)?;
         }
-        Ok(Self { path: path.to_owned(), heading, records: reader.into_records(), places })
+        Ok(Self { path: path.to_owned(), heading, records: reader.into_records(), places, rows: 0 })
     }
 
     /// The file's own heading.
@@ -129,13 +130,13 @@ impl Batches {
         Ok(if empty { None } else { Some(batch) })
     }
 
-    fn row(&self, record: csv::Result<csv::StringRecord>) -> Result<Row, CliError> {
+    fn row(&mut self, record: csv::Result<csv::StringRecord>) -> Result<Row, CliError> {
         let record = record.map_err(|_| CliError::WrongForm {
             path: self.path.clone(),
             expected: "UTF-8 text to its end",
         })?;
-        let line = record.position().map_or(0, csv::Position::line);
-        Ok(Row { line, record })
+        self.rows += 1;
+        Ok(Row { number: self.rows, record })
     }
 
     fn consent(
@@ -211,8 +212,8 @@ impl Rejects {
     /// # Errors
     /// When it can't be written.
     pub(super) fn add(&mut self, rejection: &Rejection) -> Result<(), CliError> {
-        let line = rejection.row.line.to_string();
-        let why = [line.as_str(), &rejection.field, &rejection.code, &rejection.message];
+        let number = rejection.row.number.to_string();
+        let why = [number.as_str(), &rejection.field, &rejection.code, &rejection.message];
         self.write(rejection.row.record.iter().chain(why))
     }
 
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn good_rows_go_and_bad_ones_stay_with_their_line() {
+    fn good_rows_go_and_bad_ones_stay_with_their_number() {
         let text = "state,consent_ref,given_by,recorded_on,notice_version\r\n\
             given,C1,parent,2026-01-02,n1\r\n\
             maybe,C2,parent,2026-01-02,n1\r\n\
@@ -261,13 +262,13 @@ mod tests {
         let sent: Vec<_> = batch.consents.iter().map(|c| c.consent_ref.as_str()).collect();
         assert_eq!(sent, ["C1", "C7"]);
         let found: Vec<_> =
-            batch.rejections.iter().map(|r| (r.row.line, r.field.as_str())).collect();
+            batch.rejections.iter().map(|r| (r.row.number, r.field.as_str())).collect();
         assert_eq!(
             found,
-            [(3, "state"), (4, "consent_ref"), (5, "given_by"), (6, "recorded_on"), (7, "")]
+            [(2, "state"), (3, "consent_ref"), (4, "given_by"), (5, "recorded_on"), (6, "")]
         );
         let sentence = batch.rejections[0].to_string();
-        assert!(sentence.starts_with("line 3: state (unknown-code)"), "{sentence}");
+        assert!(sentence.starts_with("row 2: state (unknown-code)"), "{sentence}");
         assert!(!sentence.contains("maybe"));
     }
 
@@ -314,8 +315,8 @@ mod tests {
         assert_eq!(
             fs::read_to_string(path).unwrap(),
             "consent_ref,state,given_by,recorded_on,notice_version,_row,_field,_code,_message\n\
-             C1,maybe,parent,2026-01-02,n1,2,state,unknown-code,\"given, refused or withdrawn\"\n\
-             C1,maybe,parent,2026-01-02,n1,2,recorded_on,future,not after today\n"
+             C1,maybe,parent,2026-01-02,n1,1,state,unknown-code,\"given, refused or withdrawn\"\n\
+             C1,maybe,parent,2026-01-02,n1,1,recorded_on,future,not after today\n"
         );
         assert!(Rejection::of(theirs, &[]).is_err());
     }

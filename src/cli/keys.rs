@@ -159,20 +159,13 @@ fn exists_or(path: &Path) -> impl FnOnce(KeyError) -> CliError {
 }
 
 fn record(purpose: &str, private: &Path) -> Record {
-    Record::default()
-        .with("purpose", purpose)
-        .with("private_file", private.display().to_string())
+    Record::default().with("purpose", purpose).with("private_file", private.display().to_string())
 }
 
 fn table(keys: &[v1::GatewayKey]) -> Table {
     let mut table = Table::new(&["purpose", "version", "prf", "public_key"]);
     for key in keys {
-        table.row([
-            json!(key.purpose),
-            json!(key.version),
-            json!(key.prf),
-            json!(key.public_key),
-        ]);
+        table.row([json!(key.purpose), json!(key.version), json!(key.prf), json!(key.public_key)]);
     }
     table
 }

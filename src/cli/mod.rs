@@ -26,6 +26,7 @@ mod partner_file;
 mod protocol;
 mod protocol_draft;
 mod protocol_paper;
+mod push;
 mod query;
 mod refusal;
 mod release;
@@ -91,6 +92,8 @@ enum Command {
     /// Releases: preview, close, verify, list, show.
     #[command(subcommand, after_help = release::EXAMPLES)]
     Release(release::ReleaseCommand),
+    /// Sends a partner's files to the gateway; prints the receipt.
+    Push(push::Push),
     /// Asks for one released indicator of one area.
     Query(query::Query),
     /// Prints an area's card: every indicator you may see, with its margin and trend.
@@ -134,6 +137,7 @@ impl Command {
             Self::Protocol(command) => command.run(console).await,
             Self::Consent(command) => command.run(console).await,
             Self::Release(command) => command.run(console).await,
+            Self::Push(push) => push.run(console).await,
             Self::Query(command) => command.run(console).await,
             Self::Card(command) => command.run(console).await,
             Self::Audit(command) => command.run(console).await,

@@ -74,7 +74,8 @@ impl Table {
 
     fn is_right(&self, column: usize) -> bool {
         self.right.contains(&self.columns[column])
-            || (!self.rows.is_empty() && self.rows.iter().all(|row| row[column].is_number()))
+            || (self.rows.iter().any(|row| row[column].is_number())
+                && self.rows.iter().all(|row| row[column].is_number() || row[column].is_null()))
     }
 
     /// Aligned lines without trailing blanks.

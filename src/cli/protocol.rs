@@ -31,8 +31,7 @@ pub(super) enum ProtocolCommand {
     Sign(Sign),
     /// Verifies a document's signatures offline.
     Verify(Verify),
-    /// Submits a signed protocol, or the signed root disclosure policy; a protocol is active
-    /// once every signature it needs is there.
+    /// Submits a signed protocol or root policy; active once every signature it needs is there.
     #[command(
         after_help = "Examples:\n  tallygate protocol submit isp-health.json --profile officer.toml\n  tallygate protocol submit root-policy.json --profile officer.toml"
     )]

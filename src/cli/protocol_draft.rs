@@ -10,7 +10,7 @@ use crate::{
     identity::{Clock, SystemClock},
     protocol::{
         Digest, KeyId,
-        root_policy::{RhoLimit, RootController},
+        root_policy::RootController,
         template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
     },
     wire::v1,
@@ -141,9 +141,10 @@ impl New {
             expires: self.expires.unwrap_or_else(|| years_after(effective, 3)),
             max_lag_days: self.max_lag_days,
         };
-        let protocol = template
-            .fill(&particulars)
-            .map_err(|rule| CliError::Failed { act: "fill the template", source: rule.words().into() })?;
+        let protocol = template.fill(&particulars).map_err(|rule| CliError::Failed {
+            act: "fill the template",
+            source: rule.words().into(),
+        })?;
         pretty(&protocol)
     }
 
@@ -166,8 +167,8 @@ impl New {
             controllers,
             catalogue: Digest::from_bytes(*digest.as_bytes()),
             tables,
-            quarterly_rho: RhoLimit::from_nano(limits.quarter.nano()),
-            lifetime_rho: RhoLimit::from_nano(limits.lifetime.nano()),
+            quarterly_rho: constant(&limits.quarter.to_string())?,
+            lifetime_rho: constant(&limits.lifetime.to_string())?,
             witnessing_partners: 0,
             effective,
             expires: self.expires.unwrap_or_else(|| years_after(effective, 3)),
@@ -179,7 +180,7 @@ fn pretty(document: &impl Serialize) -> Result<String, CliError> {
     serde_json::to_string_pretty(document).map_err(|_| CliError::NotPrintable)
 }
 
-/// An id of the program's own.
+/// An id or an amount of the program's own.
 fn constant<T: std::str::FromStr>(text: &str) -> Result<T, CliError> {
     text.parse().map_err(|_| CliError::NotPrintable)
 }

@@ -141,7 +141,7 @@ impl Sign {
         if !names_key(&envelope, &header) {
             return Err(CliError::KeyNotNamed { path: self.file.clone(), kid });
         }
-        let sign = |message: &[u8]| key.sign(message).map(|signature| *signature.as_bytes());
+        let sign = |message: &[u8]| key.sign(message).ok().map(|signature| *signature.as_bytes());
         envelope.sign(header, sign).map_err(|error| rejected(&self.file, error))
     }
 }

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     disclosure::{
-        Catalogue, Contradiction, DisclosureError, Release, SealedRelease, open_release, verify_release,
+        Catalogue, Contradiction, DisclosureError, Release, SealedRelease, open_release,
+        verify_release,
     },
     keys::{Jwk, Signature, VerifyingKey},
 };
@@ -48,8 +49,10 @@ enum Finding {
 impl Verify {
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         let key = read_key(&self.key)?;
-        let catalogue = Catalogue::shipped()
-            .map_err(|error| CliError::Failed { act: "read the catalogue", source: error.into() })?;
+        let catalogue = Catalogue::shipped().map_err(|error| CliError::Failed {
+            act: "read the catalogue",
+            source: error.into(),
+        })?;
         let mut before = Vec::new();
         for path in &self.before {
             match open(path, &key)? {
@@ -100,10 +103,8 @@ fn record(release: &Release, verdict: &str) -> Result<Record, CliError> {
 }
 
 fn read_key(path: &Path) -> Result<VerifyingKey, CliError> {
-    let wrong = || CliError::WrongForm {
-        path: path.to_owned(),
-        expected: "a public Ed25519 JSON Web Key",
-    };
+    let wrong =
+        || CliError::WrongForm { path: path.to_owned(), expected: "a public Ed25519 JSON Web Key" };
     let jwk: Jwk = serde_json::from_str(&read_text(path)?).map_err(|_| wrong())?;
     jwk.verifying_key().map_err(|_| wrong())
 }
@@ -134,9 +135,11 @@ fn judge(release: &Release, catalogue: &Catalogue, before: &[Release]) -> Findin
     }
     match verify_release(release, catalogue, limits, before) {
         Ok(()) => Finding::Holds,
-        Err(DisclosureError::WrongRelease {
-            what: Contradiction::Predecessor, ..
-        }) if before.is_empty() => Finding::HoldsAlone,
+        Err(DisclosureError::WrongRelease { what: Contradiction::Predecessor, .. })
+            if before.is_empty() =>
+        {
+            Finding::HoldsAlone
+        }
         Err(problem) => Finding::Fails(problem.to_string()),
     }
 }

@@ -2,14 +2,17 @@
 
 use super::{CliError, Console};
 use crate::{
-    connector::{AddToken, Gateway, Profile},
+    connector::{AddToken, Gateway, KeptReceipt, Profile},
     identity::SystemClock,
     wire::v1,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use rand::{SeedableRng, rngs::StdRng, rngs::SysRng};
-use serde::Serialize;
-use std::{fs, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 /// What the generated clients stand on.
@@ -85,45 +88,36 @@ impl Session {
         };
         console.note(&format!("logged as entry {}", receipt.leaf_index));
         match &self.receipts {
-            Some(folder) => keep(folder, &receipt).map(drop),
+            Some(folder) => keep(folder, &receipt.into()).map(drop),
             None => Ok(()),
         }
     }
 }
 
-/// A receipt as a file: hashes in base64, as in the C2SP formats.
-#[derive(Debug, Serialize)]
-struct ReceiptFile<'r> {
-    leaf_index: u64,
-    leaf_hash: String,
-    checkpoint: &'r str,
-    proof: Vec<String>,
-}
-
-/// A receipt in the form of its file.
-pub(super) fn file(receipt: &v1::Receipt) -> impl Serialize + '_ {
-    ReceiptFile {
-        leaf_index: receipt.leaf_index,
-        leaf_hash: STANDARD.encode(&receipt.leaf_hash),
-        checkpoint: &receipt.checkpoint,
-        proof: receipt.inclusion_proof.iter().map(|hash| STANDARD.encode(hash)).collect(),
-    }
-}
-
-/// Writes a receipt into `folder`, named by its entry, and returns the file's path. The
-/// same entry's receipt of a later checkpoint replaces the earlier one.
+/// Writes a receipt into `folder`, named by its entry. Receipts are evidence: a file that is
+/// there is never replaced, so another receipt of the same entry gets a number.
 ///
 /// # Errors
 /// When the folder or the file can't be written.
-pub(super) fn keep(folder: &Path, receipt: &v1::Receipt) -> Result<PathBuf, CliError> {
-    let path = folder.join(format!("{:010}.json", receipt.leaf_index));
-    let unwritable = |source| CliError::Unwritable { path: path.clone(), source };
-    let mut text =
-        serde_json::to_string_pretty(&file(receipt)).map_err(|_| CliError::NotPrintable)?;
+fn keep(folder: &Path, receipt: &KeptReceipt) -> Result<PathBuf, CliError> {
+    let mut text = serde_json::to_string_pretty(receipt).map_err(|_| CliError::NotPrintable)?;
     text.push('\n');
-    fs::create_dir_all(folder).map_err(unwritable)?;
-    fs::write(&path, text).map_err(unwritable)?;
-    Ok(path)
+    fs::create_dir_all(folder)
+        .map_err(|source| CliError::Unwritable { path: folder.to_owned(), source })?;
+    for number in 1_u32.. {
+        let suffix = if number == 1 { String::new() } else { format!(".{number}") };
+        let path = folder.join(format!("{:010}{suffix}.json", receipt.leaf_index));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(mut file) => {
+                let written = file.write_all(text.as_bytes());
+                written.map_err(|source| CliError::Unwritable { path: path.clone(), source })?;
+                return Ok(path);
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(CliError::Unwritable { path, source }),
+        }
+    }
+    Err(CliError::NotPrintable)
 }
 
 /// A part of an answer that must be there.
@@ -137,23 +131,26 @@ pub(super) fn present<T>(part: Option<T>, name: &'static str) -> Result<T, CliEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify;
 
     #[test]
-    fn a_receipt_is_kept_under_its_entry_with_base64_hashes() {
+    fn receipts_are_kept_as_the_verifier_reads_them_and_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let receipt = v1::Receipt {
+        let folder = folder.path().join("new/health");
+        let receipt: KeptReceipt = v1::Receipt {
             leaf_index: 7,
             leaf_hash: vec![0xff; 32],
             checkpoint: "origin\n8\n".to_owned(),
-            inclusion_proof: vec![vec![0; 32]],
-        };
-        let path = keep(&folder.path().join("new/health"), &receipt).unwrap();
-        assert_eq!(path.file_name().unwrap(), "0000000007.json");
-        let text = fs::read_to_string(path).unwrap();
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(json["leaf_index"], 7);
-        assert_eq!(json["leaf_hash"], STANDARD.encode([0xff; 32]));
-        assert_eq!(json["checkpoint"], "origin\n8\n");
-        assert_eq!(json["proof"][0], STANDARD.encode([0; 32]));
+            inclusion_proof: vec![vec![1; 32]],
+        }
+        .into();
+        let first = keep(&folder, &receipt).unwrap();
+        assert_eq!(first.file_name().unwrap(), "0000000007.json");
+        let second = keep(&folder, &receipt).unwrap();
+        assert_eq!(second.file_name().unwrap(), "0000000007.2.json");
+        let read: verify::Receipt =
+            serde_json::from_str(&fs::read_to_string(first).unwrap()).unwrap();
+        assert_eq!((read.leaf_index, read.leaf_hash), (7, [0xff; 32]));
+        assert_eq!(read.proof, [[1; 32]]);
     }
 }

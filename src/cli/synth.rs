@@ -43,8 +43,10 @@ impl Synth {
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         let Self { place, seed, scale, quarters, out, printing } = self;
         let plan = Plan { place, seed, scale, quarters, canaries: 0 };
-        let summary = synth::write(&plan, &out)
-            .map_err(|error| CliError::Failed { act: "write the population", source: error.into() })?;
+        let summary = synth::write(&plan, &out).map_err(|error| CliError::Failed {
+            act: "write the population",
+            source: error.into(),
+        })?;
         let mut table =
             Table::new(&["partner", "record_type", "rows", "broken", "withdrawals", "file"]);
         for file in &summary.files {
