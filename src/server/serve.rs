@@ -1,7 +1,10 @@
 //! The composition root: opens the store, starts the gateway, listens, projects the log's
 //! tiles, and stops in order.
 
-use super::{HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener, TlsError, server_config};
+use super::{
+    HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener, TlsError,
+    server_config,
+};
 use crate::{
     audit::{AuditError, Leaf, LeafKind, LogSigner, SizeClass},
     config::Config,
@@ -15,7 +18,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{task::JoinHandle, time};
+use tokio::{sync::Mutex, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 
 /// How often failed handshakes become a leaf.
@@ -69,7 +72,7 @@ pub struct Running {
     address: SocketAddr,
     stop: CancellationToken,
     failures: Arc<HandshakeFailures>,
-    projector: Projector,
+    projector: Arc<Mutex<Projector>>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     background: Vec<JoinHandle<()>>,
     sequencer: JoinHandle<()>,
@@ -96,7 +99,11 @@ pub async fn migrate(config: &Config) -> Result<Store, ServeError> {
 ///
 /// # Errors
 /// When anything it needs can't be had.
-pub async fn start(config: &Config, clock: Arc<dyn Clock>, rng: StdRng) -> Result<Running, ServeError> {
+pub async fn start(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    rng: StdRng,
+) -> Result<Running, ServeError> {
     let store = migrate(config).await?;
     let setup = setup(config, store.clone(), Arc::clone(&clock), rng)?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
@@ -117,16 +124,14 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, rng: StdRng) -> Resul
     let verifier = TokenVerifier::new(config.audience.clone());
     let check = CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS));
     let router = grpc::router(&Arc::new(grpc::Frame::new(Arc::clone(&gateway), check)));
-    let server = tokio::spawn(
-        router.serve_with_incoming_shutdown(
-            listener.incoming(stop.clone()),
-            stop.clone().cancelled_owned(),
-        ),
-    );
-    let projector = Projector::new(store, config.tiles.clone());
+    let server = tokio::spawn(router.serve_with_incoming_shutdown(
+        listener.incoming(stop.clone()),
+        stop.clone().cancelled_owned(),
+    ));
+    let projector = Arc::new(Mutex::new(Projector::new(store, config.tiles.clone())));
     let background = vec![
         tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
-        tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
+        tokio::spawn(Projector::run(Arc::clone(&projector), stop.clone(), config.tick)),
     ];
     Ok(Running {
         gateway,
@@ -214,7 +219,8 @@ impl Running {
     /// # Errors
     /// When they can't be written.
     pub async fn project_log(&self) -> Result<(), ServeError> {
-        Ok(self.projector.project_once().await?)
+        self.projector.lock().await.project_once().await?;
+        Ok(())
     }
 
     /// Stops: no new calls, open ones may finish within the drain time, the end is logged,
@@ -234,7 +240,7 @@ impl Running {
         }
         log_failures(&self.gateway, &self.failures).await;
         self.gateway.stop().await?;
-        self.projector.project_once().await?;
+        self.projector.lock().await.project_once().await?;
         let store = self.gateway.store().clone();
         drop(self.gateway);
         // The sequencer ends with its last handle; a call that was cut off may still hold one.
