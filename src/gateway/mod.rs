@@ -7,16 +7,32 @@
 //! and commit, the sequencer says so and the use case decides anew.
 
 mod actor;
+mod areas;
+mod consents;
+mod decide;
 mod geography;
 mod intake;
+mod keys;
 mod link;
+mod partners;
+mod protocols;
 mod refused;
 pub mod register;
 mod snapshot;
 
 pub use actor::Actor;
+pub use areas::{AreasInForce, MOST_POSTCODES, PostcodePlace};
+pub use consents::{
+    ConsentGiver, ConsentRecord, ConsentRejection, MOST_CONSENTS, RecordedConsents, StatedConsent,
+};
+pub use decide::{Page, PageRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
 pub use intake::{Accepted, Intake, MOST_ROWS, OpenStream, Rejection, Row, StreamTotals};
+pub use keys::GatewayKey;
+pub use partners::PartnerLine;
+pub use protocols::{
+    Explained, ExplainedAct, ExplainedQuestion, ProtocolDocument, ProtocolLine, RootPolicyLine,
+};
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use snapshot::{ProtocolRecord, Snapshot};
 
