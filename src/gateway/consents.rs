@@ -259,7 +259,7 @@ impl Gateway {
         }
         // Kept as it is, so it takes no free text that could name somebody.
         if stated.notice_version.parse::<Token>().is_err() {
-            return Err(("notice_version", Rule::ReferenceForm));
+            return Err(("notice_version", Rule::NoticeForm));
         }
         Ok(consents::Entry {
             key: self.consent_key(actor, own),

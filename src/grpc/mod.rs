@@ -1,12 +1,23 @@
 //! The gRPC services: thin. They recognise the caller, translate between wire and domain,
 //! and answer only with what is logged. No rule lives here.
 
+mod areas;
+mod consents;
 mod frame;
 mod intake;
+mod keys;
+mod partners;
+mod protocols;
+mod reading;
 mod status;
 
+pub use areas::AreaService;
+pub use consents::ConsentService;
 pub use frame::{Frame, RegisterView};
 pub use intake::IntakeService;
+pub use keys::KeyService;
+pub use partners::PartnerService;
+pub use protocols::ProtocolService;
 
 use crate::{audit, wire::v1};
 
