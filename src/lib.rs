@@ -2,6 +2,8 @@
 //! never people.
 
 pub mod audit;
+pub mod cli;
+pub mod config;
 pub mod connector;
 pub mod disclosure;
 pub mod domain;
