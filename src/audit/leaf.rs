@@ -48,7 +48,7 @@ leaf_kinds! {
     ProtocolActivated = "protocol_activated",
     /// A party suspended its own flows.
     ProtocolSuspended = "protocol_suspended",
-    /// A suspension ended.
+    /// A party agreed that a suspension ends; with the last agreement it does.
     ProtocolResumed = "protocol_resumed",
     /// A party revoked its part.
     ProtocolRevoked = "protocol_revoked",

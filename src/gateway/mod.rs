@@ -8,13 +8,19 @@
 
 mod access_log;
 mod actor;
+mod areas;
 mod close_plan;
 mod close_quarter;
+mod consents;
+mod decide;
 mod figures;
 mod geography;
 mod intake;
+mod keys;
 mod link;
+mod partners;
 mod project_tiles;
+mod protocols;
 mod refused;
 pub mod register;
 mod released;
@@ -23,10 +29,20 @@ mod snapshot;
 
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::Actor;
+pub use areas::{AreasInForce, MOST_POSTCODES, PostcodePlace};
+pub use consents::{
+    ConsentGiver, ConsentRecord, ConsentRejection, MOST_CONSENTS, RecordedConsents, StatedConsent,
+};
+pub use decide::{Page, PageRequest};
 pub use figures::{CardAnswer, CardLine, CardRequest, FigureText, QueryAnswer, QueryRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
 pub use intake::{Accepted, Intake, MOST_ROWS, OpenStream, Rejection, Row, StreamTotals};
+pub use keys::GatewayKey;
+pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};
+pub use protocols::{
+    Explained, ExplainedAct, ExplainedQuestion, ProtocolDocument, ProtocolLine, RootPolicyLine,
+};
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::Frozen;
 pub use snapshot::{ProtocolRecord, Snapshot};

@@ -16,7 +16,7 @@ use crate::{
     store::{StoreError, Tx, effect, geography, partners, protocols},
 };
 use jiff::{Timestamp, civil::Date};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// When each signature of a document arrived.
 pub(super) type Arrivals = BTreeMap<String, i64>;
@@ -41,7 +41,7 @@ pub struct Snapshot {
 }
 
 /// Places before any geography is loaded: there are none.
-struct Nowhere;
+pub(super) struct Nowhere;
 
 impl protocol::Geography for Nowhere {
     fn lsoas(&self, _: &AreaCode) -> Option<Vec<Lsoa>> {
@@ -118,6 +118,19 @@ impl Snapshot {
         };
         let newest = versions.clone().rev().find(in_force);
         newest.or_else(|| versions.next_back())
+    }
+
+    /// The geography that the policy was compiled with: the one that begins last.
+    #[must_use]
+    pub fn newest_areas(&self) -> Option<&AreaSet> {
+        self.geographies.last().map(|(_, areas)| areas)
+    }
+
+    /// The LSOAs of every geography loaded.
+    #[must_use]
+    pub fn lsoas(&self) -> BTreeSet<Lsoa> {
+        let sets = self.geographies.iter().map(|(_, areas)| areas);
+        sets.flat_map(AreaSet::areas).flat_map(|area| area.lsoas.iter().copied()).collect()
     }
 
     /// The areas in force on a day: the newest version that holds by then.

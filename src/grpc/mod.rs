@@ -2,17 +2,28 @@
 //! and answer only with what is logged. No rule lives here.
 
 mod access_log;
+mod areas;
+mod consents;
 mod figures;
 mod frame;
 mod intake;
+mod keys;
+mod partners;
+mod protocols;
+mod reading;
 mod releases;
 mod router;
 mod status;
 
 pub use access_log::AccessLogService;
+pub use areas::AreaService;
+pub use consents::ConsentService;
 pub use figures::FigureService;
 pub use frame::{Frame, RegisterView};
 pub use intake::IntakeService;
+pub use keys::KeyService;
+pub use partners::PartnerService;
+pub use protocols::ProtocolService;
 pub use releases::ReleaseService;
 pub use router::router;
 
