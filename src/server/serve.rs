@@ -9,7 +9,9 @@ use crate::{
     audit::{AuditError, Leaf, LeafKind, LogSigner, SizeClass},
     config::Config,
     disclosure::{Catalogue, DisclosureError},
-    gateway::{Gateway, GatewayError, ProjectionError, Projector, Setup, register::Partner},
+    gateway::{
+        Denied, Gateway, GatewayError, ProjectionError, Projector, Setup, register::Partner,
+    },
     grpc,
     identity::{CallerCheck, Clock, TokenCache, TokenVerifier},
     keys::{KeyError, Log, MasterKeys, Release, SigningKey},
@@ -61,6 +63,14 @@ pub enum ServeError {
     /// The log's tiles can't be written.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
+    /// The first partners were refused: the register is not empty, or an entry is wrong.
+    #[error("the first partners were not entered: {sentence}{}", at(fields))]
+    Register {
+        /// Why.
+        sentence: &'static str,
+        /// Entries at fault and the rules they broke.
+        fields: Vec<(String, String)>,
+    },
     /// The server of the RPC library failed.
     #[error("the gRPC server ended unexpectedly")]
     Transport(#[from] tonic::transport::Error),
@@ -263,10 +273,29 @@ pub async fn enter_first_partners(
     let store = migrate(config).await?;
     let setup = setup(config, store.clone(), clock, rng)?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
-    gateway.bootstrap(partners).await?;
+    let entered = enter(&gateway, partners).await;
     gateway.stop().await?;
     drop(gateway);
     let _ = sequencer.await;
     store.close().await;
-    Ok(())
+    entered
+}
+
+/// Enters the first partners into an empty register.
+///
+/// # Errors
+/// When the register is not empty or an entry is wrong.
+pub async fn enter(gateway: &Gateway, partners: Vec<Partner>) -> Result<(), ServeError> {
+    match gateway.bootstrap(partners).await {
+        Ok(_) => Ok(()),
+        Err(Denied::Failed(error)) => Err(error.into()),
+        Err(Denied::Refused(logged)) => Err(ServeError::Register {
+            sentence: logged.value().sentence(),
+            fields: logged.value().fields().to_vec(),
+        }),
+    }
+}
+
+fn at(fields: &[(String, String)]) -> String {
+    fields.iter().map(|(field, rule)| format!("; {field}: {rule}")).collect()
 }

@@ -226,7 +226,7 @@ impl Demo {
 async fn start(ground: &Ground, clock: &Arc<dyn Clock>) -> Result<Running, DemoError> {
     let config = Config::read(&ground.dir.join("gateway.toml"))?;
     let running = server::start(&config, Arc::clone(clock), system_rng()).await?;
-    running.gateway().bootstrap(ground.partners.clone()).await?;
+    server::enter(running.gateway(), ground.partners.clone()).await?;
     write(&ground.dir, "log.vkey", format!("{}\n", running.gateway().log_vkey()).as_bytes())?;
     Ok(running)
 }
