@@ -3,7 +3,7 @@
 use super::{
     CliError, Console, Outcome, card_text,
     output::{Format, Printing, Table},
-    query::{self, PLANNING},
+    query,
     remote::Remote,
 };
 use crate::{
@@ -21,6 +21,9 @@ Examples:
   tallygate card --area CC01 --profile manager-cc01.toml
   tallygate card --area CC01 --period 2025Q4 --definitions --profile officer.toml";
 
+/// The purposes a card claims when none is given: planning, and what early-education data may serve.
+pub(super) const CARD_PURPOSES: &str = "childrens_centre_planning,early_education_take_up";
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(super) struct Card {
@@ -30,9 +33,10 @@ pub(super) struct Card {
     /// The quarter; the latest released when left out.
     #[arg(long, value_name = "QUARTER")]
     period: Option<Quarter>,
-    /// What the figures are for, one of the protocol's purposes.
-    #[arg(long, value_name = "PURPOSE", default_value = PLANNING)]
-    purpose: String,
+    /// What the figures are for, the protocols' purposes; each line is shown under the first
+    /// that its data may serve.
+    #[arg(long = "purpose", value_name = "PURPOSE", value_delimiter = ',', default_value = CARD_PURPOSES)]
+    purposes: Vec<String>,
     /// Print how each indicator is defined, too.
     #[arg(long)]
     definitions: bool,
@@ -48,7 +52,7 @@ impl Card {
         let request = v1::GetCardRequest {
             area: self.area.to_string(),
             quarter: self.period.map(|quarter| quarter.to_string()).unwrap_or_default(),
-            purpose: self.purpose,
+            purposes: self.purposes,
         };
         let mut client = FigureServiceClient::new(session.service());
         let card = client.get_card(request).await?.into_inner();

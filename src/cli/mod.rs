@@ -16,8 +16,10 @@ mod card;
 mod card_text;
 mod consent;
 mod consent_file;
+mod demo;
 mod error;
 mod keys;
+mod migrate;
 mod output;
 mod partner;
 mod partner_file;
@@ -30,8 +32,10 @@ mod refusal;
 mod release;
 mod release_verify;
 mod remote;
+mod serve;
 mod synth;
 mod text;
+mod token;
 mod tree;
 
 #[cfg(test)]
@@ -65,6 +69,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Shows the whole journey on this machine, with invented people.
+    Demo(demo::Demo),
+    /// Runs the gateway.
+    Serve(serve::Serve),
+    /// Brings the database up to date; enters a new deployment's first partners.
+    Migrate(migrate::Migrate),
     /// Writes the partner files of a synthetic population.
     Synth(synth::Synth),
     /// The register of partners: add, list, show, disable.
@@ -94,6 +104,8 @@ enum Command {
     /// Keys: new, list.
     #[command(subcommand, after_help = keys::EXAMPLES)]
     Keys(keys::KeysCommand),
+    /// Prints a short-lived access token, for tools that speak gRPC without us.
+    Token(token::Token),
 }
 
 /// How a command ended that could run.
@@ -115,6 +127,10 @@ impl Outcome {
 impl Command {
     async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         match self {
+            Self::Demo(demo) => demo.run(console).await,
+            Self::Serve(serve) => serve.run(console).await,
+            Self::Migrate(migrate) => migrate.run(console).await,
+            Self::Token(token) => token.run(console),
             Self::Synth(synth) => synth.run(console),
             Self::Partner(command) => command.run(console).await,
             Self::Area(command) => command.run(console).await,

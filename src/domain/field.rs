@@ -216,6 +216,8 @@ rules! {
     NameForm = "name-form", "a name has 1 to 100 characters and no control characters";
     /// A reference that is too long or holds control characters.
     ReferenceForm = "reference-form", "a reference has 1 to 36 characters and no control characters";
+    /// A notice's version that could be free text.
+    NoticeForm = "notice-form", "a notice's version has 1 to 64 letters, digits and . _ : / - [ ] ( )";
     /// A code of sex that neither list has.
     SexCode = "sex-code", "write 1, 2, 9 or X (NHS), or M or F (schools)";
     /// A live birth whose event is not its date of birth.

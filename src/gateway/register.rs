@@ -114,10 +114,9 @@ impl Register {
                 register.certificates.insert(certificate.0, partner.partner.clone());
             }
             for key in &partner.keys {
-                let (Some(role), KeyPurpose::ProtocolSigning) = (key.role, key.purpose) else {
-                    continue;
-                };
-                let registered = registered(&partner, key, role).ok_or(CORRUPT)?;
+                // Keys for other purposes too, so that a signature by one is told apart from
+                // one by an unknown key; what they may be used for is checked by purpose.
+                let registered = registered(&partner, key).ok_or(CORRUPT)?;
                 register.signing.insert(registered.kid.clone(), registered);
             }
             register.partners.insert(entry.partner, (partner, entry.disabled));
@@ -165,14 +164,15 @@ impl Register {
     }
 }
 
-fn registered(partner: &Partner, key: &PartnerKey, role: SignatoryRole) -> Option<RegisteredKey> {
+fn registered(partner: &Partner, key: &PartnerKey) -> Option<RegisteredKey> {
     let midnight = |day: Date| -> Option<Timestamp> {
         day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
     };
     Some(RegisteredKey {
         kid: key.jwk.kid.parse().ok()?,
         party: partner.partner.clone(),
-        role,
+        // Only keys that sign protocols have an office; no other key's is ever asked.
+        role: key.role.unwrap_or(SignatoryRole::DesignatedPerson),
         purpose: key.purpose,
         public_key: *key.jwk.verifying_key().ok()?.as_bytes(),
         valid_from: midnight(key.valid_from)?,

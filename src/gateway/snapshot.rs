@@ -16,7 +16,7 @@ use crate::{
     store::{StoreError, Tx, effect, geography, partners, protocols},
 };
 use jiff::{Timestamp, civil::Date};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// When each signature of a document arrived.
 pub(super) type Arrivals = BTreeMap<String, i64>;
@@ -41,7 +41,7 @@ pub struct Snapshot {
 }
 
 /// Places before any geography is loaded: there are none.
-struct Nowhere;
+pub(super) struct Nowhere;
 
 impl protocol::Geography for Nowhere {
     fn lsoas(&self, _: &AreaCode) -> Option<Vec<Lsoa>> {
@@ -120,11 +120,31 @@ impl Snapshot {
         newest.or_else(|| versions.next_back())
     }
 
+    /// The geography that the policy was compiled with: the one that begins last.
+    #[must_use]
+    pub fn newest_areas(&self) -> Option<&AreaSet> {
+        self.geographies.last().map(|(_, areas)| areas)
+    }
+
+    /// The LSOAs of every geography loaded.
+    #[must_use]
+    pub fn lsoas(&self) -> BTreeSet<Lsoa> {
+        let sets = self.geographies.iter().map(|(_, areas)| areas);
+        sets.flat_map(AreaSet::areas).flat_map(|area| area.lsoas.iter().copied()).collect()
+    }
+
     /// The areas in force on a day: the newest version that holds by then.
     #[must_use]
     pub fn areas(&self, day: Date) -> Option<&AreaSet> {
         let day = time::epoch_day(day);
         self.geographies.iter().rev().find(|(from, _)| *from <= day).map(|(_, areas)| areas)
+    }
+
+    /// A version of the areas, as releases name it.
+    #[must_use]
+    pub fn areas_version(&self, version: &str) -> Option<&AreaSet> {
+        let version: u32 = version.parse().ok()?;
+        self.geographies.iter().map(|(_, areas)| areas).find(|areas| areas.version() == version)
     }
 }
 

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::document::{Flow, Protocol};
-use super::signing::{Verified, missing};
+use super::signing::{Missing, Verified, missing};
 use super::vocabulary::{SignatoryRole, closed};
 use crate::domain::PartnerId;
 
@@ -219,6 +219,14 @@ impl Life {
         }
     }
 
+    /// Who has yet to agree before what is suspended resumes.
+    #[must_use]
+    pub fn awaited(&self, protocol: &Protocol) -> Vec<Missing> {
+        let left: Vec<&PartnerId> =
+            self.parties.iter().filter(|party| !self.revoked.contains_key(party)).collect();
+        missing(&left, protocol.health_senders(), &protocol.quorum, &self.agreed)
+    }
+
     /// The revoked parts, by party.
     #[must_use]
     pub fn revocations(&self) -> &BTreeMap<PartnerId, Revocation> {
@@ -301,9 +309,7 @@ impl Life {
         self.require(&[State::Suspended])?;
         self.require_part(party)?;
         self.agreed.insert((party.clone(), role));
-        let left: Vec<&PartnerId> =
-            self.parties.iter().filter(|party| !self.revoked.contains_key(party)).collect();
-        if missing(&left, protocol.health_senders(), &protocol.quorum, &self.agreed).is_empty() {
+        if self.awaited(protocol).is_empty() {
             self.suspended.clear();
             self.agreed.clear();
         }

@@ -19,7 +19,8 @@ pub struct Entry {
 }
 
 /// Records consents. A withdrawal or refusal prevails over a given one of the same day or
-/// before: unknown order must not turn a no into a yes.
+/// before: unknown order must not turn a no into a yes. Giver and notice that an entry does
+/// not name stay as they were.
 pub(super) async fn put(tx: &mut Tx, entries: &[Entry]) -> Result<(), StoreError> {
     for chunk in bulk::chunks(entries) {
         let sql = bulk::insert(
@@ -27,8 +28,11 @@ pub(super) async fn put(tx: &mut Tx, entries: &[Entry]) -> Result<(), StoreError
             &["consent_key", "state", "given_by", "recorded_on", "notice_version"],
             chunk.len(),
             "ON CONFLICT (consent_key) DO UPDATE SET state = excluded.state, \
-             given_by = excluded.given_by, recorded_on = excluded.recorded_on, \
-             notice_version = excluded.notice_version \
+             recorded_on = excluded.recorded_on, \
+             given_by = CASE WHEN excluded.given_by = 0 \
+             THEN consent.given_by ELSE excluded.given_by END, \
+             notice_version = CASE WHEN excluded.notice_version = '' \
+             THEN consent.notice_version ELSE excluded.notice_version END \
              WHERE excluded.recorded_on > consent.recorded_on \
              OR (excluded.recorded_on = consent.recorded_on AND excluded.state > consent.state)",
         );

@@ -8,28 +8,40 @@ use crate::domain::{
 };
 use jiff::civil::Date;
 
-/// Sex, as the match keys and the sealed identity hold it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A person's sex as the agencies record it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Sex {
     /// NHS 1, schools M.
     Male,
     /// NHS 2, schools F.
     Female,
-    /// NHS 9.
+    /// NHS 9: indeterminate. Tells nobody apart, so it gives no match key.
     Indeterminate,
-    /// NHS X.
+    /// NHS X, or absent.
     NotKnown,
 }
 
 impl Sex {
-    /// The NHS code, one ASCII character.
+    /// Its letter in match keys and sealed facts.
     #[must_use]
-    pub const fn code(self) -> u8 {
+    pub const fn letter(self) -> u8 {
         match self {
-            Self::Male => b'1',
-            Self::Female => b'2',
-            Self::Indeterminate => b'9',
+            Self::Male => b'M',
+            Self::Female => b'F',
+            Self::Indeterminate => b'I',
             Self::NotKnown => b'X',
+        }
+    }
+
+    /// The sex of a [`letter`](Self::letter).
+    #[must_use]
+    pub const fn from_letter(letter: u8) -> Option<Self> {
+        match letter {
+            b'M' => Some(Self::Male),
+            b'F' => Some(Self::Female),
+            b'I' => Some(Self::Indeterminate),
+            b'X' => Some(Self::NotKnown),
+            _ => None,
         }
     }
 

@@ -9,9 +9,12 @@ use crate::{
         record::RecordDefinition,
         records::live_birth,
         row::{CheckedIdentifier, CheckedRow, Content, Identity},
-        time::{date_of, epoch_day},
+        time::epoch_day,
     },
-    gateway::{Denied, Gateway, GatewayError},
+    gateway::{
+        Denied, Gateway, GatewayError,
+        consents::{self as recorded, ConsentRecord},
+    },
     keys::{BirthDate, IdentifierKind, KeyError, RawIdentifier, RawText},
     linkage::{self, KeyedIdentity, RawIdentity, Sender},
     protocol::{ConsentEvidence, ConsentState, RecordFacts, Whereabouts},
@@ -69,7 +72,7 @@ impl KeyedBatch {
                 Ok(checked) => batch.records.push(keying.record(at, checked)?),
                 Err(violations) => batch.malformed.extend(violations.into_iter().map(|v| {
                     let (rule, sentence) = (v.rule.code(), v.rule.sentence());
-                    Rejection { row: at, field: v.field, rule, sentence }
+                    Rejection { row: at, field: v.field, rule, sentence, by_protocol: false }
                 })),
             }
             row.zeroize();
@@ -97,6 +100,7 @@ impl KeyedBatch {
                     field: "",
                     rule: refusal.reason().code(),
                     sentence: refusal.reason().words(),
+                    by_protocol: true,
                 }),
             }
         }
@@ -108,10 +112,7 @@ impl KeyedBatch {
         self.admitted.iter().map(|at| &self.records[*at])
     }
 
-    async fn consents(
-        &self,
-        intake: &Intake,
-    ) -> Result<BTreeMap<[u8; 16], (u8, i32)>, GatewayError> {
+    async fn consents(&self, intake: &Intake) -> Result<Standings, GatewayError> {
         let mut keys: Vec<[u8; 16]> = self.records.iter().filter_map(|r| r.consent).collect();
         if keys.is_empty() {
             return Ok(BTreeMap::new());
@@ -119,20 +120,21 @@ impl KeyedBatch {
         keys.sort_unstable();
         keys.dedup();
         let mut tx = intake.gateway.store.read().await?;
-        Ok(consents::states(&mut tx, &keys).await?)
+        let stored = consents::states(&mut tx, &keys).await?;
+        let standings = stored.into_iter().map(|(key, row)| Ok((key, recorded::read(row)?)));
+        standings.collect()
     }
 }
 
-fn evidence(key: Option<[u8; 16]>, consents: &BTreeMap<[u8; 16], (u8, i32)>) -> ConsentEvidence {
+/// What is recorded of each consent, and on which day.
+type Standings = BTreeMap<[u8; 16], (ConsentRecord, Date)>;
+
+fn evidence(key: Option<[u8; 16]>, consents: &Standings) -> ConsentEvidence {
     let Some(key) = key else { return ConsentEvidence::Absent };
-    let (state, day) = match consents.get(&key) {
-        // Unknown is treated as refused.
-        None => (ConsentState::Unknown, None),
-        Some((1, day)) => (ConsentState::Given, date_of(*day)),
-        Some((2, day)) => (ConsentState::Refused, date_of(*day)),
-        Some((_, day)) => (ConsentState::Withdrawn, date_of(*day)),
-    };
-    ConsentEvidence::Reference { state, given_on: day }
+    let known = consents.get(&key);
+    // Unknown is treated as refused.
+    let state = known.map_or(ConsentState::Unknown, |(record, _)| (*record).into());
+    ConsentEvidence::Reference { state, given_on: known.map(|(_, day)| *day) }
 }
 
 struct Keying<'a> {

@@ -1,0 +1,116 @@
+//! `tallygate.v1.AreaService`.
+
+use super::{Frame, reading, receipt};
+use crate::{
+    domain::Lsoa,
+    gateway::{AreaEntry, AreaLevel, PostcodePlace, Refused},
+    wire::v1::{
+        self, ListAreasRequest, ListAreasResponse, LoadAreasRequest, LoadAreasResponse,
+        LoadPostcodesRequest, LoadPostcodesResponse, area_service_server,
+    },
+};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+/// The area service.
+#[derive(Debug, Clone)]
+pub struct AreaService(pub Arc<Frame>);
+
+#[tonic::async_trait]
+impl area_service_server::AreaService for AreaService {
+    async fn load_areas(
+        &self,
+        request: Request<LoadAreasRequest>,
+    ) -> Result<Response<LoadAreasResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let LoadAreasRequest { areas, valid_from } = request.into_inner();
+        let areas = areas.into_iter().enumerate().map(|(at, area)| area_entry(at, area));
+        let areas = frame.read(&actor, areas.collect::<Result<Vec<_>, _>>()).await?;
+        let from = frame.read(&actor, reading::date(&valid_from, "valid_from")).await?;
+        let loaded = frame.gateway().load_areas(&actor, areas, from).await;
+        let (version, proof) = loaded.map_err(|denied| frame.status(denied))?.into_parts();
+        Ok(Response::new(LoadAreasResponse { version, receipt: Some(receipt(&proof)) }))
+    }
+
+    async fn load_postcodes(
+        &self,
+        request: Request<LoadPostcodesRequest>,
+    ) -> Result<Response<LoadPostcodesResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let places = request.into_inner().postcodes.into_iter();
+        let places = places
+            .map(|place| PostcodePlace { postcode: place.postcode, lsoa: place.lsoa })
+            .collect();
+        let loaded = frame.gateway().load_postcodes(&actor, places).await;
+        let (total, proof) = loaded.map_err(|denied| frame.status(denied))?.into_parts();
+        Ok(Response::new(LoadPostcodesResponse { total, receipt: Some(receipt(&proof)) }))
+    }
+
+    async fn list_areas(
+        &self,
+        request: Request<ListAreasRequest>,
+    ) -> Result<Response<ListAreasResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let day = match request.into_inner().day.as_str() {
+            "" => None,
+            day => Some(frame.read(&actor, reading::date(day, "day")).await?),
+        };
+        let listed = frame.gateway().list_areas(&actor, day).await;
+        let (listed, proof) = listed.map_err(|denied| frame.status(denied))?.into_parts();
+        Ok(Response::new(ListAreasResponse {
+            areas: listed.areas.into_iter().map(v1::Area::from).collect(),
+            version: listed.version,
+            receipt: Some(receipt(&proof)),
+        }))
+    }
+}
+
+fn area_entry(at: usize, area: v1::Area) -> Result<AreaEntry, Refused> {
+    let field = |name: &str| format!("areas[{at}].{name}");
+    let code = "1 to 16 capital letters, digits or -";
+    let level = match area.level() {
+        v1::AreaLevel::ReachArea => AreaLevel::ReachArea,
+        v1::AreaLevel::Cluster => AreaLevel::Cluster,
+        v1::AreaLevel::Authority => AreaLevel::Authority,
+        v1::AreaLevel::Unspecified => {
+            return Err(Refused::invalid(field("level"), "reach area, cluster or authority"));
+        }
+    };
+    let parent = match area.parent.as_str() {
+        "" => None,
+        parent => Some(reading::word(parent, &field("parent"), code)?),
+    };
+    let lsoas = area
+        .lsoas
+        .iter()
+        .map(|lsoa| reading::word::<Lsoa>(lsoa, &field("lsoas"), "LSOA codes: E01 and six digits"));
+    Ok(AreaEntry {
+        code: reading::word(&area.code, &field("code"), code)?,
+        level,
+        parent,
+        lsoas: lsoas.collect::<Result<_, _>>()?,
+        under_fives: area.estimated_under_fives,
+        name: area.name,
+    })
+}
+
+impl From<AreaEntry> for v1::Area {
+    fn from(area: AreaEntry) -> Self {
+        let level = match area.level {
+            AreaLevel::ReachArea => v1::AreaLevel::ReachArea,
+            AreaLevel::Cluster => v1::AreaLevel::Cluster,
+            AreaLevel::Authority => v1::AreaLevel::Authority,
+        };
+        Self {
+            code: area.code.to_string(),
+            name: area.name,
+            level: level.into(),
+            parent: area.parent.map(|parent| parent.to_string()).unwrap_or_default(),
+            lsoas: area.lsoas.iter().map(ToString::to_string).collect(),
+            estimated_under_fives: area.under_fives,
+        }
+    }
+}
