@@ -17,6 +17,8 @@ mod link;
 mod project_tiles;
 mod refused;
 pub mod register;
+#[cfg(test)]
+mod release_tests;
 mod released;
 mod releases;
 mod snapshot;
