@@ -23,6 +23,8 @@ mod project_tiles;
 mod protocols;
 mod refused;
 pub mod register;
+#[cfg(test)]
+mod release_tests;
 mod released;
 mod releases;
 mod snapshot;
