@@ -26,6 +26,8 @@ pub mod register;
 mod released;
 mod releases;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::Actor;
