@@ -156,7 +156,10 @@ impl Config {
             return Err(wrong("log.tick_seconds", "at least 1"));
         }
         let origin = file.log.origin.parse().map_err(|_| {
-            wrong("log.origin", "a name without scheme and spaces, like gateway.example/coventry/2026")
+            wrong(
+                "log.origin",
+                "a name without scheme and spaces, like gateway.example/coventry/2026",
+            )
         })?;
         Ok(Self {
             audience: file.audience,

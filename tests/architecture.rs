@@ -26,12 +26,23 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("gateway", &["domain", "keys", "protocol", "linkage", "disclosure", "audit", "store"]),
     ("identity", &["domain", "keys", "protocol", "gateway"]),
     ("connector", &["domain", "files", "wire", "identity", "protocol"]),
-    ("grpc", &["domain", "protocol", "disclosure", "audit", "store", "gateway", "identity", "wire"]),
+    (
+        "grpc",
+        &["domain", "protocol", "disclosure", "audit", "store", "gateway", "identity", "wire"],
+    ),
     ("config", &["domain", "audit", "store"]),
     (
         "server",
         &[
-            "domain", "keys", "disclosure", "audit", "store", "gateway", "identity", "grpc", "config",
+            "domain",
+            "keys",
+            "disclosure",
+            "audit",
+            "store",
+            "gateway",
+            "identity",
+            "grpc",
+            "config",
         ],
     ),
     ("cli", &[]),
@@ -90,10 +101,7 @@ fn used_rooms(text: &str) -> BTreeSet<String> {
 
 fn without_tests_and_comments(text: &str) -> String {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    code.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -113,7 +121,9 @@ fn imports_run_downward_only() {
             continue;
         }
         for used in used_rooms(&without_tests_and_comments(&fs::read_to_string(path).unwrap())) {
-            if rules.contains_key(used.as_str()) && used != room && !allowed.contains(&used.as_str())
+            if rules.contains_key(used.as_str())
+                && used != room
+                && !allowed.contains(&used.as_str())
             {
                 wrong.push(format!("{} uses crate::{used}", relative.display()));
             }

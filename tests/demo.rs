@@ -27,12 +27,25 @@ fn it_ends_well_and_prints_card_verification_and_three_things_to_try() {
 #[test]
 fn it_leaves_what_the_command_line_page_promises() {
     for name in [
-        "gateway.toml", "gateway.db", "ca.pem", "log.vkey", "jwks.json", "profiles/health.toml",
-        "profiles/dwp.toml", "profiles/learning.toml", "profiles/families.toml",
-        "profiles/centres.toml", "profiles/officer.toml", "profiles/auditor.toml",
-        "profiles/manager-CC17.toml", "files/health/live_birth.csv", "files/truth.json",
-        "protocols/isp-health.json", "protocols/root-policy.json",
-        "receipts/health/live_birth.json", "tiles/checkpoint",
+        "gateway.toml",
+        "gateway.db",
+        "ca.pem",
+        "log.vkey",
+        "jwks.json",
+        "profiles/health.toml",
+        "profiles/dwp.toml",
+        "profiles/learning.toml",
+        "profiles/families.toml",
+        "profiles/centres.toml",
+        "profiles/officer.toml",
+        "profiles/auditor.toml",
+        "profiles/manager-CC17.toml",
+        "files/health/live_birth.csv",
+        "files/truth.json",
+        "protocols/isp-health.json",
+        "protocols/root-policy.json",
+        "receipts/health/live_birth.json",
+        "tiles/checkpoint",
     ] {
         assert!(demo().dir.join(name).is_file(), "{name}");
     }
@@ -42,7 +55,17 @@ fn it_leaves_what_the_command_line_page_promises() {
 fn the_log_and_every_receipt_verify() {
     let (tiles, key, receipts) = (path("tiles"), path("log.vkey"), path("receipts"));
     let text = output(
-        &["audit", "verify", &tiles, "--receipts", &receipts, "--vkey-file", &key, "--format", "json"],
+        &[
+            "audit",
+            "verify",
+            &tiles,
+            "--receipts",
+            &receipts,
+            "--vkey-file",
+            &key,
+            "--format",
+            "json",
+        ],
         0,
     );
     let report: Value = serde_json::from_str(&text).unwrap();
@@ -63,7 +86,15 @@ fn a_flipped_byte_is_named_and_ends_with_1() {
             changed[at] ^= 0x20;
             fs::write(&file, &changed).unwrap();
             let text = output(
-                &["audit", "verify", tiles.to_str().unwrap(), "--vkey-file", &key, "--format", "csv"],
+                &[
+                    "audit",
+                    "verify",
+                    tiles.to_str().unwrap(),
+                    "--vkey-file",
+                    &key,
+                    "--format",
+                    "csv",
+                ],
                 1,
             );
             let name = file.strip_prefix(&tiles).unwrap().to_str().unwrap();
@@ -77,7 +108,10 @@ fn a_flipped_byte_is_named_and_ends_with_1() {
 fn the_signed_protocols_verify_without_a_gateway() {
     let keys = path("jwks.json");
     for name in ["isp-health", "dda-dwp", "isp-learning", "isp-families", "isp-centres"] {
-        output(&["protocol", "verify", &path(&format!("protocols/{name}.json")), "--keys", &keys], 0);
+        output(
+            &["protocol", "verify", &path(&format!("protocols/{name}.json")), "--keys", &keys],
+            0,
+        );
     }
 }
 
@@ -86,8 +120,15 @@ fn the_same_seed_gives_the_same_files_and_other_noise() {
     let folder = tempfile::tempdir().unwrap();
     let twin = folder.path().join("twin");
     let run = tallygate([
-        "demo", "--dir", twin.to_str().unwrap(), "--scale", crate::support::SCALE, "--seed", "7",
-        "--canaries", "50",
+        "demo",
+        "--dir",
+        twin.to_str().unwrap(),
+        "--scale",
+        crate::support::SCALE,
+        "--seed",
+        "7",
+        "--canaries",
+        "50",
     ]);
     assert_eq!(run.status.code(), Some(0));
     for file in files(&twin.join("files")) {

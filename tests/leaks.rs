@@ -111,7 +111,9 @@ fn needles() -> Needles {
         if birth.year() < 1950 {
             let day = i64::from(epoch_day(birth));
             let micros = day * 86_400_000_000;
-            for text in [birth.to_string(), birth.strftime("%d/%m/%Y").to_string(), micros.to_string()] {
+            for text in
+                [birth.to_string(), birth.strftime("%d/%m/%Y").to_string(), micros.to_string()]
+            {
                 needles.add_text(&text);
             }
             for number in [day, micros] {
@@ -129,10 +131,8 @@ fn nobody_is_found_in_what_the_demo_left_or_said() {
     assert_eq!(demo.code, Some(0), "{}", demo.stderr);
     let needles = needles();
     assert!(needles.bytes.len() > 10_000, "only {} needles", needles.bytes.len());
-    let search = AhoCorasick::builder()
-        .match_kind(MatchKind::LeftmostFirst)
-        .build(&needles.bytes)
-        .unwrap();
+    let search =
+        AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&needles.bytes).unwrap();
     let mut searched = 0;
     let mut look = |name: &str, bytes: &[u8]| {
         searched += bytes.len();

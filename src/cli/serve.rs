@@ -35,11 +35,10 @@ impl Serve {
         telemetry::init(&self.log);
         let refused = |error| CliError::Rejected { path: self.config.clone(), source: error };
         let config = Config::read(&self.config).map_err(|error| refused(error.into()))?;
-        let stopped =
-            |error: Box<dyn std::error::Error + Send + Sync>| CliError::Failed {
-                act: "run the gateway",
-                source: error,
-            };
+        let stopped = |error: Box<dyn std::error::Error + Send + Sync>| CliError::Failed {
+            act: "run the gateway",
+            source: error,
+        };
         let mut terminated =
             signal(SignalKind::terminate()).map_err(|error| stopped(error.into()))?;
         let running = server::start(&config, Arc::new(SystemClock), system_rng())

@@ -78,7 +78,7 @@ impl PushOrder {
 }
 
 /// Told how a push gets on; a progress bar, for instance.
-pub trait Progress: Send {
+pub trait Progress: Send + Sync {
     /// The stream is open: bytes of the file in all, and those of an earlier push.
     fn opened(&mut self, file_bytes: u64, done_bytes: u64);
     /// So much of the file is acknowledged: bytes, rows, and rows rejected.

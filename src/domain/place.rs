@@ -91,9 +91,7 @@ pub fn canonical_postcode(text: &str) -> Option<String> {
     // The NHS's pseudo postcodes (ZZ99 3VZ: no fixed abode) use letters that no real one has.
     let pseudo = outward == b"ZZ99";
     let unit_ok = inward[0].is_ascii_digit()
-        && inward[1..]
-            .iter()
-            .all(|b| b.is_ascii_uppercase() && (pseudo || !b"CIKMOV".contains(b)));
+        && inward[1..].iter().all(|b| b.is_ascii_uppercase() && (pseudo || !b"CIKMOV".contains(b)));
     if !(area_ok && unit_ok) {
         return None;
     }

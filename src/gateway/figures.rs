@@ -220,10 +220,13 @@ impl Gateway {
         let mut permits: BTreeMap<&TableId, FigurePermit> = BTreeMap::new();
         let mut first: Option<Refusal> = None;
         for table in tables_of(&self.catalogue) {
-            let granted = request.purposes.iter().skip(1).fold(
-                asking.permit(table, &area, claimed),
-                |granted, purpose| granted.or_else(|_| asking.permit(table, &area, purpose)),
-            );
+            let granted = request
+                .purposes
+                .iter()
+                .skip(1)
+                .fold(asking.permit(table, &area, claimed), |granted, purpose| {
+                    granted.or_else(|_| asking.permit(table, &area, purpose))
+                });
             match granted {
                 Ok(permit) => drop(permits.insert(table, permit)),
                 Err(refusal) => first = first.or(Some(refusal)),

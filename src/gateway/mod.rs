@@ -187,6 +187,12 @@ impl Gateway {
         &self.catalogue
     }
 
+    /// The log's verifier key, which auditors should hold from elsewhere.
+    #[must_use]
+    pub fn log_vkey(&self) -> &str {
+        &self.log_vkey
+    }
+
     /// The store, for what serves it as a whole: projecting tiles, closing.
     #[must_use]
     pub const fn store(&self) -> &Store {

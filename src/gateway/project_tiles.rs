@@ -22,8 +22,10 @@ use std::{
     collections::{BTreeSet, HashSet},
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// Files made before they are written, so that memory stays bounded.
@@ -116,7 +118,7 @@ impl Projector {
 
     /// Projects at every tick until it is told to stop, and then a last time. What fails is
     /// told to the operator and tried again.
-    pub async fn run(mut self, stop: CancellationToken, tick: Duration) {
+    pub async fn run(projector: Arc<Mutex<Self>>, stop: CancellationToken, tick: Duration) {
         let mut ticks = tokio::time::interval(tick);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -124,7 +126,7 @@ impl Projector {
                 () = stop.cancelled() => true,
                 _ = ticks.tick() => false,
             };
-            if let Err(error) = self.project_once().await {
+            if let Err(error) = projector.lock().await.project_once().await {
                 let source = std::error::Error::source(&error);
                 tracing::error!(%error, ?source, "the access log could not be projected");
             }

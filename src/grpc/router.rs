@@ -54,7 +54,8 @@ pub fn router(frame: &Arc<Frame>) -> Router {
         .add_service(ConsentServiceServer::new(ConsentService(of())))
         .add_service(FigureServiceServer::new(FigureService(of())))
         .add_service(
-            IntakeServiceServer::new(IntakeService(of())).max_decoding_message_size(LARGEST_MESSAGE),
+            IntakeServiceServer::new(IntakeService(of()))
+                .max_decoding_message_size(LARGEST_MESSAGE),
         )
         .add_service(KeyServiceServer::new(KeyService(of())))
         .add_service(PartnerServiceServer::new(PartnerService(of())))

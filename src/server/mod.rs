@@ -17,5 +17,5 @@ mod tests;
 
 pub use handshake::{HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally};
 pub use listen::{Incoming, ListenError, Listener, TlsConnection};
-pub use serve::{Running, ServeError, enter_first_partners, migrate, start, system_rng};
+pub use serve::{Running, ServeError, enter, enter_first_partners, migrate, start, system_rng};
 pub use tls::{TlsError, server_config};

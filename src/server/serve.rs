@@ -1,12 +1,17 @@
 //! The composition root: opens the store, starts the gateway, listens, projects the log's
 //! tiles, and stops in order.
 
-use super::{HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener, TlsError, server_config};
+use super::{
+    HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener, TlsError,
+    server_config,
+};
 use crate::{
     audit::{AuditError, Leaf, LeafKind, LogSigner, SizeClass},
     config::Config,
     disclosure::{Catalogue, DisclosureError},
-    gateway::{Gateway, GatewayError, ProjectionError, Projector, Setup, register::Partner},
+    gateway::{
+        Denied, Gateway, GatewayError, ProjectionError, Projector, Setup, register::Partner,
+    },
     grpc,
     identity::{CallerCheck, Clock, TokenCache, TokenVerifier},
     keys::{KeyError, Log, MasterKeys, Release, SigningKey},
@@ -15,7 +20,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{task::JoinHandle, time};
+use tokio::{sync::Mutex, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 
 /// How often failed handshakes become a leaf.
@@ -58,6 +63,14 @@ pub enum ServeError {
     /// The log's tiles can't be written.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
+    /// The first partners were refused: the register is not empty, or an entry is wrong.
+    #[error("the first partners were not entered: {sentence}{}", at(fields))]
+    Register {
+        /// Why.
+        sentence: &'static str,
+        /// Entries at fault and the rules they broke.
+        fields: Vec<(String, String)>,
+    },
     /// The server of the RPC library failed.
     #[error("the gRPC server ended unexpectedly")]
     Transport(#[from] tonic::transport::Error),
@@ -69,7 +82,7 @@ pub struct Running {
     address: SocketAddr,
     stop: CancellationToken,
     failures: Arc<HandshakeFailures>,
-    projector: Projector,
+    projector: Arc<Mutex<Projector>>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     background: Vec<JoinHandle<()>>,
     sequencer: JoinHandle<()>,
@@ -96,7 +109,11 @@ pub async fn migrate(config: &Config) -> Result<Store, ServeError> {
 ///
 /// # Errors
 /// When anything it needs can't be had.
-pub async fn start(config: &Config, clock: Arc<dyn Clock>, rng: StdRng) -> Result<Running, ServeError> {
+pub async fn start(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    rng: StdRng,
+) -> Result<Running, ServeError> {
     let store = migrate(config).await?;
     let setup = setup(config, store.clone(), Arc::clone(&clock), rng)?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
@@ -117,16 +134,14 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, rng: StdRng) -> Resul
     let verifier = TokenVerifier::new(config.audience.clone());
     let check = CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS));
     let router = grpc::router(&Arc::new(grpc::Frame::new(Arc::clone(&gateway), check)));
-    let server = tokio::spawn(
-        router.serve_with_incoming_shutdown(
-            listener.incoming(stop.clone()),
-            stop.clone().cancelled_owned(),
-        ),
-    );
-    let projector = Projector::new(store, config.tiles.clone());
+    let server = tokio::spawn(router.serve_with_incoming_shutdown(
+        listener.incoming(stop.clone()),
+        stop.clone().cancelled_owned(),
+    ));
+    let projector = Arc::new(Mutex::new(Projector::new(store, config.tiles.clone())));
     let background = vec![
         tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
-        tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
+        tokio::spawn(Projector::run(Arc::clone(&projector), stop.clone(), config.tick)),
     ];
     Ok(Running {
         gateway,
@@ -214,7 +229,8 @@ impl Running {
     /// # Errors
     /// When they can't be written.
     pub async fn project_log(&self) -> Result<(), ServeError> {
-        Ok(self.projector.project_once().await?)
+        self.projector.lock().await.project_once().await?;
+        Ok(())
     }
 
     /// Stops: no new calls, open ones may finish within the drain time, the end is logged,
@@ -234,7 +250,7 @@ impl Running {
         }
         log_failures(&self.gateway, &self.failures).await;
         self.gateway.stop().await?;
-        self.projector.project_once().await?;
+        self.projector.lock().await.project_once().await?;
         let store = self.gateway.store().clone();
         drop(self.gateway);
         // The sequencer ends with its last handle; a call that was cut off may still hold one.
@@ -257,10 +273,29 @@ pub async fn enter_first_partners(
     let store = migrate(config).await?;
     let setup = setup(config, store.clone(), clock, rng)?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
-    gateway.bootstrap(partners).await?;
+    let entered = enter(&gateway, partners).await;
     gateway.stop().await?;
     drop(gateway);
     let _ = sequencer.await;
     store.close().await;
-    Ok(())
+    entered
+}
+
+/// Enters the first partners into an empty register.
+///
+/// # Errors
+/// When the register is not empty or an entry is wrong.
+pub async fn enter(gateway: &Gateway, partners: Vec<Partner>) -> Result<(), ServeError> {
+    match gateway.bootstrap(partners).await {
+        Ok(_) => Ok(()),
+        Err(Denied::Failed(error)) => Err(error.into()),
+        Err(Denied::Refused(logged)) => Err(ServeError::Register {
+            sentence: logged.value().sentence(),
+            fields: logged.value().fields().to_vec(),
+        }),
+    }
+}
+
+fn at(fields: &[(String, String)]) -> String {
+    fields.iter().map(|(field, rule)| format!("; {field}: {rule}")).collect()
 }

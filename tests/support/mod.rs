@@ -51,8 +51,17 @@ pub fn demo() -> &'static Demo {
         let path = dir.to_str().unwrap().to_owned();
         let (canaries, seed) = (CANARIES.to_string(), SEED.to_string());
         let done = tallygate([
-            "demo", "--dir", &path, "--scale", SCALE, "--seed", &seed, "--canaries", &canaries,
-            "--log", "debug",
+            "demo",
+            "--dir",
+            &path,
+            "--scale",
+            SCALE,
+            "--seed",
+            &seed,
+            "--canaries",
+            &canaries,
+            "--log",
+            "debug",
         ]);
         Demo {
             dir,

@@ -12,7 +12,7 @@ use crate::{
     protocol::{
         self, Envelope, Protocol, RootPolicy, Signed,
         root_policy::RootController,
-        signing::{Document, header_for},
+        signing::{Document, Draft, header_for},
         template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
     },
     synth::PlaceFacts,
@@ -125,7 +125,7 @@ fn sign<T: Document>(
     ground: &Ground,
     now: Timestamp,
 ) -> Result<String, DemoError> {
-    let mut envelope: Envelope = Signed::<T, protocol::Draft>::draft(canonical)?.envelope().clone();
+    let mut envelope: Envelope = Signed::<T, Draft>::draft(canonical)?.envelope().clone();
     for signatory in parties.iter().filter_map(|party| ground.signatories.get(party)).flatten() {
         let header = header_for::<T>(&signatory.registered, now);
         envelope = envelope.sign(header, |bytes| {

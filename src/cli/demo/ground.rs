@@ -3,10 +3,10 @@
 
 use super::DemoError;
 use crate::{
+    connector::ProfileFile,
     domain::{AreaCode, PartnerId},
     gateway::register::{Fingerprint, Partner, PartnerKey},
     identity::{CertificateAuthority, Issued, LOOPBACK_NAMES, Validity},
-    connector::ProfileFile,
     keys::{Log, MasterKeys, ProtocolSigning, Release, SigningKey, Token},
     protocol::{CallerRole, KeyId, KeySet, RegisteredKey, SignatoryRole, register::KeyPurpose},
     synth::PlaceFacts,
@@ -165,7 +165,7 @@ pub(super) fn lay(
             certificate: format!("../certificates/{}.pem", organisation.id).into(),
             key: format!("../certificates/{}.key", organisation.id).into(),
             token_key: format!("../keys/{}-token.pem", organisation.id).into(),
-            token_kid: token.verifying_key()?.kid(),
+            token_kid: token.verifying_key().kid(),
             partner: organisation.id.parse()?,
             issuer: None,
             user: format!("{}-service", organisation.id),
@@ -197,7 +197,7 @@ impl Ground {
     ) -> Result<(), DemoError> {
         let partner: PartnerId = organisation.id.parse()?;
         let mut keys = vec![PartnerKey {
-            jwk: token.verifying_key()?.to_jwk(),
+            jwk: token.verifying_key().to_jwk(),
             purpose: KeyPurpose::Token,
             role: None,
             valid_from: FIRST_DAY,
@@ -205,7 +205,7 @@ impl Ground {
         }];
         for role in organisation.signatories {
             let key = SigningKey::<ProtocolSigning>::generate(rng)?;
-            let public = key.verifying_key()?;
+            let public = key.verifying_key();
             let file = format!("keys/{partner}-{}.pem", role.code());
             key.store_new(&self.dir.join(file))?;
             keys.push(PartnerKey {

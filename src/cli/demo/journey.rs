@@ -1,7 +1,11 @@
 //! The demo's journey, every step over the real API: set up, push, close, read, verify.
 
 use super::super::card::CARD_PURPOSES;
-use super::{DemoError, agreements::{Agreements, protocol_id}, ground::Ground};
+use super::{
+    DemoError,
+    agreements::{Agreements, protocol_id},
+    ground::Ground,
+};
 use crate::{
     connector::{AddToken, Gateway, Profile, PushOrder, PushReport, Silent, push},
     domain::{Quarter, RecordType},
@@ -11,8 +15,7 @@ use crate::{
     synth::PlaceFacts,
     wire::v1::{
         self, area_service_client::AreaServiceClient, consent_service_client::ConsentServiceClient,
-        figure_service_client::FigureServiceClient,
-        protocol_service_client::ProtocolServiceClient,
+        figure_service_client::FigureServiceClient, protocol_service_client::ProtocolServiceClient,
         release_service_client::ReleaseServiceClient,
     },
 };
@@ -38,10 +41,7 @@ pub(super) async fn connect(dir: &Path, name: &str) -> Result<Service, DemoError
 }
 
 /// The data officer loads the geography and the postcode lookup.
-pub(super) async fn load_areas(
-    officer: &Service,
-    place: &PlaceFacts,
-) -> Result<(), DemoError> {
+pub(super) async fn load_areas(officer: &Service, place: &PlaceFacts) -> Result<(), DemoError> {
     let mut client = AreaServiceClient::new(officer.clone());
     let areas = areas(place);
     let valid_from = super::ground::FIRST_DAY.to_string();

@@ -12,7 +12,7 @@ use super::{CliError, Console, Outcome, card_text};
 use crate::{
     config::{Config, ConfigError},
     connector::{ConnectorError, PushError},
-    disclosure::{Catalogue, DisclosureError, InvalidRho},
+    disclosure::{Catalogue, DisclosureError},
     domain::{Quarter, ids::InvalidId},
     gateway::GatewayError,
     identity::{Clock, IssueError, SystemClock},
@@ -117,15 +117,13 @@ enum DemoError {
     #[error(transparent)]
     Id(#[from] InvalidId),
     #[error(transparent)]
-    Rho(#[from] InvalidRho),
-    #[error(transparent)]
     Time(#[from] jiff::Error),
     #[error(transparent)]
     Csv(#[from] csv::Error),
     #[error("the log's tiles can't be read: {0}")]
     Log(#[from] verify::SourceError),
     #[error("the log's key can't be read: {0}")]
-    LogKey(#[from] verify::KeyProblem),
+    LogKey(#[from] verify::note::NoteProblem),
     #[error(transparent)]
     Console(Box<CliError>),
 }
@@ -151,7 +149,8 @@ impl From<CliError> for DemoError {
 impl Demo {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         telemetry::init(&self.log);
-        let failed = |error: DemoError| CliError::Failed { act: "show the demo", source: error.into() };
+        let failed =
+            |error: DemoError| CliError::Failed { act: "show the demo", source: error.into() };
         self.show(console).await.map_err(failed)
     }
 
@@ -170,7 +169,9 @@ impl Demo {
         let ground = lay(&self.dir, place, clock.now(), &mut rng)?;
         let catalogue = Catalogue::shipped()?;
         let agreements = sign_all(&ground, place, &catalogue, clock.now())?;
-        steps.done("made certificates and keys; five sharing protocols and the root policy signed")?;
+        steps.done(
+            "made certificates and keys; five sharing protocols and the root policy signed",
+        )?;
         let running = start(&ground, &clock).await?;
         steps.done(&format!("gateway listening on {} (mutual TLS 1.3)", running.address()))?;
         let officer = journey::connect(&self.dir, "officer").await?;
@@ -187,7 +188,11 @@ impl Demo {
         steps.pushed(&pushed)?;
         let quarters = quarters();
         journey::close(&officer, &quarters).await?;
-        steps.done(&format!("closed {} quarters, {} to {LAST_QUARTER}", quarters.len(), quarters[0]))?;
+        steps.done(&format!(
+            "closed {} quarters, {} to {LAST_QUARTER}",
+            quarters.len(),
+            quarters[0]
+        ))?;
         let area = place.areas[0].code;
         let card = journey::card(&ground, area).await?;
         running.project_log().await?;
@@ -221,7 +226,7 @@ impl Demo {
 async fn start(ground: &Ground, clock: &Arc<dyn Clock>) -> Result<Running, DemoError> {
     let config = Config::read(&ground.dir.join("gateway.toml"))?;
     let running = server::start(&config, Arc::clone(clock), system_rng()).await?;
-    running.gateway().bootstrap(ground.partners.clone()).await?;
+    server::enter(running.gateway(), ground.partners.clone()).await?;
     write(&ground.dir, "log.vkey", format!("{}\n", running.gateway().log_vkey()).as_bytes())?;
     Ok(running)
 }
@@ -304,7 +309,9 @@ impl<'c, 'w> Steps<'c, 'w> {
         let first = if serves {
             "The gateway stays up until you press Ctrl-C.".to_owned()
         } else {
-            format!("The gateway has stopped. Start it again: tallygate serve --config {dir}/gateway.toml")
+            format!(
+                "The gateway has stopped. Start it again: tallygate serve --config {dir}/gateway.toml"
+            )
         };
         self.console.text(&format!(
             "\n{first}\nThen try:\n\

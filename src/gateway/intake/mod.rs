@@ -340,8 +340,7 @@ impl Intake {
             *reasons.entry(rejection.rule).or_default() += 1;
         }
         for (reason, rows) in reasons {
-            let mut leaf =
-                permit_leaf(LeafKind::Refused, &self.actor, &self.permit, &self.gateway);
+            let mut leaf = permit_leaf(LeafKind::Refused, &self.actor, &self.permit, &self.gateway);
             leaf.size_class = Some(SizeClass::of(rows));
             leaf.notes.record_type = Some(self.record_type);
             leaf.notes.stream = Some(self.opened);
