@@ -3,7 +3,7 @@
 use super::support::{World, areas, id};
 use crate::{
     audit::LeafKind,
-    gateway::{AreaEntry, MOST_POSTCODES, PostcodePlace},
+    gateway::{Actor, AreaEntry, MOST_POSTCODES, PostcodePlace},
 };
 use jiff::civil::date;
 
@@ -31,9 +31,11 @@ async fn a_geography_is_dated_and_listed() {
 #[tokio::test]
 async fn only_data_officers_load_and_faults_name_the_area() {
     let world = World::new().await;
-    let load = |actor, entries| world.gateway.load_areas(actor, entries, date(2024, 1, 1));
+    let load = async |actor: Actor, entries| {
+        world.gateway.load_areas(&actor, entries, date(2024, 1, 1)).await
+    };
     let good = areas(&["E01009522", "E01009523"]);
-    world.refused(load(&world.auditor(), good.clone()).await, "wrong_role").await;
+    world.refused(load(world.auditor(), good.clone()).await, "wrong_role").await;
     type Spoil = fn(&mut Vec<AreaEntry>);
     let spoils: [(&str, Spoil); 4] = [
         ("areas[4]", |a| a[4].lsoas = a[3].lsoas.clone()),
@@ -45,7 +47,7 @@ async fn only_data_officers_load_and_faults_name_the_area() {
     for (field, spoil) in spoils {
         let mut entries = good.clone();
         spoil(&mut entries);
-        let refused = world.refused(load(&officer, entries).await, "invalid_argument").await;
+        let refused = world.refused(load(officer.clone(), entries).await, "invalid_argument").await;
         assert_eq!(refused.fields()[0].0, field);
     }
 }
@@ -72,10 +74,16 @@ async fn a_bad_postcode_is_told_by_place_and_loads_nothing() {
     let world = World::new().await;
     let officer = world.officer();
     let refusals = [
-        (vec![place("CV1 1AA", "E01009522"), place("CV1 1AC", "E01009522")], "postcodes[1].postcode"),
+        (
+            vec![place("CV1 1AA", "E01009522"), place("CV1 1AC", "E01009522")],
+            "postcodes[1].postcode",
+        ),
         (vec![place("CV1 1AA", "E0100952")], "postcodes[0].lsoa"),
         (vec![place("CV1 1AA", "E01999999")], "postcodes[0].lsoa"),
-        (vec![place("CV1 1AA", "E01009522"), place("cv11aa", "E01009522")], "postcodes[1].postcode"),
+        (
+            vec![place("CV1 1AA", "E01009522"), place("cv11aa", "E01009522")],
+            "postcodes[1].postcode",
+        ),
     ];
     for (places, field) in refusals {
         let answer = world.gateway.load_postcodes(&officer, places).await;

@@ -3,7 +3,7 @@
 use super::support::{World, id, kinds, partner_key};
 use crate::{
     audit::LeafKind,
-    gateway::{GatewayKey, PageRequest, PartnerLine, register::Partner},
+    gateway::{Actor, GatewayKey, PageRequest, PartnerLine, register::Partner},
     keys::{PseudonymDomain, SigningKey, Token},
     protocol::{CallerRole, SignatoryRole, register::KeyPurpose},
 };
@@ -35,7 +35,8 @@ async fn an_empty_register_is_filled_once() {
 #[tokio::test]
 async fn only_data_officers_change_the_register() {
     let world = World::new().await;
-    let put = |actor| world.gateway.put_partner(actor, line(world.entry("families")));
+    let put =
+        async |actor: &Actor| world.gateway.put_partner(actor, line(world.entry("families"))).await;
     for actor in [world.provider("health"), world.auditor()] {
         world.refused(put(&actor).await, "wrong_role").await;
         let barred = world.gateway.disable_partner(&actor, &id("families")).await;

@@ -7,8 +7,8 @@ use crate::{
     gateway::{ExplainedAct, ExplainedQuestion, PageRequest, PartnerLine, ProtocolLine},
     keys::SigningKey,
     protocol::{
-        CallerRole, Digest, Envelope, Protocol, ProtocolVersion, RootPolicy, SignatoryRole,
-        Signed, State, root_policy::RhoLimit, signing::Document, template::Template,
+        CallerRole, Digest, Envelope, Protocol, ProtocolVersion, RootPolicy, SignatoryRole, Signed,
+        State, root_policy::RhoLimit, signing::Document, template::Template,
     },
 };
 use jiff::civil::date;
@@ -76,9 +76,7 @@ async fn each_bad_signature_is_refused_for_its_own_reason() {
     let world = World::new().await;
     let protocol = world.protocol(Template::Families);
     let bare = unsigned(&protocol);
-    let by = |name: &str| {
-        world.signatories.iter().find(|s| s.partner.as_str() == name).unwrap()
-    };
+    let by = |name: &str| world.signatories.iter().find(|s| s.partner.as_str() == name).unwrap();
     let siro = SignatoryRole::Siro;
     let json = |envelope: Envelope| envelope.to_json().unwrap();
     let signed = |name, role, at| json(sign::<Protocol>(bare.clone(), by(name), role, at));

@@ -40,11 +40,7 @@ pub(super) const TODAY: Date = date(2026, 5, 1);
 const PARTNERS: [(&str, &[CallerRole], &[SignatoryRole]); 5] = [
     ("authority", &[CallerRole::DataOfficer], &[SignatoryRole::Siro]),
     ("oversight", &[CallerRole::Auditor], &[]),
-    (
-        "health",
-        &[CallerRole::Provider],
-        &[SignatoryRole::Siro, SignatoryRole::CaldicottGuardian],
-    ),
+    ("health", &[CallerRole::Provider], &[SignatoryRole::Siro, SignatoryRole::CaldicottGuardian]),
     ("centres", &[CallerRole::Provider, CallerRole::Consumer], &[SignatoryRole::Siro]),
     ("families", &[CallerRole::Provider], &[SignatoryRole::Siro]),
 ];
