@@ -28,6 +28,8 @@ mod release_tests;
 mod released;
 mod releases;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::Actor;
