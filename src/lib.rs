@@ -2,11 +2,14 @@
 //! never people.
 
 pub mod audit;
+pub mod cli;
+pub mod config;
 pub mod connector;
 pub mod disclosure;
 pub mod domain;
 pub mod files;
 pub mod gateway;
+pub mod grpc;
 pub mod identity;
 pub mod keys;
 pub mod linkage;

@@ -1,2 +1,7 @@
 //! Arguments and exit code, nothing else.
-fn main() {}
+
+use std::{env, process::ExitCode};
+
+fn main() -> ExitCode {
+    tallygate::cli::run(env::args_os())
+}

@@ -439,7 +439,7 @@ fn every_leaf_the_gateway_can_write_is_one_the_auditor_knows() {
     for kind in LeafKind::ALL {
         let mut leaf = Leaf::new(*kind, Timestamp::UNIX_EPOCH);
         leaf.notes.previous =
-            Some(PreviousLog { origin: NAME.to_owned(), root: Hash::EMPTY_TREE, size: 3 });
+            Some(PreviousLog { origin: NAME.parse().unwrap(), root: Hash::EMPTY_TREE, size: 3 });
         for count in [0, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000] {
             leaf.size_class = Some(SizeClass::of(count));
             let entry = leaf.encode().unwrap();

@@ -1,4 +1,8 @@
 //! The one integration binary.
 
+mod architecture;
 mod audit_log;
+mod demo;
+mod leaks;
 mod raw_values;
+mod support;

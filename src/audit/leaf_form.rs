@@ -1,6 +1,6 @@
 //! A leaf as the flat JSON object that is written; absent fields are left out.
 //!
-//! Field names are in the order of RFC 8785, which is also how an auditor sees them.
+//! Fields are declared in the order of RFC 8785 §3.2.3, so that they are written in it.
 
 use super::{
     AuditError, Code, Hash, Token, UserPseudonym,
@@ -20,50 +20,45 @@ enum FormDecision {
 }
 
 macro_rules! form {
-    (must { $($must:ident: $must_type:ty,)* } may { $($may:ident: $may_type:ty,)* }) => {
+    ($($name:ident: $type:ty,)*) => {
         #[derive(Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(super) struct Form {
-            $($must: $must_type,)*
-            $(#[serde(skip_serializing_if = "Option::is_none")] $may: Option<$may_type>,)*
+            $(#[serde(skip_serializing_if = "Option::is_none")] $name: Option<$type>,)*
         }
     };
 }
 
 form! {
-    must {
-        at: String,
-        decision: FormDecision,
-        kind: LeafKind,
-        v: u8,
-    }
-    may {
-        about: PartnerId,
-        area: AreaCode,
-        batch: Hash,
-        clause: Token,
-        detail: Hash,
-        document: Hash,
-        indicator: IndicatorId,
-        key: Token,
-        legal_basis: Token,
-        partner: PartnerId,
-        period: Quarter,
-        policy_epoch: u64,
-        previous: PreviousLog,
-        protocol: ProtocolReference,
-        purpose: Code,
-        reason: Code,
-        record_type: RecordType,
-        register: Code,
-        release: Hash,
-        sequence: u64,
-        size_class: SizeClass,
-        software: Token,
-        stream: u64,
-        table: TableId,
-        user: UserPseudonym,
-    }
+    about: PartnerId,
+    area: AreaCode,
+    at: String,
+    batch: Hash,
+    clause: Token,
+    decision: FormDecision,
+    detail: Hash,
+    document: Hash,
+    indicator: IndicatorId,
+    key: Token,
+    kind: LeafKind,
+    legal_basis: Token,
+    partner: PartnerId,
+    period: Quarter,
+    policy_epoch: u64,
+    previous: PreviousLog,
+    protocol: ProtocolReference,
+    purpose: Code,
+    reason: Code,
+    record_type: RecordType,
+    register: Code,
+    release: Hash,
+    sequence: u64,
+    size_class: SizeClass,
+    software: Token,
+    stream: u64,
+    table: TableId,
+    user: UserPseudonym,
+    v: u8,
 }
 
 impl From<Leaf> for Form {
@@ -76,15 +71,15 @@ impl From<Leaf> for Form {
         Self {
             about: notes.about,
             area: leaf.area,
-            at: format!("{:.6}", leaf.at),
+            at: Some(format!("{:.6}", leaf.at)),
             batch: notes.batch,
             clause: leaf.clause,
-            decision,
+            decision: Some(decision),
             detail: leaf.detail,
             document: notes.document,
             indicator: leaf.indicator,
             key: notes.key,
-            kind: leaf.kind,
+            kind: Some(leaf.kind),
             legal_basis: leaf.legal_basis,
             partner: leaf.partner,
             period: notes.period,
@@ -102,7 +97,7 @@ impl From<Leaf> for Form {
             stream: notes.stream,
             table: leaf.table,
             user: leaf.user,
-            v: LEAF_VERSION,
+            v: Some(LEAF_VERSION),
         }
     }
 }
@@ -111,15 +106,16 @@ impl TryFrom<Form> for Leaf {
     type Error = AuditError;
 
     fn try_from(form: Form) -> Result<Self, AuditError> {
-        if form.v != LEAF_VERSION {
+        if form.v != Some(LEAF_VERSION) {
             return Err(AuditError::NotALeaf);
         }
         let decision = match (form.decision, form.reason) {
-            (FormDecision::Granted, None) => Decision::Granted,
-            (FormDecision::Refused, Some(reason)) => Decision::Refused { reason },
+            (Some(FormDecision::Granted), None) => Decision::Granted,
+            (Some(FormDecision::Refused), Some(reason)) => Decision::Refused { reason },
             _ => return Err(AuditError::NotALeaf),
         };
-        let at: Timestamp = form.at.parse().map_err(|_| AuditError::NotALeaf)?;
+        let at = form.at.ok_or(AuditError::NotALeaf)?;
+        let at: Timestamp = at.parse().map_err(|_| AuditError::NotALeaf)?;
         let notes = Notes {
             about: form.about,
             batch: form.batch,
@@ -141,7 +137,7 @@ impl TryFrom<Form> for Leaf {
             decision,
             detail: form.detail,
             indicator: form.indicator,
-            kind: form.kind,
+            kind: form.kind.ok_or(AuditError::NotALeaf)?,
             legal_basis: form.legal_basis,
             partner: form.partner,
             protocol: form.protocol,

@@ -7,6 +7,7 @@
 use super::{AuditError, Hash};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
 
@@ -37,6 +38,18 @@ impl FromStr for LogName {
             && !text.contains("://");
         let rule = "1 to 128 visible ASCII characters without a scheme, + \" or \\";
         if fits { Ok(Self(text.to_owned())) } else { Err(AuditError::InvalidWord { rule }) }
+    }
+}
+
+impl Serialize for LogName {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -259,6 +259,51 @@ fn leaves_are_written_byte_for_byte() {
     }
 }
 
+/// A leaf with every field, before an implementation of RFC 8785 that is not ours.
+#[test]
+fn a_full_leaf_is_canonical() {
+    let mut leaf = Leaf::refused(jiff::Timestamp::MAX, "some_reason".parse().unwrap());
+    leaf.kind = LeafKind::ReleaseFrozen;
+    leaf.partner = Some("authority".parse().unwrap());
+    leaf.user = Some(UserPseudonym::new([0xab; 16]));
+    leaf.purpose = Some("planning".parse().unwrap());
+    leaf.legal_basis = Some("6(1)(e)".parse().unwrap());
+    let (digest, id) = (Hash::EMPTY_TREE, "isp-health-2026".parse().unwrap());
+    leaf.protocol = Some(ProtocolReference { digest, id, version: u32::MAX });
+    leaf.clause = Some("flows[2].fields".parse().unwrap());
+    leaf.area = Some("CC01".parse().unwrap());
+    leaf.table = Some("engagement".parse().unwrap());
+    leaf.indicator = Some("registered".parse().unwrap());
+    leaf.size_class = Some(SizeClass::From10Million);
+    leaf.partner_sequence = Some((1 << 53) - 1);
+    leaf.detail = Some(digest);
+    leaf.notes = Notes {
+        about: Some("health".parse().unwrap()),
+        batch: Some(digest),
+        document: Some(digest),
+        key: Some("log-2026".parse().unwrap()),
+        period: Some("2026Q1".parse().unwrap()),
+        policy_epoch: Some(0),
+        previous: Some(PreviousLog {
+            origin: "tallygate.example/demo/2025".parse().unwrap(),
+            root: digest,
+            size: 1 << 40,
+        }),
+        record_type: Some(crate::domain::RecordType::LiveBirth),
+        register: Some("protocols".parse().unwrap()),
+        release: Some(digest),
+        software: Some("tallygate/0.1.0".parse().unwrap()),
+        stream: Some(123_456_789_012),
+    };
+    let entry = leaf.encode().unwrap();
+    let value: serde_json::Value = serde_json::from_slice(&entry).unwrap();
+    assert_eq!(value.as_object().unwrap().len(), 29);
+    assert_eq!(serde_json_canonicalizer::to_vec(&value).unwrap(), entry);
+    let read = Leaf::decode(&entry).unwrap();
+    assert_eq!(read.encode().unwrap(), entry);
+    assert_eq!((read.notes, read.protocol), (leaf.notes, leaf.protocol));
+}
+
 #[test]
 fn erasing_an_item_leaves_commitment_and_neighbours() {
     let hash = |n: u8| detail::item_hash(&[n; 16], &[n, n]);

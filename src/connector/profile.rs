@@ -17,7 +17,8 @@
 
 use super::{ConnectorError, ProfilePart};
 use crate::domain::{AreaCode, PartnerId};
-use crate::identity::{CallerRole, CertificateFingerprint, TokenSigningKey};
+use crate::identity::{CertificateFingerprint, TokenSigningKey};
+use crate::protocol::CallerRole;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use std::{

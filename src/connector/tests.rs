@@ -1,7 +1,8 @@
 //! What a profile's reader is told, and when a token is minted anew.
 
 use super::*;
-use crate::identity::{CallerRole, CertificateAuthority, Clock, IssuedTokenKey, Validity};
+use crate::identity::{CertificateAuthority, Clock, IssuedTokenKey, Validity};
+use crate::protocol::CallerRole;
 use jiff::{SignedDuration, Timestamp};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{

@@ -54,7 +54,7 @@ mod tests;
 pub use card::{Card, CardEntry, card};
 pub use catalogue::{Catalogue, Indicator, Level, Measure, Part, Table};
 pub use check::Mistake;
-pub use error::DisclosureError;
+pub use error::{Contradiction, DisclosureError};
 pub use exact::{Closing, Counter};
 pub use facts::PersonFacts;
 pub use figure::{Figure, Reading, Released, Unit, figure};

@@ -88,8 +88,12 @@ pub fn canonical_postcode(text: &str) -> Option<String> {
         && matches!(outward.len() - letters, 1 | 2)
         && outward[letters].is_ascii_digit()
         && outward[letters..].iter().all(u8::is_ascii_alphanumeric);
+    // The NHS's pseudo postcodes (ZZ99 3VZ: no fixed abode) use letters that no real one has.
+    let pseudo = outward == b"ZZ99";
     let unit_ok = inward[0].is_ascii_digit()
-        && inward[1..].iter().all(|b| b.is_ascii_uppercase() && !b"CIKMOV".contains(b));
+        && inward[1..]
+            .iter()
+            .all(|b| b.is_ascii_uppercase() && (pseudo || !b"CIKMOV".contains(b)));
     if !(area_ok && unit_ok) {
         return None;
     }
@@ -118,6 +122,7 @@ mod tests {
         assert_eq!(canonical_postcode(" CV1  1AH ").as_deref(), Some("CV1 1AH"));
         assert_eq!(canonical_postcode("sw1a 1aa").as_deref(), Some("SW1A 1AA"));
         assert_eq!(canonical_postcode("zz993wz").as_deref(), Some("ZZ99 3WZ"));
+        assert_eq!(canonical_postcode("ZZ99 3VZ").as_deref(), Some("ZZ99 3VZ"));
         for wrong in ["CV1 1AC", "CV1", "1CV 1AH", "CV1 AAH", "CVX 1AH", "", "CV1 1AHQQ"] {
             assert_eq!(canonical_postcode(wrong), None, "{wrong}");
         }

@@ -6,22 +6,33 @@
 //! [`Denied`] whose refusal is logged as well. Where the policy changed between decision
 //! and commit, the sequencer says so and the use case decides anew.
 
+mod access_log;
 mod actor;
+mod close_plan;
+mod close_quarter;
+mod figures;
 mod geography;
 mod intake;
 mod link;
+mod project_tiles;
 mod refused;
 pub mod register;
+mod released;
+mod releases;
 mod snapshot;
 
+pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::Actor;
+pub use figures::{CardAnswer, CardLine, CardRequest, FigureText, QueryAnswer, QueryRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
 pub use intake::{Accepted, Intake, MOST_ROWS, OpenStream, Rejection, Row, StreamTotals};
+pub use project_tiles::{ProjectionError, Projector};
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
+pub use released::Frozen;
 pub use snapshot::{ProtocolRecord, Snapshot};
 
 use crate::{
-    audit::{Leaf, LeafKind, LogSigner},
+    audit::{Decision, Leaf, LeafKind, LogSigner},
     disclosure::Catalogue,
     domain::Lsoa,
     keys::{MasterKeys, Pseudonymiser, Release, Sealer, SigningKey},
@@ -37,7 +48,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::{sync::RwLock, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 /// Where the gateway takes its time from.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -76,9 +87,10 @@ pub struct Gateway {
     rng: Mutex<StdRng>,
     snapshot: ArcSwap<Snapshot>,
     postcodes: ArcSwap<HashMap<[u8; 16], Lsoa>>,
-    /// Held shared while records are linked, alone while a release counts: a person that
-    /// moved between two ranges of the count would be counted twice or not at all.
-    linking: RwLock<()>,
+    /// The releases, opened.
+    released: ArcSwap<released::Releases>,
+    /// One quarter is closed at a time: a second count would only be thrown away.
+    closing: tokio::sync::Mutex<()>,
     /// One stream at a time stages into a feed, so that a record can't be staged twice.
     feeds: intake::FeedLocks,
 }
@@ -118,7 +130,8 @@ impl Gateway {
             rng: Mutex::new(rng),
             snapshot: ArcSwap::from_pointee(snapshot),
             postcodes: ArcSwap::from_pointee(lookup_of(lookup)?),
-            linking: RwLock::new(()),
+            released: ArcSwap::default(),
+            closing: tokio::sync::Mutex::default(),
             feeds: intake::FeedLocks::default(),
         };
         let mut leaf = Leaf::new(LeafKind::GatewayStarted, gateway.now());
@@ -210,10 +223,17 @@ impl Gateway {
         self.sequencer.commit(Act { leaf, effect, epoch }).await
     }
 
+    /// Logs a refusal that is told within another answer: of some rows of a batch.
+    async fn log_refusal(&self, mut leaf: Leaf, reason: &'static str) -> Result<(), ActError> {
+        leaf.kind = LeafKind::Refused;
+        leaf.decision = Decision::Refused { reason: refused::word(reason) };
+        self.commit(leaf, Effect::None, None).await.map(drop)
+    }
+
     /// Logs a refusal and hands it over as the answer.
     pub async fn refuse(&self, mut leaf: Leaf, refused: Refused) -> Denied {
         leaf.kind = LeafKind::Refused;
-        leaf.decision = crate::audit::Decision::Refused { reason: refused.code() };
+        leaf.decision = Decision::Refused { reason: refused::word(refused.reason()) };
         match self.commit(leaf, Effect::None, None).await {
             Ok(logged) => Denied::Refused(Box::new(logged.map(|_| refused))),
             Err(_) => Denied::Failed(GatewayError::LogUnavailable),

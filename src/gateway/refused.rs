@@ -119,11 +119,11 @@ impl Refused {
     pub fn fields(&self) -> &[(String, String)] {
         &self.fields
     }
+}
 
-    /// The reason as a word of the log.
-    pub(super) fn code(&self) -> Code {
-        self.reason.parse().expect("a reason is a literal of this program in the log's alphabet")
-    }
+/// A reason as a word of the log.
+pub(super) fn word(reason: &'static str) -> Code {
+    reason.parse().expect("a reason is a literal of this program in the log's alphabet")
 }
 
 /// Why a use case did not answer.

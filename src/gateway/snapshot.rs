@@ -126,6 +126,13 @@ impl Snapshot {
         let day = time::epoch_day(day);
         self.geographies.iter().rev().find(|(from, _)| *from <= day).map(|(_, areas)| areas)
     }
+
+    /// A version of the areas, as releases name it.
+    #[must_use]
+    pub fn areas_version(&self, version: &str) -> Option<&AreaSet> {
+        let version: u32 = version.parse().ok()?;
+        self.geographies.iter().map(|(_, areas)| areas).find(|areas| areas.version() == version)
+    }
 }
 
 async fn load_geographies(tx: &mut Tx) -> Result<Vec<(i32, AreaSet)>, StoreError> {

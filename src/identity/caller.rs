@@ -8,71 +8,14 @@ use super::{
     token::{TokenVerifier, bearer_token},
     token_key::TokenKeys,
 };
-use crate::domain::{AreaCode, PartnerId};
+use crate::{
+    domain::{AreaCode, PartnerId},
+    protocol::CallerRole,
+};
 use http::HeaderMap;
 use jiff::Timestamp;
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
-
-/// What a user may act as; a token names one or more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CallerRole {
-    /// Sends its organisation's records.
-    Provider,
-    /// Reads released figures of the areas its token names.
-    Consumer,
-    /// Keeps register, protocols and releases.
-    DataOfficer,
-    /// Reads the access log, and follows figures to their sources.
-    Auditor,
-}
-
-impl CallerRole {
-    /// Every role.
-    pub const ALL: [Self; 4] = [Self::Provider, Self::Consumer, Self::DataOfficer, Self::Auditor];
-
-    /// As tokens, profiles and leaves write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Provider => "provider",
-            Self::Consumer => "consumer",
-            Self::DataOfficer => "data_officer",
-            Self::Auditor => "auditor",
-        }
-    }
-}
-
-impl fmt::Display for CallerRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A text was not a role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a role is provider, consumer, data_officer or auditor")]
-pub struct InvalidRole;
-
-impl FromStr for CallerRole {
-    type Err = InvalidRole;
-
-    fn from_str(text: &str) -> Result<Self, InvalidRole> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(InvalidRole)
-    }
-}
-
-impl serde::Serialize for CallerRole {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for CallerRole {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
-}
 
 /// A user as its own partner calls it: often a name or an e-mail address, so it has no
 /// Display, no serde, and a Debug that says nothing. Its way on is a keyed pseudonym.

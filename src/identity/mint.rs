@@ -1,12 +1,10 @@
 //! Tokens for clients: a partner issues its own, with its registered token key.
 
 use super::{
-    caller::{CallerRole, UserSubject},
-    certificate::CertificateFingerprint,
-    token::MAX_LIFETIME_SECONDS,
+    caller::UserSubject, certificate::CertificateFingerprint, token::MAX_LIFETIME_SECONDS,
     token_key::TokenSigningKey,
 };
-use crate::domain::AreaCode;
+use crate::{domain::AreaCode, protocol::CallerRole};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use rand::CryptoRng;

@@ -34,8 +34,8 @@ mod tests;
 
 pub use cache::TokenCache;
 pub use caller::{
-    Caller, CallerCheck, CallerRefused, CallerRole, CertificateRegister, RefusedCaller,
-    RegisteredCertificate, UserSubject,
+    Caller, CallerCheck, CallerRefused, CertificateRegister, RefusedCaller, RegisteredCertificate,
+    UserSubject,
 };
 pub use certificate::{CertificateFingerprint, InvalidCertificate, Peer};
 pub use clock::{Clock, SystemClock, TlsClock};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::{AreaCode, PartnerId};
+use crate::protocol::CallerRole;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use jiff::Timestamp;

@@ -10,12 +10,12 @@
 //! fields that are used before the signature (`iss`, `kid`) only select a registered key.
 
 use super::{
-    caller::{Caller, CallerRole, UserSubject},
+    caller::{Caller, UserSubject},
     certificate::CertificateFingerprint,
     refused::{ClaimName, TokenRefused},
     token_key::{TokenKeyEntry, TokenKeys},
 };
-use crate::domain::AreaCode;
+use crate::{domain::AreaCode, protocol::CallerRole};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, header::AUTHORIZATION};
 use jiff::Timestamp;
@@ -256,7 +256,7 @@ impl Claims {
             .ok_or(TokenRefused::ClaimMissing(ClaimName::Roles))?;
         let mut roles = Vec::with_capacity(named.len());
         for name in named {
-            let role: CallerRole = name.parse().map_err(|_| invalid)?;
+            let role = CallerRole::from_code(name).ok_or(invalid)?;
             if !roles.contains(&role) {
                 roles.push(role);
             }

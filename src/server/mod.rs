@@ -2,10 +2,14 @@
 //!
 //! - [`listen`]: the accept loop of mutual TLS.
 //! - [`handshake`]: what failed handshakes are counted as, and how many run at once.
+//! - [`serve`]: everything put together, and stopped in order.
+//! - [`telemetry`]: where tracing goes.
 //! - [`tls`]: the gateway's TLS configuration from PEM texts, ready to be exchanged whole.
 
 pub mod handshake;
 pub mod listen;
+pub mod serve;
+pub mod telemetry;
 pub mod tls;
 
 #[cfg(test)]
@@ -13,4 +17,5 @@ mod tests;
 
 pub use handshake::{HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally};
 pub use listen::{Incoming, ListenError, Listener, TlsConnection};
+pub use serve::{Running, ServeError, enter_first_partners, migrate, start, system_rng};
 pub use tls::{TlsError, server_config};

@@ -5,10 +5,11 @@ use super::{handshake::HandshakeFailure as Failure, listen::concerns_one_connect
 use crate::connector::{ConnectorError, Gateway, Profile, ProfileFile};
 use crate::domain::PartnerId;
 use crate::identity::{
-    CallerCheck, CallerRole, CertificateAuthority, CertificateFingerprint, CertificateRegister,
-    Clock, Issued, IssuedTokenKey, LOOPBACK_NAMES, Peer, RegisteredCertificate, TlsClock,
-    TokenCache, TokenKeyEntry, TokenKeys, TokenPublicKey, TokenVerifier, Validity,
+    CallerCheck, CertificateAuthority, CertificateFingerprint, CertificateRegister, Clock, Issued,
+    IssuedTokenKey, LOOPBACK_NAMES, Peer, RegisteredCertificate, TlsClock, TokenCache,
+    TokenKeyEntry, TokenKeys, TokenPublicKey, TokenVerifier, Validity,
 };
+use crate::protocol::CallerRole;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rand::{SeedableRng, rngs::StdRng};

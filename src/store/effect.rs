@@ -42,8 +42,8 @@ pub enum Outcome {
     Frozen(Quarter),
 }
 
-/// The number of the policy in force; every change of register, protocols, policy or
-/// geography raises it, so that a decision made before is seen to be stale.
+/// The number of the policy in force; every change of register, protocols, policy,
+/// geography or releases raises it, so that a decision made before is seen to be stale.
 ///
 /// # Errors
 /// When it can't be read.
@@ -89,6 +89,8 @@ pub(super) async fn apply(
         Effect::PutConsents(entries) => consents::put(tx, entries).await.map(|()| Outcome::None),
         Effect::Freeze(entry) => {
             releases::freeze(tx, entry, at).await?;
+            // What "the latest quarter" means has changed, also for other gateways.
+            raise_epoch(tx).await?;
             Ok(Outcome::Frozen(entry.quarter))
         }
     }

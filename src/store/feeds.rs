@@ -52,6 +52,26 @@ pub async fn feed(
     Ok(FeedId::new(id))
 }
 
+/// Every feed there is.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn all(tx: &mut Tx) -> Result<Vec<(FeedId, PartnerId, RecordType)>, StoreError> {
+    let rows: Vec<(i64, String, i64)> = on!(tx, c => sqlx::query_as(
+        "SELECT feed_id, partner_id, record_type FROM feed ORDER BY feed_id").fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(id, partner, record_type)| {
+            let corrupt = |column| StoreError::Corrupt { table: "feed", column, row: id };
+            let number = u8::try_from(record_type).ok().and_then(RecordType::from_number);
+            Ok((
+                FeedId::new(id),
+                partner.parse().map_err(|_| corrupt("partner_id"))?,
+                number.ok_or(corrupt("record_type"))?,
+            ))
+        })
+        .collect()
+}
+
 /// Opens a staged batch.
 ///
 /// # Errors

@@ -129,21 +129,26 @@ pub async fn entries(tx: &mut Tx, from: u64, until: u64) -> Result<Vec<Vec<u8>>,
 pub async fn tiles(tx: &mut Tx, size: u64, ids: &BTreeSet<TileId>) -> Result<TileSet, StoreError> {
     let mut set = TileSet::default();
     for id in ids {
-        let (level, first) = (i64::from(id.level), stored(id.first())?);
-        let width = id.width(size);
-        let until = first + i64::try_from(width).map_err(|_| StoreError::Range)?;
-        let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
-            "SELECT hash_index, hash FROM log_hash \
-             WHERE level = $1 AND hash_index >= $2 AND hash_index < $3 ORDER BY hash_index")
-            .bind(level).bind(first).bind(until).fetch_all(c).await)?;
-        if rows.len() != width {
-            return Err(StoreError::LogDamaged);
-        }
-        let hashes: Result<Vec<Hash>, _> =
-            rows.iter().map(|(row, bytes)| hash(bytes, "log_hash", *row)).collect();
-        set.insert(*id, &hashes?)?;
+        set.insert(*id, &hashes(tx, *id, id.width(size)).await?)?;
     }
     Ok(set)
+}
+
+/// The first `width` hashes of a tile.
+///
+/// # Errors
+/// When they can't be read, or one is missing.
+pub async fn hashes(tx: &mut Tx, id: TileId, width: usize) -> Result<Vec<Hash>, StoreError> {
+    let (level, first) = (i64::from(id.level), stored(id.first())?);
+    let until = first + i64::try_from(width).map_err(|_| StoreError::Range)?;
+    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
+        "SELECT hash_index, hash FROM log_hash \
+         WHERE level = $1 AND hash_index >= $2 AND hash_index < $3 ORDER BY hash_index")
+        .bind(level).bind(first).bind(until).fetch_all(c).await)?;
+    if rows.len() != width {
+        return Err(StoreError::LogDamaged);
+    }
+    rows.iter().map(|(row, bytes)| hash(bytes, "log_hash", *row)).collect()
 }
 
 /// The tree's right edge as stored, checked against the head.

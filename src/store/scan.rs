@@ -1,16 +1,22 @@
-//! The release builder's pass: persons in stored order, by key range, so that no snapshot
-//! is held open for long and memory stays bounded.
+//! The release builder's pass: persons in stored order, by key range, so that memory
+//! stays bounded.
 //!
 //! One row a person: its events' stored forms behind one another, as hexadecimal, which
 //! both engines can put together themselves; fetching row by row would cost more than all
-//! the counting. What is staged but not accepted, withdrawn, or rests on a consent that
-//! was withdrawn or refused is left out here, so that no later code can forget it.
+//! the counting. What is staged but not accepted, withdrawn, rests on a consent that was
+//! withdrawn or refused, or came in a feed that may not serve is left out here, so that no
+//! later code can forget it.
+//!
+//! All ranges of a pass are read in one transaction: in two, a batch accepted in between
+//! would be counted in part, and a person who was linked to another in between twice or not
+//! at all. The stored forms are taken apart by whoever counts, beside the next range's reading.
 
 use super::{StoreError, Tx, tx::on};
-use crate::domain::{Event, PersonId, SubjectId};
+use crate::domain::{Event, FeedId, PersonId, SubjectId};
+use std::fmt::Write;
 
 /// How many person numbers a range spans.
-pub const RANGE: i64 = 20_000;
+pub const RANGE: i64 = 8_000;
 
 /// One person as stored.
 #[derive(Debug)]
@@ -19,8 +25,18 @@ pub struct StoredPerson {
     pub person: PersonId,
     /// The subject whose sealed facts stand for the person, and those facts.
     pub facts: Option<(SubjectId, Vec<u8>)>,
-    /// Its events, in the order of their numbers.
-    pub events: Vec<Event>,
+    /// The stored forms of its events, hexadecimal.
+    bodies: String,
+}
+
+impl StoredPerson {
+    /// Its events.
+    ///
+    /// # Errors
+    /// When one is corrupt.
+    pub fn events(&self) -> Result<Vec<Event>, StoreError> {
+        decode(self.person.number(), &self.bodies)
+    }
 }
 
 /// The highest person number given out.
@@ -33,18 +49,34 @@ pub async fn last_person(tx: &mut Tx) -> Result<i64, StoreError> {
     Ok(next - 1)
 }
 
-const COUNTED: &str = "e.person_id > $1 AND e.person_id <= $2 \
-    AND e.batch_id IN (SELECT batch_id FROM batch WHERE state = 1) \
-    AND e.event_number NOT IN (SELECT w.event_number FROM withdrawal w \
-        JOIN batch b ON b.batch_id = w.batch_id AND b.state = 1) \
-    AND (e.consent_key IS NULL \
-        OR e.consent_key NOT IN (SELECT consent_key FROM consent WHERE state > 1))";
+/// The condition under which an event counts, for the feeds that may serve.
+fn counted(feeds: &[FeedId]) -> String {
+    // No feed has number 0; the engines differ in what they make of an empty list.
+    let mut list = "0".to_owned();
+    for feed in feeds {
+        // Writing to a String can't fail. Numbers of ours, never input.
+        let _ = write!(list, ", {}", feed.number());
+    }
+    format!(
+        "e.batch_id IN (SELECT batch_id FROM batch WHERE state = 1 AND feed_id IN ({list})) \
+         AND e.event_number NOT IN (SELECT w.event_number FROM withdrawal w \
+             JOIN batch b ON b.batch_id = w.batch_id AND b.state = 1) \
+         AND (e.consent_key IS NULL \
+             OR e.consent_key NOT IN (SELECT consent_key FROM consent WHERE state > 1))"
+    )
+}
 
-/// The persons with numbers above `after` up to `until` that have events, in order.
+/// The persons with numbers above `after` up to `until` that have events in these feeds,
+/// in order.
 ///
 /// # Errors
-/// When they can't be read or one is corrupt.
-pub async fn persons(tx: &mut Tx, after: i64, until: i64) -> Result<Vec<StoredPerson>, StoreError> {
+/// When they can't be read.
+pub async fn persons(
+    tx: &mut Tx,
+    feeds: &[FeedId],
+    after: i64,
+    until: i64,
+) -> Result<Vec<StoredPerson>, StoreError> {
     let facts = facts(tx, after, until).await?;
     let mut facts = facts.into_iter().peekable();
     let bodies = if tx.is_sqlite() {
@@ -53,8 +85,10 @@ pub async fn persons(tx: &mut Tx, after: i64, until: i64) -> Result<Vec<StoredPe
         "string_agg(encode(e.body, 'hex'), '' ORDER BY e.event_number, e.role)"
     };
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT e.person_id, {bodies} FROM event e WHERE {COUNTED} \
-         GROUP BY e.person_id ORDER BY e.person_id"
+        "SELECT e.person_id, {bodies} FROM event e \
+         WHERE e.person_id > $1 AND e.person_id <= $2 AND {} \
+         GROUP BY e.person_id ORDER BY e.person_id",
+        counted(feeds)
     ));
     let rows: Vec<(i64, String)> =
         on!(tx, c => sqlx::query_as(sql).bind(after).bind(until).fetch_all(c).await)?;
@@ -65,10 +99,29 @@ pub async fn persons(tx: &mut Tx, after: i64, until: i64) -> Result<Vec<StoredPe
         persons.push(StoredPerson {
             person: PersonId::new(person),
             facts: own.map(|(_, subject, sealed)| (SubjectId::new(subject), sealed)),
-            events: events(person, &bodies)?,
+            bodies,
         });
     }
     Ok(persons)
+}
+
+/// Every counted event of some feeds that is about a record's principal, in no order: for
+/// small feeds, whose records decide something before the pass.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn principal_events(tx: &mut Tx, feeds: &[FeedId]) -> Result<Vec<Event>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT e.person_id, e.body FROM event e WHERE e.role = 0 AND {}",
+        counted(feeds)
+    ));
+    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(sql).fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(person, body)| match Event::decode(&body) {
+            Ok((event, [])) => Ok(event),
+            _ => Err(corrupt(person)),
+        })
+        .collect()
 }
 
 /// One sealed fact a person: that of its oldest subject that has any.
@@ -85,13 +138,16 @@ async fn facts(
          ORDER BY s.person_id").bind(after).bind(until).fetch_all(c).await)?)
 }
 
-fn events(person: i64, hexadecimal: &str) -> Result<Vec<Event>, StoreError> {
-    let corrupt = || StoreError::Corrupt { table: "event", column: "body", row: person };
-    let bytes = hex::decode(hexadecimal).map_err(|_| corrupt())?;
+const fn corrupt(person: i64) -> StoreError {
+    StoreError::Corrupt { table: "event", column: "body", row: person }
+}
+
+fn decode(person: i64, hexadecimal: &str) -> Result<Vec<Event>, StoreError> {
+    let bytes = hex::decode(hexadecimal).map_err(|_| corrupt(person))?;
     let mut rest = &*bytes;
     let mut events = Vec::with_capacity(bytes.len() / 40 + 1);
     while !rest.is_empty() {
-        let (event, after) = Event::decode(rest).map_err(|_| corrupt())?;
+        let (event, after) = Event::decode(rest).map_err(|_| corrupt(person))?;
         events.push(event);
         rest = after;
     }

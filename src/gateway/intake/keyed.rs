@@ -69,7 +69,7 @@ impl KeyedBatch {
                 Ok(checked) => batch.records.push(keying.record(at, checked)?),
                 Err(violations) => batch.malformed.extend(violations.into_iter().map(|v| {
                     let (rule, sentence) = (v.rule.code(), v.rule.sentence());
-                    Rejection { row: at, field: v.field, rule, sentence }
+                    Rejection { row: at, field: v.field, rule, sentence, by_protocol: false }
                 })),
             }
             row.zeroize();
@@ -97,6 +97,7 @@ impl KeyedBatch {
                     field: "",
                     rule: refusal.reason().code(),
                     sentence: refusal.reason().words(),
+                    by_protocol: true,
                 }),
             }
         }

@@ -21,7 +21,7 @@ use crate::{
 use jiff::civil::Date;
 use keyed::KeyedBatch;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::OwnedMutexGuard;
@@ -62,6 +62,8 @@ pub struct Rejection {
     pub rule: &'static str,
     /// What a good value looks like.
     pub sentence: &'static str,
+    /// Whether the protocol refused it, rather than a rule of form.
+    pub by_protocol: bool,
 }
 
 /// What became of a batch, as its sender may know it.
@@ -302,6 +304,7 @@ impl Intake {
         for _ in 0..DECISIONS {
             self.renew_permit().await?;
             let mut accepted = batch.admit(self).await?;
+            self.log_refused_rows(&accepted).await?;
             if self.dry_run {
                 self.totals.add(&accepted);
                 return Ok((accepted, None));
@@ -328,6 +331,23 @@ impl Intake {
             }
         }
         Err(GatewayError::Unsettled.into())
+    }
+
+    /// One leaf for each clause that refused rows of a batch, with how many in size classes.
+    async fn log_refused_rows(&self, accepted: &Accepted) -> Result<(), Denied> {
+        let mut reasons: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for rejection in accepted.rejections.iter().filter(|rejection| rejection.by_protocol) {
+            *reasons.entry(rejection.rule).or_default() += 1;
+        }
+        for (reason, rows) in reasons {
+            let mut leaf =
+                permit_leaf(LeafKind::Refused, &self.actor, &self.permit, &self.gateway);
+            leaf.size_class = Some(SizeClass::of(rows));
+            leaf.notes.record_type = Some(self.record_type);
+            leaf.notes.stream = Some(self.opened);
+            self.gateway.log_refusal(leaf, reason).await?;
+        }
+        Ok(())
     }
 
     /// Decides anew where the policy or the day has changed.

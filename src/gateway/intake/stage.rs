@@ -44,7 +44,6 @@ pub(super) async fn stage(
     accepted: &mut Accepted,
 ) -> Result<Staged, GatewayError> {
     let gateway = &intake.gateway;
-    let _linking = gateway.linking.read().await;
     let mut tx = gateway.store.transact().await?;
     let additions = sort_out(intake, &mut tx, batch, accepted).await?;
     let digest = digest(&additions);
@@ -121,6 +120,7 @@ async fn sort_out<'a>(
                     field: "record_id",
                     rule: rule.code(),
                     sentence: rule.sentence(),
+                    by_protocol: false,
                 });
             }
         }

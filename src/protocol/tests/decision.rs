@@ -391,6 +391,10 @@ fn officer() -> FigureCase {
     FigureCase { partner: "authority", role: CallerRole::DataOfficer, area: "E08000026", ..card() }
 }
 
+fn auditor() -> FigureCase {
+    FigureCase { partner: "oversight", role: CallerRole::Auditor, ..card() }
+}
+
 #[test]
 fn figures_case_by_case() {
     let policy = whole_policy(1);
@@ -410,8 +414,13 @@ fn figures_case_by_case() {
         ),
         (FigureCase { table: "incomes", ..card() }, "table_not_listed -"),
         (FigureCase { partner: "nobody", ..card() }, "not_a_party -"),
-        // Oversight is an audience, but so far a party of nothing.
-        (FigureCase { partner: "oversight", role: CallerRole::Auditor, ..card() }, "not_a_party -"),
+        // Oversight is an audience and no party.
+        (FigureCase { purpose: "audit", ..auditor() }, "ok"),
+        (
+            FigureCase { role: CallerRole::DataOfficer, ..auditor() },
+            "audience_not_listed /outputs/0/audiences",
+        ),
+        (FigureCase { table: "incomes", ..auditor() }, "table_not_listed -"),
         (
             FigureCase { role: CallerRole::Provider, ..card() },
             "audience_not_listed /outputs/0/audiences",
@@ -438,11 +447,11 @@ fn figures_case_by_case() {
         (FigureCase { table: "family_types", ..officer() }, "ok"),
         (
             FigureCase { table: "family_types", area: "CC01", ..officer() },
-            "area_not_covered /outputs/6/audiences/0/areas",
+            "area_not_covered /outputs/7/audiences/0/areas",
         ),
         (
             FigureCase { table: "family_types", ..card() },
-            "audience_not_listed /outputs/6/audiences",
+            "audience_not_listed /outputs/7/audiences",
         ),
         (FigureCase { today: date(2027, 4, 1), ..card() }, "protocol_expired /expires"),
         (
@@ -599,10 +608,9 @@ fn permits_are_decided_anew_when_the_epoch_changes() {
     assert_eq!(answer(&intake.still_holds(&suspended, TODAY)), "protocol_suspended ");
     assert_eq!(answer(&intake.still_holds(&policy, date(2027, 4, 1))), "protocol_expired /expires");
     // Listed until now, struck out since.
-    let struck = |_: Template, protocol: &mut Protocol| {
-        protocol.flows[0].fields.retain(|field| field.name != "nhs_number");
-        if let Some(flow) = protocol.flows.get_mut(1) {
-            flow.fields.retain(|field| field.name != "nhs_number");
+    let struck = |sender: Template, protocol: &mut Protocol| {
+        if sender == Template::Health {
+            protocol.flows[1].fields.retain(|field| field.name != "nhs_number");
         }
     };
     let narrower = changed(struck, |_| vec![]);

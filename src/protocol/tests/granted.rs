@@ -75,7 +75,7 @@ fn days_before(days: i32) -> jiff::civil::Date {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
 
     #[test]
     fn what_is_not_granted_is_refused(

@@ -17,9 +17,7 @@ use super::people::People;
 use super::record::{Entry, Facts, Feed, Home, Partner, Sent};
 use super::*;
 use crate::domain::RecordType;
-use crate::domain::field::{FieldKind, parse_date};
-use crate::domain::identifier;
-use crate::domain::place::canonical_postcode;
+use crate::domain::row::RowLayout;
 
 fn plan(scale: f64) -> Plan {
     Plan { place: Place::Coventry, seed: 7, scale, quarters: 8, canaries: 4 }
@@ -64,46 +62,13 @@ fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     all
 }
 
-/// What is wrong with a row by the domain's rules: the offending columns.
+/// The columns in which a row breaks the domain's rules.
 fn offences(record_type: RecordType, row: &Row) -> Vec<&'static str> {
-    let today = date(2026, 5, 10);
-    let definition = record_type.definition();
-    let mut wrong = Vec::new();
-    for field in definition.fields() {
-        let text = row[field.name].as_str();
-        if text.is_empty() {
-            if field.required {
-                wrong.push(field.name);
-            }
-            continue;
-        }
-        let fine = match field.kind {
-            FieldKind::Identifier(scheme) => identifier::check(scheme, text).is_ok(),
-            FieldKind::Forename | FieldKind::Surname => text.chars().count() <= 100,
-            FieldKind::BirthDate => parse_date(text).is_ok_and(|born| born <= today),
-            FieldKind::Sex => ["1", "2", "M", "F"].contains(&text),
-            FieldKind::Postcode => canonical_postcode(text).as_deref() == Some(text),
-            FieldKind::Uprn => identifier::check_uprn(text).is_ok(),
-            FieldKind::Lsoa => text.parse::<crate::domain::Lsoa>().is_ok(),
-            FieldKind::AnyDate => parse_date(text).is_ok_and(|day| day <= today),
-            kind => kind.parse_payload(text, today).is_ok(),
-        };
-        if !fine {
-            wrong.push(field.name);
-        }
+    let columns: Vec<&String> = row.keys().collect();
+    let values: Vec<&String> = row.values().collect();
+    let layout = RowLayout::new(record_type, &columns).unwrap();
+    match layout.check(&values, date(2026, 5, 10)) {
+        Ok(_) => Vec::new(),
+        Err(violations) => violations.iter().map(|violation| violation.field).collect(),
     }
-    if let Some((start, end)) = definition.period
-        && !row[end].is_empty()
-        && row[end] < row[start]
-    {
-        wrong.push(end);
-    }
-    let event = parse_date(&row["event_date"]).unwrap();
-    if parse_date(&row["extracted_at"]).unwrap() < event || event > today {
-        wrong.push("event_date");
-    }
-    if definition.event_is_birth && row["event_date"] != row["date_of_birth"] {
-        wrong.push("event_date");
-    }
-    wrong
 }

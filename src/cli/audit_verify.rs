@@ -1,0 +1,247 @@
+//! `tallygate audit verify`: the whole log recomputed offline, and kept receipts checked.
+//!
+//! Needs nothing of the gateway but its published files, and nothing at all of its word:
+//! the verifier key comes from elsewhere.
+
+use super::{
+    CliError, Console, Outcome,
+    audit_proof::read_key,
+    output::{Format, Printing, Record, Table},
+    partner_file::read_text,
+    text::counted,
+};
+use crate::verify::{
+    self, Checkpoint, Directory, Notice, Receipt, Report, VerifierKey, note::verify_checkpoint,
+    verify_log,
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+const HELP: &str = "\
+TILES is a folder in the C2SP tlog-tiles layout: `checkpoint` and `tile/`. Whatever is wrong is
+named by file and place. With --receipts, every receipt below that folder is checked too: against
+its own checkpoint, and against the log when TILES is given.
+
+Examples:
+  tallygate audit verify demo/tiles --vkey-file demo/log.vkey
+  tallygate audit verify demo/tiles --receipts demo/receipts --vkey-file demo/log.vkey
+  tallygate audit verify --receipts receipts --vkey-file log.vkey --format json";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["tiles", "receipts"]))]
+pub(super) struct Verify {
+    /// The log: a folder of tiles.
+    tiles: Option<PathBuf>,
+    /// Check the receipts (*.json) in this folder and those below it.
+    #[arg(long, value_name = "DIR")]
+    receipts: Option<PathBuf>,
+    /// The log's verifier key, which you hold from elsewhere.
+    #[arg(long, value_name = "FILE")]
+    vkey_file: PathBuf,
+    #[command(flatten)]
+    printing: Printing,
+}
+
+/// What became of the receipts.
+#[derive(Default)]
+struct Checked {
+    good: u64,
+    bad: Vec<(PathBuf, String)>,
+}
+
+impl Verify {
+    pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        let key = read_key(&self.vkey_file)?;
+        let report = match &self.tiles {
+            Some(tiles) => Some(verify_log(&Directory::new(tiles), &key).map_err(unreadable)?),
+            None => None,
+        };
+        let log = self.tiles.as_deref().zip(report.as_ref());
+        let checked = match &self.receipts {
+            Some(folder) => Some(check_receipts(folder, log, &key)?),
+            None => None,
+        };
+        match self.printing.format {
+            Format::Json => console.json(&document(report.as_ref(), checked.as_ref()))?,
+            Format::Csv => {
+                console.table(Format::Csv, &findings(report.as_ref(), checked.as_ref()))?;
+            }
+            Format::Table => print(console, report.as_ref(), checked.as_ref())?,
+        }
+        let failed = report.is_some_and(|report| !report.is_sound())
+            || checked.is_some_and(|checked| !checked.bad.is_empty());
+        if failed {
+            console.note("FAILED: see the findings");
+        }
+        Ok(Outcome::findings(failed))
+    }
+}
+
+fn unreadable(source: verify::SourceError) -> CliError {
+    CliError::Failed { act: "read the log", source: source.into() }
+}
+
+fn check_receipts(
+    folder: &Path,
+    log: Option<(&Path, &Report)>,
+    key: &VerifierKey,
+) -> Result<Checked, CliError> {
+    let mut checked = Checked::default();
+    // The log's own checkpoint counts only when it is signed; otherwise the report says so.
+    let log = log.and_then(|(tiles, _)| {
+        let note = fs::read(tiles.join("checkpoint")).ok()?;
+        Some((Directory::new(tiles), verify_checkpoint(&note, key).ok()?))
+    });
+    for path in receipt_files(folder)? {
+        let mut receipts = Vec::new();
+        if let Ok(value) = serde_json::from_str(&read_text(&path)?) {
+            receipts_of(value, &mut receipts);
+        }
+        if receipts.is_empty() {
+            receipts.push(None);
+        }
+        for receipt in receipts {
+            let problem = match receipt {
+                Some(receipt) => check_receipt(&receipt, log.as_ref(), key)?,
+                None => Some("not a receipt".to_owned()),
+            };
+            match problem {
+                None => checked.good += 1,
+                Some(problem) => checked.bad.push((path.clone(), problem)),
+            }
+        }
+    }
+    Ok(checked)
+}
+
+fn check_receipt(
+    receipt: &Receipt,
+    log: Option<&(Directory, Checkpoint)>,
+    key: &VerifierKey,
+) -> Result<Option<String>, CliError> {
+    let result = match log {
+        Some((tiles, checkpoint)) => {
+            verify::receipt::verify_receipt_in_log(tiles, receipt, key, checkpoint)
+                .map_err(unreadable)?
+        }
+        None => verify::verify_receipt(receipt, None, key).map(drop),
+    };
+    Ok(result.err().map(|problem| problem.to_string()))
+}
+
+/// Every receipt that a file holds: it may be one itself, or a push's report with many.
+fn receipts_of(value: Value, found: &mut Vec<Option<Receipt>>) {
+    match value {
+        Value::Object(ref fields) if fields.contains_key("leaf_hash") => {
+            found.push(serde_json::from_value(value).ok());
+        }
+        Value::Object(fields) => fields.into_iter().for_each(|(_, v)| receipts_of(v, found)),
+        Value::Array(items) => items.into_iter().for_each(|v| receipts_of(v, found)),
+        _ => {}
+    }
+}
+
+/// Every `*.json` in the folder and below, in order.
+fn receipt_files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        let unreadable = |source| CliError::Unreadable { path: folder.clone(), source };
+        for item in fs::read_dir(&folder).map_err(unreadable)? {
+            let item = item.map_err(unreadable)?;
+            let path = item.path();
+            if item.file_type().map_err(unreadable)?.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "json") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn document(report: Option<&Report>, checked: Option<&Checked>) -> Value {
+    let bad = |checked: &Checked| {
+        let one = |(path, problem): &(PathBuf, String)| json!({ "path": path.display().to_string(), "problem": problem });
+        checked.bad.iter().map(one).collect::<Vec<_>>()
+    };
+    json!({
+        "sound": report.map(Report::is_sound),
+        "log": report,
+        "receipts": checked.map(|checked| json!({ "good": checked.good, "bad": bad(checked) })),
+    })
+}
+
+/// What is wrong, by file and place.
+fn findings(report: Option<&Report>, checked: Option<&Checked>) -> Table {
+    let mut table = Table::new(&["finding"]);
+    for finding in report.iter().flat_map(|report| &report.findings) {
+        table.row([json!(finding.to_string())]);
+    }
+    for (path, problem) in checked.iter().flat_map(|checked| &checked.bad) {
+        table.row([json!(format!("{}: {problem}", path.display()))]);
+    }
+    table
+}
+
+fn print(
+    console: &mut Console<'_>,
+    report: Option<&Report>,
+    checked: Option<&Checked>,
+) -> Result<(), CliError> {
+    if let Some(report) = report {
+        print_report(console, report)?;
+    }
+    if let Some(checked) = checked {
+        let good = counted(checked.good, "receipt holds", "receipts hold");
+        let bad = counted(checked.bad.len() as u64, "does not", "do not");
+        console.text(&format!("{good}, {bad}"))?;
+    }
+    let findings = findings(report, checked);
+    if findings.is_empty() {
+        return Ok(());
+    }
+    console.text("")?;
+    console.table(Format::Table, &findings)?;
+    match report.map_or(0, |report| report.findings_omitted) {
+        0 => Ok(()),
+        more => console.text(&format!("and {}", counted(more, "finding more", "findings more"))),
+    }
+}
+
+fn print_report(console: &mut Console<'_>, report: &Report) -> Result<(), CliError> {
+    let verdict = if report.is_sound() { "sound" } else { "NOT SOUND" };
+    let signed = if report.signed { "by the log's key" } else { "NOT by the log's key" };
+    let counts = |counts: &std::collections::BTreeMap<String, u64>| {
+        json!(counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>())
+    };
+    let record = Record::default()
+        .with("verdict", verdict)
+        .with("log", report.origin.clone())
+        .with("entries", report.size)
+        .with("signed", signed)
+        .with("root", report.root.clone())
+        .with("recomputed", report.recomputed_root.clone())
+        .with("files", report.files)
+        .with("leaves", report.leaves)
+        .with("from", report.first_at.clone())
+        .with("until", report.last_at.clone())
+        .with("kinds", counts(&report.kinds))
+        .with("refusals", counts(&report.refusals));
+    console.record(Format::Table, &record)?;
+    for notice in &report.notices {
+        console.note(&match notice {
+            Notice::ClockWentBack { index, .. } => {
+                format!("notice: entry {index} is dated before the entry before it")
+            }
+            Notice::SequenceGap { index, partner, expected, found } => format!(
+                "notice: entry {index} is number {found} of {partner}, where {expected} was due"
+            ),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! The demo's journey, every step over the real API: set up, push, close, read, verify.
+
+use super::super::card::CARD_PURPOSES;
+use super::{DemoError, agreements::{Agreements, protocol_id}, ground::Ground};
+use crate::{
+    connector::{AddToken, Gateway, Profile, PushOrder, PushReport, Silent, push},
+    domain::{Quarter, RecordType},
+    identity::{Clock, SystemClock},
+    protocol::template::Template,
+    server::system_rng,
+    synth::PlaceFacts,
+    wire::v1::{
+        self, area_service_client::AreaServiceClient, consent_service_client::ConsentServiceClient,
+        figure_service_client::FigureServiceClient,
+        protocol_service_client::ProtocolServiceClient,
+        release_service_client::ReleaseServiceClient,
+    },
+};
+use jiff::civil::Date;
+use std::{fs::File, path::Path, sync::Arc};
+use tokio::task::JoinSet;
+use tonic::{service::interceptor::InterceptedService, transport::Channel};
+
+/// Postcodes a call carries.
+const POSTCODES_A_CALL: usize = 5_000;
+/// Consents a call carries.
+const CONSENTS_A_CALL: usize = 2_000;
+/// The day that the demo's extracts stand for: the last one of its synthetic files.
+const EXTRACT_DAY: Date = jiff::civil::date(2026, 5, 10);
+
+type Service = InterceptedService<Channel, AddToken>;
+
+/// A connection as the profile of this name says.
+pub(super) async fn connect(dir: &Path, name: &str) -> Result<Service, DemoError> {
+    let profile = Profile::read(&dir.join(format!("profiles/{name}.toml")))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Ok(Gateway::connect(&profile, clock, Box::new(system_rng())).await?.service())
+}
+
+/// The data officer loads the geography and the postcode lookup.
+pub(super) async fn load_areas(
+    officer: &Service,
+    place: &PlaceFacts,
+) -> Result<(), DemoError> {
+    let mut client = AreaServiceClient::new(officer.clone());
+    let areas = areas(place);
+    let valid_from = super::ground::FIRST_DAY.to_string();
+    client.load_areas(v1::LoadAreasRequest { areas, valid_from }).await?;
+    for chunk in place.postcodes.chunks(POSTCODES_A_CALL) {
+        let postcodes = chunk.iter().map(|postcode| v1::PostcodePlace {
+            postcode: postcode.code.clone(),
+            lsoa: place.lsoas[postcode.lsoa].code.to_owned(),
+        });
+        let request = v1::LoadPostcodesRequest { postcodes: postcodes.collect() };
+        client.load_postcodes(request).await?;
+    }
+    Ok(())
+}
+
+fn areas(place: &PlaceFacts) -> Vec<v1::Area> {
+    let area = |code: &str, name: &str, level: v1::AreaLevel, parent: &str| v1::Area {
+        code: code.to_owned(),
+        name: name.to_owned(),
+        level: level.into(),
+        parent: parent.to_owned(),
+        lsoas: Vec::new(),
+        estimated_under_fives: 0,
+    };
+    let (code, name) = (place.authority_code, place.authority_name);
+    let mut areas = vec![area(code, name, v1::AreaLevel::Authority, "")];
+    for cluster in &place.clusters {
+        areas.push(area(cluster.code, cluster.name, v1::AreaLevel::Cluster, code));
+    }
+    for reach in &place.areas {
+        let cluster = place.clusters[reach.cluster].code;
+        areas.push(v1::Area {
+            lsoas: reach.lsoas.iter().map(|at| place.lsoas[*at].code.to_owned()).collect(),
+            // Some 123 under-fives live in an LSOA of Coventry on average.
+            estimated_under_fives: u32::try_from(reach.lsoas.len() * 123).unwrap_or(0),
+            ..area(reach.code, reach.name, v1::AreaLevel::ReachArea, cluster)
+        });
+    }
+    areas
+}
+
+/// The data officer submits the signed protocols and the root policy.
+pub(super) async fn submit(officer: &Service, agreements: Agreements) -> Result<(), DemoError> {
+    let mut client = ProtocolServiceClient::new(officer.clone());
+    for document in agreements.protocols {
+        let answer = client.submit_protocol(v1::SubmitProtocolRequest { document }).await?;
+        let entry = answer.into_inner().entry.ok_or(DemoError::Nobody)?;
+        if entry.state() != v1::ProtocolState::Active {
+            return Err(DemoError::NotActive { protocol: entry.protocol_id });
+        }
+    }
+    let document = agreements.root_policy;
+    client.submit_root_policy(v1::SubmitRootPolicyRequest { document }).await?;
+    Ok(())
+}
+
+/// The centres record the consents they hold.
+pub(super) async fn record_consents(dir: &Path) -> Result<u64, DemoError> {
+    let mut client = ConsentServiceClient::new(connect(dir, "centres").await?);
+    let path = dir.join("files/centres/consent.csv");
+    let mut reader = csv::Reader::from_reader(
+        File::open(&path).map_err(|source| DemoError::Folder { path, source })?,
+    );
+    let mut consents = Vec::with_capacity(CONSENTS_A_CALL);
+    let mut recorded = 0;
+    let mut rows = reader.records();
+    loop {
+        let row = rows.next().transpose()?;
+        let last = row.is_none();
+        consents.extend(row.as_ref().map(consent));
+        if consents.len() == CONSENTS_A_CALL || (last && !consents.is_empty()) {
+            let batch = std::mem::take(&mut consents);
+            let request = v1::RecordConsentsRequest { consents: batch };
+            recorded += u64::from(client.record_consents(request).await?.into_inner().recorded);
+        }
+        if last {
+            return Ok(recorded);
+        }
+    }
+}
+
+/// A row of `consent_ref, state, given_by, recorded_on, notice_version`.
+fn consent(row: &csv::StringRecord) -> v1::Consent {
+    let value = |at: usize| row.get(at).unwrap_or_default();
+    let state = match value(1) {
+        "given" => v1::ConsentState::Given,
+        "refused" => v1::ConsentState::Refused,
+        "withdrawn" => v1::ConsentState::Withdrawn,
+        _ => v1::ConsentState::Unspecified,
+    };
+    let given_by = match value(2) {
+        "subject" => v1::ConsentGiver::Subject,
+        "parent" => v1::ConsentGiver::Parent,
+        "carer" => v1::ConsentGiver::Carer,
+        _ => v1::ConsentGiver::Unspecified,
+    };
+    v1::Consent {
+        consent_ref: value(0).to_owned(),
+        state: state.into(),
+        given_by: given_by.into(),
+        recorded_on: value(3).to_owned(),
+        notice_version: value(4).to_owned(),
+    }
+}
+
+/// What one partner's push came to.
+pub(super) struct Pushed {
+    pub(super) partner: &'static str,
+    pub(super) record_type: RecordType,
+    pub(super) report: PushReport,
+}
+
+/// The five partners push their files, at the same time.
+pub(super) async fn push_all(dir: &Path, today: Date) -> Result<Vec<Pushed>, DemoError> {
+    let mut pushes = JoinSet::new();
+    for template in Template::ALL {
+        let dir = dir.to_owned();
+        pushes.spawn(async move { push_partner(&dir, *template, today).await });
+    }
+    let mut pushed = Vec::new();
+    while let Some(done) = pushes.join_next().await {
+        pushed.extend(done.map_err(|_| DemoError::Nobody)??);
+    }
+    pushed.sort_by_key(|push| (push.partner, push.record_type));
+    Ok(pushed)
+}
+
+async fn push_partner(
+    dir: &Path,
+    template: Template,
+    today: Date,
+) -> Result<Vec<Pushed>, DemoError> {
+    let partner = template.code();
+    let service = connect(dir, partner).await?;
+    let mut pushed = Vec::new();
+    for record_type in template.record_types() {
+        let file = dir.join(format!("files/{partner}/{record_type}.csv"));
+        let protocol = protocol_id(template).parse()?;
+        let order = PushOrder {
+            extract_day: EXTRACT_DAY,
+            // Rejected rows stay with the sender's own files: they hold identifiers.
+            rejects: Some(dir.join(format!("files/{partner}/{record_type}-rejects.csv"))),
+            receipts: Some(dir.join(format!("receipts/{partner}/{record_type}.json"))),
+            ..PushOrder::new(file, *record_type, protocol, String::new(), today)
+        };
+        let report = push(service.clone(), &order, &mut Silent).await?;
+        pushed.push(Pushed { partner, record_type: *record_type, report });
+    }
+    Ok(pushed)
+}
+
+/// The data officer closes quarters, oldest first.
+pub(super) async fn close(officer: &Service, quarters: &[Quarter]) -> Result<(), DemoError> {
+    let mut client = ReleaseServiceClient::new(officer.clone());
+    for quarter in quarters {
+        client.close_quarter(v1::CloseQuarterRequest { quarter: quarter.to_string() }).await?;
+    }
+    Ok(())
+}
+
+/// A centre manager reads the area's card.
+pub(super) async fn card(ground: &Ground, area: &str) -> Result<v1::GetCardResponse, DemoError> {
+    let manager = connect(&ground.dir, &format!("manager-{area}")).await?;
+    let request = v1::GetCardRequest {
+        area: area.to_owned(),
+        quarter: String::new(),
+        purposes: CARD_PURPOSES.split(',').map(str::to_owned).collect(),
+    };
+    Ok(FigureServiceClient::new(manager).get_card(request).await?.into_inner())
+}

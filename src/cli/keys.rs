@@ -1,0 +1,193 @@
+//! `tallygate keys`: new keys of one's own, and the gateway's public keys.
+
+use super::{
+    CliError, Console, Outcome,
+    output::{Printing, Record, Table},
+    protocol_draft::write,
+    remote::{Remote, fresh_rng},
+};
+use crate::{
+    audit::{LogName, LogSigner},
+    keys::{
+        Acknowledgement, KeyError, Log, MasterKeys, ProtocolSigning, Purpose, Release, SigningKey,
+        Token,
+    },
+    wire::v1::{self, key_service_client::KeyServiceClient},
+};
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tallygate keys new --purpose protocol_signing --out keys
+  tallygate keys list --profile auditor.toml";
+
+const NEW_HELP: &str = "\
+Purposes, and what is written into DIR:
+  protocol_signing, token, acknowledgement   a partner's: PURPOSE.pem and PURPOSE.jwk.json
+  release                                    the gateway's: release.pem and release.jwk.json
+  log                                        the gateway's: log.pem and log.vkey (needs --origin)
+  pseudonym                                  the gateway's: pseudonym.json
+Private files can be read by their owner alone; a file that is there is never replaced.
+
+Examples:
+  tallygate keys new --purpose protocol_signing --out keys
+  tallygate keys new --purpose log --origin tallygate.example/coventry/2026 --out keys";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum NewPurpose {
+    /// Signs sharing protocols and the root disclosure policy.
+    ProtocolSigning,
+    /// Signs access tokens.
+    Token,
+    /// Signs acknowledgements of withdrawals.
+    Acknowledgement,
+    /// Signs releases.
+    Release,
+    /// Signs the access log's checkpoints.
+    Log,
+    /// Makes and wraps pseudonyms, and seals dates of birth.
+    Pseudonym,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// Makes a new key, offline.
+    #[command(after_help = NEW_HELP)]
+    New {
+        /// What it is for.
+        #[arg(long, value_enum, value_name = "PURPOSE")]
+        purpose: NewPurpose,
+        /// The folder to write to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// The log's name, for a log key: a URL without its scheme, one for each year.
+        #[arg(long, value_name = "NAME", required_if_eq("purpose", "log"))]
+        origin: Option<LogName>,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Lists the gateway's keys, public parts only; compare them with what you hold already.
+    #[command(after_help = "Example:\n  tallygate keys list --format json --profile auditor.toml")]
+    List {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+}
+
+impl KeysCommand {
+    pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        match self {
+            Self::New { purpose, out, origin, printing } => {
+                fs::create_dir_all(&out)
+                    .map_err(|source| CliError::Unwritable { path: out.clone(), source })?;
+                console.record(printing.format, &new(purpose, &out, origin)?)?;
+            }
+            Self::List { remote, printing } => {
+                let session = remote.open().await?;
+                let mut client = KeyServiceClient::new(session.service());
+                let answer = client.list_keys(v1::ListKeysRequest {}).await?.into_inner();
+                console.table(printing.format, &table(&answer.keys))?;
+                session.logged(console, answer.receipt)?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
+    CliError::Failed { act: "make the key", source: error.into() }
+}
+
+fn new(purpose: NewPurpose, out: &Path, origin: Option<LogName>) -> Result<Record, CliError> {
+    match purpose {
+        NewPurpose::ProtocolSigning => pair::<ProtocolSigning>("protocol_signing", out),
+        NewPurpose::Token => pair::<Token>("token", out),
+        NewPurpose::Acknowledgement => pair::<Acknowledgement>("acknowledgement", out),
+        NewPurpose::Release => pair::<Release>("release", out),
+        NewPurpose::Log => {
+            let (key, private) = private::<Log>("log", out)?;
+            let name = origin.ok_or(CliError::AnswerIncomplete { part: "origin" })?;
+            let der = key.to_pkcs8().map_err(failed)?;
+            let signer = LogSigner::from_pkcs8(name, &der).map_err(failed)?;
+            let public = out.join("log.vkey");
+            write(&public, &signer.vkey())?;
+            Ok(record("log", &private).with("public_file", public.display().to_string()))
+        }
+        NewPurpose::Pseudonym => {
+            let path = out.join("pseudonym.json");
+            let keys = MasterKeys::generate(&mut fresh_rng()?);
+            keys.store_new(&path).map_err(exists_or(&path))?;
+            Ok(record("pseudonym", &path))
+        }
+    }
+}
+
+/// A signing key and its public half as a JWK.
+fn pair<P: Purpose>(name: &str, out: &Path) -> Result<Record, CliError> {
+    let (key, private) = private::<P>(name, out)?;
+    let jwk = key.verifying_key().to_jwk();
+    let public = out.join(format!("{name}.jwk.json"));
+    let text = serde_json::to_string_pretty(&jwk).map_err(|_| CliError::NotPrintable)?;
+    write(&public, &text)?;
+    Ok(record(name, &private)
+        .with("public_file", public.display().to_string())
+        .with("kid", jwk.kid))
+}
+
+fn private<P: Purpose>(name: &str, out: &Path) -> Result<(SigningKey<P>, PathBuf), CliError> {
+    let path = out.join(format!("{name}.pem"));
+    let key = SigningKey::<P>::generate(&mut fresh_rng()?).map_err(failed)?;
+    key.store_new(&path).map_err(exists_or(&path))?;
+    Ok((key, path))
+}
+
+/// A file that could not be written, by name; else what the keys' room says.
+fn exists_or(path: &Path) -> impl FnOnce(KeyError) -> CliError {
+    let path = path.to_owned();
+    move |error| match error {
+        KeyError::File { source, .. } => CliError::Unwritable { path, source },
+        other => failed(other),
+    }
+}
+
+fn record(purpose: &str, private: &Path) -> Record {
+    Record::default().with("purpose", purpose).with("private_file", private.display().to_string())
+}
+
+fn table(keys: &[v1::GatewayKey]) -> Table {
+    let mut table = Table::new(&["purpose", "version", "prf", "public_key"]);
+    for key in keys {
+        table.row([json!(key.purpose), json!(key.version), json!(key.prf), json!(key.public_key)]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{keys::Jwk, verify::VerifierKey};
+
+    #[test]
+    fn every_purpose_makes_files_that_are_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        for purpose in NewPurpose::value_variants() {
+            let origin: LogName = "example/2026".parse().unwrap();
+            new(*purpose, folder.path(), Some(origin.clone())).unwrap();
+            let error = new(*purpose, folder.path(), Some(origin)).unwrap_err();
+            assert!(error.to_string().contains("exists already"), "{error}");
+        }
+        let text = fs::read_to_string(folder.path().join("token.jwk.json")).unwrap();
+        let jwk: Jwk = serde_json::from_str(&text).unwrap();
+        assert!(jwk.verifying_key().is_ok());
+        let text = fs::read_to_string(folder.path().join("log.vkey")).unwrap();
+        assert_eq!(text.parse::<VerifierKey>().unwrap().name(), "example/2026");
+    }
+}

@@ -1,0 +1,222 @@
+//! `tallygate protocol new`: a filled draft to start from.
+//!
+//! What is particular to the parties comes from the files that `partner add` reads, so that
+//! organisation codes and key ids are written once.
+
+use super::{CliError, Console, Outcome, partner_file};
+use crate::{
+    disclosure::{Catalogue, Limits},
+    domain::{AreaCode, PartnerId, ProtocolId, TableId, time::years_after},
+    identity::{Clock, SystemClock},
+    protocol::{
+        Digest, KeyId,
+        root_policy::RootController,
+        template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
+    },
+    wire::v1,
+};
+use jiff::{civil::Date, tz::TimeZone};
+use serde::Serialize;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+const HELP: &str = "\
+Templates: health, dwp, learning, families, centres (the agency with the authority), and
+root_policy (the root disclosure policy, which every controller signs).
+The parties' codes and key ids come from the files that `partner add` reads; without them they are
+left for you to fill in. The legal bases are the usual ones, for your advisers to confirm.
+
+Examples:
+  tallygate protocol new --template health --sender health.toml --authority authority.toml \\
+    --whole E08000026 --managed CC01,CC02,CL1 > isp-health.json
+  tallygate protocol new --template root_policy --controller authority.toml \\
+    --controller health.toml --out root-policy.json";
+
+/// What stands where a code has to be filled in.
+const TO_FILL_IN: &str = "TO-FILL-IN";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(super) struct New {
+    /// Which draft.
+    #[arg(long, value_name = "NAME", value_parser = DraftKind::parse)]
+    template: DraftKind,
+    /// The protocol's id; isp-NAME when left out.
+    #[arg(long, value_name = "ID")]
+    id: Option<ProtocolId>,
+    /// The agency that sends: its partner file.
+    #[arg(long, value_name = "FILE")]
+    sender: Option<PathBuf>,
+    /// The authority that receives: its partner file.
+    #[arg(long, value_name = "FILE")]
+    authority: Option<PathBuf>,
+    /// A controller of the root policy: its partner file; repeat it for each.
+    #[arg(long, value_name = "FILE")]
+    controller: Vec<PathBuf>,
+    /// The authority's area code.
+    #[arg(long, value_name = "CODE", default_value = "E08000026")]
+    whole: AreaCode,
+    /// The areas that centre managers may see.
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    managed: Vec<AreaCode>,
+    /// The centres' lead agency, whose managers see figures.
+    #[arg(long, value_name = "PARTNER", default_value = "centres")]
+    centres: PartnerId,
+    /// The oversight body, whose auditors see figures.
+    #[arg(long, value_name = "PARTNER", default_value = "oversight")]
+    oversight: PartnerId,
+    /// The most days between extraction and receipt.
+    #[arg(long, value_name = "DAYS", default_value_t = 120)]
+    max_lag_days: u16,
+    /// First day in force; today when left out.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    effective: Option<Date>,
+    /// Day by which it is reviewed; a year after the first when left out.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    review_by: Option<Date>,
+    /// Last day in force; three years after the first when left out.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    expires: Option<Date>,
+    /// Write here instead of on standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// What is drafted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DraftKind {
+    Protocol(Template),
+    RootPolicy,
+}
+
+impl DraftKind {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if text == "root_policy" {
+            return Ok(Self::RootPolicy);
+        }
+        Template::from_code(text)
+            .map(Self::Protocol)
+            .ok_or("one of health, dwp, learning, families, centres, root_policy")
+    }
+}
+
+impl New {
+    pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+        let effective = self.effective.unwrap_or(today);
+        let text = match self.template {
+            DraftKind::Protocol(template) => self.protocol(template, effective)?,
+            DraftKind::RootPolicy => self.root_policy(effective)?,
+        };
+        match &self.out {
+            Some(path) => {
+                write(path, &text)?;
+                console.note(&format!("drafted: {}; read it, then sign it", path.display()));
+            }
+            None => console.text(&text)?,
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn protocol(&self, template: Template, effective: Date) -> Result<String, CliError> {
+        let particulars = Particulars {
+            id: match &self.id {
+                Some(id) => id.clone(),
+                None => constant(&format!("isp-{}", template.code()))?,
+            },
+            sender: party(self.sender.as_deref(), template.code())?,
+            authority: party(self.authority.as_deref(), "authority")?,
+            areas: vec![self.whole.clone()],
+            audiences: Audiences {
+                authority: party(self.authority.as_deref(), "authority")?.partner,
+                centres: self.centres.clone(),
+                oversight: self.oversight.clone(),
+                whole: self.whole.clone(),
+                managed: self.managed.clone(),
+            },
+            effective,
+            review_by: self.review_by.unwrap_or_else(|| years_after(effective, 1)),
+            expires: self.expires.unwrap_or_else(|| years_after(effective, 3)),
+            max_lag_days: self.max_lag_days,
+        };
+        let protocol = template.fill(&particulars).map_err(|rule| CliError::Failed {
+            act: "fill the template",
+            source: rule.words().into(),
+        })?;
+        pretty(&protocol)
+    }
+
+    fn root_policy(&self, effective: Date) -> Result<String, CliError> {
+        let failed = |error: crate::disclosure::DisclosureError| CliError::Failed {
+            act: "read the catalogue",
+            source: error.into(),
+        };
+        let catalogue = Catalogue::shipped().map_err(failed)?;
+        let digest = catalogue.digest().map_err(failed)?;
+        let limits = Limits::recommended();
+        let mut controllers = Vec::new();
+        for path in &self.controller {
+            let PartyDetails { partner, keys, .. } = party(Some(path), "")?;
+            controllers.push(RootController { partner, keys });
+        }
+        let tables: Vec<(TableId, u32)> =
+            catalogue.tables.iter().map(|table| (table.id.clone(), table.variance)).collect();
+        pretty(&root_policy(RootParticulars {
+            controllers,
+            catalogue: Digest::from_bytes(*digest.as_bytes()),
+            tables,
+            quarterly_rho: constant(&limits.quarter.to_string())?,
+            lifetime_rho: constant(&limits.lifetime.to_string())?,
+            witnessing_partners: 0,
+            effective,
+            expires: self.expires.unwrap_or_else(|| years_after(effective, 3)),
+        }))
+    }
+}
+
+fn pretty(document: &impl Serialize) -> Result<String, CliError> {
+    serde_json::to_string_pretty(document).map_err(|_| CliError::NotPrintable)
+}
+
+/// An id or an amount of the program's own.
+fn constant<T: std::str::FromStr>(text: &str) -> Result<T, CliError> {
+    text.parse().map_err(|_| CliError::NotPrintable)
+}
+
+/// A party from its partner file, or with its codes left open.
+fn party(path: Option<&Path>, otherwise: &str) -> Result<PartyDetails, CliError> {
+    let Some(path) = path else {
+        return Ok(PartyDetails {
+            partner: constant(otherwise)?,
+            org_code: TO_FILL_IN.to_owned(),
+            ico_registration: TO_FILL_IN.to_owned(),
+            keys: Vec::new(),
+        });
+    };
+    let partner = partner_file::read(path)?;
+    let signing = v1::KeyPurpose::ProtocolSigning;
+    let wrong = || CliError::WrongForm { path: path.to_owned(), expected: "a partner's entry" };
+    let keys: Result<Vec<KeyId>, _> = partner
+        .keys
+        .iter()
+        .filter(|key| key.purpose() == signing)
+        .map(|key| key.kid.parse().map_err(|_| wrong()))
+        .collect();
+    Ok(PartyDetails {
+        partner: partner.partner_id.parse().map_err(|_| wrong())?,
+        org_code: partner.org_code,
+        ico_registration: partner.ico_registration,
+        keys: keys?,
+    })
+}
+
+/// Writes a text file, with a line end.
+///
+/// # Errors
+/// When it can't be written.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    fs::write(path, format!("{text}\n"))
+        .map_err(|source| CliError::Unwritable { path: path.to_owned(), source })
+}

@@ -1,0 +1,243 @@
+//! `tallygate push`: a partner's files to the gateway.
+//!
+//! The work is the connector's; here are the flags, the progress bar and the words. What a
+//! push tells is what was wrong with the sender's own rows, never what linked.
+
+use super::{
+    CliError, Console, Outcome,
+    output::{Format, Printing, Table},
+    query::PLANNING,
+    remote::connect,
+    text::counted,
+};
+use crate::{
+    connector::{Progress, PushError, PushOrder, PushReport, push},
+    domain::{ProtocolId, RecordType},
+    identity::{Clock, SystemClock},
+};
+use indicatif::ProgressBar;
+use jiff::{civil::Date, tz::TimeZone};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+const HELP: &str = "\
+FILE is CSV with a heading: record_id, event_date, the identifiers and the payload of the record
+type, in any order. Rows that break a rule are told by row, field and rule, never by value; their
+neighbours are sent. A push that broke goes on with --resume and stores nothing twice.
+Exit code 1 when rows were rejected.
+
+Examples:
+  tallygate push births.csv --type live_birth --protocol isp-health --profile health.toml
+  tallygate push births.csv --type live_birth --protocol isp-health --dry-run \\
+    --rejects rejected.csv --profile health.toml";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(super) struct Push {
+    /// The files, all of one record type.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The type of every record.
+    #[arg(long = "type", value_name = "RECORD_TYPE")]
+    record_type: RecordType,
+    /// The sharing protocol relied on.
+    #[arg(long, value_name = "ID")]
+    protocol: ProtocolId,
+    /// The purpose claimed, one of the protocol's.
+    #[arg(long, value_name = "PURPOSE", default_value = PLANNING)]
+    purpose: String,
+    /// The day this extract stands for; today when left out.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    extract_day: Option<Date>,
+    /// Check everything, store nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Write rejected rows, with the reason, to this CSV file (with several files, each gets
+    /// its own name in front).
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Go on behind the last acknowledged row of a push that broke.
+    #[arg(long)]
+    resume: bool,
+    /// Which gateway, and who you are: a TOML file
+    #[arg(long, value_name = "FILE", env = "TALLYGATE_PROFILE")]
+    profile: Option<PathBuf>,
+    /// Keep each file's report, with its receipts, in this folder, for `audit verify --receipts`
+    #[arg(long, value_name = "DIR")]
+    receipts: Option<PathBuf>,
+    #[command(flatten)]
+    printing: Printing,
+}
+
+/// The connector's progress on a bar of bytes.
+struct Bar(ProgressBar);
+
+impl Progress for Bar {
+    fn opened(&mut self, file_bytes: u64, done_bytes: u64) {
+        self.0.set_length(file_bytes);
+        self.0.set_position(done_bytes);
+    }
+
+    fn acknowledged(&mut self, done_bytes: u64, rows: u64, rejected: u64) {
+        self.0.set_position(done_bytes);
+        self.0.set_message(format!("{rows} rows, {rejected} rejected"));
+    }
+}
+
+impl Push {
+    pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+        let gateway = connect(self.profile.as_deref()).await?;
+        let mut reports = Vec::new();
+        for file in &self.files {
+            let order = self.order(file, today);
+            let mut bar = Bar(console.progress(0).with_message("opening"));
+            let outcome = push(gateway.service(), &order, &mut bar).await;
+            bar.0.finish_and_clear();
+            match outcome {
+                Ok(report) => {
+                    tell(&report, &order, console);
+                    reports.push(report);
+                }
+                Err(error) => {
+                    // What went well before is told, too: it is stored and logged.
+                    self.print(&reports, console)?;
+                    return Err(stopped(file, error));
+                }
+            }
+        }
+        self.print(&reports, console)?;
+        Ok(Outcome::findings(reports.iter().any(|report| !report.is_clean())))
+    }
+
+    fn order(&self, file: &Path, today: Date) -> PushOrder {
+        let several = self.files.len() > 1;
+        PushOrder {
+            extract_day: self.extract_day.unwrap_or(today),
+            dry_run: self.dry_run,
+            resume: self.resume,
+            receipts: self.receipts.as_deref().map(|folder| report_of(folder, file)),
+            rejects: self.rejects.as_deref().map(|path| rejects_of(path, file, several)),
+            ..PushOrder::new(
+                file.to_owned(),
+                self.record_type,
+                self.protocol.clone(),
+                self.purpose.clone(),
+                today,
+            )
+        }
+    }
+
+    fn print(&self, reports: &[PushReport], console: &mut Console<'_>) -> Result<(), CliError> {
+        match self.printing.format {
+            Format::Json => console.json(&reports),
+            format => console.table(format, &table(reports)),
+        }
+    }
+}
+
+/// The report of a pushed file, which holds its receipts.
+fn report_of(folder: &Path, file: &Path) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    folder.join(format!("{stem}.json"))
+}
+
+/// One rejects file for each file pushed.
+fn rejects_of(path: &Path, file: &Path, several: bool) -> PathBuf {
+    if !several {
+        return path.to_owned();
+    }
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-{name}"))
+}
+
+/// Names the file; a refusal gets its reason, its fields and its log entry.
+fn stopped(file: &Path, error: PushError) -> CliError {
+    let path = file.to_owned();
+    match error {
+        PushError::Refused { status, rows: 0 } => CliError::from(*status),
+        other => CliError::Rejected { path, source: other.into() },
+    }
+}
+
+/// What to mend, in words.
+fn tell(report: &PushReport, order: &PushOrder, console: &mut Console<'_>) {
+    let (rejects, receipts) =
+        (order.rejects.as_deref(), order.receipts.as_deref().and_then(Path::parent));
+    for reason in &report.reasons {
+        let rows = counted(reason.count, "row", "rows");
+        let field = if reason.field.is_empty() { "the row" } else { &reason.field };
+        console.note(&format!("{}: {rows} rejected: {field} ({})", report.file, reason.code));
+    }
+    match rejects {
+        Some(path) if !report.is_clean() => {
+            console.note(&format!("rejected rows are in {}", path.display()));
+        }
+        None if !report.is_clean() => {
+            console.note("give --rejects FILE to get the rejected rows with their reasons");
+        }
+        _ => {}
+    }
+    if let Some(path) = receipts.filter(|_| !report.dry_run) {
+        console.note(&format!("{}: receipts kept in {}", report.file, path.display()));
+    }
+    if report.dry_run {
+        console.note(&format!("{}: dry run, nothing was stored", report.file));
+    }
+}
+
+fn table(reports: &[PushReport]) -> Table {
+    let mut table = Table::new(&[
+        "file",
+        "record_type",
+        "rows",
+        "well_formed",
+        "sent_before",
+        "rejected",
+        "batches",
+        "first_entry",
+        "last_entry",
+    ]);
+    for report in reports {
+        let entries = || report.receipts().map(|receipt| receipt.leaf_index);
+        table.row([
+            json!(report.file),
+            json!(report.record_type),
+            json!(report.rows),
+            json!(report.well_formed),
+            json!(report.sent_before),
+            json!(report.rejected),
+            json!(report.batches),
+            json!(entries().min()),
+            json!(entries().max()),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Status;
+
+    #[test]
+    fn several_files_have_several_rejects_files() {
+        let path = Path::new("out/rejects.csv");
+        assert_eq!(rejects_of(path, Path::new("in/births.csv"), false), path);
+        assert_eq!(
+            rejects_of(path, Path::new("in/births.csv"), true),
+            Path::new("out/births-rejects.csv")
+        );
+    }
+
+    #[test]
+    fn a_refused_opening_is_a_refusal_and_a_broken_stream_says_resume() {
+        let status = Box::new(Status::permission_denied("no flow"));
+        let refused = PushError::Refused { status, rows: 0 };
+        assert!(matches!(stopped(Path::new("a.csv"), refused), CliError::Refused(_)));
+        let broken = PushError::Broken { status: None, rows: 7 };
+        let sentence = stopped(Path::new("a.csv"), broken).to_string();
+        assert!(sentence.starts_with("a.csv: ") && sentence.contains("--resume"), "{sentence}");
+    }
+}

@@ -1,0 +1,174 @@
+//! The frame: arguments of every command, help with examples, exit codes.
+
+use super::*;
+use clap::CommandFactory;
+
+/// The exit code, standard output and standard error of a command line.
+fn run_line(line: &str) -> (u8, String, String) {
+    let arguments = std::iter::once("tallygate").chain(line.split_whitespace());
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = run_on(arguments.map(OsString::from), &mut out, &mut err, false);
+    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+fn parses(line: &str) -> bool {
+    let arguments = std::iter::once("tallygate").chain(line.split_whitespace());
+    Cli::try_parse_from(arguments).is_ok()
+}
+
+#[test]
+fn the_arguments_are_consistent() {
+    Cli::command().debug_assert();
+}
+
+fn walk(command: &clap::Command, path: &str, visit: &mut dyn FnMut(&clap::Command, &str)) {
+    visit(command, path);
+    for child in command.get_subcommands() {
+        walk(child, &format!("{path} {}", child.get_name()), visit);
+    }
+}
+
+#[test]
+fn every_commands_help_has_an_example_of_itself() {
+    let mut leaves = 0;
+    walk(&Cli::command(), "tallygate", &mut |command, path| {
+        let help = command.clone().render_long_help().to_string();
+        assert!(help.contains("Example"), "{path} has no example");
+        assert!(command.get_about().is_some(), "{path} does not say what it does");
+        if command.has_subcommands() {
+            return;
+        }
+        leaves += 1;
+        assert!(
+            help.contains(&format!("\n  {path} ")),
+            "{path}: the example is of another command"
+        );
+        assert!(help.lines().all(|line| line.chars().count() <= 120), "{path}: too wide");
+    });
+    assert!(leaves >= 30, "{leaves} commands");
+}
+
+/// Each example of the help, its continued lines joined, without a redirection.
+fn examples(help: &str) -> Vec<String> {
+    let joined = help.replace("\\\n    ", "");
+    joined
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("tallygate "))
+        .map(|line| line.split(" > ").next().unwrap_or(line).to_owned())
+        .collect()
+}
+
+#[test]
+fn every_example_parses() {
+    let mut count = 0;
+    walk(&Cli::command(), "tallygate", &mut |command, path| {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for example in examples(&help) {
+            assert!(parses(&example), "{path}: {example}");
+            count += 1;
+        }
+    });
+    assert!(count > 40, "{count} examples");
+}
+
+#[test]
+fn the_contracts_lines_parse() {
+    for line in [
+        "synth --place coventry --seed 7 --scale 1.0 --quarters 8 --out d",
+        "keys new --purpose token --out d",
+        "keys list --profile p",
+        "partner add f --profile p",
+        "partner list --format json",
+        "partner show health",
+        "partner disable health",
+        "area load f --postcodes g",
+        "area list --format csv",
+        "protocol new --template health",
+        "protocol sign f --key k --party health --role siro",
+        "protocol verify f --keys jwks.json",
+        "protocol submit f",
+        "protocol list",
+        "protocol show isp-health",
+        "protocol suspend isp-health",
+        "protocol resume isp-health",
+        "protocol explain --table engagement --area CC01",
+        "push a b --type live_birth --protocol isp-health --dry-run --rejects r --resume",
+        "consent record f",
+        "consent withdraw C1",
+        "consent show C1",
+        "release preview 2026Q1",
+        "release close 2026Q1",
+        "release list",
+        "release show 2026Q1",
+        "release verify f --key jwk",
+        "query registered --area CC01 --by age --period 2025Q2..2026Q1 --purpose inspection",
+        "card --area CC01 --period 2026Q1 --definitions",
+        "audit search --who dwp --what refused --area CC01 --purpose audit --protocol isp-dwp \
+         --decision refused --from 2026-01-01 --until 2026-03-31",
+        "audit prove 12",
+        "audit consistency 10 20",
+        "audit verify tiles --vkey-file f",
+        "audit verify --receipts d --vkey-file f",
+    ] {
+        assert!(parses(line), "{line}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    for line in [
+        "",
+        "unknown",
+        "query registered",
+        "query Registered --area CC01",
+        "query registered --area cc01",
+        "query registered --area CC01 --period 2026Q1..2025Q1",
+        "card --area CC01 --format xml",
+        "release close 2026",
+        "push --type live_birth --protocol isp-health",
+        "push a --type birth --protocol isp-health",
+        "audit verify --vkey-file f",
+        "audit verify tiles",
+        "audit search --decision maybe",
+        "audit search --from yesterday",
+        "protocol explain --protocol isp-health",
+        "protocol explain --table engagement",
+        "protocol explain --type live_birth",
+        "protocol sign f --key k --party health --role boss",
+        "keys new --purpose log --out d",
+        "synth --place atlantis --out d",
+    ] {
+        let (code, out, err) = run_line(line);
+        assert_eq!((code, out.as_str()), (2, ""), "{line}");
+        assert!(!err.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let (code, out, err) = run_line("query --help");
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("Example"));
+    let (code, out, _) = run_line("--version");
+    assert_eq!(code, 0);
+    assert!(out.starts_with("tallygate "));
+}
+
+#[test]
+fn what_can_not_run_ends_with_two_and_one_sentence() {
+    for (line, says) in [
+        ("card --area CC01 --profile no-such-profile.toml", "can't read the profile"),
+        ("partner add no-such-file.toml --profile p", "can't read no-such-file.toml"),
+        ("area load no-such-file.toml --profile p", "can't read no-such-file.toml"),
+        ("consent record no-such-file.csv --profile p", "can't read no-such-file.csv"),
+        ("protocol submit no-such-file.json --profile p", "can't read no-such-file.json"),
+        ("release verify no-such-file.json --key k", "can't read k"),
+        ("audit verify tiles --vkey-file no-such-file", "can't read no-such-file"),
+        ("synth --quarters 0 --out d", "the number of quarters must be"),
+    ] {
+        let (code, out, err) = run_line(line);
+        assert_eq!((code, out.as_str()), (2, ""), "{line}: {err}");
+        assert!(err.starts_with("tallygate: ") && err.contains(says), "{line}: {err}");
+        assert_eq!(err.lines().count(), 1, "{line}: {err}");
+    }
+}

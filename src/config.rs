@@ -1,0 +1,224 @@
+//! The gateway's configuration: a TOML file, checked once, into a [`Config`].
+//!
+//! Secrets are never in it: it names files (`tallygate keys new` writes them), which must
+//! be readable by their owner alone. Relative paths start at the file's own folder.
+
+use crate::{audit::LogName, store::Location};
+use serde::Deserialize;
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// What the TOML file holds. A word it does not know is an error, so that a typing error
+/// can't pass for a setting.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    /// What the gateway calls itself in tokens.
+    audience: String,
+    grpc: GrpcFile,
+    database: DatabaseFile,
+    keys: KeysFile,
+    log: LogFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrpcFile {
+    listen: SocketAddr,
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: PathBuf,
+    #[serde(default = "default_drain")]
+    drain_seconds: u64,
+}
+
+const fn default_drain() -> u64 {
+    20
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DatabaseFile {
+    sqlite: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeysFile {
+    master: PathBuf,
+    log: PathBuf,
+    release: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogFile {
+    /// The log's origin, such as `gateway.example/coventry/2026`.
+    origin: String,
+    tiles: PathBuf,
+    #[serde(default = "default_tick")]
+    tick_seconds: u64,
+}
+
+const fn default_tick() -> u64 {
+    5
+}
+
+/// A validated configuration; every path is resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What the gateway calls itself in tokens.
+    pub audience: String,
+    /// Where gRPC listens.
+    pub listen: SocketAddr,
+    /// The server's certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The authority that signs partners' client certificates, PEM.
+    pub client_ca: PathBuf,
+    /// How long open streams may finish after a stop is asked for.
+    pub drain: Duration,
+    /// The database.
+    pub database: Location,
+    /// The master keys.
+    pub master_keys: PathBuf,
+    /// The log's signing key.
+    pub log_key: PathBuf,
+    /// The releases' signing key.
+    pub release_key: PathBuf,
+    /// The log's origin.
+    pub origin: LogName,
+    /// Where the log's tiles are written.
+    pub tiles: PathBuf,
+    /// How often: a fixed tick, so that the log's growth times nobody's act.
+    pub tick: Duration,
+}
+
+/// The configuration can't be used. Says which file and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("can't read the configuration {}: check that it exists and that you may read it", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the configuration {} is not valid: {source}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, entry and rule.
+        source: Box<toml::de::Error>,
+    },
+    /// A value breaks a rule.
+    #[error("{entry} in {}: {rule}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The entry.
+        entry: &'static str,
+        /// The rule.
+        rule: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// Names the file, the entry and what to do.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let file: ConfigFile = toml::from_str(&text).map_err(|source| ConfigError::Invalid {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        Self::check(file, path)
+    }
+
+    fn check(file: ConfigFile, path: &Path) -> Result<Self, ConfigError> {
+        let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let at = |relative: &Path| folder.join(relative);
+        if file.audience.is_empty() {
+            return Err(wrong("audience", "give the name that tokens must be made for"));
+        }
+        if file.log.tick_seconds == 0 {
+            return Err(wrong("log.tick_seconds", "at least 1"));
+        }
+        let origin = file.log.origin.parse().map_err(|_| {
+            wrong("log.origin", "a name without scheme and spaces, like gateway.example/coventry/2026")
+        })?;
+        Ok(Self {
+            audience: file.audience,
+            listen: file.grpc.listen,
+            certificate: at(&file.grpc.certificate),
+            key: at(&file.grpc.key),
+            client_ca: at(&file.grpc.client_ca),
+            drain: Duration::from_secs(file.grpc.drain_seconds),
+            database: Location::Sqlite(at(&file.database.sqlite).into_boxed_path()),
+            master_keys: at(&file.keys.master),
+            log_key: at(&file.keys.log),
+            release_key: at(&file.keys.release),
+            origin,
+            tiles: at(&file.log.tiles),
+            tick: Duration::from_secs(file.log.tick_seconds),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+audience = "gateway.example"
+[grpc]
+listen = "127.0.0.1:0"
+certificate = "server.pem"
+key = "server.key"
+client_ca = "ca.pem"
+[database]
+sqlite = "gateway.db"
+[keys]
+master = "master.keys"
+log = "log.key"
+release = "release.key"
+[log]
+origin = "gateway.example/coventry/2026"
+tiles = "tiles"
+"#;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.toml");
+        fs::write(&path, text).unwrap();
+        Config::read(&path)
+    }
+
+    #[test]
+    fn a_good_file_is_read_and_a_wrong_word_is_named() {
+        let config = read(GOOD).unwrap();
+        assert!(config.tiles.ends_with("tiles") && config.tiles.is_absolute());
+        let wrong = read(&GOOD.replace("tiles =", "tilse =")).unwrap_err().to_string();
+        assert!(wrong.contains("tilse"), "{wrong}");
+        let wrong = read(&GOOD.replace("gateway.example/coventry", "https://x")).unwrap_err();
+        assert!(wrong.to_string().starts_with("log.origin"), "{wrong}");
+        assert!(matches!(read(&GOOD.replace("sqlite", "sqlit")), Err(ConfigError::Invalid { .. })));
+    }
+
+    #[test]
+    fn a_missing_file_says_what_to_do() {
+        let error = Config::read(Path::new("nowhere/gateway.toml")).unwrap_err().to_string();
+        assert!(error.contains("check that it exists"), "{error}");
+    }
+}

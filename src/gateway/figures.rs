@@ -1,0 +1,534 @@
+//! Answering with figures: cards and queries, looked up in frozen releases.
+//!
+//! For each table behind an answer the policy is asked once, and its permit is what lets
+//! the figure out. Nothing is counted here, so the same question about the same quarters
+//! has the same answer, byte for byte, for ever; the texts of numbers are made in one
+//! place ([`FigureText::of`]).
+//!
+//! Whether an area or an indicator is unknown or only not the caller's can't be told apart.
+
+use super::{
+    Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot,
+    close_plan::blame,
+    released::{Frozen, Releases},
+};
+use crate::{
+    audit::{Hash, Leaf, LeafKind, ProtocolReference, Token},
+    disclosure::{
+        Catalogue, Digest, FeedWeek, Figure, Indicator, Measure, Reading, Released, Table, Unit,
+        card::LINKAGE_NOTE, figure,
+    },
+    domain::{AreaCode, IndicatorId, Quarter, TableId},
+    protocol::{CallerRole, FigurePermit, FigureQuestion, Purpose, Reason, Refusal},
+    store::{ActError, Effect, Logged},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What every value that is too small is shown as, whatever it is.
+const WITHHELD: &str = "<10";
+/// A table that no catalogue has: what an unknown indicator is decided by.
+const NO_TABLE: &str = "no_such_table";
+/// Roles that may see figures, the widest first.
+const READERS: [CallerRole; 3] =
+    [CallerRole::DataOfficer, CallerRole::Auditor, CallerRole::Consumer];
+
+/// Asks for an area's card.
+#[derive(Debug, Clone)]
+pub struct CardRequest {
+    /// The area's code.
+    pub area: String,
+    /// The quarter; empty for the latest released.
+    pub quarter: String,
+    /// The purposes claimed; each line is shown under the first that its table allows.
+    pub purposes: Vec<String>,
+}
+
+/// Asks for one indicator of one area.
+#[derive(Debug, Clone)]
+pub struct QueryRequest {
+    /// The indicator.
+    pub indicator: String,
+    /// The area's code.
+    pub area: String,
+    /// First quarter; empty for the latest released.
+    pub from: String,
+    /// Last quarter; empty for the first.
+    pub to: String,
+    /// The breakdown dimension; empty for the whole.
+    pub by: String,
+    /// The purpose claimed.
+    pub purpose: String,
+}
+
+/// A figure as it is shown, every number a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FigureText {
+    /// The indicator.
+    pub indicator: IndicatorId,
+    /// The area.
+    pub area: AreaCode,
+    /// The quarter.
+    pub quarter: Quarter,
+    /// The part, or empty for the whole.
+    pub part: String,
+    /// A count to the nearest 5, a percentage to one place, a ratio to three, or `<10`.
+    pub value: String,
+    /// Lower end of the 95% interval; empty when withheld.
+    pub lower: String,
+    /// Upper end of it; empty when withheld.
+    pub upper: String,
+    /// What to print after ±; empty when withheld.
+    pub margin: String,
+    /// What a percentage or ratio is out of, to the nearest 5; else empty.
+    pub out_of: String,
+    /// Inspection's word; else empty.
+    pub word: &'static str,
+    /// `persons`, `families`, `percent` or `ratio`.
+    pub unit: &'static str,
+}
+
+/// One indicator of a card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardLine {
+    /// Its number in the data book.
+    pub number: u8,
+    /// Its title.
+    pub title: String,
+    /// What is counted.
+    pub definition: String,
+    /// Out of what.
+    pub denominator: String,
+    /// The target, or empty.
+    pub target: String,
+    /// The card's quarter.
+    pub figure: FigureText,
+    /// Its parts, where they are published for the area.
+    pub parts: Vec<FigureText>,
+    /// Earlier quarters, oldest first.
+    pub trend: Vec<FigureText>,
+    /// The feeds behind it, as fresh as they were at the close.
+    pub feeds: Vec<FeedWeek>,
+}
+
+/// An area's card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardAnswer {
+    /// The area.
+    pub area: AreaCode,
+    /// Its name.
+    pub area_name: String,
+    /// The quarter.
+    pub quarter: Quarter,
+    /// The indicators that the caller may see, in the catalogue's order.
+    pub lines: Vec<CardLine>,
+    /// What linkage may miss.
+    pub linkage_note: &'static str,
+    /// The release's digest.
+    pub release: Digest,
+}
+
+/// One indicator over quarters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryAnswer {
+    /// Oldest quarter first; within a quarter in the order of the parts.
+    pub figures: Vec<FigureText>,
+    /// What is counted.
+    pub definition: String,
+}
+
+/// What was decided about an answer.
+struct Granted<T> {
+    answer: T,
+    leaf: Leaf,
+}
+
+/// A refusal with the leaf that says so.
+type No = Box<(Leaf, Refused)>;
+
+impl Gateway {
+    /// An area's card: every indicator whose table the caller may see for the purpose.
+    ///
+    /// # Errors
+    /// The first table's clause when none is permitted; `not_found` when there is no such
+    /// release.
+    pub async fn card(
+        &self,
+        actor: &Actor,
+        request: &CardRequest,
+    ) -> Result<Logged<CardAnswer>, Denied> {
+        self.answer(actor, |snapshot, releases| {
+            self.decide_card(actor, request, snapshot, releases)
+        })
+        .await
+    }
+
+    /// One indicator of an area over quarters.
+    ///
+    /// # Errors
+    /// The clause that refused; `not_found` when no quarter of the range is released for
+    /// the area.
+    pub async fn query_figures(
+        &self,
+        actor: &Actor,
+        request: &QueryRequest,
+    ) -> Result<Logged<QueryAnswer>, Denied> {
+        self.answer(actor, |snapshot, releases| {
+            self.decide_query(actor, request, snapshot, releases)
+        })
+        .await
+    }
+
+    /// Decides on a snapshot, logs, and answers; decides anew where the policy changed.
+    async fn answer<T>(
+        &self,
+        actor: &Actor,
+        decide: impl Fn(&Snapshot, &Releases) -> Result<Granted<T>, No>,
+    ) -> Result<Logged<T>, Denied> {
+        self.require(actor, &READERS).await?;
+        for _ in 0..DECISIONS {
+            let snapshot = self.snapshot();
+            let releases = self.releases(&snapshot).await?;
+            let granted = match decide(&snapshot, &releases) {
+                Ok(granted) => granted,
+                Err(no) => {
+                    let (leaf, refused) = *no;
+                    return Err(self.refuse(leaf, refused).await);
+                }
+            };
+            match self.commit(granted.leaf, Effect::None, Some(snapshot.epoch())).await {
+                Ok(logged) => return Ok(logged.map(|_| granted.answer)),
+                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(GatewayError::Unsettled.into())
+    }
+
+    fn decide_card(
+        &self,
+        actor: &Actor,
+        request: &CardRequest,
+        snapshot: &Snapshot,
+        releases: &Releases,
+    ) -> Result<Granted<CardAnswer>, No> {
+        let mut asking = Asking::new(self, actor, snapshot, LeafKind::CardAnswered);
+        let (area, quarter) = (&request.area, &request.quarter);
+        let none = String::new();
+        let claimed = request.purposes.first().unwrap_or(&none);
+        let area = asking.area(area, claimed)?;
+        let quarter = asking.quarter("quarter", quarter)?;
+        let mut permits: BTreeMap<&TableId, FigurePermit> = BTreeMap::new();
+        let mut first: Option<Refusal> = None;
+        for table in tables_of(&self.catalogue) {
+            let granted = request.purposes.iter().skip(1).fold(
+                asking.permit(table, &area, claimed),
+                |granted, purpose| granted.or_else(|_| asking.permit(table, &area, purpose)),
+            );
+            match granted {
+                Ok(permit) => drop(permits.insert(table, permit)),
+                Err(refusal) => first = first.or(Some(refusal)),
+            }
+        }
+        let Some(leading) = self.leading(&permits) else {
+            return Err(asking.refused_by(first.as_ref()));
+        };
+        let frozen = match quarter {
+            Some(quarter) => releases.of(quarter),
+            None => releases.latest(),
+        };
+        let Some(frozen) = frozen else { return Err(asking.no(Refused::not_found())) };
+        let card = releases.card(&self.catalogue, &area, frozen.release.quarter);
+        let Ok(card) = card else { return Err(asking.no(Refused::not_found())) };
+        asking.grant(leading, frozen);
+        let lines = card.entries.iter().filter_map(|entry| {
+            let indicator = self.catalogue.indicator(&entry.figure.indicator)?;
+            let table = self.catalogue.table(indicator.measure.table())?;
+            permits.get(&table.id)?;
+            let shown = |figure: &Figure| {
+                let measure = indicator.measure_of(figure.part.as_deref()).ok()?;
+                permits.get(measure.table())?;
+                Some(FigureText::of(&self.catalogue, figure, measure))
+            };
+            Some(CardLine {
+                number: entry.number,
+                title: indicator.title.clone(),
+                definition: entry.definition.clone(),
+                denominator: entry.denominator.clone(),
+                target: entry.target.clone().unwrap_or_default(),
+                figure: shown(&entry.figure)?,
+                parts: entry.parts.iter().filter_map(shown).collect(),
+                trend: {
+                    let before = entry.trend.iter().filter(|figure| figure.period < card.period);
+                    before.filter_map(shown).collect()
+                },
+                feeds: feeds_of(table, &frozen.release.feeds),
+            })
+        });
+        let answer = CardAnswer {
+            area_name: area_name(snapshot, frozen, &area),
+            quarter: card.period,
+            lines: lines.collect(),
+            linkage_note: LINKAGE_NOTE,
+            release: frozen.digest,
+            area,
+        };
+        Ok(Granted { answer, leaf: asking.leaf })
+    }
+
+    /// The permit of the first indicator's table that is permitted.
+    fn leading<'a>(
+        &self,
+        permits: &'a BTreeMap<&TableId, FigurePermit>,
+    ) -> Option<&'a FigurePermit> {
+        self.catalogue.indicators.iter().find_map(|i| permits.get(i.measure.table()))
+    }
+
+    fn decide_query(
+        &self,
+        actor: &Actor,
+        request: &QueryRequest,
+        snapshot: &Snapshot,
+        releases: &Releases,
+    ) -> Result<Granted<QueryAnswer>, No> {
+        let mut asking = Asking::new(self, actor, snapshot, LeafKind::QueryAnswered);
+        let area = asking.area(&request.area, &request.purpose)?;
+        let from = asking.quarter("from_quarter", &request.from)?;
+        let to = asking.quarter("to_quarter", &request.to)?;
+        let indicator = asking.indicator(&request.indicator, &area, &request.purpose)?;
+        let parts: Vec<Option<&str>> = match (&indicator.by, request.by.as_str()) {
+            (_, "") => vec![None],
+            (Some(by), dimension) if by.dimension == dimension => {
+                by.parts.iter().map(|part| Some(part.id.as_str())).collect()
+            }
+            _ => {
+                let rule = "a dimension that the catalogue has for the indicator, or empty";
+                return Err(asking.no(Refused::invalid("by", rule)));
+            }
+        };
+        let measures: Vec<&Measure> =
+            parts.iter().filter_map(|part| indicator.measure_of(*part).ok()).collect();
+        let mut permit: Option<FigurePermit> = None;
+        for measure in &measures {
+            let table = measure.table();
+            if permit.as_ref().is_some_and(|permit| permit.table() == table) {
+                continue;
+            }
+            match asking.permit(table, &area, &request.purpose) {
+                Ok(granted) => permit = Some(granted),
+                Err(refusal) => return Err(asking.refused_by(Some(&refusal))),
+            }
+        }
+        let Some(permit) = permit else { return Err(asking.no(Refused::not_found())) };
+        let latest = releases.latest().map(|frozen| frozen.release.quarter);
+        let Some(from) = from.or(latest) else { return Err(asking.no(Refused::not_found())) };
+        let to = to.unwrap_or(from);
+        let mut figures = Vec::new();
+        for frozen in releases.all() {
+            if !(from..=to).contains(&frozen.release.quarter) {
+                continue;
+            }
+            for (part, measure) in parts.iter().zip(&measures) {
+                let read = figure(&self.catalogue, &frozen.release, &indicator.id, *part, &area);
+                if let Ok(read) = read {
+                    figures.push(FigureText::of(&self.catalogue, &read, measure));
+                    asking.grant(&permit, frozen);
+                }
+            }
+        }
+        if figures.is_empty() {
+            return Err(asking.no(Refused::not_found()));
+        }
+        let answer = QueryAnswer { figures, definition: indicator.definition.clone() };
+        Ok(Granted { answer, leaf: asking.leaf })
+    }
+}
+
+/// One question, with the leaf that grows as it is decided.
+struct Asking<'a> {
+    gateway: &'a Gateway,
+    actor: &'a Actor,
+    snapshot: &'a Snapshot,
+    leaf: Leaf,
+}
+
+impl<'a> Asking<'a> {
+    fn new(gateway: &'a Gateway, actor: &'a Actor, snapshot: &'a Snapshot, kind: LeafKind) -> Self {
+        let mut leaf = actor.leaf(kind, gateway);
+        leaf.notes.policy_epoch = Some(snapshot.epoch());
+        Self { gateway, actor, snapshot, leaf }
+    }
+
+    fn no(&self, refused: Refused) -> No {
+        Box::new((self.leaf.clone(), refused))
+    }
+
+    /// The area asked about. The leaf names it only where it exists, and the purpose only
+    /// where it is of the vocabulary: the log takes in no text of a caller's own.
+    fn area(&mut self, area: &str, purpose: &str) -> Result<AreaCode, No> {
+        self.leaf.purpose = Purpose::from_code(purpose).and_then(|p| p.code().parse().ok());
+        let Ok(area) = area.parse::<AreaCode>() else {
+            return Err(self.no(Refused::invalid("area", "1 to 16 letters, digits or -")));
+        };
+        let today = self.gateway.today();
+        if self.snapshot.areas(today).is_some_and(|areas| areas.area(&area).is_some()) {
+            self.leaf.area = Some(area.clone());
+        }
+        Ok(area)
+    }
+
+    fn quarter(&self, field: &'static str, text: &str) -> Result<Option<Quarter>, No> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let rule = "a year, Q and 1 to 4, like 2026Q1, or empty";
+        text.parse().map(Some).map_err(|_| self.no(Refused::invalid(field, rule)))
+    }
+
+    /// The indicator; an unknown one is refused like one of a table that is not listed.
+    fn indicator(
+        &mut self,
+        text: &str,
+        area: &AreaCode,
+        purpose: &str,
+    ) -> Result<&'a Indicator, No> {
+        let gateway = self.gateway;
+        let known = text.parse().ok().and_then(|id: IndicatorId| gateway.catalogue.indicator(&id));
+        if let Some(indicator) = known {
+            self.leaf.indicator = Some(indicator.id.clone());
+            return Ok(indicator);
+        }
+        let refusal = NO_TABLE.parse().ok().and_then(|t| self.permit(&t, area, purpose).err());
+        Err(self.refused_by(refusal.as_ref()))
+    }
+
+    /// Asks the policy, in each of the caller's roles; the last refusal is the one told.
+    fn permit(
+        &self,
+        table: &TableId,
+        area: &AreaCode,
+        purpose: &str,
+    ) -> Result<FigurePermit, Refusal> {
+        let today = self.gateway.today();
+        let ask = |role| {
+            self.snapshot.policy().authorise_figure(&FigureQuestion {
+                partner: &self.actor.partner,
+                role,
+                table,
+                area,
+                confined_to: self.actor.areas.as_ref(),
+                purpose,
+                today,
+            })
+        };
+        let mut roles = READERS.into_iter().filter(|role| self.actor.may_be(*role));
+        // `require` let the caller pass, so that it has one of the roles.
+        let first = ask(roles.next().unwrap_or(CallerRole::Consumer));
+        roles.fold(first, |decided, role| decided.or_else(|_| ask(role)))
+    }
+
+    /// What the caller is told of a refusal. That a table is not listed and that it is
+    /// listed for others look the same; the log says which.
+    fn refused_by(&mut self, refusal: Option<&Refusal>) -> No {
+        if let Some(refusal) = refusal {
+            blame(&mut self.leaf, refusal);
+        }
+        let refused = match refusal.map(|refusal| (refusal, refusal.reason())) {
+            Some((
+                refusal,
+                Reason::AreaNotCovered
+                | Reason::PurposeNotListed
+                | Reason::SourceNotGranted
+                | Reason::ProtocolNotActive
+                | Reason::ProtocolSuperseded
+                | Reason::ProtocolRevoked
+                | Reason::ProtocolSuspended
+                | Reason::ProtocolNotYetEffective
+                | Reason::ProtocolExpired,
+            )) => Refused::by(refusal),
+            _ => {
+                let reason = Reason::TableNotListed;
+                Refused::new(RefusalKind::Forbidden, reason.code(), reason.words())
+            }
+        };
+        self.no(refused)
+    }
+
+    /// Writes into the leaf what allowed the answer and which release it is from.
+    fn grant(&mut self, permit: &FigurePermit, frozen: &Frozen) {
+        let clause = permit.clause();
+        self.leaf.purpose = permit.purpose().code().parse().ok();
+        self.leaf.legal_basis = permit.legal_basis().gateway.code().parse::<Token>().ok();
+        self.leaf.protocol = Some(ProtocolReference {
+            digest: Hash::new(*clause.digest().as_bytes()),
+            id: clause.protocol().clone(),
+            version: clause.version().number(),
+        });
+        self.leaf.clause = clause.pointer().parse().ok();
+        self.leaf.area = Some(permit.area().clone());
+        self.leaf.table = Some(permit.table().clone());
+        self.leaf.notes.release = Some(Hash::new(*frozen.digest.as_bytes()));
+        self.leaf.notes.period = Some(frozen.release.quarter);
+    }
+}
+
+/// Every table that an indicator or a part reads, in the catalogue's order of indicators.
+fn tables_of(catalogue: &Catalogue) -> Vec<&TableId> {
+    let mut tables: Vec<&TableId> = Vec::new();
+    for indicator in &catalogue.indicators {
+        let measures = indicator.parts().map(|part| &part.measure);
+        for measure in std::iter::once(&indicator.measure).chain(measures) {
+            if !tables.contains(&measure.table()) {
+                tables.push(measure.table());
+            }
+        }
+    }
+    tables
+}
+
+fn feeds_of(table: &Table, feeds: &[FeedWeek]) -> Vec<FeedWeek> {
+    feeds.iter().filter(|feed| table.sources.contains(&feed.record_type)).cloned().collect()
+}
+
+/// The name that the area had in the release's own boundaries.
+fn area_name(snapshot: &Snapshot, frozen: &Arc<Frozen>, area: &AreaCode) -> String {
+    let areas = snapshot.areas_version(&frozen.release.geography.version);
+    areas.and_then(|areas| areas.area(area)).map(|a| a.name.clone()).unwrap_or_default()
+}
+
+impl FigureText {
+    /// The texts of a figure: the one place where a released number becomes text.
+    #[must_use]
+    pub fn of(catalogue: &Catalogue, figure: &Figure, measure: &Measure) -> Self {
+        let table = catalogue.table(measure.table());
+        let families = table.is_some_and(|table| table.population == "families");
+        let (unit, text): (_, fn(f64) -> String) = match (figure.unit, measure) {
+            (_, Measure::Balance { .. }) => ("ratio", |percent| format!("{:.3}", percent / 100.0)),
+            (Unit::Percent, _) => ("percent", |percent| format!("{percent:.1}")),
+            (Unit::Count, _) if families => ("families", |count| format!("{count:.0}")),
+            (Unit::Count, _) => ("persons", |count| format!("{count:.0}")),
+        };
+        let mut shown = Self {
+            indicator: figure.indicator.clone(),
+            area: figure.area.clone(),
+            quarter: figure.period,
+            part: figure.part.clone().unwrap_or_default(),
+            value: WITHHELD.to_owned(),
+            lower: String::new(),
+            upper: String::new(),
+            margin: String::new(),
+            out_of: String::new(),
+            word: "",
+            unit,
+        };
+        if let Released::Shown(Reading { value, lower, upper, margin, out_of, word }) = figure.value
+        {
+            shown.value = text(value);
+            shown.lower = text(lower);
+            shown.upper = text(upper);
+            shown.margin = text(margin);
+            shown.out_of = out_of.map(|count| format!("{count:.0}")).unwrap_or_default();
+            shown.word = word.unwrap_or_default();
+        }
+        shown
+    }
+}

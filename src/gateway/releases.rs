@@ -1,0 +1,238 @@
+//! Looking at releases: what the next one would be, which there are, and one as signed.
+
+use super::{
+    Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot,
+    close_plan::{feed_weeks, sources},
+    released::{Frozen, Releases},
+};
+use crate::{
+    audit::{Hash, LeafKind},
+    disclosure::{self, DisclosureError, FeedWeek, Ledger, Preview},
+    domain::{PartnerId, ProtocolId, Quarter, RecordType},
+    protocol::{CallerRole, ReleasePermit, State},
+    store::{ActError, Effect, Logged, feeds},
+};
+use jiff::civil::Date;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// A preview as its readers get it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    preview: Preview,
+    /// From the day after this one the quarter may be closed.
+    close_day: Date,
+    warnings: Vec<Warning>,
+}
+
+/// Something to look at before the quarter is closed. None depends on what was counted.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Warning {
+    code: &'static str,
+    words: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partner: Option<PartnerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_type: Option<RecordType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<ProtocolId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clause: Option<String>,
+}
+
+impl Warning {
+    const fn new(code: &'static str, words: &'static str) -> Self {
+        Self { code, words, partner: None, record_type: None, protocol: None, clause: None }
+    }
+
+    fn of_feed(code: &'static str, words: &'static str, feed: &FeedWeek) -> Self {
+        Self {
+            partner: Some(feed.partner.clone()),
+            record_type: Some(feed.record_type),
+            ..Self::new(code, words)
+        }
+    }
+}
+
+impl Gateway {
+    /// What closing a quarter would release, as JSON: structure, expected errors, budget,
+    /// feeds' weeks and warnings; never a count or a draw. It may be asked before the
+    /// quarter's close day, and as often as anybody likes.
+    ///
+    /// # Errors
+    /// For callers who are no data officers; when the quarter is released or not the next,
+    /// when there are no areas or no root policy, or when the budget forbids it.
+    pub async fn preview_release(
+        &self,
+        actor: &Actor,
+        quarter: &str,
+    ) -> Result<Logged<String>, Denied> {
+        self.require(actor, &[CallerRole::DataOfficer]).await?;
+        let quarter = self.read_quarter(actor, quarter).await?;
+        for _ in 0..DECISIONS {
+            let snapshot = self.snapshot();
+            let releases = self.releases(&snapshot).await?;
+            let mut leaf = actor.leaf(LeafKind::ReleasePreviewed, self);
+            leaf.notes.period = Some(quarter);
+            leaf.notes.policy_epoch = Some(snapshot.epoch());
+            let preview = match self.form_preview(&snapshot, &releases, quarter).await? {
+                Ok(preview) => preview,
+                Err(refused) => return Err(self.refuse(leaf, refused).await),
+            };
+            match self.commit(leaf, Effect::None, Some(snapshot.epoch())).await {
+                Ok(logged) => return Ok(logged.map(|_| preview)),
+                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(GatewayError::Unsettled.into())
+    }
+
+    async fn form_preview(
+        &self,
+        snapshot: &Snapshot,
+        releases: &Releases,
+        quarter: Quarter,
+    ) -> Result<Result<String, Refused>, GatewayError> {
+        let limits = match self.may_follow(snapshot, releases, quarter) {
+            Ok(Some((limits, _))) => limits,
+            Ok(None) => return Ok(Err(super::close_plan::root_missing())),
+            Err(refused) => return Ok(Err(refused)),
+        };
+        if let Err(refused) = self.keeps_to(snapshot) {
+            return Ok(Err(refused));
+        }
+        let Some(areas) = snapshot.areas(quarter.last_day()) else {
+            return Err(GatewayError::Unsettled);
+        };
+        let mut tx = self.store.read().await?;
+        let fresh = feeds::freshness(&mut tx).await?;
+        drop(tx);
+        let today = self.today();
+        let mut warnings = Vec::new();
+        let mut permits: Vec<ReleasePermit> = Vec::new();
+        for decided in self.release_permits(snapshot, today) {
+            match decided {
+                Ok(permit) => permits.push(permit),
+                Err(refusal) => warnings.push(Warning {
+                    protocol: refusal.clause().map(|clause| clause.protocol().clone()),
+                    clause: refusal.clause().map(crate::protocol::Clause::pointer),
+                    ..Warning::new(refusal.reason().code(), refusal.reason().words())
+                }),
+            }
+        }
+        let weeks = feed_weeks(&sources(&permits), &fresh);
+        warnings.extend(feed_warnings(&weeks, quarter));
+        warnings.extend(review_warnings(snapshot, today));
+        if today <= quarter.close_day() {
+            let words = "the quarter's close day has not passed";
+            warnings.push(Warning::new("quarter_still_open", words));
+        }
+        let ledger = Ledger::after(limits, releases.all().iter().map(|frozen| &frozen.release));
+        let counted = areas.counted();
+        let preview = match disclosure::preview(&self.catalogue, counted, &ledger, quarter, weeks) {
+            Ok(preview) => preview,
+            Err(error) => return Ok(Err(super::close_plan::over_budget(&error))),
+        };
+        let shown = Shown { preview, close_day: quarter.close_day(), warnings };
+        let json = serde_json::to_string(&shown).map_err(|_| DisclosureError::UnreadableRelease)?;
+        Ok(Ok(json))
+    }
+
+    /// Every release, oldest quarter first.
+    ///
+    /// # Errors
+    /// For callers who are no data officers, auditors or parties of a protocol in force.
+    pub async fn list_releases(&self, actor: &Actor) -> Result<Logged<Vec<Arc<Frozen>>>, Denied> {
+        for _ in 0..DECISIONS {
+            let snapshot = self.snapshot();
+            self.may_see_releases(actor, &snapshot).await?;
+            let releases = self.releases(&snapshot).await?;
+            let mut leaf = actor.leaf(LeafKind::RegisterRead, self);
+            leaf.notes.register = "releases".parse().ok();
+            leaf.notes.policy_epoch = Some(snapshot.epoch());
+            match self.commit(leaf, Effect::None, Some(snapshot.epoch())).await {
+                Ok(logged) => return Ok(logged.map(|_| releases.all().to_vec())),
+                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(GatewayError::Unsettled.into())
+    }
+
+    /// One release as it was signed.
+    ///
+    /// # Errors
+    /// As [`Gateway::list_releases`]; `not_found` for a quarter that is not released.
+    pub async fn release(
+        &self,
+        actor: &Actor,
+        quarter: &str,
+    ) -> Result<Logged<Arc<Frozen>>, Denied> {
+        for _ in 0..DECISIONS {
+            let snapshot = self.snapshot();
+            self.may_see_releases(actor, &snapshot).await?;
+            let quarter = self.read_quarter(actor, quarter).await?;
+            let releases = self.releases(&snapshot).await?;
+            let mut leaf = actor.leaf(LeafKind::RegisterRead, self);
+            leaf.notes.register = "releases".parse().ok();
+            leaf.notes.period = Some(quarter);
+            leaf.notes.policy_epoch = Some(snapshot.epoch());
+            let Some(frozen) = releases.of(quarter) else {
+                return Err(self.refuse(leaf, Refused::not_found()).await);
+            };
+            leaf.notes.release = Some(Hash::new(*frozen.digest.as_bytes()));
+            match self.commit(leaf, Effect::None, Some(snapshot.epoch())).await {
+                Ok(logged) => return Ok(logged.map(|_| Arc::clone(frozen))),
+                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(GatewayError::Unsettled.into())
+    }
+
+    async fn may_see_releases(&self, actor: &Actor, snapshot: &Snapshot) -> Result<(), Denied> {
+        let is_party = snapshot.protocols().iter().any(|record| {
+            record.verified.as_ref().is_some_and(|(verified, life)| {
+                matches!(life.state(), State::Active | State::Suspended)
+                    && verified.document().party(&actor.partner).is_some()
+            })
+        });
+        if is_party || actor.may_be(CallerRole::DataOfficer) || actor.may_be(CallerRole::Auditor) {
+            return Ok(());
+        }
+        let sentence =
+            "releases are for data officers, auditors and parties of a protocol in force";
+        let refused = Refused::new(RefusalKind::Forbidden, "wrong_role", sentence);
+        Err(self.refuse(actor.leaf(LeafKind::Refused, self), refused).await)
+    }
+}
+
+fn feed_warnings(weeks: &[FeedWeek], quarter: Quarter) -> Vec<Warning> {
+    let end = disclosure::ExtractWeek::of(quarter.last_day());
+    let warning = |feed: &FeedWeek| match feed.week {
+        None => Some(Warning::of_feed("feed_missing", "this feed has sent nothing", feed)),
+        Some(week) if week < end => Some(Warning::of_feed(
+            "feed_stale",
+            "this feed's last extract is older than the quarter's end",
+            feed,
+        )),
+        Some(_) => None,
+    };
+    weeks.iter().filter_map(warning).collect()
+}
+
+fn review_warnings(snapshot: &Snapshot, today: Date) -> Vec<Warning> {
+    let due = snapshot.protocols().iter().filter(|record| {
+        record.verified.as_ref().is_some_and(|(verified, life)| {
+            matches!(life.state(), State::Active | State::Suspended)
+                && verified.document().review_is_due(today)
+        })
+    });
+    due.map(|record| Warning {
+        protocol: Some(record.stored.protocol.clone()),
+        ..Warning::new("protocol_review_due", "this protocol is past its review date")
+    })
+    .collect()
+}

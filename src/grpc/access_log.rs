@@ -1,0 +1,96 @@
+//! `tallygate.v1.AccessLogService`: the checkpoint, searches and proofs.
+
+use super::{Frame, receipt};
+use crate::{
+    audit::Hash,
+    gateway::LogSearch,
+    wire::v1::{self, access_log_service_server},
+};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+/// The access log service.
+#[derive(Debug, Clone)]
+pub struct AccessLogService(pub Arc<Frame>);
+
+#[tonic::async_trait]
+impl access_log_service_server::AccessLogService for AccessLogService {
+    async fn get_checkpoint(
+        &self,
+        request: Request<v1::GetCheckpointRequest>,
+    ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let found = self.0.gateway().checkpoint(&actor).await;
+        let (checkpoint, proof) = found.map_err(|denied| self.0.status(denied))?.into_parts();
+        let receipt = Some(receipt(&proof));
+        Ok(Response::new(v1::GetCheckpointResponse { checkpoint, receipt }))
+    }
+
+    async fn search_entries(
+        &self,
+        request: Request<v1::SearchEntriesRequest>,
+    ) -> Result<Response<v1::SearchEntriesResponse>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let search = LogSearch::from(request.into_inner());
+        let found = self.0.gateway().search_log(&actor, &search).await;
+        let (page, proof) = found.map_err(|denied| self.0.status(denied))?.into_parts();
+        let entry = |(index, leaf)| v1::LogEntry { index, leaf };
+        Ok(Response::new(v1::SearchEntriesResponse {
+            entries: page.entries.into_iter().map(entry).collect(),
+            next_page_token: page.next,
+            receipt: Some(receipt(&proof)),
+        }))
+    }
+
+    async fn get_inclusion_proof(
+        &self,
+        request: Request<v1::GetInclusionProofRequest>,
+    ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let v1::GetInclusionProofRequest { index, tree_size } = *request.get_ref();
+        let proved = self.0.gateway().prove_inclusion(&actor, index, tree_size).await;
+        let (inclusion, proof) = proved.map_err(|denied| self.0.status(denied))?.into_parts();
+        Ok(Response::new(v1::GetInclusionProofResponse {
+            tree_size: inclusion.tree_size,
+            leaf_hash: inclusion.leaf_hash.as_bytes().to_vec(),
+            hashes: all(&inclusion.hashes),
+            receipt: Some(receipt(&proof)),
+        }))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: Request<v1::GetConsistencyProofRequest>,
+    ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let v1::GetConsistencyProofRequest { from_size, to_size } = *request.get_ref();
+        let proved = self.0.gateway().prove_consistency(&actor, from_size, to_size).await;
+        let (consistency, proof) = proved.map_err(|denied| self.0.status(denied))?.into_parts();
+        Ok(Response::new(v1::GetConsistencyProofResponse {
+            to_size: consistency.to_size,
+            hashes: all(&consistency.hashes),
+            receipt: Some(receipt(&proof)),
+        }))
+    }
+}
+
+fn all(hashes: &[Hash]) -> Vec<Vec<u8>> {
+    hashes.iter().map(|hash| hash.as_bytes().to_vec()).collect()
+}
+
+impl From<v1::SearchEntriesRequest> for LogSearch {
+    fn from(wire: v1::SearchEntriesRequest) -> Self {
+        Self {
+            partner: wire.partner_id,
+            area: wire.area,
+            purpose: wire.purpose,
+            protocol: wire.protocol_id,
+            kind: wire.kind,
+            decision: wire.decision,
+            from_micros: wire.from_micros,
+            until_micros: wire.until_micros,
+            page_size: wire.page_size,
+            page_token: wire.page_token,
+        }
+    }
+}

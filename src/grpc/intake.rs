@@ -1,0 +1,151 @@
+//! `tallygate.v1.IntakeService`: a stream of batches, an acknowledgement each.
+
+use super::{Frame, receipt};
+use crate::{
+    gateway::{Accepted, Intake, MOST_ROWS, OpenStream, Rejection, StreamTotals},
+    store::Logged,
+    wire::v1::{
+        BatchAcknowledgement, PushClosed, PushOpen, PushOpened, PushRequest, PushResponse,
+        RecordBatch, RowRejection, intake_service_server, push_request, push_response,
+    },
+};
+use std::{pin::Pin, sync::Arc};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming};
+
+/// Acknowledgements that may wait for a slow reader before its batches wait too.
+const UNREAD: usize = 4;
+
+/// The intake service.
+#[derive(Debug, Clone)]
+pub struct IntakeService(pub Arc<Frame>);
+
+type Answers = Pin<Box<dyn Stream<Item = Result<PushResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl intake_service_server::IntakeService for IntakeService {
+    type PushStream = Answers;
+
+    async fn push(
+        &self,
+        request: Request<Streaming<PushRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let frame = Arc::clone(&self.0);
+        let (answers, answered) = mpsc::channel(UNREAD);
+        tokio::spawn(async move {
+            let mut requests = request.into_inner();
+            let stream = serve(&frame, actor, &mut requests, &answers);
+            if let Err(status) = stream.await {
+                // A caller that has gone away needs no answer; what was accepted stays.
+                let _ = answers.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
+    }
+}
+
+type Sender = mpsc::Sender<Result<PushResponse, Status>>;
+
+async fn serve(
+    frame: &Arc<Frame>,
+    actor: crate::gateway::Actor,
+    requests: &mut Streaming<PushRequest>,
+    answers: &Sender,
+) -> Result<(), Status> {
+    let Some(push_request::Message::Open(open)) = next(requests).await? else {
+        return Err(Status::invalid_argument("the first message opens the stream"));
+    };
+    let opened = frame.gateway().open_stream(actor, opening(open)).await;
+    let (mut intake, proof) = opened.map_err(|denied| frame.status(denied))?.into_parts();
+    let opened = PushOpened {
+        protocol_version: intake.protocol_version(),
+        max_rows: u32::try_from(MOST_ROWS).unwrap_or(u32::MAX),
+        receipt: Some(receipt(&proof)),
+    };
+    answer(answers, push_response::Message::Opened(opened)).await?;
+    while let Some(message) = next(requests).await? {
+        let push_request::Message::Batch(batch) = message else {
+            return Err(Status::invalid_argument("a stream is opened once; send batches"));
+        };
+        let taken = take(frame, &mut intake, batch).await?;
+        answer(answers, push_response::Message::Acknowledgement(taken)).await?;
+    }
+    let closed = intake.close().await.map_err(|denied| frame.status(denied))?;
+    answer(answers, push_response::Message::Closed(closing(&closed))).await
+}
+
+async fn next(
+    requests: &mut Streaming<PushRequest>,
+) -> Result<Option<push_request::Message>, Status> {
+    match requests.message().await? {
+        None => Ok(None),
+        Some(PushRequest { message: Some(message) }) => Ok(Some(message)),
+        Some(PushRequest { message: None }) => Err(Status::invalid_argument("an empty message")),
+    }
+}
+
+async fn answer(answers: &Sender, message: push_response::Message) -> Result<(), Status> {
+    let response = PushResponse { message: Some(message) };
+    answers.send(Ok(response)).await.map_err(|_| Status::cancelled("the caller has gone away"))
+}
+
+fn opening(open: PushOpen) -> OpenStream {
+    OpenStream {
+        protocol: open.protocol_id,
+        version: open.protocol_version,
+        record_type: open.record_type,
+        purpose: open.purpose,
+        columns: open.columns,
+        extract_day: open.extract_day,
+        dry_run: open.dry_run,
+    }
+}
+
+async fn take(
+    frame: &Frame,
+    intake: &mut Intake,
+    batch: RecordBatch,
+) -> Result<BatchAcknowledgement, Status> {
+    let rows = batch.rows.into_iter().map(|row| row.values).collect();
+    let (accepted, logged) =
+        intake.take_batch(rows).await.map_err(|denied| frame.status(denied))?;
+    Ok(acknowledgement(batch.sequence, accepted, logged.as_ref()))
+}
+
+fn acknowledgement(
+    sequence: u64,
+    accepted: Accepted,
+    logged: Option<&Logged<()>>,
+) -> BatchAcknowledgement {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    BatchAcknowledgement {
+        sequence,
+        well_formed: count(accepted.well_formed),
+        sent_before: count(accepted.sent_before),
+        rejections: accepted.rejections.into_iter().map(rejection).collect(),
+        partner_sequence: logged.and_then(Logged::partner_sequence).unwrap_or(0),
+        receipt: logged.map(|logged| receipt(logged.receipt())),
+    }
+}
+
+fn rejection(rejection: Rejection) -> RowRejection {
+    RowRejection {
+        row: u32::try_from(rejection.row).unwrap_or(u32::MAX),
+        field: rejection.field.to_owned(),
+        rule: rejection.rule.to_owned(),
+        message: rejection.sentence.to_owned(),
+    }
+}
+
+fn closing(closed: &Logged<StreamTotals>) -> PushClosed {
+    let totals = closed.value();
+    PushClosed {
+        batches: totals.batches,
+        well_formed: totals.well_formed,
+        sent_before: totals.sent_before,
+        rejected: totals.rejected,
+        receipt: Some(receipt(closed.receipt())),
+    }
+}

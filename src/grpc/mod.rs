@@ -1,0 +1,29 @@
+//! The gRPC services: thin. They recognise the caller, translate between wire and domain,
+//! and answer only with what is logged. No rule lives here.
+
+mod access_log;
+mod figures;
+mod frame;
+mod intake;
+mod releases;
+mod router;
+mod status;
+
+pub use access_log::AccessLogService;
+pub use figures::FigureService;
+pub use frame::{Frame, RegisterView};
+pub use intake::IntakeService;
+pub use releases::ReleaseService;
+pub use router::router;
+
+use crate::{audit, wire::v1};
+
+/// A receipt on the wire.
+pub(crate) fn receipt(receipt: &audit::Receipt) -> v1::Receipt {
+    v1::Receipt {
+        leaf_index: receipt.leaf_index,
+        leaf_hash: receipt.leaf_hash.as_bytes().to_vec(),
+        checkpoint: receipt.checkpoint.clone(),
+        inclusion_proof: receipt.proof.iter().map(|hash| hash.as_bytes().to_vec()).collect(),
+    }
+}

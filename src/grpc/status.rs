@@ -1,0 +1,114 @@
+//! The one map from denials to gRPC status, with google.rpc error details and the
+//! refusal's receipt.
+
+use super::receipt;
+use crate::{
+    gateway::{Denied, GatewayError, RefusalKind, Refused},
+    store::Logged,
+    wire::v1,
+};
+use prost::{Message, Name};
+use prost_types::Any;
+use std::collections::HashMap;
+use tonic::{Code, Status};
+use tonic_types::pb::{BadRequest, ErrorInfo, RetryInfo, bad_request::FieldViolation};
+
+/// The domain of our error reasons.
+const DOMAIN: &str = "tallygate";
+
+impl Name for v1::Receipt {
+    const NAME: &'static str = "Receipt";
+    const PACKAGE: &'static str = "tallygate.v1";
+}
+
+/// A denial as a status. What went wrong inside goes to tracing, never to the caller.
+pub(super) fn of(denied: Denied) -> Status {
+    match denied {
+        Denied::Refused(logged) => refused(&logged),
+        Denied::Failed(error) => failed(&error),
+    }
+}
+
+fn refused(logged: &Logged<Refused>) -> Status {
+    let refused = logged.value();
+    let code = match refused.kind() {
+        RefusalKind::Unauthenticated => Code::Unauthenticated,
+        RefusalKind::Forbidden => Code::PermissionDenied,
+        RefusalKind::Invalid => Code::InvalidArgument,
+        RefusalKind::NotFound => Code::NotFound,
+        RefusalKind::Conflict => Code::FailedPrecondition,
+        RefusalKind::Exhausted => Code::ResourceExhausted,
+    };
+    let clause = refused.clause().map(|clause| ("clause".to_owned(), clause.to_owned()));
+    let mut details = vec![any(
+        "google.rpc.ErrorInfo",
+        &ErrorInfo {
+            reason: refused.reason().to_ascii_uppercase(),
+            domain: DOMAIN.to_owned(),
+            metadata: clause.into_iter().collect::<HashMap<_, _>>(),
+        },
+    )];
+    if !refused.fields().is_empty() {
+        let violation = |(field, rule): &(String, String)| FieldViolation {
+            field: field.clone(),
+            description: rule.clone(),
+            ..FieldViolation::default()
+        };
+        let field_violations = refused.fields().iter().map(violation).collect();
+        details.push(any("google.rpc.BadRequest", &BadRequest { field_violations }));
+    }
+    details.push(any("tallygate.v1.Receipt", &receipt(logged.receipt())));
+    with_details(code, refused.sentence(), details)
+}
+
+fn failed(error: &GatewayError) -> Status {
+    tracing::error!(%error, source = ?std::error::Error::source(error), "a call failed");
+    let (code, reason, sentence) = match error {
+        GatewayError::LogUnavailable => (
+            Code::Unavailable,
+            "LOG_UNAVAILABLE",
+            "the access log can't be written, so nothing is answered; try again later",
+        ),
+        GatewayError::Unsettled => (
+            Code::Aborted,
+            "POLICY_CHANGED",
+            "the policy changed while this was decided; try again",
+        ),
+        GatewayError::Conflict => {
+            (Code::Aborted, "CONFLICT", "another act was first; look again and repeat")
+        }
+        GatewayError::Store(_) => (
+            Code::Unavailable,
+            "STORE_UNAVAILABLE",
+            "the gateway can't reach its data; try again later",
+        ),
+        GatewayError::Key(_) | GatewayError::Disclosure(_) | GatewayError::Audit(_) => (
+            Code::Internal,
+            "INTERNAL",
+            "the gateway failed; its operator finds the reason in its log",
+        ),
+    };
+    let mut details = vec![any(
+        "google.rpc.ErrorInfo",
+        &ErrorInfo {
+            reason: reason.to_owned(),
+            domain: DOMAIN.to_owned(),
+            metadata: HashMap::new(),
+        },
+    )];
+    if matches!(code, Code::Unavailable | Code::Aborted) {
+        let retry_delay = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+        details.push(any("google.rpc.RetryInfo", &RetryInfo { retry_delay }));
+    }
+    with_details(code, sentence, details)
+}
+
+fn any(name: &str, message: &impl Message) -> Any {
+    Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
+}
+
+fn with_details(code: Code, sentence: &str, details: Vec<Any>) -> Status {
+    let status =
+        tonic_types::pb::Status { code: code.into(), message: sentence.to_owned(), details };
+    Status::with_details(code, sentence, status.encode_to_vec().into())
+}

@@ -1,0 +1,266 @@
+//! The composition root: opens the store, starts the gateway, listens, projects the log's
+//! tiles, and stops in order.
+
+use super::{HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener, TlsError, server_config};
+use crate::{
+    audit::{AuditError, Leaf, LeafKind, LogSigner, SizeClass},
+    config::Config,
+    disclosure::{Catalogue, DisclosureError},
+    gateway::{Gateway, GatewayError, ProjectionError, Projector, Setup, register::Partner},
+    grpc,
+    identity::{CallerCheck, Clock, TokenCache, TokenVerifier},
+    keys::{KeyError, Log, MasterKeys, Release, SigningKey},
+    store::{Store, StoreError},
+};
+use arc_swap::ArcSwap;
+use rand::{SeedableRng, rngs::StdRng};
+use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{task::JoinHandle, time};
+use tokio_util::sync::CancellationToken;
+
+/// How often failed handshakes become a leaf.
+const TALLY_EVERY: Duration = Duration::from_secs(60);
+/// Verified tokens that are remembered.
+const REMEMBERED_TOKENS: usize = 10_000;
+
+/// The gateway could not be started or ended badly. Says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A file of the configuration can't be read.
+    #[error("can't read {}: check that it exists and that you may read it", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The certificates or keys of the listener are of no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address can't be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The gateway.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The log's key.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The catalogue.
+    #[error(transparent)]
+    Disclosure(#[from] DisclosureError),
+    /// The log's tiles can't be written.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
+    /// The server of the RPC library failed.
+    #[error("the gRPC server ended unexpectedly")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// A running gateway.
+pub struct Running {
+    gateway: Arc<Gateway>,
+    address: SocketAddr,
+    stop: CancellationToken,
+    failures: Arc<HandshakeFailures>,
+    projector: Projector,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+    background: Vec<JoinHandle<()>>,
+    sequencer: JoinHandle<()>,
+    drain: Duration,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Opens the store of a configuration and brings its schema up to date.
+///
+/// # Errors
+/// When it can't be opened or migrated.
+pub async fn migrate(config: &Config) -> Result<Store, ServeError> {
+    let store = Store::open(&config.database).await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// Starts a gateway as its configuration says.
+///
+/// # Errors
+/// When anything it needs can't be had.
+pub async fn start(config: &Config, clock: Arc<dyn Clock>, rng: StdRng) -> Result<Running, ServeError> {
+    let store = migrate(config).await?;
+    let setup = setup(config, store.clone(), Arc::clone(&clock), rng)?;
+    let (gateway, sequencer) = Gateway::start(setup).await?;
+    let tls = server_config(
+        &read(&config.certificate)?,
+        &read(&config.key)?,
+        &read(&config.client_ca)?,
+        clock,
+    )?;
+    let listener = Listener::bind(
+        config.listen,
+        Arc::new(ArcSwap::from_pointee(tls)),
+        HandshakeLimits::default(),
+    )
+    .await?;
+    let (address, failures, stop) =
+        (listener.local_addr(), listener.failures(), CancellationToken::new());
+    let verifier = TokenVerifier::new(config.audience.clone());
+    let check = CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS));
+    let router = grpc::router(&Arc::new(grpc::Frame::new(Arc::clone(&gateway), check)));
+    let server = tokio::spawn(
+        router.serve_with_incoming_shutdown(
+            listener.incoming(stop.clone()),
+            stop.clone().cancelled_owned(),
+        ),
+    );
+    let projector = Projector::new(store, config.tiles.clone());
+    let background = vec![
+        tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
+        tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
+    ];
+    Ok(Running {
+        gateway,
+        address,
+        stop,
+        failures,
+        projector,
+        server,
+        background,
+        sequencer,
+        drain: config.drain,
+    })
+}
+
+fn setup(
+    config: &Config,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    rng: StdRng,
+) -> Result<Setup, ServeError> {
+    let log_key: SigningKey<Log> = SigningKey::load(&config.log_key)?;
+    Ok(Setup {
+        store,
+        log: LogSigner::from_pkcs8(config.origin.clone(), &log_key.to_pkcs8()?)?,
+        keys: MasterKeys::load(&config.master_keys)?,
+        release_key: SigningKey::<Release>::load(&config.release_key)?,
+        catalogue: Catalogue::shipped()?,
+        now: Arc::new(move || clock.now()),
+        rng,
+    })
+}
+
+/// A generator for nonces and noise, seeded by the operating system.
+///
+/// # Panics
+/// When the operating system has no randomness: nothing may run then.
+#[must_use]
+pub fn system_rng() -> StdRng {
+    StdRng::try_from_rng(&mut rand::rngs::SysRng).expect("the operating system gives randomness")
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, ServeError> {
+    fs::read(path).map_err(|source| ServeError::Unreadable { path: path.clone(), source })
+}
+
+/// Logs failed handshakes, one leaf a minute at most, so that nobody can flood the log.
+async fn tally(gateway: Arc<Gateway>, failures: Arc<HandshakeFailures>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = time::sleep(TALLY_EVERY) => log_failures(&gateway, &failures).await,
+        }
+    }
+}
+
+async fn log_failures(gateway: &Gateway, failures: &HandshakeFailures) {
+    let Some(tally) = failures.take() else { return };
+    if let Err(error) = gateway.log_of_its_own(tally_leaf(gateway, &tally)).await {
+        tracing::error!(%error, "failed handshakes could not be logged");
+        failures.put_back(&tally);
+    }
+}
+
+fn tally_leaf(gateway: &Gateway, tally: &HandshakeTally) -> Leaf {
+    let mut leaf = Leaf::new(LeafKind::HandshakesFailed, gateway.now());
+    leaf.size_class = Some(SizeClass::of(tally.total()));
+    leaf
+}
+
+impl Running {
+    /// The gateway.
+    #[must_use]
+    pub const fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Where gRPC listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Writes the log's tiles up to now, without waiting for the tick.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub async fn project_log(&self) -> Result<(), ServeError> {
+        Ok(self.projector.project_once().await?)
+    }
+
+    /// Stops: no new calls, open ones may finish within the drain time, the end is logged,
+    /// the last tiles are written, the database is closed.
+    ///
+    /// # Errors
+    /// When the end can't be logged or the tiles can't be written.
+    pub async fn stop(self) -> Result<(), ServeError> {
+        self.stop.cancel();
+        let mut server = self.server;
+        if time::timeout(self.drain, &mut server).await.is_err() {
+            tracing::warn!("open streams did not finish in time and were ended");
+            server.abort();
+        }
+        for task in self.background {
+            let _ = task.await;
+        }
+        log_failures(&self.gateway, &self.failures).await;
+        self.gateway.stop().await?;
+        self.projector.project_once().await?;
+        let store = self.gateway.store().clone();
+        drop(self.gateway);
+        // The sequencer ends with its last handle; a call that was cut off may still hold one.
+        let _ = time::timeout(Duration::from_secs(5), self.sequencer).await;
+        store.close().await;
+        Ok(())
+    }
+}
+
+/// Brings the database up to date and enters the first partners into an empty register.
+///
+/// # Errors
+/// When anything it needs can't be had, or the register is not empty.
+pub async fn enter_first_partners(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    rng: StdRng,
+    partners: Vec<Partner>,
+) -> Result<(), ServeError> {
+    let store = migrate(config).await?;
+    let setup = setup(config, store.clone(), clock, rng)?;
+    let (gateway, sequencer) = Gateway::start(setup).await?;
+    gateway.bootstrap(partners).await?;
+    gateway.stop().await?;
+    drop(gateway);
+    let _ = sequencer.await;
+    store.close().await;
+    Ok(())
+}
