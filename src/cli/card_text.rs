@@ -203,6 +203,7 @@ mod tests {
                 record_type: "registration".to_owned(),
                 week: "2026-W18".to_owned(),
             }],
+            ..v1::CardLine::default()
         };
         v1::GetCardResponse {
             area: "CC01".to_owned(),

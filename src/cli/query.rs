@@ -137,6 +137,7 @@ mod tests {
             word: "large majority".to_owned(),
             unit: "percent".to_owned(),
             part: String::new(),
+            out_of: "1650".to_owned(),
         };
         v1::QueryFiguresResponse {
             figures: vec![figure],

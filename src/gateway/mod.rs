@@ -40,7 +40,9 @@ pub use consents::{
 pub use decide::{Page, PageRequest};
 pub use figures::{CardAnswer, CardLine, CardRequest, FigureText, QueryAnswer, QueryRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
-pub use intake::{Accepted, Intake, MOST_ROWS, OpenStream, Rejection, Row, StreamTotals};
+pub use intake::{
+    Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,
+};
 pub use keys::GatewayKey;
 pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};

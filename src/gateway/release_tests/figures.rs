@@ -15,7 +15,11 @@ use prost::Message;
 const QUARTER: &str = "2026Q1";
 
 fn card(area: &str, quarter: &str, purpose: &str) -> CardRequest {
-    CardRequest { area: area.to_owned(), quarter: quarter.to_owned(), purpose: purpose.to_owned() }
+    CardRequest {
+        area: area.to_owned(),
+        quarter: quarter.to_owned(),
+        purposes: vec![purpose.to_owned()],
+    }
 }
 
 fn query(indicator: &str, area: &str, by: &str, purpose: &str) -> QueryRequest {

@@ -40,7 +40,7 @@ async fn an_auditor_finds_what_was_asked_page_by_page() {
         let asked = CardRequest {
             area: area.to_owned(),
             quarter: String::new(),
-            purpose: PLANNING.to_owned(),
+            purposes: vec![PLANNING.to_owned()],
         };
         gateway.card(&manager, &asked).await.unwrap_err();
     }
