@@ -5,4 +5,5 @@ mod audit_log;
 mod demo;
 mod leaks;
 mod raw_values;
+mod refusals;
 mod support;

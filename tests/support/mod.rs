@@ -1,6 +1,8 @@
 //! One demo, made once and shared: most tests look at what it left behind, or start its
 //! gateway again from a copy.
 
+pub mod gateway;
+
 use std::{
     ffi::OsStr,
     fs,

@@ -1,0 +1,102 @@
+//! The shared demo's gateway, started again from a copy on a port of its own, and callers
+//! of every kind, honest or not.
+
+use super::{copy, demo};
+use rand::{SeedableRng, rngs::StdRng};
+use std::{fs, path::PathBuf, sync::Arc};
+use tallygate::{
+    config::Config,
+    connector::{AddToken, ConnectorError, Gateway, Profile, ProfileFile},
+    identity::{CertificateAuthority, SystemClock, Validity},
+    server::{self, Running, system_rng},
+};
+use tonic::{Status, service::interceptor::InterceptedService, transport::Channel};
+use tonic_types::StatusExt;
+
+pub type Service = InterceptedService<Channel, AddToken>;
+
+/// A running copy of the shared demo.
+pub struct Copy {
+    folder: tempfile::TempDir,
+    pub running: Running,
+    /// An authority that the gateway trusts, whose certificates nobody registered.
+    pub stranger: CertificateAuthority,
+}
+
+impl Copy {
+    /// Starts one.
+    pub async fn start() -> Self {
+        let demo = demo();
+        assert_eq!(demo.code, Some(0), "{}", demo.stderr);
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["certificates", "keys", "profiles", "protocols", "tiles"] {
+            copy(&demo.dir.join(part), &folder.path().join(part));
+        }
+        for file in ["gateway.db", "log.vkey", "jwks.json"] {
+            fs::copy(demo.dir.join(file), folder.path().join(file)).unwrap();
+        }
+        let now = jiff::Timestamp::now();
+        let validity = Validity {
+            not_before: now.checked_sub(jiff::SignedDuration::from_hours(1)).unwrap(),
+            not_after: now.checked_add(jiff::SignedDuration::from_hours(24)).unwrap(),
+        };
+        let stranger = CertificateAuthority::new("another authority", validity).unwrap();
+        let ca = fs::read_to_string(demo.dir.join("ca.pem")).unwrap();
+        let both = ca.clone() + &stranger.certificate_pem();
+        fs::write(folder.path().join("ca.pem"), ca).unwrap();
+        fs::write(folder.path().join("both.pem"), both).unwrap();
+        let config = fs::read_to_string(demo.dir.join("gateway.toml")).unwrap();
+        let config: String = config
+            .lines()
+            .map(|line| match line {
+                _ if line.starts_with("listen") => "listen = \"127.0.0.1:0\"\n".to_owned(),
+                _ if line.starts_with("client_ca") => "client_ca = \"both.pem\"\n".to_owned(),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        let path = folder.path().join("gateway.toml");
+        fs::write(&path, config).unwrap();
+        let config = Config::read(&path).unwrap();
+        let running = server::start(&config, Arc::new(SystemClock), system_rng()).await.unwrap();
+        Self { folder, running, stranger }
+    }
+
+    /// A file of the copy.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A profile, for changing what a caller says of itself.
+    pub fn profile(&self, name: &str) -> ProfileFile {
+        let path = self.path(&format!("profiles/{name}.toml"));
+        let file: ProfileFile = toml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        ProfileFile { server: self.running.address().to_string(), ..file }
+    }
+
+    /// Connects as a profile says.
+    pub async fn connect(&self, file: ProfileFile) -> Result<Service, ConnectorError> {
+        let profile = Profile::load(file, self.path("profiles")).unwrap();
+        let rng = Box::new(StdRng::seed_from_u64(9));
+        Ok(Gateway::connect(&profile, Arc::new(SystemClock), rng).await?.service())
+    }
+
+    /// Connects as one of the demo's callers.
+    pub async fn caller(&self, name: &str) -> Service {
+        self.connect(self.profile(name)).await.unwrap()
+    }
+}
+
+/// The reason code of a refusal, lower case, and whether a receipt proves it is logged.
+pub fn reason(status: &Status) -> (String, bool) {
+    let info = status.get_details_error_info();
+    let reason = info.map(|info| info.reason.to_ascii_lowercase()).unwrap_or_default();
+    let receipt = b"tallygate.v1.Receipt";
+    let logged = status.details().windows(receipt.len()).any(|window| window == receipt);
+    (reason, logged)
+}
+
+/// Asserts that an answer is a logged refusal for this reason.
+pub fn assert_refused<T>(answer: Result<T, Status>, expected: &str) {
+    let Err(status) = answer else { panic!("answered, where {expected} was expected") };
+    assert_eq!(reason(&status), (expected.to_owned(), true), "{status:?}");
+}
