@@ -8,7 +8,7 @@ use crate::wire::v1;
 
 /// The most columns of a line.
 const WIDTH: usize = 100;
-const TITLE: usize = 34;
+const TITLE: usize = 32;
 const VALUE: usize = 8;
 const MARGIN: usize = 8;
 const OUT_OF: usize = 8;
