@@ -23,9 +23,13 @@ mod project_tiles;
 mod protocols;
 mod refused;
 pub mod register;
+#[cfg(test)]
+mod release_tests;
 mod released;
 mod releases;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::Actor;
@@ -36,7 +40,9 @@ pub use consents::{
 pub use decide::{Page, PageRequest};
 pub use figures::{CardAnswer, CardLine, CardRequest, FigureText, QueryAnswer, QueryRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
-pub use intake::{Accepted, Intake, MOST_ROWS, OpenStream, Rejection, Row, StreamTotals};
+pub use intake::{
+    Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,
+};
 pub use keys::GatewayKey;
 pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};

@@ -56,32 +56,33 @@ pub enum ProjectionError {
     Forked,
 }
 
-/// Projects one log into one folder.
-#[derive(Debug)]
+/// Projects one log into one folder. Clones work on the same folder, one at a time.
+#[derive(Debug, Clone)]
 pub struct Projector {
     store: Store,
     dir: PathBuf,
     /// The size that the folder holds; `None` until it was compared with the database.
-    projected: Option<u64>,
+    projected: Arc<Mutex<Option<u64>>>,
 }
 
 impl Projector {
     /// A projector of a store's log into a folder, which is made when it is not there.
     #[must_use]
     pub fn new(store: Store, dir: impl Into<PathBuf>) -> Self {
-        Self { store, dir: dir.into(), projected: None }
+        Self { store, dir: dir.into(), projected: Arc::default() }
     }
 
-    /// Brings the folder up to the log's head; gives the size it now holds.
+    /// Brings the folder up to the log's head.
     ///
     /// # Errors
     /// When the database can't be read, the folder not written, or the two contradict.
-    pub async fn project_once(&mut self) -> Result<u64, ProjectionError> {
+    pub async fn project_once(&self) -> Result<(), ProjectionError> {
+        let mut projected = self.projected.lock().await;
         let mut tx = self.store.read().await?;
-        let Some(head) = log::head(&mut tx).await? else { return Ok(0) };
+        let Some(head) = log::head(&mut tx).await? else { return Ok(()) };
         drop(tx);
-        let old = match self.projected {
-            Some(size) if size == head.size => return Ok(size),
+        let old = match *projected {
+            Some(size) if size == head.size => return Ok(()),
             Some(size) => size,
             None => {
                 self.compare(&head).await?;
@@ -100,7 +101,7 @@ impl Projector {
             .await?;
         }
         let checkpoint = head.checkpoint.clone();
-        let first = self.projected.is_none();
+        let first = projected.is_none();
         let gone: Vec<String> = superseded(old, head.size).map(|file| file.path()).collect();
         let wanted: HashSet<String> =
             if first { files.iter().map(TileFile::path).collect() } else { HashSet::new() };
@@ -112,13 +113,13 @@ impl Projector {
             gone.iter().try_for_each(|path| folder.remove(path))
         })
         .await?;
-        self.projected = Some(head.size);
-        Ok(head.size)
+        *projected = Some(head.size);
+        Ok(())
     }
 
     /// Projects at every tick until it is told to stop, and then a last time. What fails is
     /// told to the operator and tried again.
-    pub async fn run(projector: Arc<Mutex<Self>>, stop: CancellationToken, tick: Duration) {
+    pub async fn run(self, stop: CancellationToken, tick: Duration) {
         let mut ticks = tokio::time::interval(tick);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -126,7 +127,7 @@ impl Projector {
                 () = stop.cancelled() => true,
                 _ = ticks.tick() => false,
             };
-            if let Err(error) = projector.lock().await.project_once().await {
+            if let Err(error) = self.project_once().await {
                 let source = std::error::Error::source(&error);
                 tracing::error!(%error, ?source, "the access log could not be projected");
             }

@@ -2,7 +2,7 @@
 
 use super::{Frame, receipt};
 use crate::{
-    gateway::{Accepted, Intake, MOST_ROWS, OpenStream, Rejection, StreamTotals},
+    gateway::{Accepted, KeyedBatch, MOST_ROWS, OpenStream, Rejection, RowReader, StreamTotals},
     store::Logged,
     wire::v1::{
         BatchAcknowledgement, PushClosed, PushOpen, PushOpened, PushRequest, PushResponse,
@@ -20,6 +20,9 @@ const UNREAD: usize = 4;
 /// The intake service.
 #[derive(Debug, Clone)]
 pub struct IntakeService(pub Arc<Frame>);
+
+/// Batches that are read while one is being stored.
+const READ_AHEAD: usize = 1;
 
 type Answers = Pin<Box<dyn Stream<Item = Result<PushResponse, Status>> + Send>>;
 
@@ -65,13 +68,18 @@ async fn serve(
         receipt: Some(receipt(&proof)),
     };
     answer(answers, push_response::Message::Opened(opened)).await?;
-    while let Some(message) = next(requests).await? {
-        let push_request::Message::Batch(batch) = message else {
-            return Err(Status::invalid_argument("a stream is opened once; send batches"));
-        };
-        let taken = take(frame, &mut intake, batch).await?;
-        answer(answers, push_response::Message::Acknowledgement(taken)).await?;
-    }
+    let (read, mut batches) = mpsc::channel(READ_AHEAD);
+    let reading = read_batches(frame, intake.reader(), requests, read);
+    let taking = async {
+        while let Some((sequence, batch)) = batches.recv().await {
+            let (accepted, logged) =
+                intake.take_batch(batch).await.map_err(|denied| frame.status(denied))?;
+            let taken = acknowledgement(sequence, accepted, logged.as_ref());
+            answer(answers, push_response::Message::Acknowledgement(taken)).await?;
+        }
+        Ok(())
+    };
+    let ((), ()) = tokio::try_join!(reading, taking)?;
     let closed = intake.close().await.map_err(|denied| frame.status(denied))?;
     answer(answers, push_response::Message::Closed(closing(&closed))).await
 }
@@ -103,15 +111,28 @@ fn opening(open: PushOpen) -> OpenStream {
     }
 }
 
-async fn take(
+/// Checks and keys batches as they come, ahead of the one that is being stored.
+async fn read_batches(
     frame: &Frame,
-    intake: &mut Intake,
-    batch: RecordBatch,
-) -> Result<BatchAcknowledgement, Status> {
-    let rows = batch.rows.into_iter().map(|row| row.values).collect();
-    let (accepted, logged) =
-        intake.take_batch(rows).await.map_err(|denied| frame.status(denied))?;
-    Ok(acknowledgement(batch.sequence, accepted, logged.as_ref()))
+    reader: Arc<RowReader>,
+    requests: &mut Streaming<PushRequest>,
+    read: mpsc::Sender<(u64, KeyedBatch)>,
+) -> Result<(), Status> {
+    while let Some(message) = next(requests).await? {
+        let push_request::Message::Batch(RecordBatch { sequence, rows }) = message else {
+            return Err(Status::invalid_argument("a stream is opened once; send batches"));
+        };
+        let reader = Arc::clone(&reader);
+        let rows = rows.into_iter().map(|row| row.values).collect();
+        // Milliseconds of work: not on a thread that others' connections wait for.
+        let keyed = tokio::task::spawn_blocking(move || reader.read(rows)).await;
+        let keyed = keyed.map_err(|_| Status::internal("a batch could not be read"))?;
+        let keyed = keyed.map_err(|error| frame.status(error.into()))?;
+        if read.send((sequence, keyed)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 fn acknowledgement(

@@ -20,7 +20,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{sync::Mutex, task::JoinHandle, time};
+use tokio::{task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 
 /// How often failed handshakes become a leaf.
@@ -82,7 +82,7 @@ pub struct Running {
     address: SocketAddr,
     stop: CancellationToken,
     failures: Arc<HandshakeFailures>,
-    projector: Arc<Mutex<Projector>>,
+    projector: Projector,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     background: Vec<JoinHandle<()>>,
     sequencer: JoinHandle<()>,
@@ -138,10 +138,10 @@ pub async fn start(
         listener.incoming(stop.clone()),
         stop.clone().cancelled_owned(),
     ));
-    let projector = Arc::new(Mutex::new(Projector::new(store, config.tiles.clone())));
+    let projector = Projector::new(store, config.tiles.clone());
     let background = vec![
         tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
-        tokio::spawn(Projector::run(Arc::clone(&projector), stop.clone(), config.tick)),
+        tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
     ];
     Ok(Running {
         gateway,
@@ -229,7 +229,7 @@ impl Running {
     /// # Errors
     /// When they can't be written.
     pub async fn project_log(&self) -> Result<(), ServeError> {
-        self.projector.lock().await.project_once().await?;
+        self.projector.project_once().await?;
         Ok(())
     }
 
@@ -250,7 +250,7 @@ impl Running {
         }
         log_failures(&self.gateway, &self.failures).await;
         self.gateway.stop().await?;
-        self.projector.lock().await.project_once().await?;
+        self.projector.project_once().await?;
         let store = self.gateway.store().clone();
         drop(self.gateway);
         // The sequencer ends with its last handle; a call that was cut off may still hold one.

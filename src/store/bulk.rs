@@ -3,7 +3,6 @@
 
 use super::StoreError;
 use sqlx::AssertSqlSafe;
-use std::fmt::Write;
 
 /// Rows a multi-row INSERT takes, largest first; a remainder goes in smaller ones.
 const CHUNKS: [usize; 5] = [256, 64, 16, 4, 1];
@@ -18,29 +17,30 @@ pub(super) fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
+/// The place of an argument. SQLite gets nameless ones: it looks named ones up in a list,
+/// which for thousands of arguments costs more than all the writing.
+fn argument(sqlite: bool, number: usize) -> String {
+    if sqlite { "?".to_owned() } else { format!("${number}") }
+}
+
 /// `INSERT INTO table (columns) VALUES (...), (...) tail` for so many rows. Table, columns
 /// and tail are literals of the program, never input.
 pub(super) fn insert(
+    sqlite: bool,
     table: &'static str,
     columns: &'static [&'static str],
     rows: usize,
     tail: &'static str,
 ) -> AssertSqlSafe<String> {
-    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
-    let mut argument = 0;
-    for row in 0..rows {
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..columns.len() {
-            argument += 1;
-            let comma = if column == 0 { "" } else { ", " };
-            // Writing to a String can't fail.
-            let _ = write!(sql, "{comma}${argument}");
-        }
-        sql.push(')');
-    }
-    sql.push(' ');
-    sql.push_str(tail);
-    AssertSqlSafe(sql)
+    let row = |row: usize| {
+        let first = row * columns.len() + 1;
+        let values: Vec<_> =
+            (first..first + columns.len()).map(|number| argument(sqlite, number)).collect();
+        format!("({})", values.join(", "))
+    };
+    let values: Vec<_> = (0..rows).map(row).collect();
+    let (columns, values) = (columns.join(", "), values.join(", "));
+    AssertSqlSafe(format!("INSERT INTO {table} ({columns}) VALUES {values} {tail}"))
 }
 
 /// How many values an IN list is prepared for.
@@ -57,13 +57,17 @@ pub(super) fn lists<T: Clone>(values: &[T]) -> impl Iterator<Item = Vec<T>> {
     })
 }
 
-/// `head IN ($1, ..., $n) tail`, literals of the program.
+/// `head IN (...) tail`, literals of the program. Where the head has an argument of its
+/// own, `$1`, the list's come after it.
 pub(super) fn within(
+    sqlite: bool,
     head: &'static str,
     values: usize,
     tail: &'static str,
 ) -> AssertSqlSafe<String> {
-    let list: Vec<String> = (1..=values).map(|n| format!("${n}")).collect();
+    let before = usize::from(head.contains("$1"));
+    let head = head.replace("$1", &argument(sqlite, 1));
+    let list: Vec<String> = (1..=values).map(|number| argument(sqlite, before + number)).collect();
     AssertSqlSafe(format!("{head} IN ({}) {tail}", list.join(", ")))
 }
 
@@ -86,9 +90,12 @@ mod tests {
         let lists: Vec<_> = lists(&rows).collect();
         assert!(lists.iter().all(|l| LISTS.contains(&l.len())));
         assert_eq!(lists[1][487..490], [999, 512, 512]);
-        assert_eq!(
-            insert("t", &["a", "b"], 2, "x").into_sql_str().as_str(),
-            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) x"
-        );
+        let text = |sql: AssertSqlSafe<String>| sql.into_sql_str().as_str().to_owned();
+        let two = |sqlite| text(insert(sqlite, "t", &["a", "b"], 2, "x"));
+        assert_eq!(two(false), "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) x");
+        assert_eq!(two(true), "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) x");
+        let list = |sqlite| text(within(sqlite, "a = $1 AND b", 2, "x"));
+        assert_eq!(list(false), "a = $1 AND b IN ($2, $3) x");
+        assert_eq!(list(true), "a = ? AND b IN (?, ?) x");
     }
 }

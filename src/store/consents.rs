@@ -24,6 +24,7 @@ pub struct Entry {
 pub(super) async fn put(tx: &mut Tx, entries: &[Entry]) -> Result<(), StoreError> {
     for chunk in bulk::chunks(entries) {
         let sql = bulk::insert(
+            tx.is_sqlite(),
             "consent",
             &["consent_key", "state", "given_by", "recorded_on", "notice_version"],
             chunk.len(),
@@ -60,6 +61,7 @@ pub async fn states(
     let mut found = BTreeMap::new();
     for list in bulk::lists(keys) {
         let sql = bulk::within(
+            tx.is_sqlite(),
             "SELECT consent_key, state, recorded_on FROM consent WHERE consent_key",
             list.len(),
             "",

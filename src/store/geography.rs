@@ -56,6 +56,7 @@ pub(super) async fn put_postcodes(
 ) -> Result<u64, StoreError> {
     for chunk in bulk::chunks(lookup) {
         let sql = bulk::insert(
+            tx.is_sqlite(),
             "postcode",
             &["postcode_key", "lsoa"],
             chunk.len(),

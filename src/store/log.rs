@@ -73,7 +73,8 @@ pub(super) async fn insert_entries(
 ) -> Result<(), StoreError> {
     let mut index = stored(first)?;
     for chunk in bulk::chunks(leaves) {
-        let sql = bulk::insert("log_entry", &["leaf_index", "leaf"], chunk.len(), "");
+        let sql =
+            bulk::insert(tx.is_sqlite(), "log_entry", &["leaf_index", "leaf"], chunk.len(), "");
         let rows = on!(tx, c => {
             let mut query = sqlx::query(sql);
             for leaf in chunk {
@@ -90,7 +91,13 @@ pub(super) async fn insert_entries(
 /// Adds the tree's new hashes.
 pub(super) async fn insert_hashes(tx: &mut Tx, hashes: &[NewHash]) -> Result<(), StoreError> {
     for chunk in bulk::chunks(hashes) {
-        let sql = bulk::insert("log_hash", &["level", "hash_index", "hash"], chunk.len(), "");
+        let sql = bulk::insert(
+            tx.is_sqlite(),
+            "log_hash",
+            &["level", "hash_index", "hash"],
+            chunk.len(),
+            "",
+        );
         let mut rows = Vec::with_capacity(chunk.len());
         for new in chunk {
             rows.push((i64::from(new.level), stored(new.index)?, new.hash.as_bytes().to_vec()));

@@ -60,24 +60,19 @@ pub async fn sent(
 ) -> Result<BTreeMap<[u8; 16], Sent>, StoreError> {
     let mut found = BTreeMap::new();
     for list in bulk::lists(keys) {
-        // The feed is a number of ours; it comes after the list's arguments.
-        let tail = match list.len() {
-            8 => "AND s.feed_id = $9",
-            64 => "AND s.feed_id = $65",
-            _ => "AND s.feed_id = $513",
-        };
         let sql = bulk::within(
+            tx.is_sqlite(),
             "SELECT s.record_key, s.event_number, s.batch_id, b.state FROM sent s \
-             JOIN batch b ON b.batch_id = s.batch_id WHERE s.record_key",
+             JOIN batch b ON b.batch_id = s.batch_id WHERE s.feed_id = $1 AND s.record_key",
             list.len(),
-            tail,
+            "",
         );
         let rows: Vec<(Vec<u8>, i64, i64, i64)> = on!(tx, c => {
-            let mut query = sqlx::query_as(sql);
+            let mut query = sqlx::query_as(sql).bind(feed.number());
             for key in list {
                 query = query.bind(key.to_vec());
             }
-            query.bind(feed.number()).fetch_all(c).await
+            query.fetch_all(c).await
         })?;
         for (key, event_number, batch, state) in rows {
             let batch = BatchId::new(batch);
@@ -113,7 +108,7 @@ pub async fn stage_sent(
 ) -> Result<(), StoreError> {
     for chunk in bulk::chunks(records) {
         let columns = &["feed_id", "record_key", "batch_id", "event_number"];
-        let sql = bulk::insert("sent", columns, chunk.len(), "");
+        let sql = bulk::insert(tx.is_sqlite(), "sent", columns, chunk.len(), "");
         let rows = on!(tx, c => {
             let mut query = sqlx::query(sql);
             for (key, event_number) in chunk {
@@ -139,7 +134,7 @@ pub async fn stage_events(
     for chunk in bulk::chunks(events) {
         let columns =
             &["person_id", "event_number", "role", "subject_id", "batch_id", "consent_key", "body"];
-        let sql = bulk::insert("event", columns, chunk.len(), "");
+        let sql = bulk::insert(tx.is_sqlite(), "event", columns, chunk.len(), "");
         let rows = on!(tx, c => {
             let mut query = sqlx::query(sql);
             for event in chunk {
@@ -185,6 +180,7 @@ pub async fn withdrawn(tx: &mut Tx, numbers: &[i64]) -> Result<Vec<i64>, StoreEr
     let mut found = Vec::new();
     for list in bulk::lists(numbers) {
         let sql = bulk::within(
+            tx.is_sqlite(),
             "SELECT w.event_number FROM withdrawal w \
              JOIN batch b ON b.batch_id = w.batch_id AND b.state = 1 WHERE w.event_number",
             list.len(),

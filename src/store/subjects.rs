@@ -64,6 +64,7 @@ pub async fn by_fingerprint(
     let mut found = BTreeMap::new();
     for list in bulk::lists(fingerprints) {
         let sql = bulk::within(
+            tx.is_sqlite(),
             "SELECT k.match_key, s.subject_id, s.person_id FROM subject_key k \
              JOIN subject s ON s.subject_id = k.subject_id WHERE k.match_key",
             list.len(),
@@ -92,6 +93,7 @@ pub async fn persons_with(tx: &mut Tx, keys: &[[u8; 16]]) -> Result<Vec<PersonId
     let mut found = Vec::new();
     for list in bulk::lists(keys) {
         let sql = bulk::within(
+            tx.is_sqlite(),
             "SELECT DISTINCT s.person_id FROM subject_key k \
              JOIN subject s ON s.subject_id = k.subject_id WHERE k.match_key",
             list.len(),
@@ -122,6 +124,7 @@ pub async fn of_persons(tx: &mut Tx, persons: &[PersonId]) -> Result<Vec<Subject
     let mut found: BTreeMap<i64, Subject> = BTreeMap::new();
     for list in bulk::lists(persons) {
         let sql = bulk::within(
+            tx.is_sqlite(),
             "SELECT s.subject_id, s.person_id, s.nhs, k.rung, k.match_key FROM subject s \
              JOIN subject_key k ON k.subject_id = s.subject_id WHERE s.person_id",
             list.len(),
@@ -161,7 +164,7 @@ pub async fn of_persons(tx: &mut Tx, persons: &[PersonId]) -> Result<Vec<Subject
 pub async fn insert(tx: &mut Tx, new: &[NewSubject]) -> Result<(), StoreError> {
     for chunk in bulk::chunks(new) {
         let columns = &["subject_id", "person_id", "nhs", "facts"];
-        let sql = bulk::insert("subject", columns, chunk.len(), "");
+        let sql = bulk::insert(tx.is_sqlite(), "subject", columns, chunk.len(), "");
         let rows = on!(tx, c => {
             let mut query = sqlx::query(sql);
             for NewSubject { subject, facts } in chunk {
@@ -178,7 +181,7 @@ pub async fn insert(tx: &mut Tx, new: &[NewSubject]) -> Result<(), StoreError> {
         .collect();
     for chunk in bulk::chunks(&keys) {
         let columns = &["match_key", "subject_id", "rung"];
-        let sql = bulk::insert("subject_key", columns, chunk.len(), "");
+        let sql = bulk::insert(tx.is_sqlite(), "subject_key", columns, chunk.len(), "");
         let rows = on!(tx, c => {
             let mut query = sqlx::query(sql);
             for (key, subject, rung) in chunk {

@@ -1,6 +1,6 @@
 //! From rows of texts to keyed records: after this, nobody can be named.
 
-use super::{Accepted, Intake, Rejection, Row};
+use super::{Accepted, Intake, Rejection, Row, RowReader};
 use crate::{
     domain::{
         Event, Lsoa, Role,
@@ -23,6 +23,12 @@ use crate::{
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 use zeroize::Zeroize;
+
+impl std::fmt::Debug for KeyedBatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyedBatch").field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
 
 /// A well-formed record without anybody's name.
 pub(super) struct KeyedRecord {
@@ -49,7 +55,8 @@ pub(super) struct KeyedContent {
 }
 
 /// A batch's records, keyed, and what was malformed.
-pub(super) struct KeyedBatch {
+pub struct KeyedBatch {
+    rows: usize,
     records: Vec<KeyedRecord>,
     malformed: Vec<Rejection>,
     /// Places in `records` that the permit admitted.
@@ -58,17 +65,18 @@ pub(super) struct KeyedBatch {
 
 impl KeyedBatch {
     /// Checks every row and keys what is well-formed; the texts are wiped.
-    pub(super) fn read(intake: &Intake, rows: Vec<Row>) -> Result<Self, GatewayError> {
-        let today = intake.gateway.today();
-        let postcodes = intake.gateway.postcodes.load();
-        let keying = Keying { intake, postcodes: &postcodes };
+    pub(super) fn read(reader: &RowReader, rows: Vec<Row>) -> Result<Self, GatewayError> {
+        let today = reader.gateway.today();
+        let postcodes = reader.gateway.postcodes.load();
+        let keying = Keying { reader, postcodes: &postcodes };
         let mut batch = Self {
+            rows: rows.len(),
             records: Vec::with_capacity(rows.len()),
             malformed: Vec::new(),
             admitted: Vec::new(),
         };
         for (at, mut row) in rows.into_iter().enumerate() {
-            match intake.layout.check(&row, today) {
+            match reader.layout.check(&row, today) {
                 Ok(checked) => batch.records.push(keying.record(at, checked)?),
                 Err(violations) => batch.malformed.extend(violations.into_iter().map(|v| {
                     let (rule, sentence) = (v.rule.code(), v.rule.sentence());
@@ -78,6 +86,12 @@ impl KeyedBatch {
             row.zeroize();
         }
         Ok(batch)
+    }
+
+    /// How many rows it has.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Asks the permit about each record.
@@ -138,15 +152,15 @@ fn evidence(key: Option<[u8; 16]>, consents: &Standings) -> ConsentEvidence {
 }
 
 struct Keying<'a> {
-    intake: &'a Intake,
+    reader: &'a RowReader,
     postcodes: &'a std::collections::HashMap<[u8; 16], Lsoa>,
 }
 
 impl Keying<'_> {
     fn record(&self, row: usize, checked: CheckedRow<'_>) -> Result<KeyedRecord, KeyError> {
-        let gateway: &Gateway = &self.intake.gateway;
-        let partner = &self.intake.actor.partner;
-        let record_type = self.intake.record_type.name();
+        let gateway: &Gateway = &self.reader.gateway;
+        let partner = &self.reader.partner;
+        let record_type = self.reader.record_type.name();
         let key = RawIdentifier::new(checked.record_id.to_owned())
             .pseudonymise(IdentifierKind::Record { partner, record_type }, &gateway.pseudonymiser);
         let consent = checked.consent_ref.map(|reference| {
@@ -174,7 +188,7 @@ impl Keying<'_> {
         record: &crate::keys::Pseudonym,
     ) -> Result<KeyedContent, KeyError> {
         let Content { event_date, principal, others, mut values, references } = content;
-        let definition = self.intake.record_type.definition();
+        let definition = self.reader.record_type.definition();
         for (number, text) in references {
             values.push((number, self.reference(definition, number, text)));
         }
@@ -187,7 +201,7 @@ impl Keying<'_> {
             _ => None,
         });
         let event = Event {
-            record_type: self.intake.record_type,
+            record_type: self.reader.record_type,
             role: Role::Principal,
             day: (!definition.event_is_birth).then(|| epoch_day(event_date)),
             known: epoch_day(extracted_at),
@@ -209,20 +223,20 @@ impl Keying<'_> {
     }
 
     fn reference(&self, definition: &RecordDefinition, number: u8, text: &str) -> Value {
-        let partner = &self.intake.actor.partner;
+        let partner = &self.reader.partner;
         let kind = match definition.payload[usize::from(number)].kind {
             FieldKind::ProviderReference => IdentifierKind::Provider,
             _ => IdentifierKind::Case { partner },
         };
         let raw = RawIdentifier::new(text.to_owned());
-        Value::Key(*raw.pseudonymise(kind, &self.intake.gateway.pseudonymiser).as_bytes())
+        Value::Key(*raw.pseudonymise(kind, &self.reader.gateway.pseudonymiser).as_bytes())
     }
 
     /// Where the person lives: by the postcode if the lookup knows it, else by the LSOA.
     fn place(&self, identity: &Identity<'_>) -> Whereabouts {
         let postcode = identity.postcode.as_ref().and_then(|text| {
             let raw = RawText::new(text.clone());
-            linkage::postcode_pseudonym(raw, &self.intake.gateway.pseudonymiser)
+            linkage::postcode_pseudonym(raw, &self.reader.gateway.pseudonymiser)
         });
         let found = postcode.as_ref().and_then(|key| self.postcodes.get(key.as_bytes()).copied());
         match (found.or(identity.lsoa), postcode) {
@@ -259,8 +273,8 @@ impl Keying<'_> {
             uprn: text(identity.uprn),
             plurality,
         };
-        let partner = &self.intake.actor.partner;
+        let partner = &self.reader.partner;
         let sender = Sender { partner, record, position };
-        raw.pseudonymise(sender, &self.intake.gateway.pseudonymiser)
+        raw.pseudonymise(sender, &self.reader.gateway.pseudonymiser)
     }
 }

@@ -12,16 +12,16 @@ use super::{Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refuse
 use crate::{
     audit::{Hash, Leaf, LeafKind, ProtocolReference, SizeClass, Token},
     domain::{
-        FeedId, ProtocolId, RecordType, field,
+        FeedId, PartnerId, ProtocolId, RecordType, field,
         row::{LayoutError, RowLayout},
     },
     protocol::{CallerRole, IntakePermit, IntakeQuestion, ProtocolVersion, Purpose},
     store::{ActError, Effect, Logged, feeds},
 };
 use jiff::civil::Date;
-use keyed::KeyedBatch;
+pub use keyed::KeyedBatch;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::OwnedMutexGuard;
@@ -104,12 +104,37 @@ impl FeedLocks {
     }
 }
 
+/// Reads a stream's rows: apart from the stream itself, so that one batch can be checked
+/// and keyed while the one before it is being stored.
+pub struct RowReader {
+    gateway: Arc<Gateway>,
+    partner: PartnerId,
+    layout: RowLayout,
+    record_type: RecordType,
+}
+
+impl std::fmt::Debug for RowReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RowReader").field("record_type", &self.record_type).finish_non_exhaustive()
+    }
+}
+
+impl RowReader {
+    /// Checks and keys a batch's rows: after this, nobody can be named.
+    ///
+    /// # Errors
+    /// When a key fails.
+    pub fn read(&self, rows: Vec<Row>) -> Result<KeyedBatch, GatewayError> {
+        KeyedBatch::read(self, rows)
+    }
+}
+
 /// An open stream. It holds the permit: no batch is taken without one.
 pub struct Intake {
     gateway: Arc<Gateway>,
     actor: Actor,
     permit: IntakePermit,
-    layout: RowLayout,
+    reader: Arc<RowReader>,
     record_type: RecordType,
     feed: FeedId,
     extract_day: Date,
@@ -149,11 +174,17 @@ impl Gateway {
             match self.commit(leaf, Effect::None, Some(permit.epoch())).await {
                 Ok(logged) => {
                     let opened = logged.receipt().leaf_index;
+                    let reader = RowReader {
+                        gateway: Arc::clone(self),
+                        partner: actor.partner.clone(),
+                        layout,
+                        record_type,
+                    };
                     return Ok(logged.map(|_| Intake {
                         gateway: Arc::clone(self),
                         actor,
                         permit,
-                        layout,
+                        reader: Arc::new(reader),
                         record_type,
                         feed,
                         extract_day,
@@ -286,21 +317,26 @@ impl Intake {
         self.permit.version().number()
     }
 
-    /// Takes a batch: checks, pseudonymises, links, stages, and accepts it with its leaf.
-    /// In a dry run it stops before it would store, and there is no receipt.
+    /// What reads the stream's rows.
+    #[must_use]
+    pub fn reader(&self) -> Arc<RowReader> {
+        Arc::clone(&self.reader)
+    }
+
+    /// Takes a batch that was read: admits, links, stages, and accepts it with its leaf. In a
+    /// dry run it stops before it would store, and there is no receipt.
     ///
     /// # Errors
     /// When the batch is too large, the permit no longer holds, or it can't be stored.
     pub async fn take_batch(
         &mut self,
-        rows: Vec<Row>,
+        mut batch: KeyedBatch,
     ) -> Result<(Accepted, Option<Logged<()>>), Denied> {
         let gateway = Arc::clone(&self.gateway);
-        if rows.len() > MOST_ROWS {
+        if batch.rows() > MOST_ROWS {
             let leaf = self.actor.leaf(LeafKind::Refused, &gateway);
             return Err(gateway.refuse(leaf, Refused::invalid("rows", "at most 2,000 rows")).await);
         }
-        let mut batch = KeyedBatch::read(self, rows)?;
         for _ in 0..DECISIONS {
             self.renew_permit().await?;
             let mut accepted = batch.admit(self).await?;
@@ -392,6 +428,8 @@ impl StreamTotals {
         self.batches += 1;
         self.well_formed += accepted.well_formed as u64;
         self.sent_before += accepted.sent_before as u64;
-        self.rejected += accepted.rejections.len() as u64;
+        // A row may break several rules; it is one row.
+        let rows: BTreeSet<usize> = accepted.rejections.iter().map(|r| r.row).collect();
+        self.rejected += rows.len() as u64;
     }
 }

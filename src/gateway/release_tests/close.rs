@@ -1,0 +1,268 @@
+//! Closing a quarter: what stands in its way, and what it counts.
+
+use super::{
+    last_leaf, reason_of, refused,
+    support::{AREAS, Town, partner},
+};
+use crate::{
+    audit::{Leaf, LeafKind},
+    disclosure::{Catalogue, Limits, verify_release},
+    domain::{Event, RecordType, Role, field::Value, records::registration, time::epoch_day},
+    protocol::{Act, CallerRole, template::Template},
+    store::{Effect, releases},
+};
+use jiff::civil::date;
+
+const QUARTER: &str = "2026Q1";
+
+/// The noisy cells of a table, area by area.
+fn cells(frozen: &crate::gateway::Frozen, table: &str) -> Vec<Vec<i64>> {
+    frozen.release.table(&table.parse().unwrap()).unwrap().counts.clone()
+}
+
+/// Whether a noisy count lies within six standard deviations of the exact one.
+fn near(noisy: i64, exact: i64, variance: i64) -> bool {
+    (noisy - exact).pow(2) <= 36 * variance
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_quarter_counts_what_was_accepted_with_fresh_noise() {
+    let mut town = Town::new().await;
+    let children = town.populate(9_000).await;
+    let frozen = town.gateway.close_quarter(&town.officer(), QUARTER).await.unwrap();
+    let leaf = last_leaf(&town).await;
+    assert_eq!(leaf.kind, LeafKind::ReleaseFrozen);
+    let release = &frozen.value().release;
+    assert_eq!(leaf.notes.release.map(|h| *h.as_bytes()), Some(*frozen.value().digest.as_bytes()));
+    assert_eq!(
+        leaf.notes.document.map(|h| *h.as_bytes()),
+        Some(*release.catalogue.digest.as_bytes())
+    );
+    assert_eq!(leaf.notes.period, Some(QUARTER.parse().unwrap()));
+
+    // 3,000 under-fives in each area, 2,000 of them registered on 5 January and so 85 days.
+    for row in cells(frozen.value(), "engagement") {
+        assert!(near(row[0], 1_000, 40) && near(row[2], 2_000, 40), "{row:?}");
+        assert!([1, 3, 4, 5, 6, 7].iter().all(|cell| near(row[*cell], 0, 40)), "{row:?}");
+    }
+    // Of each 1,400 birth days the last 699 are on the list; 18 months old by 31 March
+    // 2026 are those born by 30 September 2024, day 972.
+    let listed = children.iter().enumerate().filter(|(n, _)| (701..=972).contains(&(n % 1_400)));
+    let listed = i64::try_from(listed.count()).unwrap();
+    let twos: i64 = cells(frozen.value(), "twos").concat().iter().sum();
+    assert!(near(twos, listed, 12 * 50), "{twos} of {listed}");
+
+    assert_eq!(release.protocols.len(), 5);
+    let week = |sender: &str, record_type| {
+        let of = |f: &&crate::disclosure::FeedWeek| {
+            f.partner == partner(sender) && f.record_type == record_type
+        };
+        release.feeds.iter().find(of).unwrap().week.map(|week| week.to_string())
+    };
+    assert_eq!(week("health", RecordType::LiveBirth).as_deref(), Some("2026-W15"));
+    assert_eq!(week("health", RecordType::HealthReview), None);
+    let catalogue = Catalogue::shipped().unwrap();
+    assert_eq!(verify_release(release, &catalogue, Limits::recommended(), &[]), Ok(()));
+
+    // The next quarter draws anew, although nothing was added.
+    town.set_clock("2026-08-13T12:00:00Z");
+    let next = town.gateway.close_quarter(&town.officer(), "2026Q2").await.unwrap();
+    assert_eq!(next.value().release.previous, Some(frozen.value().digest));
+    assert_ne!(cells(next.value(), "referrals"), cells(frozen.value(), "referrals"));
+    let before = [release.clone()];
+    let verified =
+        verify_release(&next.value().release, &catalogue, Limits::recommended(), &before);
+    assert_eq!(verified, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_serve_is_not_counted() {
+    let mut town = Town::new().await;
+    let children = town.populate(900).await;
+    let lsoa = Some(AREAS[0].2.parse().unwrap());
+    let day = epoch_day(date(2026, 1, 5));
+    let registered = |id| {
+        let event = Event {
+            record_type: RecordType::Registration,
+            role: Role::Principal,
+            day: Some(day),
+            known: day,
+            place: lsoa,
+            values: vec![(registration::START_DATE, Value::Day(day))],
+        };
+        (id, event)
+    };
+    // Health has no flow of registrations: what stands in such a feed serves nothing.
+    let all: Vec<_> = children.iter().step_by(3).map(|id| registered(*id)).collect();
+    town.send("health", RecordType::Registration, date(2026, 4, 7), all).await;
+    // Nor does a record that its sender withdrew.
+    let extra = town.children(300).await;
+    let extra: Vec<_> = extra.iter().map(|id| registered(*id)).collect();
+    let (_, first) = town.send("centres", RecordType::Registration, date(2026, 4, 7), extra).await;
+    for number in first..first + 300 {
+        town.withdraw("centres", RecordType::Registration, number).await;
+    }
+    let frozen = town.gateway.close_quarter(&town.officer(), QUARTER).await.unwrap();
+    let row = &cells(frozen.value(), "engagement")[0];
+    assert!(near(row[0], 100, 40) && near(row[2], 200, 40), "{row:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_data_officers_close_and_only_quarters_that_are_over_and_next() {
+    let town = Town::new().await;
+    let gateway = &town.gateway;
+    let provider = town.actor("health", &[CallerRole::Provider], None);
+    for actor in [town.auditor(), town.manager("CC01"), provider] {
+        assert_eq!(refused(gateway.close_quarter(&actor, QUARTER).await).0, "wrong_role");
+        assert_eq!(refused(gateway.preview_release(&actor, QUARTER).await).0, "wrong_role");
+    }
+    let officer = town.officer();
+    assert_eq!(refused(gateway.close_quarter(&officer, "2026q1").await).0, "invalid_argument");
+    town.set_clock("2026-05-12T22:59:59Z");
+    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER).await).0, "quarter_still_open");
+    assert_eq!(reason_of(&last_leaf(&town).await), "quarter_still_open");
+    // Midnight in London, an hour before that of UTC.
+    town.set_clock("2026-05-12T23:00:00Z");
+    gateway.close_quarter(&officer, QUARTER).await.unwrap();
+    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER).await).0, "already_released");
+    let early = refused(gateway.close_quarter(&officer, "2025Q4").await).0;
+    assert_eq!(early, "later_quarter_released");
+    assert_eq!(
+        refused(gateway.close_quarter(&officer, "2024Q1").await).0,
+        "later_quarter_released"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_documents_and_areas_must_allow_the_close() {
+    let town = Town::bare().await;
+    let (gateway, officer) = (&town.gateway, town.officer());
+    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER).await).0, "no_areas");
+    town.put_geography().await;
+    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER).await).0, "root_policy_missing");
+    for template in [Template::Health, Template::Learning, Template::Families, Template::Centres] {
+        town.put_protocol(template, &[]).await;
+    }
+    town.put_root(Catalogue::shipped().unwrap(), 128_300_000).await;
+    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER).await).0, "flow_not_granted");
+    town.put_protocol(Template::Dwp, &[]).await;
+    let suspend = Act::Suspend { party: partner("health") };
+    town.put_protocol(Template::Health, &[suspend]).await;
+    let (reason, clause) = refused(gateway.close_quarter(&officer, QUARTER).await);
+    assert_eq!((reason, clause.as_deref()), ("protocol_suspended", Some("isp-health/1#")));
+    let leaf = last_leaf(&town).await;
+    assert_eq!(leaf.protocol.unwrap().id.as_str(), "isp-health");
+    let preview = gateway.preview_release(&officer, QUARTER).await.unwrap();
+    assert!(preview.value().contains("protocol_suspended"), "{}", preview.value());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn catalogue_and_budget_are_those_that_were_signed() {
+    let other = Town::bare().await;
+    other.put_geography().await;
+    for template in Template::ALL {
+        other.put_protocol(*template, &[]).await;
+    }
+    let mut catalogue = Catalogue::shipped().unwrap();
+    catalogue.version = "another".to_owned();
+    other.put_root(catalogue, 128_300_000).await;
+    let refusal = refused(other.gateway.close_quarter(&other.officer(), QUARTER).await);
+    assert_eq!(refusal.0, "catalogue_not_signed");
+
+    let poor = Town::bare().await;
+    poor.put_geography().await;
+    for template in Template::ALL {
+        poor.put_protocol(*template, &[]).await;
+    }
+    poor.put_root(Catalogue::shipped().unwrap(), 100_000_000).await;
+    let refusal = refused(poor.gateway.close_quarter(&poor.officer(), QUARTER).await);
+    assert_eq!(refusal.0, "over_quarterly_budget");
+    let refusal = refused(poor.gateway.preview_release(&poor.officer(), QUARTER).await);
+    assert_eq!(refusal.0, "over_quarterly_budget");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_closes_at_once_one_is_frozen_and_the_other_refused() {
+    let mut town = Town::new().await;
+    town.populate(300).await;
+    let (one, other) = (town.officer(), town.officer());
+    let (one, other) = tokio::join!(
+        town.gateway.close_quarter(&one, QUARTER),
+        town.gateway.close_quarter(&other, QUARTER)
+    );
+    assert!(one.is_ok());
+    assert_eq!(refused(other).0, "already_released");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_another_gateway_froze_is_seen_and_one_that_was_altered_is_not() {
+    let town = Town::new().await;
+    town.gateway.close_quarter(&town.officer(), QUARTER).await.unwrap();
+    let frozen = town.gateway.release(&town.officer(), QUARTER).await.unwrap();
+    let next = crate::domain::Quarter::new(2026, 2).unwrap();
+    let mut release = frozen.value().release.clone();
+    release.quarter = next;
+    let entry = crate::gateway::released::seal(&release, &town.gateway.release_key).unwrap();
+    let effect = Effect::Freeze(Box::new(entry));
+    let leaf = Leaf::new(LeafKind::ReleaseFrozen, town.gateway.now());
+    // As another gateway would: this one is told nothing.
+    town.gateway.sequencer().commit(crate::store::Act { leaf, effect, epoch: None }).await.unwrap();
+    let all = town.gateway.list_releases(&town.auditor()).await.unwrap();
+    let quarters: Vec<String> =
+        all.value().iter().map(|frozen| frozen.release.quarter.to_string()).collect();
+    assert_eq!(quarters, ["2026Q1", "2026Q2"]);
+
+    release.quarter = next.next();
+    let mut entry = crate::gateway::released::seal(&release, &town.gateway.release_key).unwrap();
+    entry.digest[0] ^= 1;
+    let altered = releases::Entry { ..entry };
+    town.act(LeafKind::ReleaseFrozen, Effect::Freeze(Box::new(altered))).await;
+    assert!(matches!(
+        town.gateway.list_releases(&town.auditor()).await,
+        Err(crate::gateway::Denied::Failed(_))
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_shows_structure_and_warnings_and_never_a_count() {
+    let mut town = Town::new().await;
+    town.populate(300).await;
+    town.set_clock("2026-05-02T12:00:00Z");
+    let officer = town.officer();
+    let one = town.gateway.preview_release(&officer, QUARTER).await.unwrap();
+    let other = town.gateway.preview_release(&officer, QUARTER).await.unwrap();
+    assert_eq!(one.value(), other.value());
+    let shown: serde_json::Value = serde_json::from_str(one.value()).unwrap();
+    assert_eq!(shown["close_day"], "2026-05-12");
+    assert_eq!(shown["tables"][0]["areas"], 3);
+    assert!(shown["tables"][0].get("counts").is_none());
+    let codes: Vec<&str> = shown["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| warning["code"].as_str().unwrap())
+        .collect();
+    for code in ["feed_missing", "protocol_review_due", "quarter_still_open"] {
+        assert!(codes.contains(&code), "{code}: {codes:?}");
+    }
+    assert_eq!(last_leaf(&town).await.kind, LeafKind::ReleasePreviewed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn releases_are_for_parties_officers_and_auditors() {
+    let town = Town::new().await;
+    let gateway = &town.gateway;
+    gateway.close_quarter(&town.officer(), QUARTER).await.unwrap();
+    let health = town.actor("health", &[CallerRole::Provider], None);
+    for actor in [&town.officer(), &town.auditor(), &health] {
+        assert_eq!(gateway.list_releases(actor).await.unwrap().value().len(), 1);
+        let found = gateway.release(actor, QUARTER).await.unwrap();
+        assert!(found.value().document.contains("\"signatures\""));
+    }
+    assert!(last_leaf(&town).await.notes.release.is_some());
+    let stranger = town.actor("oversight", &[CallerRole::Consumer], None);
+    assert_eq!(refused(gateway.list_releases(&stranger).await).0, "wrong_role");
+    assert_eq!(refused(gateway.release(&stranger, QUARTER).await).0, "wrong_role");
+    assert_eq!(refused(gateway.release(&health, "2025Q4").await).0, "not_found");
+    assert_eq!(refused(gateway.release(&health, "spring").await).0, "invalid_argument");
+}

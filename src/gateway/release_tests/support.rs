@@ -1,0 +1,431 @@
+//! A gateway with signed protocols over a small town of invented children.
+
+use crate::{
+    audit::{LeafKind, LogName, LogSigner},
+    disclosure::Catalogue,
+    domain::{
+        BatchId, Event, PartnerId, PersonId, RecordType, Role, SubjectId,
+        field::Value,
+        records::{registration, two_year_old_eligibility},
+        time::{days_after, epoch_day},
+    },
+    gateway::{
+        Actor, Gateway, Setup,
+        link::facts_cell,
+        register::{Partner, PartnerKey},
+    },
+    keys::{BirthDate, MasterKeys, ProtocolSigning, SigningKey},
+    linkage::{Facts, Sex},
+    protocol::{
+        Act, CallerRole, Envelope, KeyId, Life, RegisteredKey, SignatoryRole,
+        life::Completeness,
+        register::KeyPurpose,
+        root_policy::{RhoLimit, RootController},
+        signing::{Document, Signed, header_for},
+        template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
+    },
+    store::{
+        Effect, Location, Store, feeds, geography, partners, protocols,
+        records::{self, NewEvent, NewWithdrawal},
+        subjects::{self, NewSubject, Subject},
+    },
+};
+use jiff::{
+    Timestamp,
+    civil::{Date, date},
+};
+use rand::{SeedableRng, rngs::StdRng};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+/// Health's two offices and everybody else's one.
+const OFFICES: [(&str, SignatoryRole); 7] = [
+    ("health", SignatoryRole::Siro),
+    ("health", SignatoryRole::CaldicottGuardian),
+    ("authority", SignatoryRole::Siro),
+    ("dwp", SignatoryRole::Siro),
+    ("learning", SignatoryRole::Siro),
+    ("families", SignatoryRole::Siro),
+    ("centres", SignatoryRole::Siro),
+];
+/// Three reach areas in two clusters, one LSOA each.
+pub(super) const AREAS: [(&str, &str, &str); 3] =
+    [("CC01", "CL1", "E01009522"), ("CC02", "CL1", "E01009600"), ("CC03", "CL2", "E01009700")];
+pub(super) const PLANNING: &str = "childrens_centre_planning";
+/// The day after the close of 2026Q1, at noon.
+const NOW: &str = "2026-05-13T12:00:00Z";
+
+struct Signer {
+    key: SigningKey<ProtocolSigning>,
+    registered: RegisteredKey,
+}
+
+/// The gateway, its clock, and the folder that holds everything.
+pub(super) struct Town {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) dir: tempfile::TempDir,
+    pub(super) vkey: String,
+    clock: Arc<AtomicI64>,
+    signers: Vec<Signer>,
+    rng: StdRng,
+}
+
+pub(super) fn partner(id: &str) -> PartnerId {
+    id.parse().unwrap()
+}
+
+fn signers(rng: &mut StdRng) -> Vec<Signer> {
+    let moment = |text: &str| -> Timestamp { text.parse().unwrap() };
+    OFFICES
+        .iter()
+        .map(|(party, role)| {
+            let key = SigningKey::generate(rng).unwrap();
+            let registered = RegisteredKey {
+                kid: key.verifying_key().kid().parse().unwrap(),
+                party: partner(party),
+                role: *role,
+                purpose: KeyPurpose::ProtocolSigning,
+                public_key: *key.verifying_key().as_bytes(),
+                valid_from: moment("2024-01-01T00:00:00Z"),
+                valid_until: moment("2028-01-01T00:00:00Z"),
+                revoked_at: None,
+            };
+            Signer { key, registered }
+        })
+        .collect()
+}
+
+impl Town {
+    /// With partners, areas, protocols and root policy in force, and nobody in it.
+    pub(super) async fn new() -> Self {
+        let town = Self::bare().await;
+        town.put_geography().await;
+        for template in Template::ALL {
+            town.put_protocol(*template, &[]).await;
+        }
+        town.put_root(Catalogue::shipped().unwrap(), 128_300_000).await;
+        town
+    }
+
+    /// With partners only.
+    pub(super) async fn bare() -> Self {
+        let mut rng = StdRng::seed_from_u64(11);
+        let dir = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(dir.path().join("gateway.db").into());
+        let store = Store::open(&location).await.unwrap();
+        store.migrate().await.unwrap();
+        let signers = signers(&mut rng);
+        let start: Timestamp = NOW.parse().unwrap();
+        let clock = Arc::new(AtomicI64::new(start.as_microsecond()));
+        let read = Arc::clone(&clock);
+        let name: LogName = "example.org/log".parse().unwrap();
+        let log = LogSigner::from_seed(name, &[7; 32]).unwrap();
+        let vkey = log.vkey();
+        let setup = Setup {
+            store,
+            log,
+            keys: MasterKeys::generate(&mut rng),
+            release_key: SigningKey::generate(&mut rng).unwrap(),
+            catalogue: Catalogue::shipped().unwrap(),
+            now: Arc::new(move || {
+                Timestamp::from_microsecond(read.load(Ordering::SeqCst)).unwrap()
+            }),
+            rng: StdRng::seed_from_u64(12),
+        };
+        let (gateway, _task) = Gateway::start(setup).await.unwrap();
+        let town = Self { gateway, dir, vkey, clock, signers, rng };
+        for id in ["authority", "oversight", "health", "dwp", "learning", "families", "centres"] {
+            town.put_partner(id).await;
+        }
+        town
+    }
+
+    pub(super) fn set_clock(&self, text: &str) {
+        let at: Timestamp = text.parse().unwrap();
+        self.clock.store(at.as_microsecond(), Ordering::SeqCst);
+    }
+
+    pub(super) async fn act(&self, kind: LeafKind, effect: Effect) {
+        let leaf = crate::audit::Leaf::new(kind, self.gateway.now());
+        self.gateway.commit(leaf, effect, None).await.unwrap();
+        self.gateway.reload().await.unwrap();
+    }
+
+    async fn put_partner(&self, id: &str) {
+        let keys = self.signers.iter().filter(|s| s.registered.party.as_str() == id);
+        let keys = keys.map(|signer| PartnerKey {
+            jwk: signer.key.verifying_key().to_jwk(),
+            purpose: KeyPurpose::ProtocolSigning,
+            role: Some(signer.registered.role),
+            valid_from: date(2024, 1, 1),
+            valid_until: date(2027, 12, 31),
+        });
+        let entry = Partner {
+            partner: partner(id),
+            name: id.to_owned(),
+            org_code: "RKB01".to_owned(),
+            ico_registration: "Z1234567".to_owned(),
+            roles: CallerRole::ALL.iter().copied().collect(),
+            areas: std::collections::BTreeSet::new(),
+            certificates: vec![],
+            keys: keys.collect(),
+        };
+        let json = serde_json::to_string(&entry).unwrap();
+        let entry = partners::Entry { partner: partner(id), json, disabled: false };
+        self.act(LeafKind::PartnerAdded, Effect::PutPartner(entry)).await;
+    }
+
+    pub(super) async fn put_geography(&self) {
+        let area = |code: &str, level: &str, parent: Option<&str>, lsoas: Vec<&str>| {
+            serde_json::json!({ "code": code, "name": format!("Area {code}"), "level": level,
+                "parent": parent, "lsoas": lsoas, "under_fives": 1_000 })
+        };
+        let mut areas = vec![area("E08000026", "authority", None, vec![])];
+        for cluster in ["CL1", "CL2"] {
+            areas.push(area(cluster, "cluster", Some("E08000026"), vec![]));
+        }
+        for (code, cluster, lsoa) in AREAS {
+            areas.push(area(code, "reach_area", Some(cluster), vec![lsoa]));
+        }
+        let entry = geography::Entry {
+            valid_from: epoch_day(date(2024, 4, 1)),
+            json: serde_json::to_string(&areas).unwrap(),
+        };
+        self.act(LeafKind::AreasLoaded, Effect::PutGeography(entry)).await;
+    }
+
+    fn kids(&self, party: &str) -> Vec<KeyId> {
+        let own = self.signers.iter().filter(|s| s.registered.party.as_str() == party);
+        own.map(|signer| signer.registered.kid.clone()).collect()
+    }
+
+    fn sign<T: Document>(&self, document: &T, parties: &[&str]) -> String {
+        let payload = document.canonical().unwrap();
+        let draft: Signed<T, _> = Signed::draft(&payload).unwrap();
+        let mut envelope: Envelope = draft.envelope().clone();
+        for signer in &self.signers {
+            if parties.contains(&signer.registered.party.as_str()) {
+                let header = header_for::<T>(&signer.registered, self.gateway.now());
+                let sign = |message: &[u8]| Some(*signer.key.sign(message).unwrap().as_bytes());
+                envelope = envelope.sign(header, sign).unwrap();
+            }
+        }
+        envelope.to_json().unwrap()
+    }
+
+    /// A template's protocol, fully signed, after further acts.
+    pub(super) async fn put_protocol(&self, template: Template, acts: &[Act]) {
+        let sender = template.code();
+        let details = |name: &str| PartyDetails {
+            partner: partner(name),
+            org_code: "RKB01".to_owned(),
+            ico_registration: "Z1234567".to_owned(),
+            keys: self.kids(name),
+        };
+        let protocol = template
+            .fill(&Particulars {
+                id: format!("isp-{sender}").parse().unwrap(),
+                sender: details(sender),
+                authority: details("authority"),
+                areas: vec!["E08000026".parse().unwrap()],
+                audiences: Audiences {
+                    authority: partner("authority"),
+                    centres: partner("centres"),
+                    oversight: partner("oversight"),
+                    whole: "E08000026".parse().unwrap(),
+                    managed: AREAS[..2].iter().map(|area| area.0.parse().unwrap()).collect(),
+                },
+                effective: date(2024, 4, 1),
+                review_by: date(2026, 4, 30),
+                expires: date(2027, 3, 31),
+                max_lag_days: 900,
+            })
+            .unwrap();
+        let mut life =
+            Life::of(&protocol).after(&Act::Sign(Completeness::Full), &protocol).unwrap();
+        let before = (!acts.is_empty()).then(|| {
+            let snapshot = self.gateway.snapshot();
+            snapshot.protocol(&protocol.id, 1).unwrap().stored.clone()
+        });
+        for act in acts {
+            life = life.after(act, &protocol).unwrap();
+        }
+        let document = self.sign(&protocol, &[sender, "authority"]);
+        let now = self.gateway.now().as_microsecond();
+        let arrivals: BTreeMap<String, i64> =
+            self.signers.iter().map(|s| (s.registered.kid.as_str().to_owned(), now)).collect();
+        let entry = protocols::Entry {
+            protocol: protocol.id.clone(),
+            version: 1,
+            life: serde_json::to_string(&life).unwrap(),
+            arrivals: serde_json::to_string(&arrivals).unwrap(),
+            digest: [0; 32],
+            document,
+        };
+        let change = protocols::Change { entry, before, superseded: None };
+        self.act(LeafKind::ProtocolActivated, Effect::PutProtocol(Box::new(change))).await;
+    }
+
+    pub(super) async fn put_root(&self, catalogue: Catalogue, quarterly_nano: u64) {
+        let digest = *catalogue.digest().unwrap().as_bytes();
+        let policy = root_policy(RootParticulars {
+            controllers: vec![RootController {
+                partner: partner("authority"),
+                keys: self.kids("authority"),
+            }],
+            catalogue: crate::protocol::Digest::from_bytes(digest),
+            tables: catalogue.tables.iter().map(|t| (t.id.clone(), t.variance)).collect(),
+            quarterly_rho: RhoLimit::from_nano(quarterly_nano),
+            lifetime_rho: RhoLimit::from_nano(1_416_600_000),
+            witnessing_partners: 0,
+            effective: date(2024, 4, 1),
+            expires: date(2027, 3, 31),
+        });
+        let entry = protocols::RootPolicyEntry {
+            version: 1,
+            digest: [0; 32],
+            document: self.sign(&policy, &["authority"]),
+            arrived: self.gateway.now().as_microsecond(),
+        };
+        self.act(LeafKind::RootPolicyActivated, Effect::PutRootPolicy(entry)).await;
+    }
+
+    pub(super) fn actor(&self, id: &str, roles: &[CallerRole], areas: Option<&[&str]>) -> Actor {
+        Actor {
+            partner: partner(id),
+            user: self.gateway.user_pseudonym(&partner(id), "someone"),
+            roles: roles.iter().copied().collect(),
+            areas: areas.map(|areas| areas.iter().map(|area| area.parse().unwrap()).collect()),
+        }
+    }
+
+    pub(super) fn officer(&self) -> Actor {
+        self.actor("authority", &[CallerRole::DataOfficer], None)
+    }
+
+    pub(super) fn auditor(&self) -> Actor {
+        self.actor("oversight", &[CallerRole::Auditor], None)
+    }
+
+    pub(super) fn manager(&self, area: &str) -> Actor {
+        self.actor("centres", &[CallerRole::Consumer, CallerRole::Provider], Some(&[area]))
+    }
+
+    /// Stages and accepts records of one type, an event a person.
+    pub(super) async fn send(
+        &self,
+        sender: &str,
+        record_type: RecordType,
+        extract_day: Date,
+        events: Vec<(SubjectId, Event)>,
+    ) -> (BatchId, i64) {
+        let mut tx = self.gateway.store().transact().await.unwrap();
+        let feed = feeds::feed(&mut tx, &partner(sender), record_type).await.unwrap();
+        let batch = feeds::stage(
+            &mut tx,
+            &feeds::NewBatch {
+                feed,
+                extract_day: epoch_day(extract_day),
+                digest: [0; 32],
+                protocol: format!("isp-{sender}").parse().unwrap(),
+                protocol_version: 1,
+            },
+        )
+        .await
+        .unwrap();
+        let first = records::take_event_numbers(&mut tx, events.len()).await.unwrap();
+        let rows: Vec<NewEvent> = events
+            .iter()
+            .zip(first..)
+            .map(|((subject, event), event_number)| {
+                let mut body = Vec::new();
+                event.encode(&mut body);
+                // Here every subject is a person of its own, of the same number.
+                let person = PersonId::new(subject.number());
+                let role = event.role.number();
+                NewEvent { person, subject: *subject, event_number, role, consent: None, body }
+            })
+            .collect();
+        records::stage_events(&mut tx, batch, &rows).await.unwrap();
+        tx.commit().await.unwrap();
+        self.act(LeafKind::BatchAccepted, Effect::AcceptBatch(batch)).await;
+        (batch, first)
+    }
+
+    pub(super) async fn withdraw(&self, sender: &str, record_type: RecordType, number: i64) {
+        let (batch, _) = self.send(sender, record_type, date(2026, 4, 8), vec![]).await;
+        let mut tx = self.gateway.store().transact().await.unwrap();
+        let withdrawal = NewWithdrawal { event_number: number, known: 0 };
+        records::stage_withdrawals(&mut tx, batch, &[withdrawal]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Children born evenly over the four years before 2026, as many in each area.
+    pub(super) async fn children(&mut self, count: usize) -> Vec<SubjectId> {
+        let mut tx = self.gateway.store().transact().await.unwrap();
+        let first = subjects::take_subject_numbers(&mut tx, count).await.unwrap();
+        subjects::take_person_numbers(&mut tx, count).await.unwrap();
+        let mut new = Vec::with_capacity(count);
+        for (n, id) in (0..count).zip(first..) {
+            let day = i32::try_from(n % 1_400).unwrap();
+            let birth = Some(BirthDate::new(days_after(date(2022, 2, 1), day)));
+            let facts = Facts { birth, sex: Sex::NotKnown };
+            let (id, person) = (SubjectId::new(id), PersonId::new(id));
+            let sealed = facts.seal(facts_cell(id), &self.gateway.sealer, &mut self.rng).unwrap();
+            let keys = vec![];
+            new.push(NewSubject {
+                subject: Subject { id, person, nhs: None, keys },
+                facts: sealed,
+            });
+        }
+        subjects::insert(&mut tx, &new).await.unwrap();
+        tx.commit().await.unwrap();
+        (first..).take(count).map(SubjectId::new).collect()
+    }
+
+    /// Every child's birth, two of three registered, and a list of the two-year-olds.
+    pub(super) async fn populate(&mut self, count: usize) -> Vec<SubjectId> {
+        let children = self.children(count).await;
+        let extract = date(2026, 4, 7);
+        let lsoa = |n: usize| Some(AREAS[n % 3].2.parse().unwrap());
+        let event = |record_type, day: Option<Date>, place, values| Event {
+            record_type,
+            role: Role::Principal,
+            day: day.map(epoch_day),
+            known: epoch_day(extract),
+            place,
+            values,
+        };
+        let births = children.iter().enumerate();
+        let births: Vec<_> = births
+            .map(|(n, id)| (*id, event(RecordType::LiveBirth, None, lsoa(n), vec![])))
+            .collect();
+        self.send("health", RecordType::LiveBirth, extract, births).await;
+        let start = date(2026, 1, 5);
+        // Within each area two of three.
+        let registered = children.iter().enumerate().filter(|(n, _)| n / 3 % 3 != 0);
+        let registered: Vec<_> = registered
+            .map(|(n, id)| {
+                let values = vec![(registration::START_DATE, Value::Day(epoch_day(start)))];
+                (*id, event(RecordType::Registration, Some(start), lsoa(n), values))
+            })
+            .collect();
+        self.send("centres", RecordType::Registration, extract, registered).await;
+        let list = date(2026, 1, 20);
+        let listed = children.iter().enumerate().filter(|(n, _)| n % 1_400 > 700);
+        let listed: Vec<_> = listed
+            .map(|(_, id)| {
+                let values =
+                    vec![(two_year_old_eligibility::LIST_DATE, Value::Day(epoch_day(list)))];
+                (*id, event(RecordType::TwoYearOldEligibility, Some(list), None, values))
+            })
+            .collect();
+        self.send("dwp", RecordType::TwoYearOldEligibility, extract, listed).await;
+        children
+    }
+}

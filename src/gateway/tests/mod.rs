@@ -1,0 +1,7 @@
+//! Tests of the registers' use cases: each grant, each refusal and its leaf.
+
+mod areas;
+mod consents;
+mod partners;
+mod protocols;
+mod support;
