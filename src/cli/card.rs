@@ -86,16 +86,19 @@ fn line(line: &v1::CardLine) -> Value {
         })
     };
     json!({
+        "number": line.number,
         "title": line.title,
         "figure": line.figure.as_ref().map(query::object),
+        "parts": line.parts.iter().map(query::object).collect::<Vec<_>>(),
         "definition": line.definition,
+        "denominator": line.denominator,
         "target": line.target,
         "trend": line.trend.iter().map(query::object).collect::<Vec<_>>(),
         "feeds": line.feeds.iter().map(feed).collect::<Vec<_>>(),
     })
 }
 
-/// Every figure of the card, earlier quarters included, oldest first within a line.
+/// Every figure of the card: earlier quarters, oldest first, then this one, then its parts.
 fn table(card: &v1::GetCardResponse) -> Table {
     let mut columns = vec!["title"];
     columns.extend(query::COLUMNS);
@@ -104,7 +107,7 @@ fn table(card: &v1::GetCardResponse) -> Table {
     for line in &card.lines {
         let quarter = line.figure.as_ref().map(|figure| &figure.quarter);
         let earlier = line.trend.iter().filter(|past| Some(&past.quarter) != quarter);
-        for figure in earlier.chain(&line.figure) {
+        for figure in earlier.chain(&line.figure).chain(&line.parts) {
             let mut row = vec![json!(line.title)];
             row.extend(query::values(figure));
             row.push(json!(line.target));

@@ -8,10 +8,11 @@ use crate::wire::v1;
 
 /// The most columns of a line.
 const WIDTH: usize = 100;
-const TITLE: usize = 38;
+const TITLE: usize = 32;
 const VALUE: usize = 8;
 const MARGIN: usize = 8;
-const WORD: usize = 28;
+const OUT_OF: usize = 8;
+const WORD: usize = 26;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// A quarter whose value was withheld.
 const WITHHELD: char = '·';
@@ -21,11 +22,9 @@ const MARGINS_HIGH: f64 = 4.0;
 /// The card; with `definitions`, how each indicator is defined stands below its line.
 pub(super) fn render(card: &v1::GetCardResponse, definitions: bool) -> String {
     let mut lines = vec![title_line(card), "─".repeat(WIDTH)];
-    lines.push(row("", "value", "margin", "in words", &trend_heading(card)));
-    let mut previous: Option<&v1::CardLine> = None;
+    lines.push(row("", ["value", "margin", "out of"], "in words", &trend_heading(card)));
     for line in &card.lines {
-        card_line(line, previous, definitions, &mut lines);
-        previous = Some(line);
+        card_line(line, definitions, &mut lines);
     }
     lines.push("─".repeat(WIDTH));
     footer(card, &mut lines);
@@ -51,51 +50,35 @@ fn trend_heading(card: &v1::GetCardResponse) -> String {
     first.map_or_else(String::new, |first| format!("from {}", printable(first)))
 }
 
-fn row(title: &str, value: &str, margin: &str, word: &str, trend: &str) -> String {
-    format!("{title:TITLE$} {value:>VALUE$} {margin:>MARGIN$}   {word:WORD$} {trend}")
-        .trim_end()
-        .to_owned()
+fn row(title: &str, [value, margin, out_of]: [&str; 3], word: &str, trend: &str) -> String {
+    format!(
+        "{title:TITLE$} {value:>VALUE$} {margin:>MARGIN$} {out_of:>OUT_OF$}   {word:WORD$} {trend}"
+    )
+    .trim_end()
+    .to_owned()
 }
 
-fn card_line(
-    line: &v1::CardLine,
-    previous: Option<&v1::CardLine>,
-    definitions: bool,
-    lines: &mut Vec<String>,
-) {
+fn card_line(line: &v1::CardLine, definitions: bool, lines: &mut Vec<String>) {
     let Some(figure) = &line.figure else { return };
-    let is_part_of_previous = previous.is_some_and(|previous| previous.title == line.title);
-    let mut title = wrapped(&title_of(line, figure, is_part_of_previous), TITLE - 2).into_iter();
-    let indent = if is_part_of_previous { "  " } else { "" };
-    let first = format!("{indent}{}", title.next().unwrap_or_default());
-    let margin =
-        if figure.margin.is_empty() { String::new() } else { format!("± {}", figure.margin) };
-    lines.push(row(
-        &first,
-        &shown_value(figure),
-        &printable(&margin),
-        &printable(&figure.word),
-        &sparkline(&line.trend, figure),
-    ));
-    lines.extend(title.map(|more| format!("{indent}{more}")));
-    if is_part_of_previous {
-        return;
+    let mut title = wrapped(&line.title, TITLE).into_iter();
+    let first = title.next().unwrap_or_default();
+    lines.push(figure_row(&first, figure, &sparkline(&line.trend, figure)));
+    lines.extend(title);
+    for part in &line.parts {
+        lines.push(figure_row(&format!("  {}", printable(&part.part.replace('_', " "))), part, ""));
     }
-    if !line.target.is_empty() {
-        paragraph("    target: ", &line.target, lines);
-    }
+    paragraph("    target: ", &line.target, lines);
     if definitions {
         paragraph("    ", &line.definition, lines);
+        paragraph("    out of: ", &line.denominator, lines);
     }
 }
 
-fn title_of(line: &v1::CardLine, figure: &v1::Figure, is_part_of_previous: bool) -> String {
-    let part = figure.part.replace('_', " ");
-    match (part.is_empty(), is_part_of_previous) {
-        (true, _) => line.title.clone(),
-        (false, true) => part,
-        (false, false) => format!("{}: {part}", line.title),
-    }
+fn figure_row(title: &str, figure: &v1::Figure, trend: &str) -> String {
+    let margin =
+        if figure.margin.is_empty() { String::new() } else { format!("± {}", figure.margin) };
+    let values = [shown_value(figure), printable(&margin), printable(&figure.out_of)];
+    row(title, values.each_ref().map(String::as_str), &printable(&figure.word), trend)
 }
 
 /// The value with its unit's sign.
@@ -203,6 +186,7 @@ mod tests {
                 record_type: "registration".to_owned(),
                 week: "2026-W18".to_owned(),
             }],
+            denominator: "Living under-fives".to_owned(),
             ..v1::CardLine::default()
         };
         v1::GetCardResponse {
@@ -211,11 +195,19 @@ mod tests {
             quarter: "2026Q1".to_owned(),
             lines: vec![
                 line("Live births", figure("<10", "", "", "persons", ""), "", &["25", "<10"]),
-                line("Under-fives", figure("310", "10", "", "persons", "age_0"), "", &[]),
-                line("Under-fives", figure("295", "10", "", "persons", "age_1"), "", &[]),
+                v1::CardLine {
+                    parts: vec![
+                        figure("310", "10", "", "persons", "age_0"),
+                        figure("1295", "10", "", "persons", "age_1"),
+                    ],
+                    ..line("Under-fives", figure("1410", "10", "", "persons", ""), "", &[])
+                },
                 line(
                     "Registered with a children's centre, of all under-fives",
-                    figure("71.2", "1.1", "large majority", "percent", ""),
+                    v1::Figure {
+                        out_of: "1410".to_owned(),
+                        ..figure("71.2", "1.1", "large majority", "percent", "")
+                    },
                     "10% more than the baseline",
                     &["50", "60"],
                 ),
@@ -237,9 +229,10 @@ mod tests {
         };
         assert_eq!(column("age 1"), column("age 0"));
         assert!(text.starts_with("Foleshill (CC01)"), "{text}");
-        assert!(text.contains("71.2%    ± 1.1   large majority"), "{text}");
+        assert!(text.contains("71.2%    ± 1.1     1410   large majority"), "{text}");
         assert!(text.contains("target: 10% more than the baseline"), "{text}");
-        assert!(text.contains("Under-fives: age 0") && text.contains("\n  age 1 "), "{text}");
+        assert!(text.contains("\n  age 1 "), "{text}");
+        assert!(text.contains("out of: Living under-fives"), "{text}");
         assert!(text.contains("Counted so."), "{text}");
         assert!(!render(&card(), false).contains("Counted so."));
         assert_eq!(text.matches("centres registration 2026-W18").count(), 1);

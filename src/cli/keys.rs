@@ -163,7 +163,7 @@ fn record(purpose: &str, private: &Path) -> Record {
 }
 
 fn table(keys: &[v1::GatewayKey]) -> Table {
-    let mut table = Table::new(&["purpose", "version", "prf", "public_key"]);
+    let mut table = Table::new(&["purpose", "domain", "version", "prf", "public_key"]);
     for key in keys {
         table.row([json!(key.purpose), json!(key.version), json!(key.prf), json!(key.public_key)]);
     }

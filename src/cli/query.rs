@@ -27,10 +27,21 @@ Examples:
     --profile officer.toml";
 
 /// The columns of a figure, in every command that prints figures.
-pub(super) const COLUMNS: [&str; 10] =
-    ["indicator", "area", "quarter", "part", "value", "lower", "upper", "margin", "word", "unit"];
+pub(super) const COLUMNS: [&str; 11] = [
+    "indicator",
+    "area",
+    "quarter",
+    "part",
+    "value",
+    "lower",
+    "upper",
+    "margin",
+    "out_of",
+    "word",
+    "unit",
+];
 /// Those of them that hold numbers with words among them.
-pub(super) const NUMERIC: [&str; 4] = ["value", "lower", "upper", "margin"];
+pub(super) const NUMERIC: [&str; 5] = ["value", "lower", "upper", "margin", "out_of"];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -108,6 +119,7 @@ pub(super) fn values(figure: &v1::Figure) -> Vec<Value> {
         &figure.lower,
         &figure.upper,
         &figure.margin,
+        &figure.out_of,
         &figure.word,
         &figure.unit,
     ]
@@ -137,7 +149,7 @@ mod tests {
             word: "large majority".to_owned(),
             unit: "percent".to_owned(),
             part: String::new(),
-            out_of: "1650".to_owned(),
+            out_of: "1410".to_owned(),
         };
         v1::QueryFiguresResponse {
             figures: vec![figure],
@@ -157,8 +169,8 @@ mod tests {
         let (out, err) = printed(Format::Csv);
         assert_eq!(
             out,
-            "indicator,area,quarter,part,value,lower,upper,margin,word,unit\n\
-             registered,CC01,2026Q1,,71.2,70.1,72.3,1.1,large majority,percent\n"
+            "indicator,area,quarter,part,value,lower,upper,margin,out_of,word,unit\n\
+             registered,CC01,2026Q1,,71.2,70.1,72.3,1.1,1410,large majority,percent\n"
         );
         assert_eq!(err, "Registered under-fives\n");
         assert!(printed(Format::Table).0.contains("large majority  percent"));
