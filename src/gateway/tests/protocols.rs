@@ -59,6 +59,7 @@ async fn signatures_arrive_one_by_one_and_the_last_makes_it_active() {
     assert_eq!(held.headers().count(), 3);
     // Known for ever, also when the keys have run out since.
     world.set_day(date(2028, 6, 1));
+    world.gateway.reload().await.unwrap();
     assert_eq!(world.state("isp-health", 1).await, Some(State::Expired));
 }
 
