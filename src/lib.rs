@@ -1,5 +1,48 @@
 //! tallygate: a gateway through which agencies that serve small children share counts,
 //! never people.
+//!
+//! # The rooms
+//! Imports run downward only (`tests/architecture.rs` reads them and fails on an upward one).
+//!
+//! | Room | What it is for |
+//! |---|---|
+//! | [`cli`] | the commands, one a file; the only room that prints |
+//! | [`server`], [`config`] | the composition root: listeners, TLS, telemetry, shutdown |
+//! | [`grpc`] | thin: wire to domain and back, callers recognised, denials mapped once |
+//! | [`identity`] | who calls: certificates, tokens, the strict check of both |
+//! | [`gateway`] | the use cases: take a batch, accept a protocol, close a quarter, answer |
+//! | [`store`] | the only room that names SQL; the log's write path |
+//! | [`audit`], [`disclosure`], [`linkage`], [`protocol`] | pure: leaves and trees; counts and noise; who is one person; what may be done |
+//! | [`keys`] | pseudonyms, sealing, signatures; the one door for identifiers |
+//! | [`domain`] | the words of the field as types |
+//! | [`verify`] | the auditor's verifier; shares no code with [`audit`] |
+//! | [`files`], [`connector`] | the partner's side: files, push, resume |
+//! | [`synth`] | a synthetic population and its truth |
+//! | [`wire`] | generated from `proto/` |
+//!
+//! # A record's way
+//! A partner's CSV row is checked by [`domain::row`] on the partner's machine
+//! ([`files`], [`connector`]) and again at the gateway, by the same code. In
+//! [`gateway`]'s intake its identifiers, names and address become keyed values
+//! ([`keys`], [`linkage`]) and are wiped; the protocol's permit admits it
+//! ([`protocol::IntakePermit`]); its subjects are linked to persons and it is staged, visible
+//! to nobody; then the sequencer ([`store::Sequencer`]) accepts the batch and its leaf in one
+//! transaction, and only then is it acknowledged. When a quarter closes, one pass over the
+//! persons counts every table ([`disclosure::Counter`]), noise is drawn, and a
+//! [`disclosure::Release`] is frozen, signed and logged. A card is looked up in it.
+//!
+//! # Invariants
+//! - I1 A raw identifier has one exit, and that is a pseudonym ([`keys::RawIdentifier`]).
+//! - I2 Names, addresses and identifiers are never stored; dates of birth only sealed.
+//! - I3 An exact count has one exit, and that adds noise ([`disclosure::Counter`]).
+//! - I4 What no fully signed, running protocol grants is refused ([`protocol`]).
+//! - I5 An answer exists only after the transaction with its effect and its leaf has
+//!   committed ([`store::Logged`]).
+//! - I6 Rows of a batch count only once the batch is accepted, each record once.
+//! - I7 A release never changes, and nothing is counted to answer a question.
+//! - I8 Acknowledgements tell nothing about what others hold, or what linked.
+//! - I9 Whether a release is allowed depends on catalogue and ledger, never on data.
+//! - I10 A policy, protocol or register that can't be read in full permits nothing.
 
 pub mod audit;
 pub mod cli;

@@ -12,7 +12,7 @@ Prints an access token that the profile's partner signs for itself. It holds for
 most, and only on a connection with the profile's own client certificate.
 
 Example:
-  buf curl --header \"authorization: Bearer $(tallygate token --profile officer.toml)\" ...";
+  buf curl --protocol grpc --header \"authorization: Bearer $(tallygate token --profile officer.toml)\" ...";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]

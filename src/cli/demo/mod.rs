@@ -42,7 +42,7 @@ Without --serve the gateway is stopped at the end; start it again with
 
 Examples:
   tallygate demo
-  tallygate demo --dir /tmp/demo --scale 0.1 --serve";
+  tallygate demo --dir trial --scale 0.1 --serve";
 
 /// The last of the demo's quarters; fixed, so that the same seed gives the same files.
 const LAST_QUARTER: &str = "2026Q1";
@@ -315,7 +315,7 @@ impl<'c, 'w> Steps<'c, 'w> {
         };
         self.console.text(&format!(
             "\n{first}\nThen try:\n\
-             \x20 buf curl --cacert {dir}/ca.pem --cert {dir}/certificates/oversight.pem \\\n\
+             \x20 buf curl --protocol grpc --cacert {dir}/ca.pem --cert {dir}/certificates/oversight.pem \\\n\
              \x20   --key {dir}/certificates/oversight.key --servername localhost \\\n\
              \x20   --header \"authorization: Bearer $(tallygate token --profile {dir}/profiles/auditor.toml)\" \\\n\
              \x20   https://{address}/tallygate.v1.AccessLogService/GetCheckpoint -d '{{}}'\n\
