@@ -10,7 +10,10 @@ use tallygate::{
     connector::ProfileFile,
     domain::{AreaCode, RecordType},
     keys::{ProtocolSigning, SigningKey},
-    protocol::{Envelope, KeyRegister, KeySet, Protocol, signing::{Draft, Signed, header_for}},
+    protocol::{
+        Envelope, KeyRegister, KeySet, Protocol,
+        signing::{Draft, Signed, header_for},
+    },
     wire::v1::{
         self, access_log_service_client::AccessLogServiceClient,
         figure_service_client::FigureServiceClient, intake_service_client::IntakeServiceClient,
@@ -70,7 +73,13 @@ fn open(protocol: &str, record_type: &str, columns: &[&str]) -> v1::PushOpen {
 }
 
 const REGISTRATION: [&str; 7] = [
-    "record_id", "extracted_at", "event_date", "date_of_birth", "local_id", "centre", "start_date",
+    "record_id",
+    "extracted_at",
+    "event_date",
+    "date_of_birth",
+    "local_id",
+    "centre",
+    "start_date",
 ];
 
 fn registration(id: &str) -> Vec<String> {
@@ -121,7 +130,10 @@ async fn questions_that_no_protocol_allows() {
     let planning = "childrens_centre_planning";
     card(manager.clone(), "CC01", planning).await.unwrap();
     assert_refused(card(manager.clone(), "CC02", planning).await, "area_not_covered");
-    assert_refused(card(manager.clone(), "CC01", "safeguarding_oversight").await, "purpose_not_listed");
+    assert_refused(
+        card(manager.clone(), "CC01", "safeguarding_oversight").await,
+        "purpose_not_listed",
+    );
     assert_refused(card(gateway.caller("health").await, "CC01", planning).await, "wrong_role");
     // A token can't widen what the register allows.
     let mut wider = gateway.profile("manager-CC01");
@@ -136,11 +148,23 @@ async fn streams_that_no_protocol_allows() {
     let centres = gateway.caller("centres").await;
     let rows = || vec![registration("r-1")];
     let refused = |open| push(centres.clone(), open, rows());
-    assert_refused(refused(open("isp-centres", "shoe_size", &REGISTRATION)).await, "unknown_record_type");
-    assert_refused(refused(open("isp-nobody", "registration", &REGISTRATION)).await, "protocol_unknown");
+    assert_refused(
+        refused(open("isp-centres", "shoe_size", &REGISTRATION)).await,
+        "unknown_record_type",
+    );
+    assert_refused(
+        refused(open("isp-nobody", "registration", &REGISTRATION)).await,
+        "protocol_unknown",
+    );
     // A protocol whose party the caller is not looks the same as one that does not exist.
-    assert_refused(refused(open("isp-health", "registration", &REGISTRATION)).await, "protocol_unknown");
-    assert_refused(refused(open("isp-centres", "live_birth", &REGISTRATION)).await, "flow_not_granted");
+    assert_refused(
+        refused(open("isp-health", "registration", &REGISTRATION)).await,
+        "protocol_unknown",
+    );
+    assert_refused(
+        refused(open("isp-centres", "live_birth", &REGISTRATION)).await,
+        "flow_not_granted",
+    );
     let more = with(&REGISTRATION, &["shoe_size"]);
     assert_refused(refused(open("isp-centres", "registration", &more)).await, "field_not_listed");
     let purpose = v1::PushOpen {
@@ -172,10 +196,7 @@ async fn rows_that_the_protocol_refuses_spoil_no_neighbour() {
     ];
     let taken = push(centres, open("isp-centres", "registration", &columns), rows).await.unwrap();
     let rules: Vec<_> = taken.rejections.iter().map(|r| (r.row, r.rule.as_str())).collect();
-    assert_eq!(
-        rules,
-        [(1, "consent_missing"), (2, "consent_not_given"), (3, "area_not_covered")]
-    );
+    assert_eq!(rules, [(1, "consent_missing"), (2, "consent_not_given"), (3, "area_not_covered")]);
     assert_eq!((taken.well_formed, taken.sent_before), (1, 0));
     let log = refusals_in_log(gateway).await;
     for reason in ["consent_missing", "consent_not_given", "area_not_covered"] {
@@ -192,7 +213,8 @@ fn signed(gateway: &Copy, change: impl FnOnce(&mut Protocol), keys: &[&str]) -> 
     let draft: Signed<Protocol, Draft> = Signed::draft(&protocol.canonical().unwrap()).unwrap();
     let mut envelope = draft.envelope().clone();
     for key in keys {
-        let key = SigningKey::<ProtocolSigning>::load(&gateway.path(&format!("keys/{key}.pem"))).unwrap();
+        let key =
+            SigningKey::<ProtocolSigning>::load(&gateway.path(&format!("keys/{key}.pem"))).unwrap();
         let kid = key.verifying_key().kid().parse().unwrap();
         let header = header_for::<Protocol>(register.key(&kid).unwrap(), jiff::Timestamp::now());
         envelope = envelope
@@ -212,7 +234,11 @@ async fn protocols_that_are_not_in_force() {
         async move { client.submit_protocol(v1::SubmitProtocolRequest { document }).await }
     };
     let use_of = |protocol: &str| {
-        push(centres.clone(), open(protocol, "registration", &REGISTRATION), vec![registration("r-2")])
+        push(
+            centres.clone(),
+            open(protocol, "registration", &REGISTRATION),
+            vec![registration("r-2")],
+        )
     };
     let unsigned = signed(&gateway, |p| p.id = "unsigned".parse().unwrap(), &[]);
     assert!(reason(&submit(unsigned).await.unwrap_err()).1, "an unsigned protocol has no leaf");
@@ -247,17 +273,32 @@ async fn protocols_that_are_not_in_force() {
 }
 
 #[tokio::test]
-async fn a_suspension_bites_at_the_next_batch() {
+async fn a_suspension_bites_in_mid_stream_and_on_the_next_figure() {
     let gateway = Copy::start().await;
-    let mut officer = ProtocolServiceClient::new(gateway.caller("officer").await);
-    let request = v1::SuspendProtocolRequest { protocol_id: "isp-centres".to_owned() };
-    officer.suspend_protocol(request).await.unwrap();
     let centres = gateway.caller("centres").await;
-    let opened = push(centres, open("isp-centres", "registration", &REGISTRATION), vec![]).await;
-    // The authority suspended its own part; the senders' stands until they do the same.
-    let service = gateway.caller("manager-CC01").await;
-    let figures = card(service, "CC01", "childrens_centre_planning").await;
-    assert!(opened.is_err() || figures.is_err(), "the suspension had no effect");
+    let (send, receive) = tokio::sync::mpsc::channel(4);
+    let message = |message| v1::PushRequest { message: Some(message) };
+    let batch = |sequence, id: &str| {
+        let rows = vec![v1::RecordRow { values: registration(id) }];
+        message(push_request::Message::Batch(v1::RecordBatch { sequence, rows }))
+    };
+    let opening = open("isp-centres", "registration", &REGISTRATION);
+    send.send(message(push_request::Message::Open(opening))).await.unwrap();
+    send.send(batch(1, "mid-1")).await.unwrap();
+    let mut stream = IntakeServiceClient::new(centres.clone())
+        .push(ReceiverStream::new(receive))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(stream.message().await.unwrap().is_some(), "the stream is open");
+    assert!(stream.message().await.unwrap().is_some(), "the first batch is acknowledged");
+    let request = v1::SuspendProtocolRequest { protocol_id: "isp-centres".to_owned() };
+    ProtocolServiceClient::new(centres).suspend_protocol(request).await.unwrap();
+    send.send(batch(2, "mid-2")).await.unwrap();
+    assert_refused(stream.message().await, "protocol_suspended");
+    let manager = gateway.caller("manager-CC01").await;
+    let figures = card(manager, "CC01", "childrens_centre_planning").await;
+    assert_refused(figures, "protocol_suspended");
 }
 
 #[tokio::test]
@@ -282,12 +323,12 @@ async fn log_of(gateway: Copy) -> String {
     let kept = folder.path().join("tiles");
     gateway.running.stop().await.unwrap();
     copy(&tiles, &kept);
-    output(
-        &["audit", "verify", kept.to_str().unwrap(), "--vkey-file", key.to_str().unwrap()],
-        0,
-    );
+    output(&["audit", "verify", kept.to_str().unwrap(), "--vkey-file", key.to_str().unwrap()], 0);
     let entries = files(&kept.join("tile/entries"));
-    entries.iter().map(|file| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned()).collect()
+    entries
+        .iter()
+        .map(|file| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned())
+        .collect()
 }
 
 async fn refusals_in_log(gateway: Copy) -> BTreeSet<String> {

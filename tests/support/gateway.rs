@@ -13,19 +13,19 @@ use tallygate::{
 use tonic::{Status, service::interceptor::InterceptedService, transport::Channel};
 use tonic_types::StatusExt;
 
-pub type Service = InterceptedService<Channel, AddToken>;
+pub(crate) type Service = InterceptedService<Channel, AddToken>;
 
 /// A running copy of the shared demo.
-pub struct Copy {
+pub(crate) struct Copy {
     folder: tempfile::TempDir,
-    pub running: Running,
+    pub(crate) running: Running,
     /// An authority that the gateway trusts, whose certificates nobody registered.
-    pub stranger: CertificateAuthority,
+    pub(crate) stranger: CertificateAuthority,
 }
 
 impl Copy {
     /// Starts one.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let demo = demo();
         assert_eq!(demo.code, Some(0), "{}", demo.stderr);
         let folder = tempfile::tempdir().unwrap();
@@ -62,32 +62,32 @@ impl Copy {
     }
 
     /// A file of the copy.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// A profile, for changing what a caller says of itself.
-    pub fn profile(&self, name: &str) -> ProfileFile {
+    pub(crate) fn profile(&self, name: &str) -> ProfileFile {
         let path = self.path(&format!("profiles/{name}.toml"));
         let file: ProfileFile = toml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         ProfileFile { server: self.running.address().to_string(), ..file }
     }
 
     /// Connects as a profile says.
-    pub async fn connect(&self, file: ProfileFile) -> Result<Service, ConnectorError> {
+    pub(crate) async fn connect(&self, file: ProfileFile) -> Result<Service, ConnectorError> {
         let profile = Profile::load(file, self.path("profiles")).unwrap();
         let rng = Box::new(StdRng::seed_from_u64(9));
         Ok(Gateway::connect(&profile, Arc::new(SystemClock), rng).await?.service())
     }
 
     /// Connects as one of the demo's callers.
-    pub async fn caller(&self, name: &str) -> Service {
+    pub(crate) async fn caller(&self, name: &str) -> Service {
         self.connect(self.profile(name)).await.unwrap()
     }
 }
 
 /// The reason code of a refusal, lower case, and whether a receipt proves it is logged.
-pub fn reason(status: &Status) -> (String, bool) {
+pub(crate) fn reason(status: &Status) -> (String, bool) {
     let info = status.get_details_error_info();
     let reason = info.map(|info| info.reason.to_ascii_lowercase()).unwrap_or_default();
     let receipt = b"tallygate.v1.Receipt";
@@ -96,7 +96,7 @@ pub fn reason(status: &Status) -> (String, bool) {
 }
 
 /// Asserts that an answer is a logged refusal for this reason.
-pub fn assert_refused<T>(answer: Result<T, Status>, expected: &str) {
+pub(crate) fn assert_refused<T>(answer: Result<T, Status>, expected: &str) {
     let Err(status) = answer else { panic!("answered, where {expected} was expected") };
     assert_eq!(reason(&status), (expected.to_owned(), true), "{status:?}");
 }

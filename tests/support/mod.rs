@@ -1,7 +1,7 @@
 //! One demo, made once and shared: most tests look at what it left behind, or start its
 //! gateway again from a copy.
 
-pub mod gateway;
+pub(crate) mod gateway;
 
 use std::{
     ffi::OsStr,
@@ -12,22 +12,22 @@ use std::{
 };
 
 /// How large the shared demo is: all areas exist, some thousand records.
-pub const SCALE: &str = "0.02";
+pub(crate) const SCALE: &str = "0.02";
 /// People with words in their names that nobody else has.
-pub const CANARIES: u16 = 50;
+pub(crate) const CANARIES: u16 = 50;
 /// The seed of the shared demo's files.
-pub const SEED: u64 = 7;
+pub(crate) const SEED: u64 = 7;
 
 /// A finished demo.
-pub struct Demo {
-    pub dir: PathBuf,
-    pub stdout: String,
-    pub stderr: String,
-    pub code: Option<i32>,
+pub(crate) struct Demo {
+    pub(crate) dir: PathBuf,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: Option<i32>,
 }
 
 /// Runs the program.
-pub fn tallygate<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
+pub(crate) fn tallygate<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tallygate"))
         .args(arguments)
         .env_remove("TALLYGATE_PROFILE")
@@ -37,7 +37,7 @@ pub fn tallygate<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Out
 }
 
 /// Standard output of a run that must end with `code`.
-pub fn output(arguments: &[&str], code: i32) -> String {
+pub(crate) fn output(arguments: &[&str], code: i32) -> String {
     let done = tallygate(arguments);
     let text = String::from_utf8(done.stdout).unwrap();
     let errors = String::from_utf8_lossy(&done.stderr);
@@ -46,7 +46,7 @@ pub fn output(arguments: &[&str], code: i32) -> String {
 }
 
 /// The shared demo, at debug level, with canaries.
-pub fn demo() -> &'static Demo {
+pub(crate) fn demo() -> &'static Demo {
     static DEMO: OnceLock<Demo> = OnceLock::new();
     DEMO.get_or_init(|| {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared-demo");
@@ -75,7 +75,7 @@ pub fn demo() -> &'static Demo {
 }
 
 /// Copies a folder with everything in it.
-pub fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -89,7 +89,7 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 /// Every file below a folder.
-pub fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {

@@ -255,6 +255,8 @@ fn every_rule_is_met_with_its_field() {
     }
     // Only the store knows what was sent before.
     met.insert(Rule::NothingToWithdraw);
+    // Only consents have notices.
+    met.insert(Rule::NoticeForm);
     assert_eq!(met.into_iter().collect::<Vec<_>>(), Rule::ALL.to_vec());
 }
 
