@@ -1,9 +1,16 @@
-//! The one integration binary.
+//! The one integration binary: each further one would link everything again.
 
+#[cfg(test)]
 mod architecture;
+#[cfg(test)]
 mod audit_log;
+#[cfg(test)]
 mod demo;
+#[cfg(test)]
 mod leaks;
+#[cfg(test)]
 mod raw_values;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
 mod support;

@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 use tallygate::{
     connector::ProfileFile,
     domain::{AreaCode, RecordType},
+    identity::{Clock, SystemClock},
     keys::{ProtocolSigning, SigningKey},
     protocol::{
         Envelope, KeyRegister, KeySet, Protocol,
@@ -216,7 +217,7 @@ fn signed(gateway: &Copy, change: impl FnOnce(&mut Protocol), keys: &[&str]) -> 
         let key =
             SigningKey::<ProtocolSigning>::load(&gateway.path(&format!("keys/{key}.pem"))).unwrap();
         let kid = key.verifying_key().kid().parse().unwrap();
-        let header = header_for::<Protocol>(register.key(&kid).unwrap(), jiff::Timestamp::now());
+        let header = header_for::<Protocol>(register.key(&kid).unwrap(), SystemClock.now());
         envelope = envelope
             .sign(header, |bytes| key.sign(bytes).ok().map(|signature| *signature.as_bytes()))
             .unwrap();

@@ -35,14 +35,14 @@ pub(super) struct Decided<T> {
 pub(super) enum Declined {
     /// Refused, with the leaf as far as it was known what was asked; its kind is set when it
     /// is logged.
-    Refused(Leaf, Refused),
+    Refused(Box<Leaf>, Refused),
     /// Something inside failed; nothing may be answered.
     Failed(GatewayError),
 }
 
 impl Declined {
     pub(super) fn new(leaf: Leaf, refused: Refused) -> Box<Self> {
-        Box::new(Self::Refused(leaf, refused))
+        Box::new(Self::Refused(Box::new(leaf), refused))
     }
 }
 
@@ -88,7 +88,7 @@ impl Gateway {
                     Declined::Failed(error) => return Err(error.into()),
                     Declined::Refused(mut leaf, refused) => {
                         leaf.notes.policy_epoch = epoch;
-                        return Err(self.refuse(leaf, refused).await);
+                        return Err(self.refuse(*leaf, refused).await);
                     }
                 },
             };

@@ -74,7 +74,7 @@ async fn serve(
         while let Some((sequence, batch)) = batches.recv().await {
             let (accepted, logged) =
                 intake.take_batch(batch).await.map_err(|denied| frame.status(denied))?;
-            let taken = acknowledgement(sequence, accepted, logged.as_ref());
+            let taken = acknowledgement(sequence, &accepted, logged.as_ref());
             answer(answers, push_response::Message::Acknowledgement(taken)).await?;
         }
         Ok(())
@@ -137,7 +137,7 @@ async fn read_batches(
 
 fn acknowledgement(
     sequence: u64,
-    accepted: Accepted,
+    accepted: &Accepted,
     logged: Option<&Logged<()>>,
 ) -> BatchAcknowledgement {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -145,13 +145,13 @@ fn acknowledgement(
         sequence,
         well_formed: count(accepted.well_formed),
         sent_before: count(accepted.sent_before),
-        rejections: accepted.rejections.into_iter().map(rejection).collect(),
+        rejections: accepted.rejections.iter().map(rejection).collect(),
         partner_sequence: logged.and_then(Logged::partner_sequence).unwrap_or(0),
         receipt: logged.map(|logged| receipt(logged.receipt())),
     }
 }
 
-fn rejection(rejection: Rejection) -> RowRejection {
+fn rejection(rejection: &Rejection) -> RowRejection {
     RowRejection {
         row: u32::try_from(rejection.row).unwrap_or(u32::MAX),
         field: rejection.field.to_owned(),

@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use tallygate::{
     config::Config,
     connector::{AddToken, ConnectorError, Gateway, Profile, ProfileFile},
-    identity::{CertificateAuthority, SystemClock, Validity},
+    identity::{CertificateAuthority, Clock, SystemClock, Validity},
     server::{self, Running, system_rng},
 };
 use tonic::{Status, service::interceptor::InterceptedService, transport::Channel};
@@ -35,7 +35,7 @@ impl Copy {
         for file in ["gateway.db", "log.vkey", "jwks.json"] {
             fs::copy(demo.dir.join(file), folder.path().join(file)).unwrap();
         }
-        let now = jiff::Timestamp::now();
+        let now = SystemClock.now();
         let validity = Validity {
             not_before: now.checked_sub(jiff::SignedDuration::from_hours(1)).unwrap(),
             not_after: now.checked_add(jiff::SignedDuration::from_hours(24)).unwrap(),

@@ -173,7 +173,7 @@ pub(super) fn lay(
             areas: Vec::new(),
             audience: AUDIENCE.to_owned(),
         };
-        put_profiles(dir, organisation, profile, place)?;
+        put_profiles(dir, organisation, &profile, place)?;
         ground.enter(organisation, &issued, &token, place, rng)?;
     }
     let everyone = ground.signatories.values().flatten();
@@ -262,7 +262,7 @@ fn managed(
 fn put_profiles(
     dir: &Path,
     organisation: &Organisation,
-    profile: ProfileFile,
+    profile: &ProfileFile,
     place: &PlaceFacts,
 ) -> Result<(), DemoError> {
     let put = |name: &str, user: &str, roles: Vec<CallerRole>, areas: Vec<AreaCode>| {

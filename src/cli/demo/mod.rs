@@ -249,7 +249,7 @@ fn verify_log(dir: &Path) -> Result<Report, DemoError> {
         .map_err(|source| DemoError::Folder { path, source })?
         .trim()
         .parse()?;
-    Ok(verify::verify_log(&Directory::new(&dir.join("tiles")), &key)?)
+    Ok(verify::verify_log(&Directory::new(dir.join("tiles")), &key)?)
 }
 
 /// Says what was done and how long it took.

@@ -154,9 +154,11 @@ async fn write(
     let (sent, events) = rows(first, &additions.new, placed);
     records::stage_sent(tx, intake.feed, batch, &sent).await?;
     records::stage_events(tx, batch, &events).await?;
-    let here = additions.withdrawn_here.iter().zip(std::iter::repeat(first)).map(
-        |((at, known), first)| NewWithdrawal { event_number: first + *at as i64, known: *known },
-    );
+    let numbers: Vec<i64> = (first..).take(additions.new.len()).collect();
+    let here = additions
+        .withdrawn_here
+        .iter()
+        .map(|(at, known)| NewWithdrawal { event_number: numbers[*at], known: *known });
     let withdrawals: Vec<NewWithdrawal> = additions
         .withdrawn
         .iter()

@@ -179,7 +179,7 @@ impl Gateway {
                 Ok(permit) => {
                     return Explained {
                         allowed: true,
-                        clause: written(&permit.clause()),
+                        clause: written(permit.clause()),
                         sentence: policy.explain_figure(&figure).to_string(),
                     };
                 }
