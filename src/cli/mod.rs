@@ -3,7 +3,7 @@
 //! Why it exists: everything that people do with a gateway from a terminal or a script.
 //! Invariants: data go to standard output and everything else to standard error; a command
 //! ends with 0 (done), 1 (done, with rejects or a failed check) or 2 (could not run, and one
-//! sentence says what to do); only [`output`] prints; only `serve`, `migrate` and `demo` open
+//! sentence says what to do); only `output` prints; only `serve`, `migrate` and `demo` open
 //! a database, all else goes through the gateway's API or works offline on files.
 
 mod area;

@@ -3,7 +3,7 @@
 //! - [`profile`]: the TOML file that says which gateway, who we are, and where the keys lie.
 //! - [`channel`]: the connection to the gateway, over mutual TLS.
 //! - [`token_source`]: the token that goes with each call.
-//! - [`push`]: a file to the gateway, batch by batch, each acknowledged.
+//! - [`mod@push`]: a file to the gateway, batch by batch, each acknowledged.
 //! - [`order`]: what to push and how, and why a push did not come to its end.
 //! - [`journal`]: what was acknowledged, so that a broken push can go on.
 //! - [`report`]: what became of the rows, and the receipts that prove it.

@@ -1,7 +1,7 @@
 //! Exact counts, which have no way out but through noise.
 //!
 //! Why it exists: this is the one place where a person adds to a count, and the one place
-//! where counts become releasable. [`ExactCount`] has no Debug, Display, Clone, PartialEq or
+//! where counts become releasable. `ExactCount` has no Debug, Display, Clone, PartialEq or
 //! serde and no accessor outside tests; [`Counter::freeze`] consumes the counts, and what
 //! is left of them is overwritten. Run it inside the transaction that stores the release:
 //! a crash before the commit leaves nothing, and the next attempt draws anew.

@@ -6,14 +6,14 @@
 //! randomness of its own; everything comes in as a parameter.
 //!
 //! The way through this room:
-//! 1. [`Catalogue`] says what is counted; [`preview`] what it costs and how wrong it will
+//! 1. [`Catalogue`] says what is counted; [`preview()`] what it costs and how wrong it will
 //!    be, before anything is counted.
 //! 2. [`Counter`] takes each person's [`PersonFacts`] once, classifies them
 //!    ([`classify`], one file a table) and adds to [`exact`] counts, which nothing can
 //!    print, copy or send.
 //! 3. [`Counter::freeze`] asks the [`Ledger`] first, then draws [`noise`] for every cell,
 //!    empty ones too, and gives a [`Release`].
-//! 4. [`display`] and [`card`] read figures off releases: post-processing, which costs
+//! 4. [`display`] and [`card()`] read figures off releases: post-processing, which costs
 //!    nothing and reveals nothing new.
 //!
 //! Invariants:

@@ -2,7 +2,7 @@
 //! template, the ICO's data sharing code), so that a machine can enforce every line of it.
 //!
 //! Invariants: a [`Protocol`] exists only after its text was read strictly and every rule of
-//! [`super::check`] held; its canonical form (RFC 8785) is what parties sign and what its [`Digest`] names.
+//! `check` held; its canonical form (RFC 8785) is what parties sign and what its [`Digest`] names.
 
 use std::fmt;
 use std::num::NonZeroU32;
