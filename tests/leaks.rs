@@ -58,7 +58,7 @@ impl Needles {
     }
 }
 
-/// Every NHS number, NINO, ULN, local id and postcode in the partners' files.
+/// Every NHS number, NINO, ULN, local id, UPRN and postcode in the partners' files.
 fn identifiers() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for file in files(&demo().dir.join("files")) {
@@ -71,7 +71,8 @@ fn identifiers() -> BTreeSet<String> {
             .iter()
             .enumerate()
             .filter(|(_, name)| {
-                ["nhs_number", "nino", "uln", "postcode"].iter().any(|end| name.ends_with(end))
+                let sought = ["nhs_number", "nino", "uln", "postcode", "local_id", "uprn"];
+                sought.iter().any(|end| name.ends_with(end))
             })
             .map(|(at, _)| at)
             .collect();
@@ -80,7 +81,8 @@ fn identifiers() -> BTreeSet<String> {
             found.extend(sought.iter().filter_map(|at| row.get(*at)).map(str::to_owned));
         }
     }
-    found.retain(|text| text.len() >= 6);
+    // Shorter ones occur by chance in any megabyte of hexadecimal or base64.
+    found.retain(|text| text.len() >= 7);
     found
 }
 
@@ -107,6 +109,10 @@ fn needles() -> Needles {
             needles.add_text(&word.to_lowercase());
         }
         let birth = canary.date_of_birth;
+        // Children's births as people write them; protocols begin and end on other days.
+        needles.add("clear", "a birth date", birth.to_string());
+        needles.add("clear", "a birth date", birth.strftime("%d/%m/%Y").to_string());
+        needles.add("clear", "a birth date", birth.strftime("%Y%m%d").to_string());
         // The canary children were born on days on which other things happened, too.
         if birth.year() < 1950 {
             let day = i64::from(epoch_day(birth));

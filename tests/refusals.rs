@@ -18,7 +18,9 @@ use tallygate::{
     wire::v1::{
         self, access_log_service_client::AccessLogServiceClient,
         figure_service_client::FigureServiceClient, intake_service_client::IntakeServiceClient,
+        partner_service_client::PartnerServiceClient,
         protocol_service_client::ProtocolServiceClient, push_request, push_response,
+        release_service_client::ReleaseServiceClient,
     },
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -121,7 +123,40 @@ async fn callers_who_are_not_recognised() {
     let profile = ProfileFile { token_kid: "nobody".to_owned(), ..officer() };
     let service = gateway.connect(profile).await.unwrap();
     assert_refused(checkpoint(service).await, "token_unknown_key");
+    let now = SystemClock.now();
+    let hour_ago = now.checked_sub(jiff::SignedDuration::from_hours(1)).unwrap();
+    assert_refused(gateway.call_with_token(hour_ago, None).await, "token_expired");
+    let other = Some(stranger.fingerprint());
+    assert_refused(gateway.call_with_token(now, other).await, "token_bound_to_another_certificate");
+    gateway.call_with_token(now, None).await.unwrap();
     checkpoint(gateway.caller("officer").await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_barred_partner_is_refused_in_mid_stream_and_a_whole_release_to_its_managers() {
+    let gateway = Copy::start().await;
+    let mut releases = ReleaseServiceClient::new(gateway.caller("manager-CC01").await);
+    let request = v1::GetReleaseRequest { quarter: "2026Q1".to_owned() };
+    assert_refused(releases.get_release(request).await, "wrong_role");
+    let (send, receive) = tokio::sync::mpsc::channel(4);
+    let message = |message| v1::PushRequest { message: Some(message) };
+    let opening = open("isp-centres", "registration", &REGISTRATION);
+    send.send(message(push_request::Message::Open(opening))).await.unwrap();
+    let mut stream = IntakeServiceClient::new(gateway.caller("centres").await)
+        .push(ReceiverStream::new(receive))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(stream.message().await.unwrap().is_some(), "the stream is open");
+    let request = v1::DisablePartnerRequest { partner_id: "centres".to_owned() };
+    let officer = gateway.caller("officer").await;
+    PartnerServiceClient::new(officer).disable_partner(request).await.unwrap();
+    let rows = vec![v1::RecordRow { values: registration("barred-1") }];
+    let batch = v1::RecordBatch { sequence: 1, rows };
+    send.send(message(push_request::Message::Batch(batch))).await.unwrap();
+    assert_refused(stream.message().await, "certificate_revoked");
+    let log = log_of(gateway).await;
+    assert!(log.contains("intake_stream_closed"), "the stream's end has no leaf");
 }
 
 #[tokio::test]

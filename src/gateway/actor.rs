@@ -1,6 +1,6 @@
 //! Who acts, once the transport has recognised the caller.
 
-use super::{Denied, Gateway, RefusalKind, Refused};
+use super::{Denied, Gateway, RefusalKind, Refused, Snapshot};
 use crate::{
     audit::{Leaf, LeafKind, UserPseudonym},
     domain::{AreaCode, PartnerId},
@@ -47,6 +47,26 @@ impl Gateway {
         let kind = IdentifierKind::User { partner };
         let raw = RawIdentifier::new(user.to_owned());
         UserPseudonym::new(*raw.pseudonymise(kind, &self.pseudonymiser).as_bytes())
+    }
+
+    /// Whether the register still has the actor's organisation, not barred, in this role:
+    /// asked again wherever an answer follows a change of the policy.
+    pub(super) async fn still_registered(
+        &self,
+        actor: &Actor,
+        snapshot: &Snapshot,
+        roles: &[CallerRole],
+    ) -> Result<(), Denied> {
+        let holds = snapshot.register().partner(&actor.partner).is_some_and(|(entry, barred)| {
+            !barred && roles.iter().any(|role| actor.may_be(*role) && entry.roles.contains(role))
+        });
+        if holds {
+            return Ok(());
+        }
+        let leaf = actor.leaf(LeafKind::Refused, self);
+        let sentence = "the partner is barred in the register, or may not do this any more";
+        let kind = RefusalKind::Unauthenticated;
+        Err(self.refuse(leaf, Refused::new(kind, "certificate_revoked", sentence)).await)
     }
 
     /// Lets only callers with one of these roles pass; the refusal is logged.

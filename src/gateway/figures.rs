@@ -197,7 +197,10 @@ impl Gateway {
             };
             match self.commit(granted.leaf, Effect::None, Some(snapshot.epoch())).await {
                 Ok(logged) => return Ok(logged.map(|_| granted.answer)),
-                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(ActError::PolicyChanged) => {
+                    let snapshot = self.reload().await?;
+                    self.still_registered(actor, &snapshot, &READERS).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -88,7 +88,8 @@ impl Frame {
         };
         let partner = caller.partner().clone();
         let Some((entry, _)) = snapshot.register().partner(&partner) else {
-            let leaf = Leaf::new(LeafKind::Refused, now);
+            let mut leaf = Leaf::new(LeafKind::Refused, now);
+            leaf.partner = Some(partner);
             return Err(self
                 .refuse(leaf, unrecognised(CallerRefused::CertificateNotRegistered))
                 .await);

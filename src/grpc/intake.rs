@@ -2,7 +2,9 @@
 
 use super::{Frame, receipt};
 use crate::{
-    gateway::{Accepted, KeyedBatch, MOST_ROWS, OpenStream, Rejection, RowReader, StreamTotals},
+    gateway::{
+        Accepted, KeyedBatch, MOST_ROWS, OpenStream, Refused, Rejection, RowReader, StreamTotals,
+    },
     store::Logged,
     wire::v1::{
         BatchAcknowledgement, PushClosed, PushOpen, PushOpened, PushRequest, PushResponse,
@@ -58,7 +60,8 @@ async fn serve(
     answers: &Sender,
 ) -> Result<(), Status> {
     let Some(push_request::Message::Open(open)) = next(requests).await? else {
-        return Err(Status::invalid_argument("the first message opens the stream"));
+        let refused = Refused::invalid("message", "the first message opens the stream");
+        return Err(frame.status(frame.gateway().refuse_malformed(&actor, refused).await));
     };
     let opened = frame.gateway().open_stream(actor, opening(open)).await;
     let (mut intake, proof) = opened.map_err(|denied| frame.status(denied))?.into_parts();
@@ -79,8 +82,10 @@ async fn serve(
         }
         Ok(())
     };
-    let ((), ()) = tokio::try_join!(reading, taking)?;
+    let ended = tokio::try_join!(reading, taking);
+    // However the stream ended, the log says so, with its size class.
     let closed = intake.close().await.map_err(|denied| frame.status(denied))?;
+    ended?;
     answer(answers, push_response::Message::Closed(closing(&closed))).await
 }
 

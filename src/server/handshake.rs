@@ -47,7 +47,7 @@ impl HandshakeFailure {
         Self::Other,
     ];
 
-    /// The stable word for it, as the aggregated leaf carries it.
+    /// The stable word for it, for the operator; the aggregated leaf says only how many.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {

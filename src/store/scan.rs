@@ -79,23 +79,34 @@ pub async fn persons(
 ) -> Result<Vec<StoredPerson>, StoreError> {
     let facts = facts(tx, after, until).await?;
     let mut facts = facts.into_iter().peekable();
-    let bodies = if tx.is_sqlite() {
-        "group_concat(hex(e.body), '')"
+    let (bodies, subjects) = if tx.is_sqlite() {
+        ("group_concat(hex(e.body), '')", "group_concat(DISTINCT e.subject_id)")
     } else {
-        "string_agg(encode(e.body, 'hex'), '' ORDER BY e.event_number, e.role)"
+        (
+            "string_agg(encode(e.body, 'hex'), '' ORDER BY e.event_number, e.role)",
+            "string_agg(DISTINCT e.subject_id::TEXT, ',')",
+        )
     };
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT e.person_id, {bodies} FROM event e \
+        "SELECT e.person_id, {bodies}, {subjects} FROM event e \
          WHERE e.person_id > $1 AND e.person_id <= $2 AND {} \
          GROUP BY e.person_id ORDER BY e.person_id",
         counted(feeds)
     ));
-    let rows: Vec<(i64, String)> =
+    let rows: Vec<(i64, String, String)> =
         on!(tx, c => sqlx::query_as(sql).bind(after).bind(until).fetch_all(c).await)?;
     let mut persons = Vec::with_capacity(rows.len());
-    for (person, bodies) in rows {
+    for (person, bodies, subjects) in rows {
         while facts.next_if(|(owner, ..)| *owner < person).is_some() {}
-        let own = facts.next_if(|(owner, ..)| *owner == person);
+        // A date of birth counts only where the identity that gave it has an event that
+        // counts: one from a batch never accepted or a consent withdrawn is left out, too.
+        let counts = |subject: i64| subjects.split(',').any(|id| id.parse() == Ok(subject));
+        let mut own = None;
+        while let Some(found) = facts.next_if(|(owner, ..)| *owner == person) {
+            if own.is_none() && counts(found.1) {
+                own = Some(found);
+            }
+        }
         persons.push(StoredPerson {
             person: PersonId::new(person),
             facts: own.map(|(_, subject, sealed)| (SubjectId::new(subject), sealed)),
@@ -124,18 +135,16 @@ pub async fn principal_events(tx: &mut Tx, feeds: &[FeedId]) -> Result<Vec<Event
         .collect()
 }
 
-/// One sealed fact a person: that of its oldest subject that has any.
+/// The sealed facts of each person's subjects that have any, the oldest first.
 async fn facts(
     tx: &mut Tx,
     after: i64,
     until: i64,
 ) -> Result<Vec<(i64, i64, Vec<u8>)>, StoreError> {
     Ok(on!(tx, c => sqlx::query_as(
-        "SELECT s.person_id, s.subject_id, s.facts FROM subject s \
-         JOIN (SELECT person_id, MIN(subject_id) AS oldest FROM subject \
-               WHERE person_id > $1 AND person_id <= $2 AND facts IS NOT NULL \
-               GROUP BY person_id) o ON o.oldest = s.subject_id \
-         ORDER BY s.person_id").bind(after).bind(until).fetch_all(c).await)?)
+        "SELECT person_id, subject_id, facts FROM subject \
+         WHERE person_id > $1 AND person_id <= $2 AND facts IS NOT NULL \
+         ORDER BY person_id, subject_id").bind(after).bind(until).fetch_all(c).await)?)
 }
 
 const fn corrupt(person: i64) -> StoreError {

@@ -7,8 +7,12 @@ use std::{fs, path::PathBuf, sync::Arc};
 use tallygate::{
     config::Config,
     connector::{AddToken, ConnectorError, Gateway, Profile, ProfileFile},
-    identity::{CertificateAuthority, Clock, SystemClock, Validity},
+    identity::{
+        CertificateAuthority, CertificateFingerprint, Clock, SystemClock, TokenClaims, TokenId,
+        TokenSigningKey, UserSubject, Validity, mint,
+    },
     server::{self, Running, system_rng},
+    wire::v1::{GetCheckpointRequest, access_log_service_client::AccessLogServiceClient},
 };
 use tonic::{Status, service::interceptor::InterceptedService, transport::Channel};
 use tonic_types::StatusExt;
@@ -78,6 +82,36 @@ impl Copy {
         let profile = Profile::load(file, self.path("profiles")).unwrap();
         let rng = Box::new(StdRng::seed_from_u64(9));
         Ok(Gateway::connect(&profile, Arc::new(SystemClock), rng).await?.service())
+    }
+
+    /// Connects as the officer and calls with a token made at another time, or for another
+    /// certificate.
+    pub(crate) async fn call_with_token(
+        &self,
+        minted: jiff::Timestamp,
+        certificate: Option<CertificateFingerprint>,
+    ) -> Result<(), Status> {
+        let file = self.profile("officer");
+        let profile = Profile::load(file.clone(), self.path("profiles")).unwrap();
+        let pem = fs::read_to_string(self.path("keys/authority-token.pem")).unwrap();
+        let key = TokenSigningKey::from_pem(&file.token_kid, &pem).unwrap();
+        let claims = TokenClaims {
+            issuer: "authority".to_owned(),
+            audience: file.audience.clone(),
+            user: UserSubject::new("data-officer-1").unwrap(),
+            roles: file.roles.clone(),
+            areas: vec![],
+            certificate: certificate.unwrap_or_else(|| profile.fingerprint()),
+            lifetime: std::time::Duration::from_secs(300),
+        };
+        let mut rng = StdRng::seed_from_u64(11);
+        let token = mint(&key, &claims, minted, TokenId::draw(&mut rng)).unwrap();
+        let gateway =
+            Gateway::connect(&profile, Arc::new(SystemClock), Box::new(rng)).await.unwrap();
+        let mut request = tonic::Request::new(GetCheckpointRequest {});
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        AccessLogServiceClient::new(gateway.channel()).get_checkpoint(request).await.map(drop)
     }
 
     /// Connects as one of the demo's callers.

@@ -337,10 +337,12 @@ impl Intake {
             let leaf = self.actor.leaf(LeafKind::Refused, &gateway);
             return Err(gateway.refuse(leaf, Refused::invalid("rows", "at most 2,000 rows")).await);
         }
-        for _ in 0..DECISIONS {
+        for attempt in 0..DECISIONS {
             self.renew_permit().await?;
             let mut accepted = batch.admit(self).await?;
-            self.log_refused_rows(&accepted).await?;
+            if attempt == 0 {
+                self.log_refused_rows(&accepted).await?;
+            }
             if self.dry_run {
                 self.totals.add(&accepted);
                 return Ok((accepted, None));
@@ -392,6 +394,7 @@ impl Intake {
         if snapshot.epoch() == self.permit.epoch() && today == self.decided_on {
             return Ok(());
         }
+        self.gateway.still_registered(&self.actor, &snapshot, &[CallerRole::Provider]).await?;
         match self.permit.decide_anew(snapshot.policy(), today) {
             Ok(permit) => {
                 self.permit = permit;

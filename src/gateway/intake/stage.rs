@@ -207,7 +207,17 @@ fn digest(additions: &Additions<'_>) -> [u8; 32] {
         body.clear();
         content.event.encode(&mut body);
         hash.update(record.key);
+        hash.update(record.consent.unwrap_or_default());
+        hash.update((body.len() as u64).to_be_bytes());
         hash.update(&body);
+        for (role, identity) in &content.persons {
+            hash.update([role.number()]);
+            hash.update(identity.fingerprint.as_bytes());
+        }
+    }
+    for (at, known) in &additions.withdrawn_here {
+        hash.update((*at as u64).to_be_bytes());
+        hash.update(known.to_be_bytes());
     }
     for (number, known) in &additions.withdrawn {
         hash.update(number.to_be_bytes());
