@@ -7,6 +7,8 @@ mod audit_log;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod intake;
+#[cfg(test)]
 mod leaks;
 #[cfg(test)]
 mod raw_values;
