@@ -28,7 +28,17 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("connector", &["domain", "files", "wire", "identity", "protocol"]),
     (
         "grpc",
-        &["domain", "protocol", "disclosure", "audit", "store", "gateway", "identity", "wire"],
+        &[
+            "domain",
+            "keys",
+            "protocol",
+            "disclosure",
+            "audit",
+            "store",
+            "gateway",
+            "identity",
+            "wire",
+        ],
     ),
     ("config", &["domain", "audit", "store"]),
     (
