@@ -64,6 +64,13 @@ pub(super) struct Demo {
     /// All chance in the files comes from it; the noise in the figures never does.
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// Use this PostgreSQL database, a new and empty one, instead of the embedded file:
+    /// `postgres://gateway@localhost/tallygate`.
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// The user that owns the PostgreSQL database, if the URL's user does not.
+    #[arg(long, value_name = "USER", requires = "postgres")]
+    postgres_owner: Option<String>,
     /// Stay up after the journey, until interrupted.
     #[arg(long)]
     serve: bool,
@@ -166,7 +173,7 @@ impl Demo {
             thousands(people.files.iter().map(|file| file.rows).sum()),
         ))?;
         let (clock, mut rng): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), system_rng());
-        let ground = lay(&self.dir, place, clock.now(), &mut rng)?;
+        let ground = lay(&self.dir, place, &self.database(), clock.now(), &mut rng)?;
         let catalogue = Catalogue::shipped()?;
         let agreements = sign_all(&ground, place, &catalogue, clock.now())?;
         steps.done(
@@ -210,6 +217,14 @@ impl Demo {
         Ok(Outcome::findings(!report.is_sound()))
     }
 
+    /// The lines of the configuration that say where the data lies.
+    fn database(&self) -> String {
+        let Some(url) = &self.postgres else { return "sqlite = \"gateway.db\"\n".to_owned() };
+        let owner = self.postgres_owner.as_ref();
+        let owner = owner.map_or(String::new(), |owner| format!("owner = \"{owner}\"\n"));
+        format!("postgres = \"{url}\"\n{owner}")
+    }
+
     fn populate(&self) -> Result<synth::Summary, DemoError> {
         let plan = Plan {
             place: self.place,
@@ -225,6 +240,7 @@ impl Demo {
 /// Starts the gateway as its own configuration says and enters the partners.
 async fn start(ground: &Ground, clock: &Arc<dyn Clock>) -> Result<Running, DemoError> {
     let config = Config::read(&ground.dir.join("gateway.toml"))?;
+    server::migrate(&config).await?;
     let running = server::start(&config, Arc::clone(clock), system_rng()).await?;
     server::enter(running.gateway(), ground.partners.clone()).await?;
     write(&ground.dir, "log.vkey", format!("{}\n", running.gateway().log_vkey()).as_bytes())?;
