@@ -62,9 +62,7 @@ assert (rejected.row, rejected.field, rejected.rule) == (3, "nhs_number", "nhs-c
 assert WRONG_CHECK_DIGIT not in str([opened, acknowledged, closed]), "the value was told"
 assert closed.closed.batches == 1 and closed.closed.rejected == 1
 
-folder = pathlib.Path(folder)
-folder.mkdir(parents=True, exist_ok=True)
 for name in ("opened", "acknowledgement", "closed"):
     message = next(m for m in (opened, acknowledged, closed) if m.HasField(name))
     receipt = as_json(getattr(message, name).receipt)
-    (folder / f"{'again' if again else 'first'}-{name}.json").write_text(json.dumps(receipt))
+    (pathlib.Path(folder) / f"{'again' if again else 'first'}-{name}.json").write_text(json.dumps(receipt))

@@ -1,25 +1,39 @@
-"""Asks for health and reflection: services.py PROFILE (health | v1 | v1alpha) [--no-certificate].
+"""Asks for health and reflection: services.py PROFILE (health | no-certificate | v1 | v1alpha).
 
 Shows that stock tools find their way: the standard health service answers SERVING, and either
 version of reflection lists every service that the protos declare, and no other of ours. No
-token is needed for either, a client certificate is.
+token is needed for either; without a client certificate nothing is answered.
 """
 
 import pathlib
 import re
 import sys
 
+import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from gateway import DEADLINE_SECONDS, Gateway
 
-profile, asked = sys.argv[1:3]
-channel = Gateway(profile, certificate="--no-certificate" not in sys.argv).channel
-if asked == "health":
+profile, asked = sys.argv[1:]
+channel = Gateway(profile).channel
+
+
+def serving(channel):
     health = health_pb2_grpc.HealthStub(channel)
     answer = health.Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE_SECONDS)
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING, answer.status
+    return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+if asked == "health":
+    assert serving(channel)
+elif asked == "no-certificate":
+    assert serving(channel), "nobody is served"
+    try:
+        serving(Gateway(profile, certificate=False).channel)
+        sys.exit("it was answered")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.UNAVAILABLE, error.code()
 else:
     # The two versions differ in their package's name alone.
     reflect = channel.stream_stream(
