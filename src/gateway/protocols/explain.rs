@@ -72,7 +72,7 @@ impl Gateway {
         question: &ExplainedQuestion,
     ) -> Result<Logged<Explained>, Denied> {
         let logged =
-            self.settle(|snapshot| self.decide_explanation(actor, snapshot, question)).await?;
+            self.settle(actor, |snapshot| self.decide_explanation(actor, snapshot, question)).await?;
         Ok(logged.map(|(_, explained)| explained))
     }
 

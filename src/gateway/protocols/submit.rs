@@ -49,7 +49,7 @@ impl Gateway {
     ) -> Result<Logged<ProtocolLine>, Denied> {
         let now = self.now();
         let logged =
-            self.settle(|snapshot| self.decide_submission(actor, snapshot, document, now)).await?;
+            self.settle(actor, |snapshot| self.decide_submission(actor, snapshot, document, now)).await?;
         Ok(logged.map(|(_, line)| line))
     }
 
