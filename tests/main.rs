@@ -15,4 +15,6 @@ mod raw_values;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod support;
