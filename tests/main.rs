@@ -7,6 +7,8 @@ mod audit_log;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod gateways;
+#[cfg(test)]
 mod intake;
 #[cfg(test)]
 mod leaks;
