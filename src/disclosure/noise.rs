@@ -155,8 +155,8 @@ fn exp_of_minus_one_over(n: u64) -> BigUint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chacha20::ChaCha20Rng;
     use rand::SeedableRng;
-    use rand_chacha::ChaCha20Rng;
 
     const VARIANCES: [u32; 8] = [1, 9, 20, 40, 50, 90, 160, 240];
 

@@ -84,37 +84,55 @@ impl Gateway {
         let actor = actor.into();
         for _ in 0..DECISIONS {
             let snapshot = self.snapshot();
-            let epoch = Some(snapshot.epoch());
-            let Decided { mut leaf, effect, answer } = match decide(&snapshot) {
+            let epoch = snapshot.epoch();
+            let Decided { leaf, effect, answer } = match decide(&snapshot) {
                 Ok(decided) => decided,
-                Err(declined) => match *declined {
-                    Declined::Failed(error) => return Err(error.into()),
-                    Declined::Refused(mut leaf, refused) => {
-                        leaf.notes.policy_epoch = epoch;
-                        return Err(self.refuse(*leaf, refused).await);
-                    }
-                },
+                Err(declined) => return Err(self.decline(*declined, epoch).await),
             };
-            leaf.notes.policy_epoch = epoch;
-            let changes = !matches!(effect, Effect::None);
-            match self.commit(leaf, effect, epoch).await {
-                Ok(logged) => {
-                    if changes {
-                        self.look_again().await;
-                    }
-                    return Ok(logged.map(|outcome| (outcome, answer)));
-                }
-                Err(ActError::PolicyChanged) => {
-                    if let Some(actor) = actor {
-                        self.policy_moved(actor).await?;
-                    } else {
-                        self.reload().await?;
-                    }
-                }
-                Err(error) => return Err(error.into()),
+            if let Some(logged) = self.commit_under(actor, epoch, leaf, effect).await? {
+                return Ok(logged.map(|outcome| (outcome, answer)));
             }
         }
         Err(GatewayError::Unsettled.into())
+    }
+
+    async fn decline(&self, declined: Declined, epoch: u64) -> Denied {
+        match declined {
+            Declined::Failed(error) => error.into(),
+            Declined::Refused(mut leaf, refused) => {
+                leaf.notes.policy_epoch = Some(epoch);
+                self.refuse(*leaf, refused).await
+            }
+        }
+    }
+
+    /// Commits what was decided under the policy of an epoch; `None` where that policy no
+    /// longer holds and the newer one has been read.
+    async fn commit_under(
+        &self,
+        actor: Option<&Actor>,
+        epoch: u64,
+        mut leaf: Leaf,
+        effect: Effect,
+    ) -> Result<Option<Logged<Outcome>>, Denied> {
+        leaf.notes.policy_epoch = Some(epoch);
+        let changes = !matches!(effect, Effect::None);
+        match self.commit(leaf, effect, Some(epoch)).await {
+            Ok(logged) => {
+                if changes {
+                    self.look_again().await;
+                }
+                Ok(Some(logged))
+            }
+            Err(ActError::PolicyChanged) => {
+                match actor {
+                    Some(actor) => self.policy_moved(actor).await?,
+                    None => drop(self.reload().await?),
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Sees at once what was just committed. Where that fails the act stays done and its

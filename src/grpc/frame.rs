@@ -9,6 +9,7 @@ use crate::{
         RegisteredCertificate, TokenKeyEntry, TokenKeys, TokenPublicKey,
     },
 };
+use http::HeaderMap;
 use jiff::civil::Date;
 use std::{collections::BTreeSet, sync::Arc};
 use tonic::{Request, Status};
@@ -70,14 +71,25 @@ impl Frame {
     ///
     /// # Errors
     /// `UNAUTHENTICATED` with the reason, or `UNAVAILABLE` when it can't be logged.
-    pub async fn recognise<T>(&self, request: &Request<T>) -> Result<Actor, Status> {
+    pub fn recognise<'a, T>(
+        &'a self,
+        request: &'a Request<T>,
+    ) -> impl Future<Output = Result<Actor, Status>> + Send + 'a {
+        // What is asked for has no say in who asks: compiled once and not for every message.
+        self.recognise_by(request.extensions().get(), request.metadata().as_ref())
+    }
+
+    async fn recognise_by(
+        &self,
+        peer: Option<&Peer>,
+        headers: &HeaderMap,
+    ) -> Result<Actor, Status> {
         self.gateway.catch_up().await.map_err(|error| status::of(Denied::Failed(error)))?;
         let snapshot = self.gateway.snapshot();
-        let Some(peer) = request.extensions().get::<Peer>() else {
+        let Some(peer) = peer else {
             return Err(Status::internal("the connection has no certificate"));
         };
         let view = RegisterView { snapshot: &snapshot, today: self.gateway.today() };
-        let headers = request.metadata().as_ref();
         let now = self.gateway.now();
         let caller = match self.check.recognise(peer, headers, &view, snapshot.epoch(), now) {
             Ok(caller) => caller,

@@ -25,7 +25,7 @@ pub use keys::KeyService;
 pub use partners::PartnerService;
 pub use protocols::ProtocolService;
 pub use releases::ReleaseService;
-pub use router::router;
+pub use router::{Services, server, services};
 
 use crate::{audit, wire::v1};
 

@@ -1,5 +1,8 @@
 //! All services on one server, with health and reflection (v1, and v1alpha for older
 //! tools), and limits on what one caller may cost.
+//!
+//! Calls find their service by the first segment of their path, `/service/method`, in a map
+//! of our own: the RPC library's router would bring a whole web framework with it.
 
 use super::{
     AccessLogService, AreaService, ConsentService, FigureService, Frame, IntakeService, KeyService,
@@ -16,9 +19,24 @@ use crate::wire::{
         release_service_server::ReleaseServiceServer,
     },
 };
-use std::{sync::Arc, time::Duration};
-use tonic::transport::{Server, server::Router};
+use http::{Request, Response};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{BoxFuture, Service},
+    server::NamedService,
+    transport::Server,
+};
 use tonic_reflection::server::Builder as Reflection;
+use tower::util::BoxCloneSyncService;
 
 /// Streams that one connection may have open at once.
 const STREAMS_A_CONNECTION: u32 = 64;
@@ -29,12 +47,69 @@ const LARGEST_MESSAGE: usize = 4 << 20;
 /// How often an idle connection is asked whether its caller is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
+type BoxedService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// Services by the names their calls begin with; a call of any other is unimplemented.
+#[derive(Clone, Default)]
+pub struct Services(Arc<HashMap<&'static str, BoxedService>>);
+
+impl Services {
+    /// With one more service.
+    #[must_use]
+    pub fn with<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        Arc::make_mut(&mut self.0).insert(S::NAME, BoxCloneSyncService::new(service));
+        self
+    }
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Service<Request<Body>> for Services {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Response<Body>, Infallible>;
+
+    /// Generated services are always ready; what they may cost is limited per connection.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let name = request.uri().path().split('/').nth(1).unwrap_or_default();
+        match self.0.get(name) {
+            Some(service) => Box::pin(service.clone().call(request)),
+            None => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
+        }
+    }
+}
+
+/// A server with our limits.
+pub fn server() -> Server {
+    Server::builder()
+        .max_concurrent_streams(STREAMS_A_CONNECTION)
+        .concurrency_limit_per_connection(CALLS_A_CONNECTION)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+}
+
 /// Every service over one frame.
 ///
 /// # Panics
 /// When the program's own descriptors can't be read; a test builds them.
 #[must_use]
-pub fn router(frame: &Arc<Frame>) -> Router {
+pub fn services(frame: &Arc<Frame>) -> Services {
     let (reporter, health) = tonic_health::server::health_reporter();
     // Whoever can ask is served: the answer is the same for the whole server.
     drop(reporter);
@@ -42,23 +117,20 @@ pub fn router(frame: &Arc<Frame>) -> Router {
     let v1 = reflection().build_v1().expect("the program's own descriptors");
     let v1alpha = reflection().build_v1alpha().expect("the program's own descriptors");
     let of = || Arc::clone(frame);
-    Server::builder()
-        .max_concurrent_streams(STREAMS_A_CONNECTION)
-        .concurrency_limit_per_connection(CALLS_A_CONNECTION)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .add_service(health)
-        .add_service(v1)
-        .add_service(v1alpha)
-        .add_service(AccessLogServiceServer::new(AccessLogService(of())))
-        .add_service(AreaServiceServer::new(AreaService(of())))
-        .add_service(ConsentServiceServer::new(ConsentService(of())))
-        .add_service(FigureServiceServer::new(FigureService(of())))
-        .add_service(
+    Services::default()
+        .with(health)
+        .with(v1)
+        .with(v1alpha)
+        .with(AccessLogServiceServer::new(AccessLogService(of())))
+        .with(AreaServiceServer::new(AreaService(of())))
+        .with(ConsentServiceServer::new(ConsentService(of())))
+        .with(FigureServiceServer::new(FigureService(of())))
+        .with(
             IntakeServiceServer::new(IntakeService(of()))
                 .max_decoding_message_size(LARGEST_MESSAGE),
         )
-        .add_service(KeyServiceServer::new(KeyService(of())))
-        .add_service(PartnerServiceServer::new(PartnerService(of())))
-        .add_service(ProtocolServiceServer::new(ProtocolService(of())))
-        .add_service(ReleaseServiceServer::new(ReleaseService(of())))
+        .with(KeyServiceServer::new(KeyService(of())))
+        .with(PartnerServiceServer::new(PartnerService(of())))
+        .with(ProtocolServiceServer::new(ProtocolService(of())))
+        .with(ReleaseServiceServer::new(ReleaseService(of())))
 }

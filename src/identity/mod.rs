@@ -23,6 +23,7 @@ pub mod cache;
 pub mod caller;
 pub mod certificate;
 pub mod clock;
+mod der;
 pub mod issue;
 pub mod mint;
 pub mod refused;

@@ -7,6 +7,12 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use jiff::Timestamp;
 use rand::{SeedableRng, rngs::StdRng};
+use rustls::{
+    RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+    crypto::aws_lc_rs,
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, alg_id, pem::PemObject};
 use serde_json::{Value, json};
 use std::{
     cell::Cell,
@@ -394,6 +400,46 @@ fn keys_of_other_kinds_are_no_token_keys() {
     let mut trailing = issued.public_spki_der().to_vec();
     trailing.push(0);
     assert_eq!(TokenPublicKey::from_spki_der(&trailing).err(), Some(InvalidTokenKey::Public));
+    let mut within = trailing.clone();
+    within[1] += 1;
+    assert_eq!(TokenPublicKey::from_spki_der(&within).err(), Some(InvalidTokenKey::Public));
+    let mut longer_length = issued.public_spki_der().to_vec();
+    longer_length.insert(1, 0x81);
+    assert_eq!(TokenPublicKey::from_spki_der(&longer_length).err(), Some(InvalidTokenKey::Public));
+    for end in 0..issued.public_spki_der().len() {
+        let cut = TokenPublicKey::from_spki_der(&issued.public_spki_der()[..end]);
+        assert_eq!(cut.err(), Some(InvalidTokenKey::Public), "cut at {end}");
+    }
+}
+
+/// A `SubjectPublicKeyInfo` of an RSA key whose modulus begins with these two bytes.
+fn rsa_spki(first: [u8; 2], modulus_bytes: usize) -> Vec<u8> {
+    let value = |tag: u8, inner: &[u8]| {
+        let length = u16::try_from(inner.len()).unwrap().to_be_bytes();
+        let mut value = match length {
+            [0, short @ ..0x80] => vec![tag, short],
+            [0, long] => vec![tag, 0x81, long],
+            [high, low] => vec![tag, 0x82, high, low],
+        };
+        value.extend_from_slice(inner);
+        value
+    };
+    let mut modulus = vec![0x5B; modulus_bytes];
+    modulus[..2].copy_from_slice(&first);
+    let key = value(0x30, &[value(2, &modulus), value(2, &[1, 0, 1])].concat());
+    let algorithm = value(0x30, alg_id::RSA_ENCRYPTION.as_ref());
+    value(0x30, &[algorithm, value(3, &[&[0], &key[..]].concat())].concat())
+}
+
+#[test]
+fn rsa_keys_have_2048_to_8192_bits() {
+    let outcome = |first, bytes| TokenPublicKey::from_spki_der(&rsa_spki(first, bytes)).err();
+    assert_eq!(outcome([0, 0x80], 257), None, "2,048 bits");
+    assert_eq!(outcome([0x7F, 0xFF], 256), Some(InvalidTokenKey::Kind), "2,047 bits");
+    assert_eq!(outcome([0, 0xFF], 1025), None, "8,192 bits");
+    assert_eq!(outcome([1, 0], 1025), Some(InvalidTokenKey::Kind), "8,193 bits");
+    assert_eq!(outcome([0x80, 0], 256), Some(InvalidTokenKey::Kind), "negative");
+    assert_eq!(outcome([0, 0x7F], 258), Some(InvalidTokenKey::Kind), "a zero too many");
 }
 
 #[test]
@@ -487,18 +533,41 @@ fn one_bearer_header_and_no_other_scheme() {
     assert_eq!(bearer_token(&HeaderMap::new()), Err(TokenRefused::Missing));
 }
 
+/// What a client that trusts the authority says of this certificate, shown as a server's.
+fn shown(
+    authority: &CertificateAuthority,
+    pem: &str,
+    name: &str,
+    second: i64,
+) -> Result<(), rustls::Error> {
+    let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(&authority.certificate_pem())).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let client = WebPkiServerVerifier::builder_with_provider(roots.into(), provider);
+    let name = ServerName::try_from(name).unwrap();
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(second.try_into().unwrap()));
+    let client = client.build().unwrap();
+    client.verify_server_cert(&certificate(pem), &[], &name, &[], now).map(drop)
+}
+
 #[test]
 fn issued_certificates_hold_their_names_and_validity() {
     let validity = Validity { not_before: at(NOW), not_after: at(NOW + 86_400) };
     let authority = CertificateAuthority::new("test authority", validity).unwrap();
     let server = authority.issue_server(&LOOPBACK_NAMES).unwrap();
-    let pem = x509_parser::pem::parse_x509_pem(server.certificate_pem().as_bytes()).unwrap().1;
-    let parsed = pem.parse_x509().unwrap();
-    assert_eq!(parsed.validity().not_before.timestamp(), NOW);
-    assert_eq!(parsed.validity().not_after.timestamp(), NOW + 86_400);
-    let names = parsed.subject_alternative_name().unwrap().unwrap();
-    assert_eq!(names.value.general_names.len(), 3);
-    assert!(!parsed.is_ca());
+    let shown = |pem, name, second| shown(&authority, pem, name, second);
+    let pem = server.certificate_pem();
+    for name in LOOPBACK_NAMES {
+        // A client would refuse the certificate of an authority here.
+        assert_eq!(shown(pem, name, NOW), Ok(()), "{name}");
+        assert_eq!(shown(pem, name, NOW + 86_400), Ok(()), "{name}");
+        assert!(shown(pem, name, NOW - 1).is_err(), "{name}");
+        assert!(shown(pem, name, NOW + 86_401).is_err(), "{name}");
+    }
+    assert!(shown(pem, "example.org", NOW).is_err());
+    assert!(shown(pem, "127.0.0.2", NOW).is_err());
+    assert!(shown(&authority.certificate_pem(), "localhost", NOW).is_err());
     let written = server.fingerprint().to_string();
     assert_eq!(written.len(), 43);
     assert_eq!(written.parse(), Ok(server.fingerprint()));

@@ -4,16 +4,11 @@
 //! The algorithm is a property of the key and never of the token (RFC 8725 §3.1): a token
 //! can't choose how it is checked. There is no shared-secret key.
 
+use super::der::{ShelledKey, rsa_modulus_bits};
 use crate::domain::PartnerId;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use rustls_pki_types::{PrivatePkcs8KeyDer, alg_id, pem::PemObject};
 use std::{fmt, sync::Arc};
-use x509_parser::{
-    oid_registry::{
-        OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
-    },
-    prelude::{FromDer, SubjectPublicKeyInfo},
-    public_key::PublicKey,
-};
 
 /// How the holder of a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,29 +80,21 @@ impl TokenPublicKey {
     /// # Errors
     /// When it is malformed or of another kind than [`TokenAlgorithm`] lists.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, InvalidTokenKey> {
-        let (rest, info) =
-            SubjectPublicKeyInfo::from_der(der).map_err(|_| InvalidTokenKey::Public)?;
-        if !rest.is_empty() {
-            return Err(InvalidTokenKey::Public);
-        }
-        let kind = &info.algorithm.algorithm;
-        let bits: &[u8] = &info.subject_public_key.data;
-        if *kind == OID_SIG_ED25519 {
-            let bytes = bits.try_into().map_err(|_| InvalidTokenKey::Public)?;
+        let info = ShelledKey::public(der).ok_or(InvalidTokenKey::Public)?;
+        if info.is(alg_id::ED25519) {
+            let bytes = info.key.try_into().map_err(|_| InvalidTokenKey::Public)?;
             Ok(Self::ed25519(bytes))
-        } else if *kind == OID_KEY_TYPE_EC_PUBLIC_KEY {
-            let curve = info.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
+        } else if info.is(alg_id::ECDSA_P256) {
             // SEC 1 §2.3.3: 04 and two coordinates of 32 bytes.
-            if curve != Some(OID_EC_P256) || bits.len() != 65 || bits[0] != 4 {
+            if info.key.len() != 65 || info.key[0] != 4 {
                 return Err(InvalidTokenKey::Kind);
             }
-            Ok(Self { algorithm: TokenAlgorithm::Es256, key: DecodingKey::from_ec_der(bits) })
-        } else if *kind == OID_PKCS1_RSAENCRYPTION {
-            match info.parsed() {
-                Ok(PublicKey::RSA(rsa)) if (2048..=8192).contains(&rsa.key_size()) => {}
-                _ => return Err(InvalidTokenKey::Kind),
+            Ok(Self { algorithm: TokenAlgorithm::Es256, key: DecodingKey::from_ec_der(info.key) })
+        } else if info.is(alg_id::RSA_ENCRYPTION) {
+            if !rsa_modulus_bits(info.key).is_some_and(|bits| (2048..=8192).contains(&bits)) {
+                return Err(InvalidTokenKey::Kind);
             }
-            Ok(Self { algorithm: TokenAlgorithm::Rs256, key: DecodingKey::from_rsa_der(bits) })
+            Ok(Self { algorithm: TokenAlgorithm::Rs256, key: DecodingKey::from_rsa_der(info.key) })
         } else {
             Err(InvalidTokenKey::Kind)
         }
@@ -172,18 +159,22 @@ impl TokenSigningKey {
     /// # Errors
     /// When it is not PEM, encrypted, or of a kind that [`TokenAlgorithm`] does not list.
     pub fn from_pem(kid: &str, pem: &str) -> Result<Self, InvalidTokenKey> {
-        let bytes = pem.as_bytes();
-        let (algorithm, key) = if let Ok(key) = EncodingKey::from_ed_pem(bytes) {
-            (TokenAlgorithm::Ed25519, key)
-        } else if let Ok(key) = EncodingKey::from_ec_pem(bytes) {
-            (TokenAlgorithm::Es256, key)
-        } else if let Ok(key) = EncodingKey::from_rsa_pem(bytes) {
-            (TokenAlgorithm::Rs256, key)
+        let file = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
+            .map_err(|_| InvalidTokenKey::Private)?;
+        let der = file.secret_pkcs8_der();
+        let info = ShelledKey::private(der).ok_or(InvalidTokenKey::Private)?;
+        let (algorithm, key) = if info.is(alg_id::ED25519) {
+            (TokenAlgorithm::Ed25519, EncodingKey::from_ed_der(der))
+        } else if info.is(alg_id::ECDSA_P256) {
+            (TokenAlgorithm::Es256, EncodingKey::from_ec_der(der))
+        } else if info.is(alg_id::RSA_ENCRYPTION) {
+            // The one kind of which the library takes the key without its shell.
+            (TokenAlgorithm::Rs256, EncodingKey::from_rsa_der(info.key))
         } else {
-            return Err(InvalidTokenKey::Private);
+            return Err(InvalidTokenKey::Kind);
         };
         let key = Self { kid: kid.to_owned(), algorithm, key };
-        // One signature now, so that a P-384 or a broken key fails here and not at a call.
+        // One signature now, so that a broken key fails here and not at a call.
         key.sign(b"").ok_or(InvalidTokenKey::Kind)?;
         Ok(key)
     }

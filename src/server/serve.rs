@@ -153,8 +153,9 @@ pub async fn start(
         (listener.local_addr(), listener.failures(), CancellationToken::new());
     let verifier = TokenVerifier::new(config.audience.clone());
     let check = CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS));
-    let router = grpc::router(&Arc::new(grpc::Frame::new(Arc::clone(&gateway), check)));
-    let server = tokio::spawn(router.serve_with_incoming_shutdown(
+    let services = grpc::services(&Arc::new(grpc::Frame::new(Arc::clone(&gateway), check)));
+    let server = tokio::spawn(grpc::server().serve_with_incoming_shutdown(
+        services,
         listener.incoming(stop.clone()),
         stop.clone().cancelled_owned(),
     ));

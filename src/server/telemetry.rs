@@ -1,11 +1,11 @@
 //! Where tracing goes: standard error, one line an event, filtered by level.
 
 use std::str::FromStr;
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Which events are written, such as `warn` or `info,tallygate=debug`.
 #[derive(Debug, Clone)]
-pub struct LogFilter(String);
+pub struct LogFilter(Targets);
 
 /// A text was not a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,14 +15,12 @@ pub struct InvalidFilter;
 impl FromStr for LogFilter {
     type Err = InvalidFilter;
     fn from_str(text: &str) -> Result<Self, InvalidFilter> {
-        text.parse::<EnvFilter>().map_err(|_| InvalidFilter)?;
-        Ok(Self(text.to_owned()))
+        text.parse().map(Self).map_err(|_| InvalidFilter)
     }
 }
 
 /// Starts writing events; a second call in one process changes nothing.
 pub fn init(filter: &LogFilter) {
-    let filter = filter.0.parse().unwrap_or_else(|_| EnvFilter::new("warn"));
     let written = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-    let _ = tracing_subscriber::registry().with(filter).with(written).try_init();
+    let _ = tracing_subscriber::registry().with(filter.0.clone()).with(written).try_init();
 }

@@ -135,11 +135,12 @@ impl TestGateway {
                 Err(refusal) => Err(Status::unauthenticated(refusal.refused.reason())),
             }
         });
-        let serving = tokio::spawn(
-            tonic::transport::Server::builder()
-                .add_service(guarded)
-                .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()),
-        );
+        let serving =
+            tokio::spawn(tonic::transport::Server::builder().serve_with_incoming_shutdown(
+                guarded,
+                incoming,
+                stop.clone().cancelled_owned(),
+            ));
         let folder = tempfile::tempdir().unwrap();
         Self { address, authority, config, failures, stop, serving, client, token_key, folder }
     }

@@ -69,6 +69,17 @@ impl StoreError {
         matches!(self, Self::Database(error) if super::postgres::connection_lost(error))
     }
 
+    /// Whether another migration changed the cluster's roles at the same moment: PostgreSQL
+    /// tells it as an internal error or as a duplicate in its own catalogue.
+    pub(super) fn is_role_race(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        match error.code().as_deref() {
+            Some("XX000") => error.message().contains("concurrently updated"),
+            Some("23505") => error.table().is_some_and(|table| table.starts_with("pg_auth")),
+            _ => false,
+        }
+    }
+
     /// Whether a row of that table was already there: another gateway was first.
     pub(super) fn is_duplicate_of(&self, table: &str) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error))

@@ -2,6 +2,8 @@
 //! once they have landed.
 
 use super::{Rights, Store, StoreError, Tx, tx::on};
+use std::time::Duration;
+use tokio::time;
 
 struct Step {
     name: &'static str,
@@ -19,6 +21,11 @@ macro_rules! steps {
     };
 }
 
+/// Roles belong to the whole cluster, and no lock of one database keeps another's migration
+/// from making or granting them at the same moment: the loser tries again.
+const ROLE_TRIES: usize = 20;
+const ROLE_PAUSE: Duration = Duration::from_millis(100);
+
 steps!["0001_register", "0002_log", "0003_records", "0004_releases", "0005_rights"];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the
@@ -27,6 +34,16 @@ steps!["0001_register", "0002_log", "0003_records", "0004_releases", "0005_right
 /// Each step keeps the program before it working: gateways are upgraded one by one while
 /// others run (see [`check`]).
 pub(super) async fn run(store: &Store, gateway: Option<&str>) -> Result<(), StoreError> {
+    for _ in 0..ROLE_TRIES {
+        match run_once(store, gateway).await {
+            Err(error) if error.is_role_race() => time::sleep(ROLE_PAUSE).await,
+            done => return done,
+        }
+    }
+    run_once(store, gateway).await
+}
+
+async fn run_once(store: &Store, gateway: Option<&str>) -> Result<(), StoreError> {
     let mut tx = store.transact_as_owner().await?;
     tx.run("CREATE TABLE IF NOT EXISTS migration (step BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)")
         .await?;
@@ -60,6 +77,7 @@ pub(super) async fn run(store: &Store, gateway: Option<&str>) -> Result<(), Stor
 /// Lets a database user take on the gateway's rights, one transaction at a time.
 async fn grant(store: &Store, gateway: &str) -> Result<(), StoreError> {
     let mut tx = store.transact_as_owner().await?;
+    tx.run("LOCK TABLE migration IN EXCLUSIVE MODE").await?;
     // Names can't be arguments; format() quotes them in the database itself.
     let roles = Rights::ALL.map(Rights::role).join(", ");
     let sql = "SELECT format('GRANT %s TO %I', $1::TEXT, $2::TEXT), \

@@ -1,8 +1,8 @@
 //! Seeded chance: one ChaCha8 stream for each stage, so that a change in one partner's generator leaves the
 //! other partners' files as they were.
 
+use chacha20::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// The part of the simulation that draws; each has a stream of its own.
 #[derive(Clone, Copy)]

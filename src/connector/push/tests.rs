@@ -246,9 +246,10 @@ impl World {
     fn new(manner: Manner) -> Self {
         let gateway = Gateway { books: Arc::default(), manner: Arc::new(Mutex::new(manner)) };
         let (accept, incoming) = mpsc::channel::<io::Result<DuplexStream>>(4);
-        let server = Server::builder()
-            .add_service(IntakeServiceServer::new(gateway.clone()))
-            .serve_with_incoming(ReceiverStream::new(incoming));
+        let server = Server::builder().serve_with_incoming(
+            IntakeServiceServer::new(gateway.clone()),
+            ReceiverStream::new(incoming),
+        );
         tokio::spawn(server);
         let books = Arc::clone(&gateway.books);
         let channel = Endpoint::from_static("http://gateway.test").connect_with_connector_lazy(

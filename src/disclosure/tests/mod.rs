@@ -17,9 +17,9 @@ use crate::domain::{
     },
     time::epoch_day,
 };
+use chacha20::ChaCha20Rng;
 use jiff::{Timestamp, civil::Date};
 use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 
 /// 17 areas `CC01` .. in 8 clusters, two LSOAs each: numbers 10, 11 for the first,
 /// 20, 21 for the second ...
