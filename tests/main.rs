@@ -1,6 +1,8 @@
 //! The one integration binary: each further one would link everything again.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod audit_log;
