@@ -57,8 +57,11 @@ const HIDDEN: Told = no("not_found");
 /// CC17, its cluster and the authority, a data officer, and an auditor.
 const CALLERS: [&str; 4] = ["health", "manager-CC17", "officer", "auditor"];
 
+/// Makes a request's bytes.
+type Form = fn(&Copy) -> Vec<u8>;
+
 /// A row: the RPC, what it is asked about, the request, and a cell for each of [`CALLERS`].
-type Row = (&'static str, &'static str, fn(&Copy) -> Vec<u8>, [Told; 4]);
+type Row = (&'static str, &'static str, Form, [Told; 4]);
 
 /// The matrix. Rows are asked in this order.
 #[rustfmt::skip]
@@ -119,7 +122,7 @@ const HANDSHAKE: &str = "";
 /// Services that hold nothing of anybody's and answer whoever can connect: every holder of
 /// a certificate of the authority, also one whom the register bars or does not know.
 #[rustfmt::skip]
-const OPEN: &[(&str, fn(&Copy) -> Vec<u8>)] = &[
+const OPEN: &[(&str, Form)] = &[
     ("/grpc.health.v1.Health/Check", nothing),
     ("/grpc.health.v1.Health/Watch", nothing),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", list_services),

@@ -7,6 +7,8 @@ mod architecture;
 #[cfg(test)]
 mod audit_log;
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod intake;
