@@ -3,7 +3,10 @@
 //! Secrets are never in it: it names files (`tallygate keys new` writes them), which must
 //! be readable by their owner alone. Relative paths start at the file's own folder.
 
-use crate::{audit::LogName, store::Location};
+use crate::{
+    audit::LogName,
+    store::{Location, LocationError, PostgresLocation},
+};
 use serde::Deserialize;
 use std::{
     fs, io,
@@ -43,7 +46,14 @@ const fn default_drain() -> u64 {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DatabaseFile {
-    sqlite: PathBuf,
+    /// An embedded file, for one gateway.
+    sqlite: Option<PathBuf>,
+    /// Or a PostgreSQL URL, for several: `postgres://gateway@db1,db2/tallygate`.
+    postgres: Option<String>,
+    password_file: Option<PathBuf>,
+    /// The user that owns the tables, for `migrate` alone.
+    owner: Option<String>,
+    owner_password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,8 +93,10 @@ pub struct Config {
     pub client_ca: PathBuf,
     /// How long open streams may finish after a stop is asked for.
     pub drain: Duration,
-    /// The database.
+    /// The database, as the gateway uses it.
     pub database: Location,
+    /// The database as the owner of its tables uses it: what `migrate` needs and nobody else.
+    pub owner: Location,
     /// The master keys.
     pub master_keys: PathBuf,
     /// The log's signing key.
@@ -117,6 +129,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// Line, entry and rule.
         source: Box<toml::de::Error>,
+    },
+    /// The database's URL.
+    #[error("database.postgres in {}: {source}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LocationError,
     },
     /// A value breaks a rule.
     #[error("{entry} in {}: {rule}", path.display())]
@@ -161,6 +181,7 @@ impl Config {
                 "a name without scheme and spaces, like gateway.example/coventry/2026",
             )
         })?;
+        let (database, owner) = databases(&file.database, path)?;
         Ok(Self {
             audience: file.audience,
             listen: file.grpc.listen,
@@ -168,7 +189,8 @@ impl Config {
             key: at(&file.grpc.key),
             client_ca: at(&file.grpc.client_ca),
             drain: Duration::from_secs(file.grpc.drain_seconds),
-            database: Location::Sqlite(at(&file.database.sqlite).into_boxed_path()),
+            database,
+            owner,
             master_keys: at(&file.keys.master),
             log_key: at(&file.keys.log),
             release_key: at(&file.keys.release),
@@ -177,6 +199,38 @@ impl Config {
             tick: Duration::from_secs(file.log.tick_seconds),
         })
     }
+}
+
+/// The database as the gateway and as the tables' owner use it.
+fn databases(file: &DatabaseFile, path: &Path) -> Result<(Location, Location), ConfigError> {
+    let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let url = match (&file.sqlite, &file.postgres) {
+        (Some(sqlite), None) => {
+            let location = Location::Sqlite(folder.join(sqlite).into_boxed_path());
+            return Ok((location.clone(), location));
+        }
+        (None, Some(url)) => url,
+        _ => return Err(wrong("database", "give either sqlite or postgres")),
+    };
+    let password = |file: &Option<PathBuf>| -> Result<Option<String>, ConfigError> {
+        let Some(file) = file else { return Ok(None) };
+        let path = folder.join(file);
+        let text = fs::read_to_string(&path);
+        let text = text.map_err(|source| ConfigError::Unreadable { path, source })?;
+        Ok(Some(text.trim_end().to_owned()))
+    };
+    let parse = |url: &str, password: Option<String>| {
+        PostgresLocation::parse(url, password.as_deref())
+            .map(Location::Postgres)
+            .map_err(|source| ConfigError::Database { path: path.to_owned(), source })
+    };
+    let gateway = parse(url, password(&file.password_file)?)?;
+    let Some(owner) = &file.owner else { return Ok((gateway.clone(), gateway)) };
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let servers = rest.split_once('@').unwrap_or_default().1;
+    let url = format!("{scheme}://{owner}@{servers}");
+    Ok((gateway, parse(&url, password(&file.owner_password_file)?)?))
 }
 
 #[cfg(test)]
@@ -217,6 +271,29 @@ tiles = "tiles"
         let wrong = read(&GOOD.replace("gateway.example/coventry", "https://x")).unwrap_err();
         assert!(wrong.to_string().starts_with("log.origin"), "{wrong}");
         assert!(matches!(read(&GOOD.replace("sqlite", "sqlit")), Err(ConfigError::Invalid { .. })));
+    }
+
+    #[test]
+    fn a_postgres_database_is_read_with_its_owner() {
+        let postgres = |lines: &str| read(&GOOD.replace("sqlite = \"gateway.db\"", lines));
+        let url = "postgres = \"postgres://gateway@localhost,127.0.0.1:5433/tallygate\"";
+        let config = postgres(&format!("{url}\nowner = \"owner\"")).unwrap();
+        let user = |location: &Location| match location {
+            Location::Postgres(location) => (location.user().to_owned(), location.servers()),
+            Location::Sqlite(_) => panic!("not PostgreSQL"),
+        };
+        assert_eq!(user(&config.database), ("gateway".to_owned(), 2));
+        assert_eq!(user(&config.owner), ("owner".to_owned(), 2));
+        for (lines, says) in [
+            ("", "either sqlite or postgres"),
+            (&*format!("{url}\nsqlite = \"gateway.db\""), "either sqlite or postgres"),
+            (&*format!("{url}\npassword_file = \"nowhere\""), "nowhere"),
+            ("postgres = \"postgres://gateway:secret@localhost/t\"", "password_file"),
+            ("postgres = \"postgres://gateway@db.example/t\"", "verify-full"),
+        ] {
+            let error = postgres(lines).unwrap_err().to_string();
+            assert!(error.contains(says) && !error.contains("secret"), "{error}");
+        }
     }
 
     #[test]

@@ -19,4 +19,6 @@ mod raw_values;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod support;

@@ -11,7 +11,9 @@ use crate::{
     audit::{Hash, Leaf, LeafKind, LogSigner, ProtocolReference, UserPseudonym},
     identity::Clock,
     server::system_rng,
-    store::{Act, Effect, Sequencer, Store, bench::RawLog, effect::policy_epoch, partners::Entry},
+    store::{
+        Act, Effect, Rights, Sequencer, Store, bench::RawLog, effect::policy_epoch, partners::Entry,
+    },
 };
 use rand::Rng;
 use std::sync::Arc;
@@ -41,7 +43,7 @@ pub(super) async fn measure(
     let partner = Entry { partner: "centres".parse()?, json: "{}".to_owned(), disabled: false };
     let effect = Effect::PutPartner(partner);
     sequencer.commit(Act { leaf: leaf.clone(), effect, epoch: None }).await?;
-    let mut tx = store.read().await?;
+    let mut tx = store.read(Rights::Sequencer).await?;
     let epoch = policy_epoch(&mut tx).await?;
     drop(tx);
     let (raw, raw_task) = raw_log(raw_store.clone());

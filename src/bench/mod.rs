@@ -25,7 +25,7 @@ use crate::{
     identity::{Clock, SystemClock},
     keys::KeyError,
     server::{ListenError, TlsError},
-    store::{ActError, StoreError},
+    store::{ActError, PostgresLocation, StoreError},
 };
 use serde::Serialize;
 use std::{io, path::PathBuf, sync::Arc};
@@ -70,8 +70,8 @@ pub(crate) struct Plan {
     pub(crate) size: Option<u64>,
     /// The folder for scratch files, on the disk to be measured.
     pub(crate) dir: PathBuf,
-    /// A PostgreSQL server whose role may create databases; `None` for SQLite.
-    pub(crate) database: Option<String>,
+    /// A PostgreSQL server whose user may create databases and roles; `None` for SQLite.
+    pub(crate) database: Option<PostgresLocation>,
 }
 
 /// One figure beside its limit.

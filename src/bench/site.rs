@@ -13,7 +13,7 @@ use crate::{
     disclosure::Catalogue,
     identity::{Clock, SystemClock},
     server::{Running, system_rng},
-    store::{Location, Store, bench as bare},
+    store::{Location, PostgresLocation, Store, bench as bare},
     synth::{self, Place, PlaceFacts},
     wire::v1,
 };
@@ -29,10 +29,13 @@ const CHILDREN: f64 = 32_870.0;
 /// All chance in the measured files comes from it.
 const SEED: u64 = 7;
 
+/// What the configuration says of the database; each measurement has one of its own.
+const EMBEDDED: &str = "sqlite = \"gateway.db\"\n";
+
 /// The scratch of a run.
 pub(super) struct Scratch {
     dir: PathBuf,
-    server: Option<String>,
+    server: Option<PostgresLocation>,
     /// Keeps databases of two runs on one server apart.
     token: u32,
     databases: Vec<String>,
@@ -69,14 +72,16 @@ impl Scratch {
     /// The same, open and migrated.
     pub(super) async fn store(&mut self, name: &str) -> Result<Store, BenchError> {
         let store = Store::open(&self.database(name).await?).await?;
-        store.migrate().await?;
+        store.migrate(self.server.as_ref().map(PostgresLocation::user)).await?;
         Ok(store)
     }
 
     /// Removes folder and databases.
     pub(super) async fn remove(self) -> Result<(), BenchError> {
-        for name in &self.databases {
-            bare::drop_database(self.server.as_deref().unwrap_or_default(), name).await?;
+        if let Some(server) = &self.server {
+            for name in &self.databases {
+                bare::drop_database(server, name).await?;
+            }
         }
         let failed = |source| BenchError::File { path: self.dir.clone(), source };
         fs::remove_dir_all(&self.dir).map_err(failed)
@@ -116,7 +121,7 @@ impl Site {
             canaries: 0,
         };
         synth::write(&plan, &dir.join("files")).map_err(DemoError::from)?;
-        let ground = ground::lay(&dir, place(), clock.now(), &mut system_rng())?;
+        let ground = ground::lay(&dir, place(), EMBEDDED, clock.now(), &mut system_rng())?;
         let catalogue = Catalogue::shipped()?;
         let agreements = sign_all(&ground, place(), &catalogue, clock.now())?;
         let database = scratch.database(name).await?;

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     bench::{self, Measure, Plan, Row, chart},
     server::telemetry::{self, LogFilter},
+    store::{LocationError, PostgresLocation},
 };
 use serde_json::json;
 use std::{
@@ -45,10 +46,10 @@ pub(super) struct Bench {
     /// How large; each measurement says of what. Its usual size unless given.
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u64).range(1..))]
     size: Option<u64>,
-    /// Measure on PostgreSQL: a role that may create databases. Each measurement gets a
-    /// database of its own, dropped at the end. SQLite unless given.
-    #[arg(long, value_name = "URL", global = true)]
-    database: Option<String>,
+    /// Measure on PostgreSQL, as a user that may create databases and roles. Each measurement
+    /// gets a database of its own, dropped at the end. SQLite unless given.
+    #[arg(long, value_name = "URL", global = true, value_parser = postgres)]
+    database: Option<PostgresLocation>,
     /// The folder for scratch files, made anew and removed at the end: on the disk that is to
     /// be measured.
     #[arg(long, value_name = "DIR", global = true, default_value = "bench-scratch")]
@@ -91,6 +92,10 @@ impl Bench {
         }
         Ok(Outcome::Done)
     }
+}
+
+fn postgres(url: &str) -> Result<PostgresLocation, LocationError> {
+    PostgresLocation::parse(url, None)
 }
 
 fn table(rows: &[Row]) -> Table {

@@ -52,6 +52,13 @@ pub(super) struct Demo {
     /// All chance in the files comes from it; the noise in the figures never does.
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// Use this PostgreSQL database, a new and empty one, instead of the embedded file:
+    /// `postgres://gateway@localhost/tallygate`.
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// The user that owns the PostgreSQL database, if the URL's user does not.
+    #[arg(long, value_name = "USER", requires = "postgres")]
+    postgres_owner: Option<String>,
     /// Stay up after the journey, until interrupted.
     #[arg(long)]
     serve: bool,
@@ -83,7 +90,7 @@ impl Demo {
             thousands(people.files.iter().map(|file| file.rows).sum()),
         ))?;
         let (clock, mut rng): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), system_rng());
-        let ground = lay(&self.dir, place, clock.now(), &mut rng)?;
+        let ground = lay(&self.dir, place, &self.database(), clock.now(), &mut rng)?;
         let catalogue = Catalogue::shipped().map_err(DemoError::from)?;
         let agreements = sign_all(&ground, place, &catalogue, clock.now())?;
         steps.done(
@@ -125,6 +132,14 @@ impl Demo {
         drop(officer);
         running.stop().await.map_err(DemoError::from)?;
         Ok(Outcome::findings(!report.is_sound()))
+    }
+
+    /// The lines of the configuration that say where the data lies.
+    fn database(&self) -> String {
+        let Some(url) = &self.postgres else { return "sqlite = \"gateway.db\"\n".to_owned() };
+        let owner = self.postgres_owner.as_ref();
+        let owner = owner.map_or(String::new(), |owner| format!("owner = \"{owner}\"\n"));
+        format!("postgres = \"{url}\"\n{owner}")
     }
 
     fn populate(&self) -> Result<synth::Summary, DemoError> {

@@ -14,6 +14,11 @@ const HELP: &str = "\
 With --register, the partners in FILE (a JSON list of register entries) are entered into an empty
 register: at least one must be allowed to be a data officer, who enters the others over the API.
 
+On PostgreSQL the tables belong to database.owner, who may create roles, and the gateway's own
+user (the one of database.postgres) owns nothing: migrate makes the roles and lets it take them on.
+  CREATE ROLE owner LOGIN CREATEROLE PASSWORD '...';  CREATE ROLE gateway LOGIN PASSWORD '...';
+  CREATE DATABASE tallygate OWNER owner;
+
 Examples:
   tallygate migrate --config gateway.toml
   tallygate migrate --config gateway.toml --register first-partners.json";
@@ -40,8 +45,7 @@ impl Migrate {
             source: source.into(),
         })?;
         let Some(path) = self.register else {
-            let store = server::migrate(&config).await.map_err(|error| failed(error.into()))?;
-            store.close().await;
+            server::migrate(&config).await.map_err(|error| failed(error.into()))?;
             console.note("the database is up to date");
             return Ok(Outcome::Done);
         };

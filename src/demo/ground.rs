@@ -135,6 +135,7 @@ pub(crate) fn clear(dir: &Path) -> Result<(), DemoError> {
 pub(crate) fn lay(
     dir: &Path,
     place: &PlaceFacts,
+    database: &str,
     now: Timestamp,
     rng: &mut (dyn CryptoRng + Send),
 ) -> Result<Ground, DemoError> {
@@ -150,7 +151,7 @@ pub(crate) fn lay(
     SigningKey::<Log>::generate(rng)?.store_new(&dir.join("keys/log.pem"))?;
     SigningKey::<Release>::generate(rng)?.store_new(&dir.join("keys/release.pem"))?;
     let server = free_address()?;
-    write(dir, "gateway.toml", configuration(&server, place).as_bytes())?;
+    write(dir, "gateway.toml", configuration(&server, place, database).as_bytes())?;
     let mut ground =
         Ground { dir: dir.to_owned(), partners: Vec::new(), signatories: BTreeMap::new() };
     for organisation in &ORGANISATIONS {
@@ -290,13 +291,13 @@ fn put_profiles(
     }
 }
 
-fn configuration(server: &str, place: &PlaceFacts) -> String {
+fn configuration(server: &str, place: &PlaceFacts, database: &str) -> String {
     format!(
         "# Ready for `tallygate serve --config`.\n\
          audience = \"{AUDIENCE}\"\n\n\
          [grpc]\nlisten = \"{server}\"\ncertificate = \"certificates/gateway.pem\"\n\
          key = \"certificates/gateway.key\"\nclient_ca = \"ca.pem\"\n\n\
-         [database]\nsqlite = \"gateway.db\"\n\n\
+         [database]\n{database}\n\
          [keys]\nmaster = \"keys/pseudonym.json\"\nlog = \"keys/log.pem\"\n\
          release = \"keys/release.pem\"\n\n\
          [log]\norigin = \"tallygate.example/{}/demo\"\ntiles = \"tiles\"\ntick_seconds = 1\n",

@@ -96,8 +96,8 @@ impl From<Rule> for DemoError {
     }
 }
 
-/// Starts the gateway as its own configuration says, or on another database, and enters the
-/// partners.
+/// Starts the gateway as its own configuration says, or on another database, which it then
+/// owns, and enters the partners.
 pub(crate) async fn start(
     ground: &Ground,
     database: Option<Location>,
@@ -105,8 +105,10 @@ pub(crate) async fn start(
 ) -> Result<Running, DemoError> {
     let mut config = Config::read(&ground.dir.join("gateway.toml"))?;
     if let Some(database) = database {
+        config.owner = database.clone();
         config.database = database;
     }
+    server::migrate(&config).await?;
     let running = server::start(&config, Arc::clone(clock), system_rng()).await?;
     server::enter(running.gateway(), ground.partners.clone()).await?;
     write(&ground.dir, "log.vkey", format!("{}\n", running.gateway().log_vkey()).as_bytes())?;

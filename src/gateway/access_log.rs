@@ -4,7 +4,7 @@
 //! A search goes backwards from the newest entry, a bounded number of entries a call; a
 //! page's token says where the next begins, and is good only for the same caller and filter.
 
-use super::{Actor, Denied, Gateway, GatewayError, Refused};
+use super::{Actor, Denied, Gateway, Refused};
 use crate::{
     audit::{
         Decision, Hash, Leaf, LeafKind, leaf_hash,
@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{AreaCode, PartnerId, ProtocolId},
     protocol::{CallerRole, Purpose},
-    store::{Effect, Logged, StoreError, Tx, log},
+    store::{Effect, Logged, Rights, StoreError, Tx, log},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
@@ -101,7 +101,7 @@ impl Gateway {
     /// # Errors
     /// When it can't be read or the look can't be logged.
     pub async fn checkpoint(&self, actor: &Actor) -> Result<Logged<String>, Denied> {
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let head = log::head(&mut tx).await?.ok_or(StoreError::LogDamaged)?;
         drop(tx);
         self.looked(actor, head.checkpoint).await
@@ -121,7 +121,7 @@ impl Gateway {
             Ok(filter) => filter,
             Err(refused) => return Err(self.refuse_look(actor, refused).await),
         };
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let size = log::head(&mut tx).await?.ok_or(StoreError::LogDamaged)?.size;
         let bound = Bound::of(actor, search);
         let before = match bound.open(&search.page_token) {
@@ -153,7 +153,7 @@ impl Gateway {
         tree_size: u64,
     ) -> Result<Logged<Inclusion>, Denied> {
         self.require(actor, &[CallerRole::Auditor]).await?;
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let tree_size = match tree_of(&mut tx, tree_size).await? {
             Some(size) if index < size => size,
             _ => {
@@ -181,7 +181,7 @@ impl Gateway {
         to_size: u64,
     ) -> Result<Logged<Consistency>, Denied> {
         self.require(actor, &[CallerRole::Auditor]).await?;
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let to_size = match tree_of(&mut tx, to_size).await? {
             Some(size) if (1..=size).contains(&from_size) => size,
             _ => {
@@ -200,8 +200,7 @@ impl Gateway {
     /// Logs a look at the log and answers it.
     async fn looked<T>(&self, actor: &Actor, answer: T) -> Result<Logged<T>, Denied> {
         let leaf = actor.leaf(LeafKind::LogRead, self);
-        let logged = self.commit(leaf, Effect::None, None).await;
-        Ok(logged.map_err(GatewayError::from)?.map(|_| answer))
+        Ok(self.commit_for(actor, leaf, || Effect::None).await?.map(|_| answer))
     }
 
     async fn refuse_look(&self, actor: &Actor, refused: Refused) -> Denied {

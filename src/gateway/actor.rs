@@ -1,13 +1,16 @@
 //! Who acts, once the transport has recognised the caller.
 
-use super::{Denied, Gateway, RefusalKind, Refused, Snapshot};
+use super::{
+    DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot, register::Partner,
+};
 use crate::{
     audit::{Leaf, LeafKind, UserPseudonym},
     domain::{AreaCode, PartnerId},
     keys::{IdentifierKind, RawIdentifier},
     protocol::CallerRole,
+    store::{ActError, Effect, Logged, Outcome},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// A recognised caller: an organisation, one of its people or machines as a keyed
 /// pseudonym, and what it may be.
@@ -21,6 +24,8 @@ pub struct Actor {
     pub roles: BTreeSet<CallerRole>,
     /// The areas that the caller is confined to; `None` for no such bound.
     pub areas: Option<BTreeSet<AreaCode>>,
+    /// The organisation's entry in the register as the caller was recognised by it.
+    pub entry: Option<Arc<Partner>>,
 }
 
 impl Actor {
@@ -67,6 +72,45 @@ impl Gateway {
         let sentence = "the partner is barred in the register, or may not do this any more";
         let kind = RefusalKind::Unauthenticated;
         Err(self.refuse(leaf, Refused::new(kind, "certificate_revoked", sentence)).await)
+    }
+
+    /// The policy moved while an act was being decided: looks at it anew, and lets the act go
+    /// on only where the caller is still whom the register says it was.
+    ///
+    /// # Errors
+    /// `certificate_revoked` for a partner that was barred, `register_changed` where its entry
+    /// is another now: who calls must then be asked again.
+    pub(super) async fn policy_moved(&self, actor: &Actor) -> Result<(), Denied> {
+        let snapshot = self.reload().await?;
+        let register = snapshot.register();
+        if register.partner(&actor.partner).is_some_and(|(_, barred)| barred) {
+            return self.still_registered(actor, &snapshot, &[]).await;
+        }
+        if actor.entry.is_none() || actor.entry == register.entry(&actor.partner) {
+            return Ok(());
+        }
+        let leaf = actor.leaf(LeafKind::Refused, self);
+        let sentence = "your entry in the register has just been changed; call again";
+        let kind = RefusalKind::Unauthenticated;
+        Err(self.refuse(leaf, Refused::new(kind, "register_changed", sentence)).await)
+    }
+
+    /// Commits an act that rests on nothing but who calls, anew where the policy moved.
+    pub(super) async fn commit_for(
+        &self,
+        actor: &Actor,
+        leaf: Leaf,
+        effect: impl Fn() -> Effect + Send,
+    ) -> Result<Logged<Outcome>, Denied> {
+        for _ in 0..DECISIONS {
+            let epoch = self.snapshot().epoch();
+            match self.commit(leaf.clone(), effect(), Some(epoch)).await {
+                Ok(logged) => return Ok(logged),
+                Err(ActError::PolicyChanged) => self.policy_moved(actor).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(GatewayError::Unsettled.into())
     }
 
     /// Lets only callers with one of these roles pass; the refusal is logged.

@@ -60,7 +60,7 @@ impl Gateway {
     ) -> Result<Logged<u32>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer]).await?;
         let logged = self
-            .settle(|_| {
+            .settle(actor, |_| {
                 let mut leaf = actor.leaf(LeafKind::AreasLoaded, self);
                 let declined = |leaf, field: String, rule: &str| {
                     Err(Declined::new(leaf, Refused::invalid(field, rule)))
@@ -117,13 +117,9 @@ impl Gateway {
         leaf.notes.register = "postcodes".parse::<Code>().ok();
         leaf.notes.document = Some(digest(&lookup));
         leaf.size_class = Some(SizeClass::of(lookup.len() as u64));
-        let rows = lookup.iter().map(|(key, lsoa)| (*key, lsoa.number())).collect();
-        let logged = self.commit(leaf, Effect::PutPostcodes(rows), None).await?;
-        self.postcodes.rcu(|held| {
-            let mut newer = held.as_ref().clone();
-            newer.extend(lookup.iter().map(|(key, lsoa)| (*key, *lsoa)));
-            newer
-        });
+        let rows = || lookup.iter().map(|(key, lsoa)| (*key, lsoa.number())).collect();
+        let logged = self.commit_for(actor, leaf, || Effect::PutPostcodes(rows())).await?;
+        self.reload().await?;
         Ok(logged.map(|outcome| match outcome {
             Outcome::Total(total) => total,
             Outcome::None | Outcome::Version(_) | Outcome::Frozen(_) => 0,
@@ -140,7 +136,7 @@ impl Gateway {
         day: Option<Date>,
     ) -> Result<Logged<AreasInForce>, Denied> {
         let logged = self
-            .settle(|snapshot| {
+            .settle(actor, |snapshot| {
                 let leaf = self.look(actor, "areas");
                 let Some(areas) = snapshot.areas(day.unwrap_or_else(|| self.today())) else {
                     let sentence = "no geography is in force on that day; load one first";

@@ -28,7 +28,7 @@ use crate::{
     linkage::Facts,
     protocol::CallerRole,
     store::{
-        ActError, Effect, Logged, Store, StoreError, Tx, feeds,
+        ActError, Effect, Logged, Rights, Store, StoreError, Tx, feeds,
         scan::{self, RANGE, StoredPerson},
     },
 };
@@ -86,7 +86,9 @@ impl Gateway {
                     return Ok(logged.map(|_| frozen));
                 }
                 // Another gateway was first: the next look refuses.
-                Err(ActError::PolicyChanged | ActError::Conflict) => drop(self.reload().await?),
+                Err(ActError::PolicyChanged | ActError::Conflict) => {
+                    self.policy_moved(actor).await?;
+                }
                 Err(ActError::Unavailable) => return Err(GatewayError::LogUnavailable.into()),
             }
         }
@@ -198,7 +200,7 @@ fn finished<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T, GatewayEr
 
 /// Takes the snapshot, reads what is needed before the pass, and starts the reading.
 async fn read_before(store: &Store, plan: &Plan) -> Result<Before, GatewayError> {
-    let mut tx = store.read().await?;
+    let mut tx = store.read(Rights::Release).await?;
     let sources = plan.sources();
     let fresh = feeds::freshness(&mut tx).await?;
     let serving: Vec<(FeedId, RecordType)> = feeds::all(&mut tx)

@@ -13,7 +13,7 @@ use crate::{
     },
     keys::{IdentifierKind, RawIdentifier},
     protocol::{self, CallerRole},
-    store::{Effect, Logged, StoreError, consents},
+    store::{Effect, Logged, Rights, StoreError, consents},
 };
 use jiff::civil::Date;
 use std::collections::BTreeMap;
@@ -166,11 +166,11 @@ impl Gateway {
         };
         let mut leaf = actor.leaf(kind, self);
         leaf.size_class = Some(SizeClass::of(answer.recorded as u64));
-        let effect = match entries.is_empty() {
+        let effect = || match entries.is_empty() {
             true => Effect::None,
-            false => Effect::PutConsents(entries.into_values().collect()),
+            false => Effect::PutConsents(entries.values().cloned().collect()),
         };
-        let logged = self.commit(leaf, effect, None).await?;
+        let logged = self.commit_for(actor, leaf, effect).await?;
         Ok(logged.map(|_| answer))
     }
 
@@ -194,7 +194,8 @@ impl Gateway {
         };
         let mut leaf = actor.leaf(LeafKind::ConsentWithdrawn, self);
         leaf.size_class = Some(SizeClass::of(1));
-        let logged = self.commit(leaf, Effect::PutConsents(vec![entry]), None).await?;
+        let logged =
+            self.commit_for(actor, leaf, || Effect::PutConsents(vec![entry.clone()])).await?;
         Ok(logged.map(|_| ()))
     }
 
@@ -209,12 +210,12 @@ impl Gateway {
         reference: String,
     ) -> Result<Logged<Option<(ConsentRecord, Date)>>, Denied> {
         let key = self.own_reference(actor, reference).await?;
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let found = consents::states(&mut tx, &[key]).await?.get(&key).copied();
         drop(tx);
         let standing = found.map(read).transpose()?;
         let logged = self
-            .settle(|_| {
+            .settle(actor, |_| {
                 let leaf = self.look(actor, "consents");
                 Ok(Decided { leaf, effect: Effect::None, answer: standing })
             })

@@ -74,11 +74,14 @@ pub struct Page<T> {
 }
 
 impl Gateway {
-    /// Decides and commits, anew where the policy changed in between.
-    pub(super) async fn settle<T>(
+    /// Decides and commits, anew where the policy changed in between. Nobody in particular
+    /// acts where a deployment is begun.
+    pub(super) async fn settle<'a, T>(
         &self,
+        actor: impl Into<Option<&'a Actor>> + Send,
         decide: impl Fn(&Snapshot) -> Decision<T> + Send + Sync,
     ) -> Result<Logged<(Outcome, T)>, Denied> {
+        let actor = actor.into();
         for _ in 0..DECISIONS {
             let snapshot = self.snapshot();
             let epoch = Some(snapshot.epoch());
@@ -101,7 +104,13 @@ impl Gateway {
                     }
                     return Ok(logged.map(|outcome| (outcome, answer)));
                 }
-                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(ActError::PolicyChanged) => {
+                    if let Some(actor) = actor {
+                        self.policy_moved(actor).await?;
+                    } else {
+                        self.reload().await?;
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
         }

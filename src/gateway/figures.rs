@@ -197,10 +197,7 @@ impl Gateway {
             };
             match self.commit(granted.leaf, Effect::None, Some(snapshot.epoch())).await {
                 Ok(logged) => return Ok(logged.map(|_| granted.answer)),
-                Err(ActError::PolicyChanged) => {
-                    let snapshot = self.reload().await?;
-                    self.still_registered(actor, &snapshot, &READERS).await?;
-                }
+                Err(ActError::PolicyChanged) => self.policy_moved(actor).await?,
                 Err(error) => return Err(error.into()),
             }
         }

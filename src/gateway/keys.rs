@@ -38,7 +38,7 @@ impl Gateway {
         let jwk = serde_json::to_string(&self.release_key.verifying_key().to_jwk())
             .map_err(|_| GatewayError::Key(KeyError::Refused("write a public key")))?;
         let logged = self
-            .settle(|_| {
+            .settle(actor, |_| {
                 let mut keys = vec![
                     GatewayKey::Log { vkey: self.log_vkey.clone() },
                     GatewayKey::Release { jwk: jwk.clone() },

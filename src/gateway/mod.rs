@@ -59,12 +59,12 @@ use crate::{
     domain::Lsoa,
     keys::{MasterKeys, Pseudonymiser, Release, Sealer, SigningKey},
     store::{
-        Act, ActError, Effect, Logged, Outcome, Sequencer, Store, StoreError,
-        geography as postcodes,
+        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx, feeds,
+        geography as places,
     },
 };
 use arc_swap::ArcSwap;
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
     collections::HashMap,
@@ -77,6 +77,10 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How often a use case decides anew when the policy changes under it.
 const DECISIONS: usize = 4;
+
+/// What was staged so long ago was left behind by a gateway that is gone: a batch is
+/// accepted within seconds of being staged, or never.
+const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a gateway is made of.
 pub struct Setup {
@@ -108,7 +112,7 @@ pub struct Gateway {
     now: Now,
     rng: Mutex<StdRng>,
     snapshot: ArcSwap<Snapshot>,
-    postcodes: ArcSwap<HashMap<[u8; 16], Lsoa>>,
+    postcodes: ArcSwap<PostcodeLookup>,
     /// The releases, opened.
     released: ArcSwap<released::Releases>,
     /// One quarter is closed at a time: a second count would only be thrown away.
@@ -131,14 +135,15 @@ impl Gateway {
     /// When the store, the log or the keys can't be used.
     pub async fn start(setup: Setup) -> Result<(Arc<Self>, JoinHandle<()>), GatewayError> {
         let Setup { store, log, keys, release_key, catalogue, now, rng } = setup;
-        let mut tx = store.transact().await?;
-        crate::store::feeds::clear_unaccepted(&mut tx).await?;
+        let left_before = if store.is_embedded() { Timestamp::MAX } else { now() - LEFT_BEHIND };
+        let mut tx = store.transact(Rights::Intake).await?;
+        feeds::clear_unaccepted(&mut tx, left_before).await?;
         tx.commit().await?;
         let log_vkey = log.vkey();
         let (sequencer, task) = Sequencer::start(store.clone(), log, Arc::clone(&now)).await?;
-        let mut tx = store.read().await?;
+        let mut tx = store.read(Rights::Figures).await?;
         let snapshot = Snapshot::load(&mut tx).await?;
-        let lookup = postcodes::postcodes(&mut tx).await?;
+        let postcodes = PostcodeLookup::load(&mut tx).await?;
         drop(tx);
         let gateway = Self {
             store,
@@ -151,7 +156,7 @@ impl Gateway {
             now,
             rng: Mutex::new(rng),
             snapshot: ArcSwap::from_pointee(snapshot),
-            postcodes: ArcSwap::from_pointee(lookup_of(lookup)?),
+            postcodes: ArcSwap::from_pointee(postcodes),
             released: ArcSwap::default(),
             closing: tokio::sync::Mutex::default(),
             feeds: intake::FeedLocks::default(),
@@ -214,8 +219,14 @@ impl Gateway {
     /// # Errors
     /// When it can't be read; a policy that can't be read denies.
     pub async fn reload(&self) -> Result<Arc<Snapshot>, GatewayError> {
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let loaded = Arc::new(Snapshot::load(&mut tx).await?);
+        if places::postcodes_version(&mut tx).await? > self.postcodes.load().version {
+            let lookup = Arc::new(PostcodeLookup::load(&mut tx).await?);
+            self.postcodes.rcu(|held| {
+                if held.version > lookup.version { Arc::clone(held) } else { Arc::clone(&lookup) }
+            });
+        }
         // Two reloads may race; the newer epoch stays.
         self.snapshot.rcu(|held| {
             if held.epoch() > loaded.epoch() { Arc::clone(held) } else { Arc::clone(&loaded) }
@@ -269,11 +280,21 @@ impl Gateway {
     }
 }
 
-/// The postcode lookup in memory.
-fn lookup_of(stored: Vec<([u8; 16], u32)>) -> Result<HashMap<[u8; 16], Lsoa>, StoreError> {
-    let corrupt = |_| StoreError::Corrupt { table: "postcode", column: "lsoa", row: 0 };
-    let places = stored
-        .into_iter()
-        .map(|(key, number)| Ok((key, Lsoa::from_number(number).map_err(corrupt)?)));
-    places.collect()
+/// The postcode lookup in memory, as of a version of it.
+struct PostcodeLookup {
+    version: u64,
+    places: HashMap<[u8; 16], Lsoa>,
+}
+
+impl PostcodeLookup {
+    async fn load(tx: &mut Tx) -> Result<Self, StoreError> {
+        let version = places::postcodes_version(tx).await?;
+        let corrupt = |_| StoreError::Corrupt { table: "postcode", column: "lsoa", row: 0 };
+        let places = places::postcodes(tx)
+            .await?
+            .into_iter()
+            .map(|(key, number)| Ok((key, Lsoa::from_number(number).map_err(corrupt)?)))
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Self { version, places })
+    }
 }

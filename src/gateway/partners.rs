@@ -62,7 +62,7 @@ impl Gateway {
             if self.snapshot().register().partner(&partner.partner).is_some() {
                 continue;
             }
-            self.settle(|snapshot| {
+            self.settle(None, |snapshot| {
                 let mut leaf = Leaf::new(LeafKind::PartnerAdded, self.now());
                 leaf.notes.about = Some(partner.partner.clone());
                 put(leaf, snapshot.register(), partner, false, self.today())
@@ -85,7 +85,7 @@ impl Gateway {
     ) -> Result<Logged<PartnerLine>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer]).await?;
         let logged = self
-            .settle(|snapshot| {
+            .settle(actor, |snapshot| {
                 let register = snapshot.register();
                 let kind = kind_of_change(register, &line);
                 let mut leaf = actor.leaf(kind, self);
@@ -107,7 +107,7 @@ impl Gateway {
     ) -> Result<Logged<()>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer]).await?;
         let logged = self
-            .settle(|snapshot| {
+            .settle(actor, |snapshot| {
                 let mut leaf = actor.leaf(LeafKind::PartnerDisabled, self);
                 let Some((known, _)) = snapshot.register().partner(partner) else {
                     return Err(Declined::new(leaf, Refused::not_found()));
@@ -134,7 +134,7 @@ impl Gateway {
         partner: &PartnerId,
     ) -> Result<Logged<PartnerLine>, Denied> {
         let logged = self
-            .settle(|snapshot| {
+            .settle(actor, |snapshot| {
                 let mut leaf = self.look(actor, "partners");
                 let may = reads_all(actor) || actor.partner == *partner;
                 let known = snapshot.register().partner(partner).filter(|_| may);
@@ -160,7 +160,7 @@ impl Gateway {
     ) -> Result<Logged<Page<PartnerLine>>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer, CallerRole::Auditor]).await?;
         let logged = self
-            .settle(|snapshot| {
+            .settle(actor, |snapshot| {
                 let leaf = self.look(actor, "partners");
                 let lines = snapshot.register().partners().map(|(partner, disabled)| {
                     let line = PartnerLine { partner: partner.clone(), disabled };

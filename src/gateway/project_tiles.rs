@@ -15,7 +15,7 @@ use crate::{
         tile::{CHECKPOINT_PATH, TileKind, encode_bundle, encode_hashes, plan, superseded},
         tree,
     },
-    store::{Store, StoreError, log},
+    store::{Rights, Store, StoreError, log},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{
@@ -78,7 +78,7 @@ impl Projector {
     /// When the database can't be read, the folder not written, or the two contradict.
     pub async fn project_once(&self) -> Result<(), ProjectionError> {
         let mut projected = self.projected.lock().await;
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let Some(head) = log::head(&mut tx).await? else { return Ok(()) };
         drop(tx);
         let old = match *projected {
@@ -139,7 +139,7 @@ impl Projector {
 
     /// A file's bytes, from the database.
     async fn bytes(&self, file: &TileFile) -> Result<Vec<u8>, ProjectionError> {
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let (first, width) = (file.first(), file.width as u64);
         match file.kind {
             TileKind::Entries => {
@@ -161,7 +161,7 @@ impl Projector {
         if size > head.size {
             return Err(ProjectionError::Forked);
         }
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let ids: BTreeSet<TileId> = tree::Frontier::tiles(size).into_iter().collect();
         let tiles = log::tiles(&mut tx, size, &ids).await?;
         let ours = tree::Frontier::from_tiles(size, &tiles)?.root()?;

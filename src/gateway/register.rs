@@ -10,7 +10,10 @@ use crate::{
 };
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// A partner's entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +88,7 @@ pub enum TokenKey<'a> {
 /// The register, compiled.
 #[derive(Debug, Default)]
 pub struct Register {
-    partners: BTreeMap<PartnerId, (Partner, bool)>,
+    partners: BTreeMap<PartnerId, (Arc<Partner>, bool)>,
     certificates: HashMap<[u8; 32], PartnerId>,
     signing: HashMap<KeyId, RegisteredKey>,
 }
@@ -119,7 +122,7 @@ impl Register {
                 let registered = registered(&partner, key).ok_or(CORRUPT)?;
                 register.signing.insert(registered.kid.clone(), registered);
             }
-            register.partners.insert(entry.partner, (partner, entry.disabled));
+            register.partners.insert(entry.partner, (Arc::new(partner), entry.disabled));
         }
         Ok(register)
     }
@@ -127,12 +130,18 @@ impl Register {
     /// A partner's entry, and whether it is barred.
     #[must_use]
     pub fn partner(&self, id: &PartnerId) -> Option<(&Partner, bool)> {
-        self.partners.get(id).map(|(partner, disabled)| (partner, *disabled))
+        self.partners.get(id).map(|(partner, disabled)| (&**partner, *disabled))
+    }
+
+    /// A partner's entry to keep, as it is now.
+    #[must_use]
+    pub fn entry(&self, id: &PartnerId) -> Option<Arc<Partner>> {
+        self.partners.get(id).map(|(partner, _)| Arc::clone(partner))
     }
 
     /// Every entry, by id, and whether it is barred.
     pub fn partners(&self) -> impl Iterator<Item = (&Partner, bool)> {
-        self.partners.values().map(|(partner, disabled)| (partner, *disabled))
+        self.partners.values().map(|(partner, disabled)| (&**partner, *disabled))
     }
 
     /// Whose certificate this is, and whether the partner is barred.

@@ -9,7 +9,7 @@ use crate::{
     disclosure::{self, Card, Catalogue, Digest, DisclosureError, Release, SealedRelease},
     domain::{AreaCode, Quarter},
     keys::{self, Signature, SigningKey, VerifyingKey},
-    store::{StoreError, effect, releases},
+    store::{Rights, StoreError, effect, releases},
 };
 use std::{
     collections::HashMap,
@@ -82,7 +82,7 @@ impl Gateway {
         if held.epoch >= snapshot.epoch() {
             return Ok(held);
         }
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let epoch = effect::policy_epoch(&mut tx).await?;
         let stored = releases::all(&mut tx).await?;
         drop(tx);

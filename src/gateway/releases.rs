@@ -10,7 +10,7 @@ use crate::{
     disclosure::{self, DisclosureError, FeedWeek, Ledger, Preview},
     domain::{PartnerId, ProtocolId, Quarter, RecordType},
     protocol::{CallerRole, ReleasePermit, State},
-    store::{ActError, Effect, Logged, feeds},
+    store::{ActError, Effect, Logged, Rights, feeds},
 };
 use jiff::civil::Date;
 use serde::Serialize;
@@ -82,7 +82,7 @@ impl Gateway {
             };
             match self.commit(leaf, Effect::None, Some(snapshot.epoch())).await {
                 Ok(logged) => return Ok(logged.map(|_| preview)),
-                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(ActError::PolicyChanged) => self.policy_moved(actor).await?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -106,7 +106,7 @@ impl Gateway {
         let Some(areas) = snapshot.areas(quarter.last_day()) else {
             return Err(GatewayError::Unsettled);
         };
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.read(Rights::Figures).await?;
         let fresh = feeds::freshness(&mut tx).await?;
         drop(tx);
         let today = self.today();
@@ -154,7 +154,7 @@ impl Gateway {
             leaf.notes.policy_epoch = Some(snapshot.epoch());
             match self.commit(leaf, Effect::None, Some(snapshot.epoch())).await {
                 Ok(logged) => return Ok(logged.map(|_| releases.all().to_vec())),
-                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(ActError::PolicyChanged) => self.policy_moved(actor).await?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -185,7 +185,7 @@ impl Gateway {
             leaf.notes.release = Some(Hash::new(*frozen.digest.as_bytes()));
             match self.commit(leaf, Effect::None, Some(snapshot.epoch())).await {
                 Ok(logged) => return Ok(logged.map(|_| Arc::clone(frozen))),
-                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(ActError::PolicyChanged) => self.policy_moved(actor).await?,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -107,9 +107,10 @@ impl Frame {
         });
         Ok(Actor {
             user: self.gateway.user_pseudonym(&partner, caller.user().expose()),
-            partner,
             roles: claimed.intersection(&entry.roles).copied().collect(),
             areas,
+            entry: snapshot.register().entry(&partner),
+            partner,
         })
     }
 

@@ -15,7 +15,7 @@ use crate::{
     grpc,
     identity::{CallerCheck, Clock, TokenCache, TokenVerifier},
     keys::{KeyError, Log, MasterKeys, Release, SigningKey},
-    store::{Store, StoreError},
+    store::{Location, Store, StoreError},
 };
 use arc_swap::ArcSwap;
 use rand::{SeedableRng, rngs::StdRng};
@@ -95,13 +95,33 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// Opens the store of a configuration and brings its schema up to date.
+/// Brings the schema of a configuration's database up to date, as its owner.
 ///
 /// # Errors
 /// When it can't be opened or migrated.
-pub async fn migrate(config: &Config) -> Result<Store, ServeError> {
+pub async fn migrate(config: &Config) -> Result<(), ServeError> {
+    let store = Store::open(&config.owner).await?;
+    let gateway = match &config.database {
+        Location::Sqlite(_) => None,
+        Location::Postgres(location) => Some(location.user()),
+    };
+    let migrated = store.migrate(gateway).await;
+    store.close().await;
+    Ok(migrated?)
+}
+
+/// Opens the store to serve from it. An embedded file is brought up to date on the way; a
+/// database that several share is migrated by its owner, apart.
+async fn open(config: &Config) -> Result<Store, ServeError> {
     let store = Store::open(&config.database).await?;
-    store.migrate().await?;
+    if store.is_embedded() {
+        store.migrate(None).await?;
+    } else {
+        store.check_level().await?;
+    }
+    for warning in store.warnings().await? {
+        tracing::warn!("{warning}");
+    }
     Ok(store)
 }
 
@@ -114,7 +134,7 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     rng: StdRng,
 ) -> Result<Running, ServeError> {
-    let store = migrate(config).await?;
+    let store = open(config).await?;
     let setup = setup(config, store.clone(), Arc::clone(&clock), rng)?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     let tls = server_config(
@@ -270,7 +290,8 @@ pub async fn enter_first_partners(
     rng: StdRng,
     partners: Vec<Partner>,
 ) -> Result<(), ServeError> {
-    let store = migrate(config).await?;
+    migrate(config).await?;
+    let store = open(config).await?;
     let setup = setup(config, store.clone(), clock, rng)?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     let entered = enter(&gateway, partners).await;

@@ -11,13 +11,19 @@
 //!   PostgreSQL, each batch in the order of its keys.
 //! - What is copied here was invented; no limit reads what it writes.
 
-use super::{Location, Store, StoreError, Tx, bulk, error::stored, scan::RANGE, tx::on};
+use super::{
+    Location, PostgresLocation, Rights, Store, StoreError, Tx, bulk::touched, error::stored,
+    scan::RANGE, tx::on,
+};
 use crate::domain::PersonId;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres, Sqlite, Transaction,
-    postgres::PgConnectOptions,
 };
 use std::collections::BTreeMap;
+
+/// Rows that a statement on SQLite takes, largest first: few sizes, so that each is prepared
+/// once.
+const CHUNKS: [usize; 3] = [256, 16, 1];
 
 /// A column of rows.
 #[derive(Debug, Clone)]
@@ -56,20 +62,29 @@ impl Rows {
     }
 
     async fn insert_values(&self, tx: &mut Transaction<'_, Sqlite>) -> Result<(), StoreError> {
-        let places: Vec<usize> = (0..self.count).collect();
-        for chunk in bulk::chunks(&places) {
-            let sql = bulk::insert(true, self.table, self.names, chunk.len(), "");
+        let row = format!("({})", vec!["?"; self.names.len()].join(", "));
+        let mut first = 0;
+        while first < self.count {
+            let left = self.count - first;
+            let size = CHUNKS.into_iter().find(|size| *size <= left).unwrap_or(1);
+            // Tables and columns are literals of this file, never input.
+            let sql = AssertSqlSafe(format!(
+                "INSERT INTO {} ({}) VALUES {}",
+                self.table,
+                self.names.join(", "),
+                vec![&*row; size].join(", ")
+            ));
             let mut query = sqlx::query(sql);
-            for at in chunk {
+            for at in first..first + size {
                 for column in &self.columns {
                     query = match column {
-                        Column::Numbers(numbers) => query.bind(numbers[*at]),
-                        Column::Bytes(bytes) => query.bind(bytes[*at].as_deref()),
+                        Column::Numbers(numbers) => query.bind(numbers[at]),
+                        Column::Bytes(bytes) => query.bind(bytes[at].as_deref()),
                     };
                 }
             }
-            let done = query.execute(&mut **tx).await?.rows_affected();
-            bulk::touched(done, chunk.len(), self.table)?;
+            touched(query.execute(&mut **tx).await?.rows_affected(), size, self.table)?;
+            first += size;
         }
         Ok(())
     }
@@ -97,7 +112,7 @@ impl Rows {
             };
         }
         let done = query.execute(&mut **tx).await?.rows_affected();
-        bulk::touched(done, self.count, self.table)
+        touched(done, self.count, self.table)
     }
 }
 
@@ -108,6 +123,16 @@ const EVENT: &[&str] =
     &["person_id", "event_number", "role", "subject_id", "batch_id", "consent_key", "body"];
 const LOG_ENTRY: &[&str] = &["leaf_index", "leaf"];
 const LOG_HASH: &[&str] = &["level", "hash_index", "hash"];
+
+/// A transaction that may do everything: limits know no rights.
+async fn begin(store: &Store) -> Result<Tx, StoreError> {
+    store.transact_as_owner().await
+}
+
+/// The same, to read; on SQLite beside the one that writes.
+async fn look(store: &Store) -> Result<Tx, StoreError> {
+    if store.is_embedded() { store.read(Rights::Release).await } else { begin(store).await }
+}
 
 /// Every row that one accepted batch left in a store.
 #[derive(Debug)]
@@ -129,7 +154,7 @@ type Many<T> = BTreeMap<i64, Vec<T>>;
 /// # Errors
 /// When they can't be read.
 pub async fn batches(store: &Store, first_entry: u64) -> Result<Vec<BareBatch>, StoreError> {
-    let mut tx = store.read().await?;
+    let mut tx = look(store).await?;
     let heads: Vec<BatchRow> = on!(&mut tx, c => sqlx::query_as(
         "SELECT batch_id, feed_id, state, extract_day, digest, protocol_id, protocol_version \
          FROM batch ORDER BY batch_id").fetch_all(c).await)?;
@@ -372,7 +397,7 @@ async fn set_head(tx: &mut Tx, size: i64) -> Result<(), StoreError> {
 /// When the engine refuses.
 pub async fn write(store: &Store, batch: &BareBatch) -> Result<(), StoreError> {
     let (id, feed, state, extract_day, digest, protocol, version) = &batch.head;
-    let mut tx = store.transact().await?;
+    let mut tx = begin(store).await?;
     on!(&mut tx, c => sqlx::query(
         "INSERT INTO batch \
          (batch_id, feed_id, state, extract_day, digest, protocol_id, protocol_version) \
@@ -410,7 +435,7 @@ impl RawLog {
         let hash = |level, index| (level, index, vec![0x5a_u8; 32]);
         let mut hashes: Vec<_> = (first..next).map(|index| hash(0, index)).collect();
         hashes.extend((first / 256..next / 256).map(|index| hash(1, index)));
-        let mut tx = self.store.transact().await?;
+        let mut tx = begin(&self.store).await?;
         entry_table((first..next).zip(leaves).collect()).insert(&mut tx).await?;
         hash_table(hashes).insert(&mut tx).await?;
         set_head(&mut tx, next).await?;
@@ -427,7 +452,7 @@ impl RawLog {
 /// # Errors
 /// When they can't be read.
 pub async fn scan(store: &Store) -> Result<(u64, u64), StoreError> {
-    let mut tx = store.read().await?;
+    let mut tx = look(store).await?;
     let last = super::scan::last_person(&mut tx).await?;
     let joined = if tx.is_sqlite() {
         "SELECT person_id, group_concat(hex(body), '') FROM event \
@@ -468,7 +493,7 @@ pub struct Pattern {
 /// # Errors
 /// When they can't be read.
 pub async fn patterns(store: &Store) -> Result<Vec<Pattern>, StoreError> {
-    let mut tx = store.read().await?;
+    let mut tx = look(store).await?;
     let mut events: Many<StoredEvent> = BTreeMap::new();
     for event in event_rows(&mut tx).await?.into_values().flatten() {
         events.entry(event.person).or_default().push(event);
@@ -499,7 +524,7 @@ pub async fn load(store: &Store, persons: Vec<Pattern>) -> Result<(), StoreError
         subjects.push(person.subject);
         events.extend(person.events);
     }
-    let mut tx = store.transact().await?;
+    let mut tx = begin(store).await?;
     subject_table(subjects).insert(&mut tx).await?;
     event_table(&events).insert(&mut tx).await?;
     tx.commit().await
@@ -514,7 +539,7 @@ pub async fn take_numbers(
     persons: usize,
     events: usize,
 ) -> Result<(PersonId, i64, i64), StoreError> {
-    let mut tx = store.transact().await?;
+    let mut tx = begin(store).await?;
     let person = tx.take_numbers("person", persons).await?;
     let subject = tx.take_numbers("subject", persons).await?;
     let event = tx.take_numbers("event", events).await?;
@@ -522,15 +547,17 @@ pub async fn take_numbers(
     Ok((PersonId::new(person), subject, event))
 }
 
-/// Makes an empty database for one measurement beside the one of the URL.
+/// Makes an empty database for one measurement, on the servers of the location.
 ///
 /// # Errors
-/// When the server can't be reached or the role may not create databases.
-pub async fn create_database(url: &str, name: &str) -> Result<Location, StoreError> {
+/// When the server can't be reached or the user may not create databases.
+pub async fn create_database(
+    server: &PostgresLocation,
+    name: &str,
+) -> Result<Location, StoreError> {
     // The name is this program's, letters, digits and underscores.
-    on_server(url, format!("CREATE DATABASE {name}")).await?;
-    let options: PgConnectOptions = url.parse()?;
-    Ok(Location::Postgres(options.database(name).to_url_lossy().as_str().into()))
+    on_server(server, format!("CREATE DATABASE {name}")).await?;
+    Ok(Location::Postgres(server.with_database(name)))
 }
 
 /// Drops a database that [`create_database`] made, with whoever is still connected to it: a
@@ -538,15 +565,15 @@ pub async fn create_database(url: &str, name: &str) -> Result<Location, StoreErr
 ///
 /// # Errors
 /// When the server can't be reached.
-pub async fn drop_database(url: &str, name: &str) -> Result<(), StoreError> {
-    on_server(url, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+pub async fn drop_database(server: &PostgresLocation, name: &str) -> Result<(), StoreError> {
+    on_server(server, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
 }
 
-async fn on_server(url: &str, sql: String) -> Result<(), StoreError> {
+async fn on_server(server: &PostgresLocation, sql: String) -> Result<(), StoreError> {
     // Making and dropping take their time; that is no news.
-    let options = url.parse::<PgConnectOptions>()?.disable_statement_logging();
-    let mut server = PgConnection::connect_with(&options).await?;
-    sqlx::query(AssertSqlSafe(sql)).execute(&mut server).await?;
-    server.close().await?;
+    let options = server.primary().await.ok_or(StoreError::NoPrimary)?.disable_statement_logging();
+    let mut connection = PgConnection::connect_with(&options).await?;
+    sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await?;
+    connection.close().await?;
     Ok(())
 }

@@ -1,6 +1,13 @@
 //! Consents by the sender's own references, which are kept only as pseudonyms.
 
-use super::{StoreError, Tx, bulk, error::key16, tx::on};
+use super::{
+    StoreError, Tx,
+    bulk::{
+        self, Among,
+        Column::{Bytes, Integers, Texts},
+    },
+    error::key16,
+};
 use std::collections::BTreeMap;
 
 /// A consent as kept.
@@ -20,34 +27,30 @@ pub struct Entry {
 
 /// Records consents. A withdrawal or refusal prevails over a given one of the same day or
 /// before: unknown order must not turn a no into a yes. Giver and notice that an entry does
-/// not name stay as they were.
+/// not name stay as they were. Each key stands once among the entries.
 pub(super) async fn put(tx: &mut Tx, entries: &[Entry]) -> Result<(), StoreError> {
-    for chunk in bulk::chunks(entries) {
-        let sql = bulk::insert(
-            tx.is_sqlite(),
-            "consent",
-            &["consent_key", "state", "given_by", "recorded_on", "notice_version"],
-            chunk.len(),
-            "ON CONFLICT (consent_key) DO UPDATE SET state = excluded.state, \
-             recorded_on = excluded.recorded_on, \
-             given_by = CASE WHEN excluded.given_by = 0 \
-             THEN consent.given_by ELSE excluded.given_by END, \
-             notice_version = CASE WHEN excluded.notice_version = '' \
-             THEN consent.notice_version ELSE excluded.notice_version END \
-             WHERE excluded.recorded_on > consent.recorded_on \
-             OR (excluded.recorded_on = consent.recorded_on AND excluded.state > consent.state)",
-        );
-        on!(tx, c => {
-            let mut query = sqlx::query(sql);
-            for entry in chunk {
-                query = query.bind(entry.key.to_vec()).bind(i64::from(entry.state))
-                    .bind(i64::from(entry.given_by)).bind(i64::from(entry.recorded_on))
-                    .bind(&*entry.notice_version);
-            }
-            query.execute(c).await.map(drop)
-        })?;
-    }
-    Ok(())
+    let all = || entries.iter();
+    bulk::insert(
+        tx,
+        "consent",
+        &[
+            ("consent_key", Bytes(all().map(|e| &e.key[..]).collect())),
+            ("state", Integers(all().map(|e| i64::from(e.state)).collect())),
+            ("given_by", Integers(all().map(|e| i64::from(e.given_by)).collect())),
+            ("recorded_on", Integers(all().map(|e| i64::from(e.recorded_on)).collect())),
+            ("notice_version", Texts(all().map(|e| &*e.notice_version).collect())),
+        ],
+        "ON CONFLICT (consent_key) DO UPDATE SET state = excluded.state, \
+         recorded_on = excluded.recorded_on, \
+         given_by = CASE WHEN excluded.given_by = 0 \
+         THEN consent.given_by ELSE excluded.given_by END, \
+         notice_version = CASE WHEN excluded.notice_version = '' \
+         THEN consent.notice_version ELSE excluded.notice_version END \
+         WHERE excluded.recorded_on > consent.recorded_on \
+         OR (excluded.recorded_on = consent.recorded_on AND excluded.state > consent.state)",
+    )
+    .await
+    .map(drop)
 }
 
 /// State and day of recording of each key that is known.
@@ -58,27 +61,19 @@ pub async fn states(
     tx: &mut Tx,
     keys: &[[u8; 16]],
 ) -> Result<BTreeMap<[u8; 16], (u8, i32)>, StoreError> {
-    let mut found = BTreeMap::new();
-    for list in bulk::lists(keys) {
-        let sql = bulk::within(
-            tx.is_sqlite(),
-            "SELECT consent_key, state, recorded_on FROM consent WHERE consent_key",
-            list.len(),
-            "",
-        );
-        let rows: Vec<(Vec<u8>, i64, i64)> = on!(tx, c => {
-            let mut query = sqlx::query_as(sql);
-            for key in list {
-                query = query.bind(key.to_vec());
-            }
-            query.fetch_all(c).await
-        })?;
-        for (key, state, day) in rows {
-            let corrupt = |column| StoreError::Corrupt { table: "consent", column, row: 0 };
-            let state = u8::try_from(state).map_err(|_| corrupt("state"))?;
-            let day = i32::try_from(day).map_err(|_| corrupt("recorded_on"))?;
-            found.insert(key16(&key, "consent", "consent_key")?, (state, day));
-        }
-    }
-    Ok(found)
+    let rows: Vec<(Vec<u8>, i64, i64)> = bulk::select(
+        tx,
+        "SELECT consent_key, state, recorded_on FROM consent WHERE consent_key",
+        None,
+        &Among::Keys(keys),
+        "",
+    )
+    .await?;
+    let known = |(key, state, day): (Vec<u8>, i64, i64)| {
+        let corrupt = |column| StoreError::Corrupt { table: "consent", column, row: 0 };
+        let state = u8::try_from(state).map_err(|_| corrupt("state"))?;
+        let day = i32::try_from(day).map_err(|_| corrupt("recorded_on"))?;
+        Ok((key16(&key, "consent", "consent_key")?, (state, day)))
+    };
+    rows.into_iter().map(known).collect()
 }

@@ -84,7 +84,9 @@ pub(super) async fn apply(
             Ok(Outcome::Version(version))
         }
         Effect::PutPostcodes(lookup) => {
-            geography::put_postcodes(tx, lookup).await.map(Outcome::Total)
+            let total = geography::put_postcodes(tx, lookup).await?;
+            raise_epoch(tx).await?;
+            Ok(Outcome::Total(total))
         }
         Effect::PutConsents(entries) => consents::put(tx, entries).await.map(|()| Outcome::None),
         Effect::Freeze(entry) => {

@@ -22,6 +22,14 @@ pub enum StoreError {
         /// Which setting.
         setting: &'static str,
     },
+    /// No server of the database takes writes.
+    #[error(
+        "no database server that takes writes can be reached; check the servers of database.postgres"
+    )]
+    NoPrimary,
+    /// The database is not yet at this program's level.
+    #[error("the database is older than this program; run `tallygate migrate --config FILE`")]
+    Older,
     /// The database was migrated by a newer program.
     #[error("this database was written by a newer tallygate; use that version")]
     Newer,
@@ -52,6 +60,20 @@ pub enum StoreError {
     /// A leaf could not be formed.
     #[error("a log entry could not be formed")]
     Leaf(#[from] crate::audit::AuditError),
+}
+
+impl StoreError {
+    /// Whether the connection broke, so that what was begun may be tried again.
+    #[must_use]
+    pub fn is_lost_connection(&self) -> bool {
+        matches!(self, Self::Database(error) if super::postgres::connection_lost(error))
+    }
+
+    /// Whether a row of that table was already there: another gateway was first.
+    pub(super) fn is_duplicate_of(&self, table: &str) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error))
+            if error.is_unique_violation() && error.table() == Some(table))
+    }
 }
 
 /// A count or index as the database holds it.

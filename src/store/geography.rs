@@ -1,6 +1,15 @@
 //! Dated geographies and the postcode lookup, whose keys are pseudonyms.
 
-use super::{StoreError, Tx, bulk, error::key16, tx::on};
+use super::{
+    StoreError, Tx,
+    bulk::{
+        self,
+        Column::{Bytes, Integers},
+    },
+    error::key16,
+    tx::on,
+};
+use std::collections::BTreeMap;
 
 /// A geography as loaded.
 #[derive(Debug, Clone)]
@@ -54,25 +63,32 @@ pub(super) async fn put_postcodes(
     tx: &mut Tx,
     lookup: &[([u8; 16], u32)],
 ) -> Result<u64, StoreError> {
-    for chunk in bulk::chunks(lookup) {
-        let sql = bulk::insert(
-            tx.is_sqlite(),
-            "postcode",
-            &["postcode_key", "lsoa"],
-            chunk.len(),
-            "ON CONFLICT (postcode_key) DO UPDATE SET lsoa = excluded.lsoa",
-        );
-        on!(tx, c => {
-            let mut query = sqlx::query(sql);
-            for (key, lsoa) in chunk {
-                query = query.bind(key.to_vec()).bind(i64::from(*lsoa));
-            }
-            query.execute(c).await.map(drop)
-        })?;
-    }
+    // The last of several entries of one postcode holds, as if they came one by one.
+    let lookup: BTreeMap<&[u8; 16], u32> = lookup.iter().map(|(key, lsoa)| (key, *lsoa)).collect();
+    bulk::insert(
+        tx,
+        "postcode",
+        &[
+            ("postcode_key", Bytes(lookup.keys().map(|key| &key[..]).collect())),
+            ("lsoa", Integers(lookup.values().map(|lsoa| i64::from(*lsoa)).collect())),
+        ],
+        "ON CONFLICT (postcode_key) DO UPDATE SET lsoa = excluded.lsoa",
+    )
+    .await?;
+    tx.take_numbers("postcodes", 1).await?;
     let (total,): (i64,) =
         on!(tx, c => sqlx::query_as("SELECT COUNT(*) FROM postcode").fetch_one(c).await)?;
     super::error::counted(total)
+}
+
+/// A number that each change of the postcode lookup raises.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn postcodes_version(tx: &mut Tx) -> Result<u64, StoreError> {
+    let (version,): (i64,) = on!(tx, c => sqlx::query_as(
+        "SELECT next FROM counter WHERE name = 'postcodes'").fetch_one(c).await)?;
+    super::error::counted(version)
 }
 
 /// The whole postcode lookup.

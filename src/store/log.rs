@@ -1,7 +1,11 @@
 //! The access log's tables: entries, tree hashes, and the head row.
 
 use super::{
-    StoreError, Tx, bulk,
+    StoreError, Tx,
+    bulk::{
+        self,
+        Column::{Bytes, Integers},
+    },
     error::{counted, stored},
     tx::on,
 };
@@ -31,9 +35,18 @@ fn hash(bytes: &[u8], table: &'static str, row: i64) -> Result<Hash, StoreError>
 /// # Errors
 /// When it can't be read or is corrupt.
 pub async fn head(tx: &mut Tx) -> Result<Option<Head>, StoreError> {
-    let row: Option<(i64, Vec<u8>, String, i64)> = on!(tx, c => sqlx::query_as(
-        "SELECT size, root, checkpoint, at FROM log_head WHERE only_row = 1")
-        .fetch_optional(c).await)?;
+    read_head(tx, "SELECT size, root, checkpoint, at FROM log_head WHERE only_row = 1").await
+}
+
+/// The head, which no other gateway can move until this transaction ends.
+pub(super) async fn lock_head(tx: &mut Tx) -> Result<Option<Head>, StoreError> {
+    let sql = "SELECT size, root, checkpoint, at FROM log_head WHERE only_row = 1 FOR UPDATE";
+    read_head(tx, sql).await
+}
+
+async fn read_head(tx: &mut Tx, sql: &'static str) -> Result<Option<Head>, StoreError> {
+    let row: Option<(i64, Vec<u8>, String, i64)> =
+        on!(tx, c => sqlx::query_as(sql).fetch_optional(c).await)?;
     row.map(|(size, root, checkpoint, at)| {
         Ok(Head { size: counted(size)?, root: hash(&root, "log_head", 1)?, checkpoint, at })
     })
@@ -71,47 +84,33 @@ pub(super) async fn insert_entries(
     first: u64,
     leaves: &[Vec<u8>],
 ) -> Result<(), StoreError> {
-    let mut index = stored(first)?;
-    for chunk in bulk::chunks(leaves) {
-        let sql =
-            bulk::insert(tx.is_sqlite(), "log_entry", &["leaf_index", "leaf"], chunk.len(), "");
-        let rows = on!(tx, c => {
-            let mut query = sqlx::query(sql);
-            for leaf in chunk {
-                query = query.bind(index).bind(&**leaf);
-                index += 1;
-            }
-            query.execute(c).await.map(|done| done.rows_affected())
-        })?;
-        bulk::touched(rows, chunk.len(), "log_entry")?;
-    }
-    Ok(())
+    let first = stored(first)?;
+    let until = first + i64::try_from(leaves.len()).map_err(|_| StoreError::Range)?;
+    bulk::insert_new(
+        tx,
+        "log_entry",
+        &[
+            ("leaf_index", Integers((first..until).collect())),
+            ("leaf", Bytes(leaves.iter().map(|leaf| &**leaf).collect())),
+        ],
+    )
+    .await
 }
 
 /// Adds the tree's new hashes.
 pub(super) async fn insert_hashes(tx: &mut Tx, hashes: &[NewHash]) -> Result<(), StoreError> {
-    for chunk in bulk::chunks(hashes) {
-        let sql = bulk::insert(
-            tx.is_sqlite(),
-            "log_hash",
-            &["level", "hash_index", "hash"],
-            chunk.len(),
-            "",
-        );
-        let mut rows = Vec::with_capacity(chunk.len());
-        for new in chunk {
-            rows.push((i64::from(new.level), stored(new.index)?, new.hash.as_bytes().to_vec()));
-        }
-        let done = on!(tx, c => {
-            let mut query = sqlx::query(sql);
-            for (level, index, hash) in rows {
-                query = query.bind(level).bind(index).bind(hash);
-            }
-            query.execute(c).await.map(|done| done.rows_affected())
-        })?;
-        bulk::touched(done, chunk.len(), "log_hash")?;
-    }
-    Ok(())
+    let indices: Result<Vec<i64>, StoreError> =
+        hashes.iter().map(|new| stored(new.index)).collect();
+    bulk::insert_new(
+        tx,
+        "log_hash",
+        &[
+            ("level", Integers(hashes.iter().map(|new| i64::from(new.level)).collect())),
+            ("hash_index", Integers(indices?)),
+            ("hash", Bytes(hashes.iter().map(|new| &new.hash.as_bytes()[..]).collect())),
+        ],
+    )
+    .await
 }
 
 /// The entries `from..until`, in order.

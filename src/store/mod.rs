@@ -26,6 +26,7 @@ mod postgres;
 pub mod protocols;
 pub mod records;
 pub mod releases;
+mod rights;
 pub mod scan;
 pub mod sequencer;
 mod sqlite;
@@ -34,10 +35,12 @@ mod tx;
 
 pub use effect::{Effect, Outcome};
 pub use error::StoreError;
+pub use postgres::{LocationError, PostgresLocation};
+pub use rights::Rights;
 pub use sequencer::{Act, ActError, Logged, Sequencer};
 pub use tx::Tx;
 
-use sqlx::{Pool, Postgres, Sqlite};
+use sqlx::{Pool, Sqlite};
 use std::{fs::File, path::Path, sync::Arc};
 
 /// Where the data lies.
@@ -45,8 +48,8 @@ use std::{fs::File, path::Path, sync::Arc};
 pub enum Location {
     /// A SQLite file, for one gateway.
     Sqlite(Box<Path>),
-    /// A PostgreSQL database, for several; its connection URL.
-    Postgres(Box<str>),
+    /// A PostgreSQL database, for several.
+    Postgres(PostgresLocation),
 }
 
 /// An open store.
@@ -63,7 +66,7 @@ enum Engine {
         /// Held as long as the store: a second process is refused.
         _lock: Arc<File>,
     },
-    Postgres(Pool<Postgres>),
+    Postgres(postgres::Servers),
 }
 
 impl std::fmt::Debug for Store {
@@ -85,30 +88,56 @@ impl Store {
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
         let engine = match location {
             Location::Sqlite(path) => sqlite::open(path).await?,
-            Location::Postgres(url) => postgres::open(url).await?,
+            Location::Postgres(location) => {
+                Engine::Postgres(postgres::Servers::open(location).await?)
+            }
         };
         Ok(Self { engine })
     }
 
-    /// Brings the schema to this program's level.
+    /// Brings the schema to this program's level. On PostgreSQL as the tables' owner, and
+    /// `gateway` is the user that may take on the gateway's [`Rights`] from then on.
     ///
     /// # Errors
     /// [`StoreError::Newer`] when the database was written by a newer program,
     /// [`StoreError::Database`] when a step fails; its transaction is undone.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        migrate::run(self).await
+    pub async fn migrate(&self, gateway: Option<&str>) -> Result<(), StoreError> {
+        migrate::run(self, gateway).await
+    }
+
+    /// Checks that this program can serve from the schema as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Older`] or [`StoreError::Newer`].
+    pub async fn check_level(&self) -> Result<(), StoreError> {
+        migrate::check(self).await
+    }
+
+    /// What an operator should know about how safe a commit is here.
+    ///
+    /// # Errors
+    /// When the database can't be asked.
+    pub async fn warnings(&self) -> Result<Vec<&'static str>, StoreError> {
+        match &self.engine {
+            Engine::Sqlite { .. } => Ok(Vec::new()),
+            Engine::Postgres(servers) => servers.warnings().await,
+        }
+    }
+
+    /// Whether it is one file of one process.
+    #[must_use]
+    pub const fn is_embedded(&self) -> bool {
+        matches!(self.engine, Engine::Sqlite { .. })
     }
 
     /// Begins a transaction that only reads, on one snapshot.
     ///
     /// # Errors
     /// When the engine refuses.
-    pub async fn read(&self) -> Result<Tx, StoreError> {
+    pub async fn read(&self, rights: Rights) -> Result<Tx, StoreError> {
         Ok(match &self.engine {
             Engine::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?),
-            Engine::Postgres(pool) => Tx::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
-            ),
+            Engine::Postgres(servers) => Tx::Postgres(servers.begin(rights.begin_reading()).await?),
         })
     }
 
@@ -116,13 +145,21 @@ impl Store {
     ///
     /// # Errors
     /// When the engine refuses.
-    pub async fn transact(&self) -> Result<Tx, StoreError> {
+    pub async fn transact(&self, rights: Rights) -> Result<Tx, StoreError> {
         Ok(match &self.engine {
             Engine::Sqlite { writer, .. } => {
                 Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
             }
-            Engine::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Engine::Postgres(servers) => Tx::Postgres(servers.begin(rights.begin_writing()).await?),
         })
+    }
+
+    /// Begins a transaction with all rights of the database user: for the schema alone.
+    async fn transact_as_owner(&self) -> Result<Tx, StoreError> {
+        match &self.engine {
+            Engine::Sqlite { .. } => self.transact(Rights::Intake).await,
+            Engine::Postgres(servers) => Ok(Tx::Postgres(servers.begin("BEGIN").await?)),
+        }
     }
 
     /// Closes every connection; the last one folds SQLite's write-ahead log into its file.
@@ -132,7 +169,7 @@ impl Store {
                 readers.close().await;
                 writer.close().await;
             }
-            Engine::Postgres(pool) => pool.close().await,
+            Engine::Postgres(servers) => servers.close().await,
         }
     }
 }

@@ -1,6 +1,15 @@
 //! Records as staged: what was sent, the events of its persons, and withdrawals.
 
-use super::{StoreError, Tx, bulk, error::key16, feeds, tx::on};
+use super::{
+    StoreError, Tx,
+    bulk::{
+        self, Among,
+        Column::{Bytes, Integers, OptionalBytes},
+    },
+    error::key16,
+    feeds,
+    tx::on,
+};
 use crate::domain::{BatchId, FeedId, PersonId, SubjectId};
 use std::collections::BTreeMap;
 
@@ -58,30 +67,21 @@ pub async fn sent(
     feed: FeedId,
     keys: &[[u8; 16]],
 ) -> Result<BTreeMap<[u8; 16], Sent>, StoreError> {
-    let mut found = BTreeMap::new();
-    for list in bulk::lists(keys) {
-        let sql = bulk::within(
-            tx.is_sqlite(),
-            "SELECT s.record_key, s.event_number, s.batch_id, b.state FROM sent s \
-             JOIN batch b ON b.batch_id = s.batch_id WHERE s.feed_id = $1 AND s.record_key",
-            list.len(),
-            "",
-        );
-        let rows: Vec<(Vec<u8>, i64, i64, i64)> = on!(tx, c => {
-            let mut query = sqlx::query_as(sql).bind(feed.number());
-            for key in list {
-                query = query.bind(key.to_vec());
-            }
-            query.fetch_all(c).await
-        })?;
-        for (key, event_number, batch, state) in rows {
-            let batch = BatchId::new(batch);
-            let accepted = state == feeds::ACCEPTED;
-            found
-                .insert(key16(&key, "sent", "record_key")?, Sent { event_number, batch, accepted });
-        }
-    }
-    Ok(found)
+    let rows: Vec<(Vec<u8>, i64, i64, i64)> = bulk::select(
+        tx,
+        "SELECT s.record_key, s.event_number, s.batch_id, b.state FROM sent s \
+         JOIN batch b ON b.batch_id = s.batch_id WHERE s.feed_id = $1 AND s.record_key",
+        Some(feed.number()),
+        &Among::Keys(keys),
+        "",
+    )
+    .await?;
+    let known = |(key, event_number, batch, state): (Vec<u8>, i64, i64, i64)| {
+        let batch = BatchId::new(batch);
+        let sent = Sent { event_number, batch, accepted: state == feeds::ACCEPTED };
+        Ok((key16(&key, "sent", "record_key")?, sent))
+    };
+    rows.into_iter().map(known).collect()
 }
 
 /// Forgets that records of batches given up were sent, so that they can be staged anew.
@@ -106,20 +106,17 @@ pub async fn stage_sent(
     batch: BatchId,
     records: &[([u8; 16], i64)],
 ) -> Result<(), StoreError> {
-    for chunk in bulk::chunks(records) {
-        let columns = &["feed_id", "record_key", "batch_id", "event_number"];
-        let sql = bulk::insert(tx.is_sqlite(), "sent", columns, chunk.len(), "");
-        let rows = on!(tx, c => {
-            let mut query = sqlx::query(sql);
-            for (key, event_number) in chunk {
-                query = query.bind(feed.number()).bind(key.to_vec()).bind(batch.number())
-                    .bind(*event_number);
-            }
-            query.execute(c).await.map(|done| done.rows_affected())
-        })?;
-        bulk::touched(rows, chunk.len(), "sent")?;
-    }
-    Ok(())
+    bulk::insert_new(
+        tx,
+        "sent",
+        &[
+            ("feed_id", Integers(vec![feed.number(); records.len()])),
+            ("record_key", Bytes(records.iter().map(|(key, _)| &key[..]).collect())),
+            ("batch_id", Integers(vec![batch.number(); records.len()])),
+            ("event_number", Integers(records.iter().map(|(_, number)| *number).collect())),
+        ],
+    )
+    .await
 }
 
 /// Stages events.
@@ -131,23 +128,22 @@ pub async fn stage_events(
     batch: BatchId,
     events: &[NewEvent],
 ) -> Result<(), StoreError> {
-    for chunk in bulk::chunks(events) {
-        let columns =
-            &["person_id", "event_number", "role", "subject_id", "batch_id", "consent_key", "body"];
-        let sql = bulk::insert(tx.is_sqlite(), "event", columns, chunk.len(), "");
-        let rows = on!(tx, c => {
-            let mut query = sqlx::query(sql);
-            for event in chunk {
-                query = query.bind(event.person.number()).bind(event.event_number)
-                    .bind(i64::from(event.role)).bind(event.subject.number())
-                    .bind(batch.number()).bind(event.consent.map(|key| key.to_vec()))
-                    .bind(&*event.body);
-            }
-            query.execute(c).await.map(|done| done.rows_affected())
-        })?;
-        bulk::touched(rows, chunk.len(), "event")?;
-    }
-    Ok(())
+    let all = || events.iter();
+    let consents = all().map(|e| e.consent.as_ref().map(|key| &key[..])).collect();
+    bulk::insert_new(
+        tx,
+        "event",
+        &[
+            ("person_id", Integers(all().map(|e| e.person.number()).collect())),
+            ("event_number", Integers(all().map(|e| e.event_number).collect())),
+            ("role", Integers(all().map(|e| i64::from(e.role)).collect())),
+            ("subject_id", Integers(all().map(|e| e.subject.number()).collect())),
+            ("batch_id", Integers(vec![batch.number(); events.len()])),
+            ("consent_key", OptionalBytes(consents)),
+            ("body", Bytes(all().map(|e| &*e.body).collect())),
+        ],
+    )
+    .await
 }
 
 /// Stages withdrawals; one that an accepted batch already made stays as it is.
@@ -177,23 +173,14 @@ pub async fn stage_withdrawals(
 /// # Errors
 /// When it can't be read.
 pub async fn withdrawn(tx: &mut Tx, numbers: &[i64]) -> Result<Vec<i64>, StoreError> {
-    let mut found = Vec::new();
-    for list in bulk::lists(numbers) {
-        let sql = bulk::within(
-            tx.is_sqlite(),
-            "SELECT w.event_number FROM withdrawal w \
-             JOIN batch b ON b.batch_id = w.batch_id AND b.state = 1 WHERE w.event_number",
-            list.len(),
-            "",
-        );
-        let rows: Vec<(i64,)> = on!(tx, c => {
-            let mut query = sqlx::query_as(sql);
-            for number in list {
-                query = query.bind(number);
-            }
-            query.fetch_all(c).await
-        })?;
-        found.extend(rows.into_iter().map(|(number,)| number));
-    }
-    Ok(found)
+    let rows: Vec<(i64,)> = bulk::select(
+        tx,
+        "SELECT w.event_number FROM withdrawal w \
+         JOIN batch b ON b.batch_id = w.batch_id AND b.state = 1 WHERE w.event_number",
+        None,
+        &Among::Numbers(numbers),
+        "",
+    )
+    .await?;
+    Ok(rows.into_iter().map(|(number,)| number).collect())
 }

@@ -5,11 +5,14 @@
 //! act's small effect under a savepoint of its own, so that one caller's error spoils
 //! nobody's; entries, tree hashes, the signed checkpoint; last of all the head row, by
 //! compare-and-swap on (size, root). There is no leader and no lease: each gateway
-//! sequences its own queue and the head row settles it. A crash before the commit leaves
-//! nothing; after it, the act is logged although nobody was told, which is safe.
+//! sequences its own queue and the head row settles it; where several share a database, a
+//! transaction begins by locking that row, so that none works in vain. A crash before the
+//! commit leaves nothing; after it, the act is logged although nobody was told, which is
+//! safe. Where the connection breaks while a commit is under way, the log itself is asked
+//! whether it holds the entries: an act is neither lost nor done twice.
 
 use super::{
-    Effect, Outcome, Store, StoreError, Tx, effect,
+    Effect, Outcome, Rights, Store, StoreError, Tx, effect,
     log::{self, Head},
     partners,
 };
@@ -31,8 +34,9 @@ const MOST_ACTS: usize = 1_000;
 const LONGEST_GATHERING: Duration = Duration::from_millis(10);
 /// Acts that may wait; beyond, callers wait to queue.
 const QUEUE: usize = 4_096;
-/// How often a transaction is tried again when another gateway moved the head.
-const HEAD_TRIES: usize = 16;
+/// How often a transaction is tried again when another gateway moved the head, or the
+/// database was lost and came back.
+const TRIES: usize = 16;
 
 /// What is to be done, with the leaf that says so.
 #[derive(Debug)]
@@ -126,7 +130,7 @@ impl Sequencer {
         signer: LogSigner,
         now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> Result<(Self, JoinHandle<()>), StoreError> {
-        let mut tx = store.read().await?;
+        let mut tx = store.read(Rights::Sequencer).await?;
         let head = log::head(&mut tx).await?;
         let frontier = log::frontier(&mut tx, head.as_ref()).await?;
         drop(tx);
@@ -172,10 +176,22 @@ struct Worker {
 }
 
 /// What a transaction came to.
+enum Tried {
+    Committed(Box<Committed>),
+    /// Another gateway moved the head first; nothing was done.
+    HeadMoved,
+    /// The connection broke while it was committed; the log knows.
+    Unknown(Box<Committed>),
+}
+
+/// What a transaction wrote.
 struct Committed {
     head: Head,
     appended: Appended,
     results: Vec<Result<Done, ActError>>,
+    /// The index of its first entry, and its entries.
+    first: u64,
+    leaves: Vec<Vec<u8>>,
 }
 
 struct Done {
@@ -209,7 +225,9 @@ impl Worker {
             Err(error) => {
                 tracing::error!(%error, "the access log could not be written");
                 // The commit may have persisted although it failed: look again, never guess.
-                self.reload().await;
+                if let Err(error) = self.reload().await {
+                    tracing::error!(%error, "the access log could not be read again");
+                }
                 for reply in replies {
                     let _ = reply.send(Err(ActError::Unavailable));
                 }
@@ -222,7 +240,7 @@ impl Worker {
         committed: Committed,
         replies: Vec<oneshot::Sender<Result<Logged<Outcome>, ActError>>>,
     ) {
-        let Committed { head, appended, results } = committed;
+        let Committed { head, appended, results, .. } = committed;
         for (result, reply) in results.into_iter().zip(replies) {
             let answer = result.and_then(|done| {
                 let checkpoint = head.checkpoint.clone();
@@ -238,35 +256,56 @@ impl Worker {
         self.head = Some(head);
     }
 
-    async fn reload(&mut self) {
-        let loaded = async {
-            let mut tx = self.store.read().await?;
-            let head = log::head(&mut tx).await?;
-            let frontier = log::frontier(&mut tx, head.as_ref()).await?;
-            Ok::<_, StoreError>((head, frontier))
-        };
-        match loaded.await {
-            Ok((head, frontier)) => {
-                self.head = head;
-                self.frontier = frontier;
-            }
-            Err(error) => tracing::error!(%error, "the access log could not be read again"),
-        }
+    async fn reload(&mut self) -> Result<(), StoreError> {
+        let mut tx = self.store.read(Rights::Sequencer).await?;
+        self.head = log::head(&mut tx).await?;
+        self.frontier = log::frontier(&mut tx, self.head.as_ref()).await?;
+        Ok(())
     }
 
+    /// Commits, again where another gateway was first or the database came back.
     async fn commit(&mut self, acts: &[Act]) -> Result<Committed, StoreError> {
-        for _ in 0..HEAD_TRIES {
-            if let Some(committed) = self.try_commit(acts).await? {
-                return Ok(committed);
+        for _ in 0..TRIES {
+            match self.try_commit(acts).await {
+                Ok(Tried::Committed(committed)) => return Ok(*committed),
+                Ok(Tried::HeadMoved) => self.reload().await?,
+                Ok(Tried::Unknown(committed)) => {
+                    self.reload().await?;
+                    if self.holds(&committed).await? {
+                        return Ok(*committed);
+                    }
+                }
+                Err(error) if error.is_duplicate_of("log_entry") => self.reload().await?,
+                Err(error) if error.is_lost_connection() => {
+                    tracing::warn!(%error, "the database was lost; trying again");
+                    self.reload().await?;
+                }
+                Err(error) => return Err(error),
             }
-            self.reload().await;
         }
         Err(StoreError::Unchanged { table: "log_head" })
     }
 
-    /// One transaction; `None` when another gateway moved the head first.
-    async fn try_commit(&self, acts: &[Act]) -> Result<Option<Committed>, StoreError> {
-        let mut tx = self.store.transact().await?;
+    /// Whether the log holds the entries of a commit whose answer was lost.
+    async fn holds(&self, committed: &Committed) -> Result<bool, StoreError> {
+        if self.frontier.size() < committed.head.size {
+            return Ok(false);
+        }
+        let mut tx = self.store.read(Rights::Sequencer).await?;
+        let entries = log::entries(&mut tx, committed.first, committed.head.size).await?;
+        Ok(entries == committed.leaves)
+    }
+
+    /// One transaction.
+    async fn try_commit(&mut self, acts: &[Act]) -> Result<Tried, StoreError> {
+        let mut tx = self.store.transact(Rights::Sequencer).await?;
+        if !self.store.is_embedded() {
+            let head = log::lock_head(&mut tx).await?;
+            if head != self.head {
+                self.frontier = log::frontier(&mut tx, head.as_ref()).await?;
+                self.head = head;
+            }
+        }
         // A clock that went back must not make the log's times go back.
         let now = (self.now)();
         let at = now.as_microsecond().max(self.head.as_ref().map_or(i64::MIN, |head| head.at));
@@ -286,21 +325,27 @@ impl Worker {
         let checkpoint = self.signer.sign_checkpoint(size, &appended.root);
         let head = Head { size, root: appended.root, checkpoint, at };
         if size > first && !log::swap_head(&mut tx, self.head.as_ref(), &head).await? {
-            return Ok(None);
+            return Ok(Tried::HeadMoved);
         }
-        tx.commit().await?;
-        let mut index = first;
-        let mut hashes = hashes.into_iter();
+        let mut placed = (first..).zip(hashes);
         let results = results
             .into_iter()
             .map(|result| {
                 let (outcome, partner_sequence) = result?;
-                let leaf_hash = hashes.next().ok_or(ActError::Unavailable)?;
-                index += 1;
-                Ok(Done { outcome, leaf_hash, leaf_index: index - 1, partner_sequence })
+                let (leaf_index, leaf_hash) = placed.next().ok_or(ActError::Unavailable)?;
+                Ok(Done { outcome, leaf_hash, leaf_index, partner_sequence })
             })
             .collect();
-        Ok(Some(Committed { head, appended, results }))
+        let leaves = batch.leaves;
+        let committed = Box::new(Committed { head, appended, results, first, leaves });
+        match tx.commit().await {
+            Ok(()) => Ok(Tried::Committed(committed)),
+            Err(error) if error.is_lost_connection() => {
+                tracing::warn!(%error, "the database was lost in a commit; asking the log");
+                Ok(Tried::Unknown(committed))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -314,55 +359,69 @@ struct Batch {
 type Applied = Result<(Outcome, Option<u64>), ActError>;
 
 impl Batch {
-    /// Applies one act under a savepoint. The outer error ends the whole transaction.
+    /// Applies one act, with its leaf, under a savepoint: what goes wrong with it is its own
+    /// matter. The outer error ends the whole transaction.
     async fn apply(&mut self, tx: &mut Tx, act: &Act) -> Result<Applied, StoreError> {
         if let Some(epoch) = act.epoch
             && effect::policy_epoch(tx).await? != epoch
         {
             return Ok(Err(ActError::PolicyChanged));
         }
-        let outcome = if matches!(act.effect, Effect::None) {
-            Outcome::None
-        } else {
+        let changes = !matches!(act.effect, Effect::None);
+        if changes {
             tx.run("SAVEPOINT act").await?;
-            match effect::apply(tx, &act.effect, self.at).await {
-                Ok(outcome) => {
+        }
+        let error = match self.attempt(tx, act).await {
+            Ok((outcome, sequence, leaf)) => {
+                if changes {
                     tx.run("RELEASE SAVEPOINT act").await?;
-                    outcome
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "an act could not be done");
-                    tx.run("ROLLBACK TO SAVEPOINT act").await?;
-                    tx.run("RELEASE SAVEPOINT act").await?;
-                    return Ok(Err(match error {
-                        StoreError::Unchanged { .. } => ActError::Conflict,
-                        _ => ActError::Unavailable,
-                    }));
+                if let (Some(partner), Some(sequence)) = (&act.leaf.partner, sequence) {
+                    self.sequences.insert(partner.clone(), sequence);
                 }
+                self.leaves.push(leaf);
+                return Ok(Ok((outcome, sequence)));
             }
+            Err(error) => error,
         };
+        let broken = matches!(error, StoreError::Database(_));
+        if error.is_lost_connection() || (broken && !changes) {
+            return Err(error);
+        }
+        tracing::warn!(%error, "an act could not be done");
+        if changes {
+            tx.run("ROLLBACK TO SAVEPOINT act").await?;
+            tx.run("RELEASE SAVEPOINT act").await?;
+        }
+        Ok(Err(match error {
+            StoreError::Unchanged { .. } => ActError::Conflict,
+            _ => ActError::Unavailable,
+        }))
+    }
+
+    async fn attempt(
+        &self,
+        tx: &mut Tx,
+        act: &Act,
+    ) -> Result<(Outcome, Option<u64>, Vec<u8>), StoreError> {
+        let outcome = effect::apply(tx, &act.effect, self.at).await?;
         let mut leaf = act.leaf.clone();
         leaf.at = self.at;
         leaf.partner_sequence = self.next_sequence(tx, leaf.partner.as_ref()).await?;
-        let sequence = leaf.partner_sequence;
-        self.leaves.push(leaf.encode()?);
-        Ok(Ok((outcome, sequence)))
+        Ok((outcome, leaf.partner_sequence, leaf.encode()?))
     }
 
     /// The acting partner's next number, so that it can see a gap.
     async fn next_sequence(
-        &mut self,
+        &self,
         tx: &mut Tx,
         partner: Option<&PartnerId>,
     ) -> Result<Option<u64>, StoreError> {
         let Some(partner) = partner else { return Ok(None) };
-        if !self.sequences.contains_key(partner) {
-            let Some(last) = partners::sequence(tx, partner).await? else { return Ok(None) };
-            self.sequences.insert(partner.clone(), last);
-        }
-        Ok(self.sequences.get_mut(partner).map(|last| {
-            *last += 1;
-            *last
-        }))
+        let last = match self.sequences.get(partner) {
+            Some(last) => Some(*last),
+            None => partners::sequence(tx, partner).await?,
+        };
+        Ok(last.map(|last| last + 1))
     }
 }

@@ -2,6 +2,7 @@
 //! gateway again from a copy.
 
 pub(crate) mod gateway;
+pub(crate) mod postgres;
 
 use std::{
     ffi::OsStr,

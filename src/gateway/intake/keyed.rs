@@ -18,7 +18,7 @@ use crate::{
     keys::{BirthDate, IdentifierKind, KeyError, RawIdentifier, RawText},
     linkage::{self, KeyedIdentity, RawIdentity, Sender},
     protocol::{ConsentEvidence, ConsentState, RecordFacts, Whereabouts},
-    store::consents,
+    store::{Rights, consents},
 };
 use jiff::civil::Date;
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ impl KeyedBatch {
     pub(super) fn read(reader: &RowReader, rows: Vec<Row>) -> Result<Self, GatewayError> {
         let today = reader.gateway.today();
         let postcodes = reader.gateway.postcodes.load();
-        let keying = Keying { reader, postcodes: &postcodes };
+        let keying = Keying { reader, postcodes: &postcodes.places };
         let mut batch = Self {
             rows: rows.len(),
             records: Vec::with_capacity(rows.len()),
@@ -133,7 +133,7 @@ impl KeyedBatch {
         }
         keys.sort_unstable();
         keys.dedup();
-        let mut tx = intake.gateway.store.read().await?;
+        let mut tx = intake.gateway.store.read(Rights::Intake).await?;
         let stored = consents::states(&mut tx, &keys).await?;
         let standings = stored.into_iter().map(|(key, row)| Ok((key, recorded::read(row)?)));
         standings.collect()

@@ -16,7 +16,7 @@ use crate::{
         row::{LayoutError, RowLayout},
     },
     protocol::{CallerRole, IntakePermit, IntakeQuestion, ProtocolVersion, Purpose},
-    store::{ActError, Effect, Logged, feeds},
+    store::{ActError, Effect, Logged, Rights, feeds},
 };
 use jiff::civil::Date;
 pub use keyed::KeyedBatch;
@@ -166,7 +166,7 @@ impl Gateway {
             let decided_on = self.today();
             let (layout, extract_day) = self.read_opening(&actor, &open).await?;
             let record_type = permit.record_type();
-            let mut tx = self.store.transact().await?;
+            let mut tx = self.store.transact(Rights::Intake).await?;
             let feed = feeds::feed(&mut tx, &actor.partner, record_type).await?;
             tx.commit().await?;
             let mut leaf = permit_leaf(LeafKind::IntakeStreamOpened, &actor, &permit, self);
@@ -194,7 +194,7 @@ impl Gateway {
                         totals: StreamTotals::default(),
                     }));
                 }
-                Err(ActError::PolicyChanged) => drop(self.reload().await?),
+                Err(ActError::PolicyChanged) => self.policy_moved(&actor).await?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -363,8 +363,10 @@ impl Intake {
                 }
                 Err(ActError::PolicyChanged) => {
                     stage::abandon(self, staged.batch).await?;
-                    gateway.reload().await?;
+                    gateway.policy_moved(&self.actor).await?;
                 }
+                // Another gateway's stream of this feed took the staged rows over.
+                Err(ActError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
         }

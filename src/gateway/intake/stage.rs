@@ -8,9 +8,10 @@ use crate::{
     domain::{BatchId, Event, PersonId, SubjectId, field::Rule, time::epoch_day},
     gateway::{GatewayError, link::link},
     store::{
-        Tx,
+        Rights, Tx,
         feeds::{self, NewBatch},
         records::{self, NewEvent, NewWithdrawal, Sent},
+        subjects,
     },
 };
 use sha2::{Digest, Sha256};
@@ -44,7 +45,8 @@ pub(super) async fn stage(
     accepted: &mut Accepted,
 ) -> Result<Staged, GatewayError> {
     let gateway = &intake.gateway;
-    let mut tx = gateway.store.transact().await?;
+    let mut tx = gateway.store.transact(Rights::Intake).await?;
+    subjects::link_alone(&mut tx).await?;
     let additions = sort_out(intake, &mut tx, batch, accepted).await?;
     let digest = digest(&additions);
     let abandoned: Vec<BatchId> = additions.abandoned.iter().copied().collect();
@@ -58,6 +60,7 @@ pub(super) async fn stage(
             digest,
             protocol: intake.permit.protocol().clone(),
             protocol_version: intake.permit.version().number(),
+            staged_at: gateway.now(),
         },
     )
     .await?;
@@ -68,7 +71,7 @@ pub(super) async fn stage(
 
 /// Gives up a staged batch whose permit no longer holds.
 pub(super) async fn abandon(intake: &Intake, batch: BatchId) -> Result<(), GatewayError> {
-    let mut tx = intake.gateway.store.transact().await?;
+    let mut tx = intake.gateway.store.transact(Rights::Intake).await?;
     feeds::abandon(&mut tx, &[batch]).await?;
     tx.commit().await?;
     Ok(())

@@ -81,7 +81,7 @@ impl Gateway {
         version: u32,
     ) -> Result<Logged<ProtocolDocument>, Denied> {
         let logged = self
-            .settle(|snapshot| {
+            .settle(actor, |snapshot| {
                 let mut leaf = self.look(actor, "protocols");
                 let record = snapshot.protocol(protocol, version);
                 let Some(record) = record.filter(|record| may_read(actor, record)) else {
@@ -108,7 +108,7 @@ impl Gateway {
         page: &PageRequest,
     ) -> Result<Logged<Page<ProtocolLine>>, Denied> {
         let logged = self
-            .settle(|snapshot| {
+            .settle(actor, |snapshot| {
                 let leaf = self.look(actor, "protocols");
                 let readable = snapshot.protocols().iter().filter(|r| may_read(actor, r));
                 let lines = readable.map(|record| {
@@ -137,7 +137,7 @@ impl Gateway {
     ) -> Result<Logged<ProtocolLine>, Denied> {
         self.require(actor, &[CallerRole::Provider, CallerRole::DataOfficer]).await?;
         let logged = self
-            .settle(|snapshot| {
+            .settle(actor, |snapshot| {
                 let leaf = actor.leaf(LeafKind::ProtocolSuspended, self);
                 self.live_on(actor, snapshot, protocol, leaf, |document, life| {
                     life.after(&Act::Suspend { party: actor.partner.clone() }, document)
@@ -161,7 +161,7 @@ impl Gateway {
     ) -> Result<Logged<ProtocolLine>, Denied> {
         self.require(actor, &[CallerRole::Provider, CallerRole::DataOfficer]).await?;
         let logged = self
-            .settle(|snapshot| {
+            .settle(actor, |snapshot| {
                 let leaf = actor.leaf(LeafKind::ProtocolResumed, self);
                 self.live_on(actor, snapshot, protocol, leaf, |document, life| {
                     let entry = snapshot.register().partner(&actor.partner).map(|(entry, _)| entry);

@@ -8,7 +8,7 @@ use crate::{
     audit::{self, Leaf, LeafKind},
     gateway::{CardRequest, LogSearch, ProjectionError, Projector},
     protocol::CallerRole,
-    store::{Act, Effect},
+    store::{Act, Effect, Rights},
     verify::{self, Directory, VerifierKey, verify_log},
 };
 use std::{fs, path::Path};
@@ -152,7 +152,7 @@ async fn proofs_hold_for_a_foreign_verifier() {
     }
     for from in [1, 256, 299] {
         let proved = gateway.prove_consistency(&auditor, from, checkpoint.size).await.unwrap();
-        let mut tx = gateway.store().read().await.unwrap();
+        let mut tx = gateway.store().read(Rights::Figures).await.unwrap();
         let needed = audit::tree::Frontier::tiles(from).into_iter().collect();
         let tiles = crate::store::log::tiles(&mut tx, from, &needed).await.unwrap();
         let earlier = audit::Frontier::from_tiles(from, &tiles).unwrap().root().unwrap();

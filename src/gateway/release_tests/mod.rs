@@ -6,7 +6,10 @@ mod log;
 mod support;
 
 use super::Denied;
-use crate::audit::{Decision, Leaf};
+use crate::{
+    audit::{Decision, Leaf},
+    store::Rights,
+};
 
 /// What a denied call was refused for; its refusal is logged.
 fn refused<T: std::fmt::Debug>(answer: Result<T, Denied>) -> (&'static str, Option<String>) {
@@ -21,7 +24,7 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, Denied>) -> (&'static str, Opti
 
 /// The newest entry of the log.
 async fn last_leaf(town: &support::Town) -> Leaf {
-    let mut tx = town.gateway.store().read().await.unwrap();
+    let mut tx = town.gateway.store().read(Rights::Figures).await.unwrap();
     let size = crate::store::log::head(&mut tx).await.unwrap().unwrap().size;
     let entries = crate::store::log::entries(&mut tx, size - 1, size).await.unwrap();
     Leaf::decode(&entries[0]).unwrap()

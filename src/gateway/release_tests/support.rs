@@ -25,7 +25,7 @@ use crate::{
         template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
     },
     store::{
-        Effect, Location, Store, feeds, geography, partners, protocols,
+        Effect, Location, Rights, Store, feeds, geography, partners, protocols,
         records::{self, NewEvent, NewWithdrawal},
         subjects::{self, NewSubject, Subject},
     },
@@ -118,7 +118,7 @@ impl Town {
         let dir = tempfile::tempdir().unwrap();
         let location = Location::Sqlite(dir.path().join("gateway.db").into());
         let store = Store::open(&location).await.unwrap();
-        store.migrate().await.unwrap();
+        store.migrate(None).await.unwrap();
         let signers = signers(&mut rng);
         let start: Timestamp = NOW.parse().unwrap();
         let clock = Arc::new(AtomicI64::new(start.as_microsecond()));
@@ -301,6 +301,7 @@ impl Town {
             user: self.gateway.user_pseudonym(&partner(id), "someone"),
             roles: roles.iter().copied().collect(),
             areas: areas.map(|areas| areas.iter().map(|area| area.parse().unwrap()).collect()),
+            entry: None,
         }
     }
 
@@ -324,7 +325,7 @@ impl Town {
         extract_day: Date,
         events: Vec<(SubjectId, Event)>,
     ) -> (BatchId, i64) {
-        let mut tx = self.gateway.store().transact().await.unwrap();
+        let mut tx = self.gateway.store().transact(Rights::Intake).await.unwrap();
         let feed = feeds::feed(&mut tx, &partner(sender), record_type).await.unwrap();
         let batch = feeds::stage(
             &mut tx,
@@ -334,6 +335,7 @@ impl Town {
                 digest: [0; 32],
                 protocol: format!("isp-{sender}").parse().unwrap(),
                 protocol_version: 1,
+                staged_at: self.gateway.now(),
             },
         )
         .await
@@ -359,7 +361,7 @@ impl Town {
 
     pub(super) async fn withdraw(&self, sender: &str, record_type: RecordType, number: i64) {
         let (batch, _) = self.send(sender, record_type, date(2026, 4, 8), vec![]).await;
-        let mut tx = self.gateway.store().transact().await.unwrap();
+        let mut tx = self.gateway.store().transact(Rights::Intake).await.unwrap();
         let withdrawal = NewWithdrawal { event_number: number, known: 0 };
         records::stage_withdrawals(&mut tx, batch, &[withdrawal]).await.unwrap();
         tx.commit().await.unwrap();
@@ -367,7 +369,7 @@ impl Town {
 
     /// Children born evenly over the four years before 2026, as many in each area.
     pub(super) async fn children(&mut self, count: usize) -> Vec<SubjectId> {
-        let mut tx = self.gateway.store().transact().await.unwrap();
+        let mut tx = self.gateway.store().transact(Rights::Intake).await.unwrap();
         let first = subjects::take_subject_numbers(&mut tx, count).await.unwrap();
         subjects::take_person_numbers(&mut tx, count).await.unwrap();
         let mut new = Vec::with_capacity(count);

@@ -59,12 +59,12 @@ async fn postcodes_are_kept_only_as_keyed_values_and_serve_at_once() {
     let places = vec![place("cv1 1aa", "E01009522"), place("CV11AB", "E01009523")];
     let total = world.gateway.load_postcodes(&officer, places).await.unwrap();
     assert_eq!(*total.value(), 2);
-    assert_eq!(world.gateway.postcodes.load().len(), 2);
+    assert_eq!(world.gateway.postcodes.load().places.len(), 2);
     // The same postcode again moves; it does not count twice.
     let again = vec![place("CV1 1AA", "E01009523")];
     assert_eq!(*world.gateway.load_postcodes(&officer, again).await.unwrap().value(), 2);
     let held = world.gateway.postcodes.load();
-    assert!(held.values().all(|lsoa| *lsoa == id("E01009523")));
+    assert!(held.places.values().all(|lsoa| *lsoa == id("E01009523")));
     let leaf = world.last_leaf().await;
     assert_eq!((leaf.kind, leaf.notes.register), (LeafKind::AreasLoaded, Some(id("postcodes"))));
 }
@@ -91,7 +91,7 @@ async fn a_bad_postcode_is_told_by_place_and_loads_nothing() {
         assert_eq!(refused.fields()[0].0, field);
         assert!(!format!("{refused:?}").contains("CV1"));
     }
-    assert!(world.gateway.postcodes.load().is_empty());
+    assert!(world.gateway.postcodes.load().places.is_empty());
     let many = (0..=MOST_POSTCODES).map(|_| place("CV1 1AA", "E01009522")).collect();
     world.refused(world.gateway.load_postcodes(&officer, many).await, "invalid_argument").await;
     let health = world.provider("health");

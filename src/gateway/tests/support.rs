@@ -17,7 +17,7 @@ use crate::{
         signing::{Document, header_for},
         template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
     },
-    store::{Location, Logged, Store, log},
+    store::{Location, Logged, Rights, Store, log},
 };
 use jiff::{
     Timestamp,
@@ -87,7 +87,7 @@ impl World {
         let dir = TempDir::new().unwrap();
         let location = Location::Sqlite(dir.path().join("gateway.db").into());
         let store = Store::open(&location).await.unwrap();
-        store.migrate().await.unwrap();
+        store.migrate(None).await.unwrap();
         let clock = Arc::new(AtomicI64::new(noon(TODAY).as_microsecond()));
         let shown = Arc::clone(&clock);
         let mut rng = StdRng::seed_from_u64(7);
@@ -166,6 +166,7 @@ impl World {
             partner,
             roles: roles.iter().copied().collect(),
             areas: None,
+            entry: None,
         }
     }
 
@@ -256,7 +257,7 @@ impl World {
 
     /// Every leaf of the log.
     pub(super) async fn leaves(&self) -> Vec<Leaf> {
-        let mut tx = self.gateway.store().read().await.unwrap();
+        let mut tx = self.gateway.store().read(Rights::Figures).await.unwrap();
         let size = log::head(&mut tx).await.unwrap().unwrap().size;
         let entries = log::entries(&mut tx, 0, size).await.unwrap();
         entries.iter().map(|entry| Leaf::decode(entry).unwrap()).collect()
