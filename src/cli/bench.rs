@@ -25,69 +25,70 @@ Examples:
   tallygate bench intake --size 20000 --format json
   tallygate bench log --database postgres://tallygate@localhost/postgres";
 
-#[derive(Debug, Clone, Copy, clap::Subcommand)]
-enum What {
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum BenchCommand {
     /// Records end to end, beside a bare loop that writes the same rows; --size is children.
-    Intake,
+    Intake(Bench),
     /// Cards and queries of 64 callers, beside an empty service; --size is calls.
-    Figures,
+    Figures(Bench),
     /// A quarter's close, beside a bare scan of the same rows; --size is persons.
-    Release,
+    Release(Bench),
     /// The access log with 64 callers waiting, beside a raw group commit; --size is leaves.
-    Log,
+    Log(Bench),
     /// All of them, one after the other.
-    All,
+    All(Bench),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Bench {
-    #[command(subcommand)]
-    what: What,
     /// How large; each measurement says of what. Its usual size unless given.
-    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     size: Option<u64>,
     /// Measure on PostgreSQL, as a user that may create databases and roles. Each measurement
     /// gets a database of its own, dropped at the end. SQLite unless given.
-    #[arg(long, value_name = "URL", global = true, value_parser = postgres)]
+    #[arg(long, value_name = "URL", value_parser = postgres)]
     database: Option<PostgresLocation>,
     /// The folder for scratch files, made anew and removed at the end: on the disk that is to
     /// be measured.
-    #[arg(long, value_name = "DIR", global = true, default_value = "bench-scratch")]
+    #[arg(long, value_name = "DIR", default_value = "bench-scratch")]
     dir: PathBuf,
     /// Also write bench.json and bench.svg into this folder.
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// What the gateway writes about itself to standard error.
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        default_value = "warn",
-        env = "TALLYGATE_LOG",
-        global = true
-    )]
+    #[arg(long, value_name = "LEVEL", default_value = "warn", env = "TALLYGATE_LOG")]
     log: LogFilter,
     #[command(flatten)]
     printing: Printing,
 }
 
-impl Bench {
+impl BenchCommand {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
-        telemetry::init(&self.log);
-        let measures = match self.what {
-            What::Intake => vec![Measure::Intake],
-            What::Figures => vec![Measure::Figures],
-            What::Release => vec![Measure::Release],
-            What::Log => vec![Measure::Log],
-            What::All => Measure::ALL.to_vec(),
+        let (measures, bench) = match self {
+            Self::Intake(bench) => (vec![Measure::Intake], bench),
+            Self::Figures(bench) => (vec![Measure::Figures], bench),
+            Self::Release(bench) => (vec![Measure::Release], bench),
+            Self::Log(bench) => (vec![Measure::Log], bench),
+            Self::All(bench) => (Measure::ALL.to_vec(), bench),
         };
-        let Self { size, dir, database, .. } = self;
+        bench.run(measures, console).await
+    }
+}
+
+impl Bench {
+    async fn run(
+        self,
+        measures: Vec<Measure>,
+        console: &mut Console<'_>,
+    ) -> Result<Outcome, CliError> {
+        let Self { size, database, dir, out, log, printing } = self;
+        telemetry::init(&log);
         let plan = Plan { measures, size, dir, database };
         let rows = bench::run(&plan, &mut |doing| console.note(doing)).await;
-        let failed =
-            |error: bench::BenchError| CliError::Failed { act: "measure", source: error.into() };
-        let rows = rows.map_err(failed)?;
-        console.table(self.printing.format, &table(&rows))?;
-        if let Some(out) = &self.out {
+        let rows =
+            rows.map_err(|error| CliError::Failed { act: "measure", source: error.into() })?;
+        console.table(printing.format, &table(&rows))?;
+        if let Some(out) = &out {
             write(out, &rows)?;
         }
         Ok(Outcome::Done)

@@ -106,8 +106,8 @@ enum Command {
     #[command(subcommand, after_help = keys::EXAMPLES)]
     Keys(keys::KeysCommand),
     /// Measures what the gateway does, beside what this machine could do at all.
-    #[command(after_help = bench::EXAMPLES)]
-    Bench(bench::Bench),
+    #[command(subcommand, after_help = bench::EXAMPLES)]
+    Bench(bench::BenchCommand),
     /// Prints a short-lived access token, for tools that speak gRPC without us.
     Token(token::Token),
 }
@@ -146,7 +146,7 @@ impl Command {
             Self::Card(command) => command.run(console).await,
             Self::Audit(command) => command.run(console).await,
             Self::Keys(command) => command.run(console).await,
-            Self::Bench(bench) => bench.run(console).await,
+            Self::Bench(command) => command.run(console).await,
         }
     }
 }
