@@ -11,6 +11,8 @@ mod bench;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod gateways;
+#[cfg(test)]
 mod intake;
 #[cfg(test)]
 mod leaks;

@@ -203,6 +203,15 @@ impl Cluster {
         Database { url, name, socket: self.folder.clone() }
     }
 
+    /// From now on a commit waits for the standby.
+    pub(crate) async fn wait_for_standby(&self) {
+        let mut admin = PgConnection::connect_with(&self.options("postgres")).await.unwrap();
+        for sql in ["ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"] {
+            sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
+        }
+        admin.close().await.unwrap();
+    }
+
     fn options(&self, database: &str) -> PgConnectOptions {
         options(&self.folder, "postgres", database)
     }
@@ -218,9 +227,9 @@ impl Database {
         PostgresLocation::parse(&self.url.replace("gateway@", &format!("{user}@")), None).unwrap()
     }
 
-    /// The lines of a configuration's `[database]`.
-    pub(crate) fn lines(&self) -> String {
-        format!("postgres = \"{}\"\nowner = \"owner\"", self.url)
+    /// The same database on the server that took over.
+    pub(crate) fn on(&self, cluster: &Cluster) -> Self {
+        Self { socket: cluster.folder.clone(), ..self.clone() }
     }
 
     /// Connections as a user, for what no gateway does.
