@@ -18,6 +18,8 @@
 //! | [`verify`] | the auditor's verifier; shares no code with [`audit`] |
 //! | [`files`], [`connector`] | the partner's side: files, push, resume |
 //! | [`synth`] | a synthetic population and its truth |
+//! | `bench` | what `bench` measures, and the limits that it compares with |
+//! | `demo` | the ground and the journey that `demo` shows and `bench` measures on |
 //! | [`wire`] | generated from `proto/` |
 //!
 //! # A record's way
@@ -45,9 +47,11 @@
 //! - I10 A policy, protocol or register that can't be read in full permits nothing.
 
 pub mod audit;
+mod bench;
 pub mod cli;
 pub mod config;
 pub mod connector;
+mod demo;
 pub mod disclosure;
 pub mod domain;
 pub mod files;

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What each room may use. Rooms lower in the house come first.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("domain", &[]),
     ("wire", &[]),
     ("keys", &["domain"]),
@@ -55,13 +55,33 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "config",
         ],
     ),
+    (
+        "demo",
+        &[
+            "domain",
+            "keys",
+            "protocol",
+            "disclosure",
+            "store",
+            "gateway",
+            "identity",
+            "connector",
+            "synth",
+            "verify",
+            "wire",
+            "config",
+            "server",
+        ],
+    ),
+    // Measures every room, and holds what only a measurement may do.
+    ("bench", &[]),
     ("cli", &[]),
     ("lib", &[]),
     ("main", &[]),
 ];
 
 /// Rooms that may use everything.
-const ON_TOP: [&str; 3] = ["cli", "lib", "main"];
+const ON_TOP: [&str; 4] = ["bench", "cli", "lib", "main"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -155,6 +175,29 @@ fn only_the_store_names_sqlx_and_only_config_reads_the_environment() {
         assert!(in_store || !code.contains("sqlx::"), "{} names sqlx", path.display());
         assert!(!code.contains("env::var"), "{} reads the environment", path.display());
     }
+}
+
+/// Insecure baselines live in `bench` and `store::bench`: whoever names either could reach
+/// them, so only the command and the lists of modules do.
+#[test]
+fn nobody_but_its_command_names_the_bench() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut users = BTreeSet::new();
+    for path in files {
+        let code = without_tests_and_comments(&fs::read_to_string(&path).unwrap());
+        let mut words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let relative = path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
+        let outside = !relative.starts_with("bench/") && !relative.contains("tests");
+        if outside && words.any(|word| word == "bench") {
+            users.insert(relative);
+        }
+        let own = path.starts_with(root.join("cli")) && code.contains("store::bench");
+        assert!(!own, "{} uses a limit", path.display());
+    }
+    let allowed = ["cli/bench.rs", "cli/mod.rs", "lib.rs", "store/mod.rs"].map(str::to_owned);
+    assert_eq!(users, BTreeSet::from(allowed), "who names the bench");
 }
 
 #[test]

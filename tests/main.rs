@@ -1,9 +1,13 @@
 //! The one integration binary: each further one would link everything again.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod audit_log;
+#[cfg(test)]
+mod bench;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]

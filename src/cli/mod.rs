@@ -3,8 +3,8 @@
 //! Why it exists: everything that people do with a gateway from a terminal or a script.
 //! Invariants: data go to standard output and everything else to standard error; a command
 //! ends with 0 (done), 1 (done, with rejects or a failed check) or 2 (could not run, and one
-//! sentence says what to do); only `output` prints; only `serve`, `migrate` and `demo` open
-//! a database, all else goes through the gateway's API or works offline on files.
+//! sentence says what to do); only `output` prints; only `serve`, `migrate`, `demo`
+//! and `bench` open a database, all else goes through the gateway's API or works offline on files.
 
 mod area;
 mod area_file;
@@ -12,6 +12,7 @@ mod argument;
 mod audit;
 mod audit_proof;
 mod audit_verify;
+mod bench;
 mod card;
 mod card_text;
 mod consent;
@@ -104,6 +105,9 @@ enum Command {
     /// Keys: new, list.
     #[command(subcommand, after_help = keys::EXAMPLES)]
     Keys(keys::KeysCommand),
+    /// Measures what the gateway does, beside what this machine could do at all.
+    #[command(subcommand, after_help = bench::EXAMPLES)]
+    Bench(bench::BenchCommand),
     /// Prints a short-lived access token, for tools that speak gRPC without us.
     Token(token::Token),
 }
@@ -142,6 +146,7 @@ impl Command {
             Self::Card(command) => command.run(console).await,
             Self::Audit(command) => command.run(console).await,
             Self::Keys(command) => command.run(console).await,
+            Self::Bench(command) => command.run(console).await,
         }
     }
 }

@@ -87,7 +87,7 @@ impl Gateway {
                 }
                 // Another gateway was first: the next look refuses.
                 Err(ActError::PolicyChanged | ActError::Conflict) => {
-                    self.policy_moved(actor).await?
+                    self.policy_moved(actor).await?;
                 }
                 Err(ActError::Unavailable) => return Err(GatewayError::LogUnavailable.into()),
             }

@@ -12,6 +12,7 @@
 //! - Rows of a batch count only once the batch is accepted.
 //! - A log entry, a log hash and a frozen release never change (triggers say so too).
 
+pub mod bench;
 mod bulk;
 pub mod consents;
 pub mod effect;

@@ -103,8 +103,13 @@ impl PostgresLocation {
         self.servers.len()
     }
 
+    /// Another database of the same servers.
+    pub(super) fn with_database(&self, name: &str) -> Self {
+        Self { servers: self.servers.iter().map(|one| one.clone().database(name)).collect() }
+    }
+
     /// The server that takes writes, if any can be reached.
-    async fn primary(&self) -> Option<PgConnectOptions> {
+    pub(super) async fn primary(&self) -> Option<PgConnectOptions> {
         if let [only] = &*self.servers {
             return Some(only.clone());
         }

@@ -1,6 +1,5 @@
 //! The demo's journey, every step over the real API: set up, push, close, read, verify.
 
-use super::super::card::CARD_PURPOSES;
 use super::{
     DemoError,
     agreements::{Agreements, protocol_id},
@@ -29,21 +28,25 @@ const POSTCODES_A_CALL: usize = 5_000;
 /// Consents a call carries.
 const CONSENTS_A_CALL: usize = 2_000;
 /// The day that the demo's extracts stand for: the last one of its synthetic files.
-const EXTRACT_DAY: Date = jiff::civil::date(2026, 5, 10);
+pub(crate) const EXTRACT_DAY: Date = jiff::civil::date(2026, 5, 10);
 
-type Service = InterceptedService<Channel, AddToken>;
+/// A caller's connection with its token.
+pub(crate) type Service = InterceptedService<Channel, AddToken>;
 
 /// A connection as the profile of this name says.
-pub(super) async fn connect(dir: &Path, name: &str) -> Result<Service, DemoError> {
+pub(crate) async fn connect(dir: &Path, name: &str) -> Result<Service, DemoError> {
     let profile = Profile::read(&dir.join(format!("profiles/{name}.toml")))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Ok(Gateway::connect(&profile, clock, Box::new(system_rng())).await?.service())
 }
 
-/// The data officer loads the geography and the postcode lookup.
-pub(super) async fn load_areas(officer: &Service, place: &PlaceFacts) -> Result<(), DemoError> {
+/// The data officer loads a geography and the place's postcode lookup.
+pub(crate) async fn load_areas(
+    officer: &Service,
+    place: &PlaceFacts,
+    areas: Vec<v1::Area>,
+) -> Result<(), DemoError> {
     let mut client = AreaServiceClient::new(officer.clone());
-    let areas = areas(place);
     let valid_from = super::ground::FIRST_DAY.to_string();
     client.load_areas(v1::LoadAreasRequest { areas, valid_from }).await?;
     for chunk in place.postcodes.chunks(POSTCODES_A_CALL) {
@@ -57,7 +60,8 @@ pub(super) async fn load_areas(officer: &Service, place: &PlaceFacts) -> Result<
     Ok(())
 }
 
-fn areas(place: &PlaceFacts) -> Vec<v1::Area> {
+/// The place's reach geography, authority first.
+pub(crate) fn areas(place: &PlaceFacts) -> Vec<v1::Area> {
     let area = |code: &str, name: &str, level: v1::AreaLevel, parent: &str| v1::Area {
         code: code.to_owned(),
         name: name.to_owned(),
@@ -84,7 +88,7 @@ fn areas(place: &PlaceFacts) -> Vec<v1::Area> {
 }
 
 /// The data officer submits the signed protocols and the root policy.
-pub(super) async fn submit(officer: &Service, agreements: Agreements) -> Result<(), DemoError> {
+pub(crate) async fn submit(officer: &Service, agreements: Agreements) -> Result<(), DemoError> {
     let mut client = ProtocolServiceClient::new(officer.clone());
     for document in agreements.protocols {
         let answer = client.submit_protocol(v1::SubmitProtocolRequest { document }).await?;
@@ -99,7 +103,7 @@ pub(super) async fn submit(officer: &Service, agreements: Agreements) -> Result<
 }
 
 /// The centres record the consents they hold.
-pub(super) async fn record_consents(dir: &Path) -> Result<u64, DemoError> {
+pub(crate) async fn record_consents(dir: &Path) -> Result<u64, DemoError> {
     let mut client = ConsentServiceClient::new(connect(dir, "centres").await?);
     let path = dir.join("files/centres/consent.csv");
     let mut reader = csv::Reader::from_reader(
@@ -148,14 +152,14 @@ fn consent(row: &csv::StringRecord) -> v1::Consent {
 }
 
 /// What one partner's push came to.
-pub(super) struct Pushed {
-    pub(super) partner: &'static str,
-    pub(super) record_type: RecordType,
-    pub(super) report: PushReport,
+pub(crate) struct Pushed {
+    pub(crate) partner: &'static str,
+    pub(crate) record_type: RecordType,
+    pub(crate) report: PushReport,
 }
 
 /// The five partners push their files, at the same time.
-pub(super) async fn push_all(dir: &Path, today: Date) -> Result<Vec<Pushed>, DemoError> {
+pub(crate) async fn push_all(dir: &Path, today: Date) -> Result<Vec<Pushed>, DemoError> {
     let mut pushes = JoinSet::new();
     for template in Template::ALL {
         let dir = dir.to_owned();
@@ -194,7 +198,7 @@ async fn push_partner(
 }
 
 /// The data officer closes quarters, oldest first.
-pub(super) async fn close(officer: &Service, quarters: &[Quarter]) -> Result<(), DemoError> {
+pub(crate) async fn close(officer: &Service, quarters: &[Quarter]) -> Result<(), DemoError> {
     let mut client = ReleaseServiceClient::new(officer.clone());
     for quarter in quarters {
         client.close_quarter(v1::CloseQuarterRequest { quarter: quarter.to_string() }).await?;
@@ -203,12 +207,16 @@ pub(super) async fn close(officer: &Service, quarters: &[Quarter]) -> Result<(),
 }
 
 /// A centre manager reads the area's card.
-pub(super) async fn card(ground: &Ground, area: &str) -> Result<v1::GetCardResponse, DemoError> {
+pub(crate) async fn card(
+    ground: &Ground,
+    area: &str,
+    purposes: &str,
+) -> Result<v1::GetCardResponse, DemoError> {
     let manager = connect(&ground.dir, &format!("manager-{area}")).await?;
     let request = v1::GetCardRequest {
         area: area.to_owned(),
         quarter: String::new(),
-        purposes: CARD_PURPOSES.split(',').map(str::to_owned).collect(),
+        purposes: purposes.split(',').map(str::to_owned).collect(),
     };
     Ok(FigureServiceClient::new(manager).get_card(request).await?.into_inner())
 }

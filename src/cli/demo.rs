@@ -4,32 +4,25 @@
 //! gateway over mutual TLS on loopback, five partners pushing at once, eight quarters
 //! closed, a centre manager's card and an auditor's check.
 
-mod agreements;
-mod ground;
-mod journey;
-
-use super::{CliError, Console, Outcome, card_text};
+use super::{CliError, Console, Outcome, card::CARD_PURPOSES, card_text};
 use crate::{
-    config::{Config, ConfigError},
-    connector::{ConnectorError, PushError},
-    disclosure::{Catalogue, DisclosureError},
-    domain::{Quarter, ids::InvalidId},
-    gateway::GatewayError,
-    identity::{Clock, IssueError, SystemClock},
-    keys::KeyError,
-    protocol::{Fault, Rule, SignatureError},
+    demo::{
+        DemoError, LAST_QUARTER, QUARTERS,
+        agreements::sign_all,
+        ground::{ORGANISATIONS, clear, lay},
+        journey, quarters, start,
+    },
+    disclosure::Catalogue,
+    identity::{Clock, SystemClock},
     server::{
-        self, Running, ServeError, system_rng,
+        system_rng,
         telemetry::{self, LogFilter},
     },
-    synth::{self, Place, Plan, SynthError},
+    synth::{self, Place, Plan},
     verify::{self, Directory, Report},
 };
-use agreements::sign_all;
-use ground::{Ground, ORGANISATIONS, clear, lay, write};
 use jiff::tz::TimeZone;
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -43,11 +36,6 @@ Without --serve the gateway is stopped at the end; start it again with
 Examples:
   tallygate demo
   tallygate demo --dir trial --scale 0.1 --serve";
-
-/// The last of the demo's quarters; fixed, so that the same seed gives the same files.
-const LAST_QUARTER: &str = "2026Q1";
-/// How many quarters it closes.
-const QUARTERS: u8 = 8;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -82,86 +70,15 @@ pub(super) struct Demo {
     log: LogFilter,
 }
 
-/// Why the demo could not go on.
-#[derive(Debug, thiserror::Error)]
-enum DemoError {
-    #[error("can't use {}: {source}", path.display())]
-    Folder { path: PathBuf, source: io::Error },
-    #[error("{} holds something that no demo made: give --dir a new folder", path.display())]
-    NotADemo { path: PathBuf },
-    #[error("no free port on this machine's loopback address: {0}")]
-    Port(io::Error),
-    #[error("the protocol {protocol} did not become active")]
-    NotActive { protocol: String },
-    #[error("a partner of the demo is missing")]
-    Nobody,
-    #[error(transparent)]
-    Synth(#[from] SynthError),
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-    #[error(transparent)]
-    Gateway(#[from] GatewayError),
-    #[error(transparent)]
-    Issue(#[from] IssueError),
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error(transparent)]
-    Connector(#[from] ConnectorError),
-    #[error(transparent)]
-    Push(#[from] PushError),
-    #[error("the gateway refused: {}", .0.message())]
-    Refused(#[from] Box<tonic::Status>),
-    #[error(transparent)]
-    Disclosure(#[from] DisclosureError),
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    #[error("a template of the demo breaks the rule {0:?}")]
-    Template(Rule),
-    #[error(transparent)]
-    Id(#[from] InvalidId),
-    #[error(transparent)]
-    Time(#[from] jiff::Error),
-    #[error(transparent)]
-    Csv(#[from] csv::Error),
-    #[error("the log's tiles can't be read: {0}")]
-    Log(#[from] verify::SourceError),
-    #[error("the log's key can't be read: {0}")]
-    LogKey(#[from] verify::note::NoteProblem),
-    #[error(transparent)]
-    Console(Box<CliError>),
-}
-
-impl From<tonic::Status> for DemoError {
-    fn from(status: tonic::Status) -> Self {
-        Self::Refused(Box::new(status))
-    }
-}
-
-impl From<Rule> for DemoError {
-    fn from(rule: Rule) -> Self {
-        Self::Template(rule)
-    }
-}
-
-impl From<CliError> for DemoError {
-    fn from(error: CliError) -> Self {
-        Self::Console(Box::new(error))
+impl From<DemoError> for CliError {
+    fn from(error: DemoError) -> Self {
+        Self::Failed { act: "show the demo", source: error.into() }
     }
 }
 
 impl Demo {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         telemetry::init(&self.log);
-        let failed =
-            |error: DemoError| CliError::Failed { act: "show the demo", source: error.into() };
-        self.show(console).await.map_err(failed)
-    }
-
-    async fn show(self, console: &mut Console<'_>) -> Result<Outcome, DemoError> {
         let mut steps = Steps::new(console);
         let place = synth::place(self.place);
         clear(&self.dir)?;
@@ -174,15 +91,15 @@ impl Demo {
         ))?;
         let (clock, mut rng): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), system_rng());
         let ground = lay(&self.dir, place, &self.database(), clock.now(), &mut rng)?;
-        let catalogue = Catalogue::shipped()?;
+        let catalogue = Catalogue::shipped().map_err(DemoError::from)?;
         let agreements = sign_all(&ground, place, &catalogue, clock.now())?;
         steps.done(
             "made certificates and keys; five sharing protocols and the root policy signed",
         )?;
-        let running = start(&ground, &clock).await?;
+        let running = start(&ground, None, &clock).await?;
         steps.done(&format!("gateway listening on {} (mutual TLS 1.3)", running.address()))?;
         let officer = journey::connect(&self.dir, "officer").await?;
-        journey::load_areas(&officer, place).await?;
+        journey::load_areas(&officer, place, journey::areas(place)).await?;
         journey::submit(&officer, agreements).await?;
         let consents = journey::record_consents(&self.dir).await?;
         steps.done(&format!(
@@ -201,8 +118,8 @@ impl Demo {
             quarters[0]
         ))?;
         let area = place.areas[0].code;
-        let card = journey::card(&ground, area).await?;
-        running.project_log().await?;
+        let card = journey::card(&ground, area, CARD_PURPOSES).await?;
+        running.project_log().await.map_err(DemoError::from)?;
         let report = verify_log(&self.dir)?;
         steps.console.text("")?;
         steps.console.text(&card_text::render(&card, false))?;
@@ -213,7 +130,7 @@ impl Demo {
             let _ = tokio::signal::ctrl_c().await;
         }
         drop(officer);
-        running.stop().await?;
+        running.stop().await.map_err(DemoError::from)?;
         Ok(Outcome::findings(!report.is_sound()))
     }
 
@@ -235,26 +152,6 @@ impl Demo {
         };
         Ok(synth::write(&plan, &self.dir.join("files"))?)
     }
-}
-
-/// Starts the gateway as its own configuration says and enters the partners.
-async fn start(ground: &Ground, clock: &Arc<dyn Clock>) -> Result<Running, DemoError> {
-    let config = Config::read(&ground.dir.join("gateway.toml"))?;
-    server::migrate(&config).await?;
-    let running = server::start(&config, Arc::clone(clock), system_rng()).await?;
-    server::enter(running.gateway(), ground.partners.clone()).await?;
-    write(&ground.dir, "log.vkey", format!("{}\n", running.gateway().log_vkey()).as_bytes())?;
-    Ok(running)
-}
-
-fn quarters() -> Vec<Quarter> {
-    let mut quarters: Vec<Quarter> = LAST_QUARTER.parse().into_iter().collect();
-    while quarters.len() < usize::from(QUARTERS) {
-        let Some(earliest) = quarters.last().copied() else { break };
-        quarters.push(Quarter::previous(earliest));
-    }
-    quarters.reverse();
-    quarters
 }
 
 /// What an auditor does: recompute the whole log from its files, with a key held from
@@ -279,13 +176,13 @@ impl<'c, 'w> Steps<'c, 'w> {
         Self { console, begun: Instant::now() }
     }
 
-    fn done(&mut self, what: &str) -> Result<(), DemoError> {
+    fn done(&mut self, what: &str) -> Result<(), CliError> {
         let seconds = self.begun.elapsed().as_secs_f64();
         self.console.text(&format!("{seconds:6.1} s  {what}"))?;
-        Ok(self.console.flush()?)
+        self.console.flush()
     }
 
-    fn pushed(&mut self, pushed: &[journey::Pushed]) -> Result<(), DemoError> {
+    fn pushed(&mut self, pushed: &[journey::Pushed]) -> Result<(), CliError> {
         let rows: u64 = pushed.iter().map(|push| push.report.rows).sum();
         self.done(&format!("five partners pushed {} records:", thousands(rows)))?;
         for organisation in &ORGANISATIONS {
@@ -304,14 +201,14 @@ impl<'c, 'w> Steps<'c, 'w> {
         Ok(())
     }
 
-    fn verified(&mut self, report: &Report, dir: &Path) -> Result<(), DemoError> {
+    fn verified(&mut self, report: &Report, dir: &Path) -> Result<(), CliError> {
         let verdict = if report.is_sound() { "verified" } else { "FAILED" };
         self.console.text(&format!(
             "\nAccess log {verdict}: {} entries, every tile recomputed from {}",
             thousands(report.size.unwrap_or(0)),
             dir.join("tiles").display(),
         ))?;
-        Ok(self.console.text(synth::ATTRIBUTION)?)
+        self.console.text(synth::ATTRIBUTION)
     }
 
     fn try_next(
@@ -320,7 +217,7 @@ impl<'c, 'w> Steps<'c, 'w> {
         area: &str,
         serves: bool,
         address: std::net::SocketAddr,
-    ) -> Result<(), DemoError> {
+    ) -> Result<(), CliError> {
         let dir = dir.display();
         let first = if serves {
             "The gateway stays up until you press Ctrl-C.".to_owned()
@@ -361,24 +258,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_have_commas_and_quarters_are_eight_in_order() {
+    fn counts_have_commas() {
         let written = [0, 7, 999, 1_000, 61_234, 1_234_567].map(thousands);
         assert_eq!(written, ["0", "7", "999", "1,000", "61,234", "1,234,567"]);
-        let quarters = quarters();
-        assert_eq!((quarters[0].to_string(), quarters.len()), ("2024Q2".to_owned(), 8));
-        assert!(quarters.is_sorted());
-    }
-
-    #[test]
-    fn only_a_demo_is_wiped() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("thesis.txt"), "years of work").unwrap();
-        assert!(matches!(clear(dir.path()), Err(DemoError::NotADemo { .. })));
-        assert!(dir.path().join("thesis.txt").exists());
-        let demo = dir.path().join("demo");
-        clear(&demo).unwrap();
-        std::fs::write(demo.join("files/old.csv"), "old").unwrap();
-        clear(&demo).unwrap();
-        assert!(!demo.join("files/old.csv").exists());
     }
 }

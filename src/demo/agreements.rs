@@ -20,19 +20,19 @@ use crate::{
 use jiff::{Timestamp, civil::Date};
 
 /// The id under which the demo submits a template.
-pub(super) fn protocol_id(template: Template) -> String {
+pub(crate) fn protocol_id(template: Template) -> String {
     let kind = if template == Template::Dwp { "dda" } else { "isp" };
     format!("{kind}-{}", template.code())
 }
 
 /// The signed documents as JSON: protocols, then the root policy last.
-pub(super) struct Agreements {
-    pub(super) protocols: Vec<String>,
-    pub(super) root_policy: String,
+pub(crate) struct Agreements {
+    pub(crate) protocols: Vec<String>,
+    pub(crate) root_policy: String,
 }
 
 /// Draws up, signs and files everything.
-pub(super) fn sign_all(
+pub(crate) fn sign_all(
     ground: &Ground,
     place: &PlaceFacts,
     catalogue: &Catalogue,

@@ -25,24 +25,24 @@ const MARK: &str = ".tallygate-demo";
 /// What the gateway calls itself in tokens.
 const AUDIENCE: &str = "tallygate-demo";
 /// First and last day of everything that has a term: the demo must work in any year.
-pub(super) const FIRST_DAY: Date = jiff::civil::date(2024, 4, 1);
-pub(super) const LAST_DAY: Date = jiff::civil::date(2044, 3, 31);
+pub(crate) const FIRST_DAY: Date = jiff::civil::date(2024, 4, 1);
+pub(crate) const LAST_DAY: Date = jiff::civil::date(2044, 3, 31);
 
 /// An organisation of the demo.
-pub(super) struct Organisation {
-    pub(super) id: &'static str,
-    pub(super) name: &'static str,
-    pub(super) org_code: &'static str,
-    pub(super) ico: &'static str,
-    pub(super) roles: &'static [CallerRole],
-    pub(super) signatories: &'static [SignatoryRole],
+pub(crate) struct Organisation {
+    pub(crate) id: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) org_code: &'static str,
+    pub(crate) ico: &'static str,
+    pub(crate) roles: &'static [CallerRole],
+    pub(crate) signatories: &'static [SignatoryRole],
 }
 
 use CallerRole::{Auditor, Consumer, DataOfficer, Provider};
 use SignatoryRole::{CaldicottGuardian, Siro};
 
 /// Everybody: five who send, the authority, and the oversight body. All invented.
-pub(super) const ORGANISATIONS: [Organisation; 7] = [
+pub(crate) const ORGANISATIONS: [Organisation; 7] = [
     Organisation {
         id: "health",
         name: "Spire Community Health Trust (invented)",
@@ -102,20 +102,20 @@ pub(super) const ORGANISATIONS: [Organisation; 7] = [
 ];
 
 /// A key with which somebody signs protocols.
-pub(super) struct Signatory {
-    pub(super) registered: RegisteredKey,
-    pub(super) key: SigningKey<ProtocolSigning>,
+pub(crate) struct Signatory {
+    pub(crate) registered: RegisteredKey,
+    pub(crate) key: SigningKey<ProtocolSigning>,
 }
 
 /// What was laid out.
-pub(super) struct Ground {
-    pub(super) dir: PathBuf,
-    pub(super) partners: Vec<Partner>,
-    pub(super) signatories: BTreeMap<PartnerId, Vec<Signatory>>,
+pub(crate) struct Ground {
+    pub(crate) dir: PathBuf,
+    pub(crate) partners: Vec<Partner>,
+    pub(crate) signatories: BTreeMap<PartnerId, Vec<Signatory>>,
 }
 
 /// Makes an empty folder for the demo; an earlier demo's is wiped, anything else is left.
-pub(super) fn clear(dir: &Path) -> Result<(), DemoError> {
+pub(crate) fn clear(dir: &Path) -> Result<(), DemoError> {
     let unwritable = |source| DemoError::Folder { path: dir.to_owned(), source };
     if dir.exists() {
         let empty = fs::read_dir(dir).map_err(unwritable)?.next().is_none();
@@ -132,7 +132,7 @@ pub(super) fn clear(dir: &Path) -> Result<(), DemoError> {
 }
 
 /// Lays out certificates, keys, profiles and configuration.
-pub(super) fn lay(
+pub(crate) fn lay(
     dir: &Path,
     place: &PlaceFacts,
     database: &str,
@@ -322,7 +322,7 @@ fn put_certificate(dir: &Path, name: &str, issued: &Issued) -> Result<(), DemoEr
 }
 
 /// Writes a file of the demo; private keys for their owner alone.
-pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DemoError> {
+pub(crate) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DemoError> {
     let path = dir.join(name);
     let failed = |source| DemoError::Folder { path: path.clone(), source };
     if let Some(folder) = path.parent() {

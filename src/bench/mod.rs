@@ -1,0 +1,197 @@
+//! What `tallygate bench` measures: each part of the gateway as it is, and in the same run the
+//! limit of what this machine could do at all.
+//!
+//! Why limits: absolute figures drift with the machine and its neighbours; the ratio says how
+//! much of what is possible the guarantees leave. Every measurement goes through the real
+//! thing (a gateway over mutual TLS, its own database, everything logged); the limits are
+//! insecure and live here and in `store::bench` alone, where no gateway can reach them.
+//!
+//! Invariants:
+//! - Nothing is measured that was not done: a call that fails ends the run.
+//! - Only a scratch folder, and databases of our own making, are written to and removed.
+
+pub(crate) mod chart;
+mod figures;
+mod intake;
+mod log;
+mod release;
+mod sample;
+mod site;
+
+use crate::{
+    connector::ConnectorError,
+    demo::DemoError,
+    disclosure::DisclosureError,
+    identity::{Clock, SystemClock},
+    keys::KeyError,
+    server::{ListenError, TlsError},
+    store::{ActError, PostgresLocation, StoreError},
+};
+use serde::Serialize;
+use std::{io, path::PathBuf, sync::Arc};
+
+/// Callers at once where callers are measured.
+const CALLERS: usize = 64;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// Records taken in, end to end.
+    Intake,
+    /// Cards and queries.
+    Figures,
+    /// A quarter's close.
+    Release,
+    /// The access log's write path.
+    Log,
+}
+
+impl Measure {
+    /// All, in the order in which they run.
+    pub(crate) const ALL: [Self; 4] = [Self::Intake, Self::Figures, Self::Release, Self::Log];
+
+    /// How large it is unless told otherwise: children, calls, persons, leaves.
+    const fn usual_size(self) -> u64 {
+        match self {
+            Self::Intake => 2_000,
+            Self::Figures => 12_000,
+            Self::Release => 100_000,
+            Self::Log => 60_000,
+        }
+    }
+}
+
+/// What to measure, where.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// What.
+    pub(crate) measures: Vec<Measure>,
+    /// How large; `None` for each measure's own.
+    pub(crate) size: Option<u64>,
+    /// The folder for scratch files, on the disk to be measured.
+    pub(crate) dir: PathBuf,
+    /// A PostgreSQL server whose user may create databases and roles; `None` for SQLite.
+    pub(crate) database: Option<PostgresLocation>,
+}
+
+/// One figure beside its limit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Row {
+    /// What was measured.
+    pub(crate) name: &'static str,
+    /// `sqlite` or `postgres`.
+    pub(crate) engine: &'static str,
+    /// The gateway's figure.
+    pub(crate) value: f64,
+    /// Of value and limit; what ends in `/s` is the better the more.
+    pub(crate) unit: &'static str,
+    /// The limit's figure, of the same run.
+    pub(crate) limit: f64,
+    /// Value divided by limit.
+    pub(crate) ratio: f64,
+    /// Half of the gateway's answers took at most this long, milliseconds.
+    pub(crate) p50_ms: f64,
+    /// 99 in 100 of them took at most this long, milliseconds.
+    pub(crate) p99_ms: f64,
+    /// The most memory that the process held meanwhile, callers included, MiB.
+    pub(crate) rss_mib: Option<f64>,
+}
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    /// The demo's ground or one of its steps.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// The log's forms.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::AuditError),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The catalogue.
+    #[error(transparent)]
+    Disclosure(#[from] DisclosureError),
+    /// A connection.
+    #[error(transparent)]
+    Connector(#[from] ConnectorError),
+    /// The limit's own listener.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Its certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A call was refused.
+    #[error("a call was refused: {}", .0.message())]
+    Refused(Box<tonic::Status>),
+    /// A file.
+    #[error("can't use {}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of the synthetic population.
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+    /// A profile of the ground.
+    #[error(transparent)]
+    Profile(#[from] toml::de::Error),
+    /// A task was cut short.
+    #[error("a part of the measurement was cut short")]
+    CutShort,
+    /// A stored event that is none.
+    #[error(transparent)]
+    Event(#[from] crate::domain::event::CorruptEvent),
+    /// A word of the program's own.
+    #[error(transparent)]
+    Id(#[from] crate::domain::ids::InvalidId),
+    /// There was nobody to count.
+    #[error("nobody was taken in, so there is nobody to count: give a larger --size")]
+    Nobody,
+}
+
+impl From<tonic::Status> for BenchError {
+    fn from(status: tonic::Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+/// Measures, one after the other; `say` hears what is going on.
+///
+/// # Errors
+/// When anything fails; the scratch is removed all the same.
+pub(crate) async fn run(plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Vec<Row>, BenchError> {
+    let mut scratch = site::Scratch::new(plan)?;
+    let measured = measure_all(plan, &mut scratch, say).await;
+    let removed = scratch.remove().await;
+    let rows = measured?;
+    removed?;
+    Ok(rows)
+}
+
+async fn measure_all(
+    plan: &Plan,
+    scratch: &mut site::Scratch,
+    say: &mut dyn FnMut(&str),
+) -> Result<Vec<Row>, BenchError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut rows = Vec::new();
+    for measure in &plan.measures {
+        let size = plan.size.unwrap_or(measure.usual_size()).max(1);
+        rows.extend(match measure {
+            Measure::Intake => intake::measure(scratch, &clock, size, say).await?,
+            Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
+            Measure::Release => release::measure(scratch, &clock, size, say).await?,
+            Measure::Log => log::measure(scratch, &clock, size, say).await?,
+        });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,134 @@
+//! `tallygate bench`: what the gateway does, beside what this machine could do at all.
+
+use super::{
+    CliError, Console, Outcome,
+    output::{Printing, Table},
+};
+use crate::{
+    bench::{self, Measure, Plan, Row, chart},
+    server::telemetry::{self, LogFilter},
+    store::{LocationError, PostgresLocation},
+};
+use serde_json::json;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Each figure stands beside its limit, measured in the same run: a bare loop that writes the same
+rows, an empty service behind the same TLS, a bare scan, a log without its tree. The ratio is what
+counts; of times (ms) the smaller is the better.
+
+Examples:
+  tallygate bench all --out results
+  tallygate bench intake --size 20000 --format json
+  tallygate bench log --database postgres://tallygate@localhost/postgres";
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum BenchCommand {
+    /// Records end to end, beside a bare loop that writes the same rows; --size is children.
+    Intake(Bench),
+    /// Cards and queries of 64 callers, beside an empty service; --size is calls.
+    Figures(Bench),
+    /// A quarter's close, beside a bare scan of the same rows; --size is persons.
+    Release(Bench),
+    /// The access log with 64 callers waiting, beside a raw group commit; --size is leaves.
+    Log(Bench),
+    /// All of them, one after the other.
+    All(Bench),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Bench {
+    /// How large; each measurement says of what. Its usual size unless given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    size: Option<u64>,
+    /// Measure on PostgreSQL, as a user that may create databases and roles. Each measurement
+    /// gets a database of its own, dropped at the end. SQLite unless given.
+    #[arg(long, value_name = "URL", value_parser = postgres)]
+    database: Option<PostgresLocation>,
+    /// The folder for scratch files, made anew and removed at the end: on the disk that is to
+    /// be measured.
+    #[arg(long, value_name = "DIR", default_value = "bench-scratch")]
+    dir: PathBuf,
+    /// Also write bench.json and bench.svg into this folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What the gateway writes about itself to standard error.
+    #[arg(long, value_name = "LEVEL", default_value = "warn", env = "TALLYGATE_LOG")]
+    log: LogFilter,
+    #[command(flatten)]
+    printing: Printing,
+}
+
+impl BenchCommand {
+    pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        let (measures, bench) = match self {
+            Self::Intake(bench) => (vec![Measure::Intake], bench),
+            Self::Figures(bench) => (vec![Measure::Figures], bench),
+            Self::Release(bench) => (vec![Measure::Release], bench),
+            Self::Log(bench) => (vec![Measure::Log], bench),
+            Self::All(bench) => (Measure::ALL.to_vec(), bench),
+        };
+        bench.run(measures, console).await
+    }
+}
+
+impl Bench {
+    async fn run(
+        self,
+        measures: Vec<Measure>,
+        console: &mut Console<'_>,
+    ) -> Result<Outcome, CliError> {
+        let Self { size, database, dir, out, log, printing } = self;
+        telemetry::init(&log);
+        let plan = Plan { measures, size, dir, database };
+        let rows = bench::run(&plan, &mut |doing| console.note(doing)).await;
+        let rows =
+            rows.map_err(|error| CliError::Failed { act: "measure", source: error.into() })?;
+        console.table(printing.format, &table(&rows))?;
+        if let Some(out) = &out {
+            write(out, &rows)?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn postgres(url: &str) -> Result<PostgresLocation, LocationError> {
+    PostgresLocation::parse(url, None)
+}
+
+fn table(rows: &[Row]) -> Table {
+    let columns =
+        ["name", "engine", "value", "unit", "limit", "ratio", "p50_ms", "p99_ms", "rss_mib"];
+    let mut table = Table::new(&columns);
+    for row in rows {
+        table.row([
+            json!(row.name),
+            json!(row.engine),
+            json!(row.value),
+            json!(row.unit),
+            json!(row.limit),
+            json!(row.ratio),
+            json!(row.p50_ms),
+            json!(row.p99_ms),
+            json!(row.rss_mib),
+        ]);
+    }
+    table
+}
+
+fn write(out: &Path, rows: &[Row]) -> Result<(), CliError> {
+    let unwritable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CliError::Unwritable { path, source }
+    };
+    fs::create_dir_all(out).map_err(unwritable(out))?;
+    let json = serde_json::to_string_pretty(rows).map_err(|_| CliError::NotPrintable)?;
+    for (name, text) in [("bench.json", json + "\n"), ("bench.svg", chart::svg(rows))] {
+        let path = out.join(name);
+        fs::write(&path, text).map_err(unwritable(&path))?;
+    }
+    Ok(())
+}
