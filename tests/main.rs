@@ -7,6 +7,8 @@ mod audit_log;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod gateways;
+#[cfg(test)]
 mod intake;
 #[cfg(test)]
 mod leaks;
@@ -14,5 +16,7 @@ mod leaks;
 mod raw_values;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod store;
 #[cfg(test)]
 mod support;

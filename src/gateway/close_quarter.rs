@@ -86,7 +86,9 @@ impl Gateway {
                     return Ok(logged.map(|_| frozen));
                 }
                 // Another gateway was first: the next look refuses.
-                Err(ActError::PolicyChanged | ActError::Conflict) => self.policy_moved(actor).await?,
+                Err(ActError::PolicyChanged | ActError::Conflict) => {
+                    self.policy_moved(actor).await?
+                }
                 Err(ActError::Unavailable) => return Err(GatewayError::LogUnavailable.into()),
             }
         }
