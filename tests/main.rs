@@ -5,6 +5,8 @@ mod architecture;
 #[cfg(test)]
 mod audit_log;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod gateways;
@@ -12,6 +14,8 @@ mod gateways;
 mod intake;
 #[cfg(test)]
 mod leaks;
+#[cfg(test)]
+mod log_rows;
 #[cfg(test)]
 mod raw_values;
 #[cfg(test)]

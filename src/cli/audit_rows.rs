@@ -55,7 +55,8 @@ pub(super) async fn check(
         Some(key) => key,
         None => configured_key(config)?,
     };
-    let failed = |source: StoreError| CliError::Failed { act: "read the log", source: source.into() };
+    let failed =
+        |source: StoreError| CliError::Failed { act: "read the log", source: source.into() };
     let store = Store::open_to_read(&config.database).await.map_err(failed)?;
     store.check_level().await.map_err(failed)?;
     let mut tx = store.read(Rights::Figures).await.map_err(failed)?;

@@ -49,7 +49,8 @@ impl Backup {
         let config = read_config(&self.config)?;
         let unwritable = |source| CliError::Unwritable { path: self.out.clone(), source };
         let draft = Draft::begin(&self.out).map_err(unwritable)?;
-        let store = Store::open_to_read(&config.owner).await.map_err(|error| failed(error.into()))?;
+        let store =
+            Store::open_to_read(&config.owner).await.map_err(|error| failed(error.into()))?;
         let written = backup::backup(&store, BufWriter::with_capacity(1 << 20, &draft.file)).await;
         store.close().await;
         let (contents, bytes) = written.map_err(|error| failed(error.into()))?;

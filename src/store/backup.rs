@@ -100,7 +100,8 @@ pub async fn backup(store: &Store, to: impl Write) -> Result<(Contents, u64), Ba
         root: hex::encode(head.root.as_bytes()),
         checkpoint: head.checkpoint,
     });
-    let header = Header { migrations, log, tables: tables_at(level).map(|t| shape(t, level)).collect() };
+    let header =
+        Header { migrations, log, tables: tables_at(level).map(|t| shape(t, level)).collect() };
     let mut writer = Writer::begin(to, &header)?;
     let mut tables = Vec::new();
     for table in tables_at(level) {
@@ -228,9 +229,8 @@ fn check(archive: &mut impl Read) -> Result<(Header, [u8; 32]), BackupError> {
 
 async fn must_be_empty(tx: &mut Tx, level: usize) -> Result<(), BackupError> {
     for table in tables_at(level).filter(|table| !table.seeded) {
-        let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT 1) AS some", table.name);
-        let (rows,): (i64,) =
-            on!(tx, c => sqlx::query_as(AssertSqlSafe(sql)).fetch_one(c).await)?;
+        let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT 1) AS found", table.name);
+        let (rows,): (i64,) = on!(tx, c => sqlx::query_as(AssertSqlSafe(sql)).fetch_one(c).await)?;
         if rows > 0 {
             return Err(BackupError::NotEmpty { table: table.name });
         }
@@ -298,13 +298,23 @@ async fn insert(
             let cells = rows.iter().map(|row| row.get(at));
             let values = match column.kind {
                 Kind::Integer => bulk::Column::OptionalIntegers(
-                    cells.map(|cell| if let Some(Value::Integer(v)) = cell { Some(*v) } else { None }).collect(),
+                    cells
+                        .map(
+                            |cell| if let Some(Value::Integer(v)) = cell { Some(*v) } else { None },
+                        )
+                        .collect(),
                 ),
                 Kind::Text => bulk::Column::OptionalTexts(
-                    cells.map(|cell| if let Some(Value::Text(v)) = cell { Some(&**v) } else { None }).collect(),
+                    cells
+                        .map(|cell| if let Some(Value::Text(v)) = cell { Some(&**v) } else { None })
+                        .collect(),
                 ),
                 Kind::Bytes => bulk::Column::OptionalBytes(
-                    cells.map(|cell| if let Some(Value::Bytes(v)) = cell { Some(&**v) } else { None }).collect(),
+                    cells
+                        .map(
+                            |cell| if let Some(Value::Bytes(v)) = cell { Some(&**v) } else { None },
+                        )
+                        .collect(),
                 ),
             };
             (column.name, values)

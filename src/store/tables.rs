@@ -110,11 +110,7 @@ pub const TABLES: &[Table] = &[
         1,
         &[integer("version", 1), bytes("digest", 1), text("document", 1), integer("arrived", 1)],
     ),
-    table(
-        "geography",
-        1,
-        &[integer("version", 1), integer("valid_from", 1), text("document", 1)],
-    ),
+    table("geography", 1, &[integer("version", 1), integer("valid_from", 1), text("document", 1)]),
     table("postcode", 1, &[bytes("postcode_key", 1), integer("lsoa", 1)]),
     table(
         "consent",
@@ -127,11 +123,7 @@ pub const TABLES: &[Table] = &[
             text("notice_version", 1),
         ],
     ),
-    table(
-        "feed",
-        1,
-        &[integer("feed_id", 3), text("partner_id", 3), integer("record_type", 3)],
-    ),
+    table("feed", 1, &[integer("feed_id", 3), text("partner_id", 3), integer("record_type", 3)]),
     table(
         "batch",
         1,
@@ -166,11 +158,7 @@ pub const TABLES: &[Table] = &[
             optional(bytes("facts", 3)),
         ],
     ),
-    table(
-        "subject_key",
-        2,
-        &[bytes("match_key", 3), integer("subject_id", 3), integer("rung", 3)],
-    ),
+    table("subject_key", 2, &[bytes("match_key", 3), integer("subject_id", 3), integer("rung", 3)]),
     table(
         "event",
         3,
@@ -195,11 +183,7 @@ pub const TABLES: &[Table] = &[
         &[text("quarter", 4), bytes("digest", 4), text("document", 4), integer("frozen_at", 4)],
     ),
     table("log_entry", 1, &[integer("leaf_index", 2), bytes("leaf", 2)]),
-    table(
-        "log_hash",
-        2,
-        &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)],
-    ),
+    table("log_hash", 2, &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)]),
     table(
         "log_head",
         1,

@@ -103,7 +103,8 @@ pub async fn verify_rows<S: RowSource>(
         report.find(row, RowProblem::BeyondHead);
     }
     let root = stated.map(|(_, root)| root);
-    let mut walk = Walk { source, size, root, tiles, report, open: Vec::new(), scratch: Vec::new() };
+    let mut walk =
+        Walk { source, size, root, tiles, report, open: Vec::new(), scratch: Vec::new() };
     walk.run(end.min(size)).await?;
     if let Some(head) = &head {
         walk.check_time(head).await?;

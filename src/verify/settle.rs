@@ -47,7 +47,8 @@ pub(super) fn settle(tiles: &[Tile], backed: impl Fn(&[Vec<Sha>]) -> bool) -> Se
     let count = differing.len();
     // As stored first, for what is changed is more often one entry than its hash and all
     // that stands above it.
-    let choices: Vec<u64> = if count <= MOST_TRIED { (0..1 << count).collect() } else { vec![0, u64::MAX] };
+    let choices: Vec<u64> =
+        if count <= MOST_TRIED { (0..1 << count).collect() } else { vec![0, u64::MAX] };
     let is_below = |choice: u64, n: usize| choice >> n.min(63) & 1 == 1;
     let mut choose = |choice: u64| {
         for (n, (tile, place, _)) in differing.iter().enumerate() {
