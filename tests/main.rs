@@ -7,6 +7,8 @@ mod architecture;
 #[cfg(test)]
 mod audit_log;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod demo;
@@ -16,6 +18,8 @@ mod gateways;
 mod intake;
 #[cfg(test)]
 mod leaks;
+#[cfg(test)]
+mod log_rows;
 #[cfg(test)]
 mod raw_values;
 #[cfg(test)]

@@ -37,8 +37,8 @@ pub(super) enum AuditCommand {
     /// Searches the log's entries, the latest first.
     #[command(after_help = SEARCH_HELP)]
     Search(Search),
-    /// Recomputes a log offline from its tiles, or checks kept receipts (exit code 1 when a
-    /// check failed).
+    /// Recomputes a log offline from its tiles or, on the gateway's machine, from its database,
+    /// or checks kept receipts (exit code 1 when a check failed).
     Verify(Verify),
     /// Proves that an entry stands in the log.
     Prove(Prove),
@@ -94,7 +94,7 @@ impl AuditCommand {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         match self {
             Self::Search(search) => search.run(console).await,
-            Self::Verify(verify) => verify.run(console),
+            Self::Verify(verify) => verify.run(console).await,
             Self::Prove(prove) => prove.run(console).await,
             Self::Consistency(consistency) => consistency.run(console).await,
         }

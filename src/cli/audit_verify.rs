@@ -6,6 +6,7 @@
 use super::{
     CliError, Console, Outcome,
     audit_proof::read_key,
+    audit_rows,
     output::{Format, Printing, Record, Table},
     partner_file::read_text,
     text::counted,
@@ -25,14 +26,19 @@ TILES is a folder in the C2SP tlog-tiles layout: `checkpoint` and `tile/`. Whate
 named by file and place. With --receipts, every receipt below that folder is checked too: against
 its own checkpoint, and against the log when TILES is given.
 
+With --config, the log's tables in the gateway's database are verified instead, and compared with
+its tiles folder; the gateway may be running. Whatever is wrong is named by table and row. The
+verifier key is that of the configured log key, unless --vkey-file names another.
+
 Examples:
   tallygate audit verify demo/tiles --vkey-file demo/log.vkey
+  tallygate audit verify --config demo/gateway.toml
   tallygate audit verify demo/tiles --receipts demo/receipts --vkey-file demo/log.vkey
   tallygate audit verify --receipts receipts --vkey-file log.vkey --format json";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
-#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["tiles", "receipts"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["tiles", "receipts", "config"]))]
 pub(super) struct Verify {
     /// The log: a folder of tiles.
     tiles: Option<PathBuf>,
@@ -40,8 +46,11 @@ pub(super) struct Verify {
     #[arg(long, value_name = "DIR")]
     receipts: Option<PathBuf>,
     /// The log's verifier key, which you hold from elsewhere.
-    #[arg(long, value_name = "FILE")]
-    vkey_file: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "config")]
+    vkey_file: Option<PathBuf>,
+    /// Verify the database of this gateway configuration.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tiles", "receipts"])]
+    config: Option<PathBuf>,
     #[command(flatten)]
     printing: Printing,
 }
@@ -54,15 +63,26 @@ struct Checked {
 }
 
 impl Verify {
-    pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
-        let key = read_key(&self.vkey_file)?;
+    pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        let key = self.vkey_file.as_deref().map(read_key).transpose()?;
+        if let Some(config) = &self.config {
+            return audit_rows::run(config, key, self.printing, console).await;
+        }
+        self.run_offline(&key.ok_or(CliError::NoVerifierKey)?, console)
+    }
+
+    fn run_offline(
+        self,
+        key: &VerifierKey,
+        console: &mut Console<'_>,
+    ) -> Result<Outcome, CliError> {
         let report = match &self.tiles {
-            Some(tiles) => Some(verify_log(&Directory::new(tiles), &key).map_err(unreadable)?),
+            Some(tiles) => Some(verify_log(&Directory::new(tiles), key).map_err(unreadable)?),
             None => None,
         };
         let log = self.tiles.as_deref().zip(report.as_ref());
         let checked = match &self.receipts {
-            Some(folder) => Some(check_receipts(folder, log, &key)?),
+            Some(folder) => Some(check_receipts(folder, log, key)?),
             None => None,
         };
         match self.printing.format {
@@ -299,11 +319,14 @@ mod tests {
         let command = Verify {
             tiles: Some(folder.join("tiles")),
             receipts: Some(folder.join("receipts")),
-            vkey_file: folder.join("log.vkey"),
+            vkey_file: Some(folder.join("log.vkey")),
+            config: None,
             printing: Printing { format },
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let outcome = command.run(&mut Console::new(&mut out, &mut err, false)).unwrap();
+        let key = read_key(&folder.join("log.vkey")).unwrap();
+        let outcome =
+            command.run_offline(&key, &mut Console::new(&mut out, &mut err, false)).unwrap();
         (outcome, String::from_utf8(out).unwrap())
     }
 

@@ -8,7 +8,12 @@ use crate::{
     identity::SystemClock,
     server::{self, system_rng},
 };
-use std::{error::Error, fs, path::PathBuf, sync::Arc};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 const HELP: &str = "\
 With --register, the partners in FILE (a JSON list of register entries) are entered into an empty
@@ -40,10 +45,7 @@ impl Migrate {
             act: "bring the database up to date",
             source,
         };
-        let config = Config::read(&self.config).map_err(|source| CliError::Rejected {
-            path: self.config.clone(),
-            source: source.into(),
-        })?;
+        let config = read_config(&self.config)?;
         let Some(path) = self.register else {
             server::migrate(&config).await.map_err(|error| failed(error.into()))?;
             console.note("the database is up to date");
@@ -62,4 +64,13 @@ impl Migrate {
         console.note(&format!("the database is up to date; {count} partners entered"));
         Ok(Outcome::Done)
     }
+}
+
+/// Reads a gateway's configuration.
+///
+/// # Errors
+/// Names the file, the entry and what to do.
+pub(super) fn read_config(path: &Path) -> Result<Config, CliError> {
+    Config::read(path)
+        .map_err(|source| CliError::Rejected { path: path.to_owned(), source: source.into() })
 }

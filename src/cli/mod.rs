@@ -3,15 +3,18 @@
 //! Why it exists: everything that people do with a gateway from a terminal or a script.
 //! Invariants: data go to standard output and everything else to standard error; a command
 //! ends with 0 (done), 1 (done, with rejects or a failed check) or 2 (could not run, and one
-//! sentence says what to do); only `output` prints; only `serve`, `migrate`, `demo`
-//! and `bench` open a database, all else goes through the gateway's API or works offline on files.
+//! sentence says what to do); only `output` prints; only `serve`, `migrate`, `demo`, `backup`,
+//! `restore`, `bench` and `audit verify --config` open a database, all else goes through the
+//! gateway's API or works offline on files.
 
 mod area;
 mod area_file;
 mod argument;
 mod audit;
 mod audit_proof;
+mod audit_rows;
 mod audit_verify;
+mod backup;
 mod bench;
 mod card;
 mod card_text;
@@ -33,6 +36,7 @@ mod refusal;
 mod release;
 mod release_verify;
 mod remote;
+mod restore;
 mod serve;
 mod synth;
 mod text;
@@ -76,6 +80,10 @@ enum Command {
     Serve(serve::Serve),
     /// Brings the database up to date; enters a new deployment's first partners.
     Migrate(migrate::Migrate),
+    /// Writes the whole database into one file, also beside a running gateway.
+    Backup(backup::Backup),
+    /// Puts a backup into an empty database of either engine and verifies the access log.
+    Restore(restore::Restore),
     /// Writes the partner files of a synthetic population.
     Synth(synth::Synth),
     /// The register of partners: add, list, show, disable.
@@ -134,6 +142,8 @@ impl Command {
             Self::Demo(demo) => demo.run(console).await,
             Self::Serve(serve) => serve.run(console).await,
             Self::Migrate(migrate) => migrate.run(console).await,
+            Self::Backup(backup) => backup.run(console).await,
+            Self::Restore(restore) => restore.run(console).await,
             Self::Token(token) => token.run(console),
             Self::Synth(synth) => synth.run(console),
             Self::Partner(command) => command.run(console).await,

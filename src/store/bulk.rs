@@ -22,6 +22,10 @@ pub(super) enum Column<'a> {
     OptionalBytes(Vec<Option<&'a [u8]>>),
     /// Text.
     Texts(Vec<&'a str>),
+    /// BIGINT or NULL.
+    OptionalIntegers(Vec<Option<i64>>),
+    /// Text or NULL.
+    OptionalTexts(Vec<Option<&'a str>>),
 }
 
 impl Column<'_> {
@@ -31,14 +35,16 @@ impl Column<'_> {
             Self::Bytes(values) => values.len(),
             Self::OptionalBytes(values) => values.len(),
             Self::Texts(values) => values.len(),
+            Self::OptionalIntegers(values) => values.len(),
+            Self::OptionalTexts(values) => values.len(),
         }
     }
 
     const fn array_type(&self) -> &'static str {
         match self {
-            Self::Integers(_) => "BIGINT[]",
+            Self::Integers(_) | Self::OptionalIntegers(_) => "BIGINT[]",
             Self::Bytes(_) | Self::OptionalBytes(_) => "BYTEA[]",
-            Self::Texts(_) => "TEXT[]",
+            Self::Texts(_) | Self::OptionalTexts(_) => "TEXT[]",
         }
     }
 }
@@ -70,6 +76,8 @@ pub(super) async fn insert(
                             Column::Bytes(v) => query.bind(v[row]),
                             Column::OptionalBytes(v) => query.bind(v[row]),
                             Column::Texts(v) => query.bind(v[row]),
+                            Column::OptionalIntegers(v) => query.bind(v[row]),
+                            Column::OptionalTexts(v) => query.bind(v[row]),
                         };
                     }
                 }
@@ -92,6 +100,8 @@ pub(super) async fn insert(
                         Column::Bytes(v) => query.bind(&v[part.clone()]),
                         Column::OptionalBytes(v) => query.bind(&v[part.clone()]),
                         Column::Texts(v) => query.bind(&v[part.clone()]),
+                        Column::OptionalIntegers(v) => query.bind(&v[part.clone()]),
+                        Column::OptionalTexts(v) => query.bind(&v[part.clone()]),
                     };
                 }
                 touched += query.execute(&mut **tx).await?.rows_affected();

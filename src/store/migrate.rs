@@ -44,12 +44,21 @@ pub(super) async fn run(store: &Store, gateway: Option<&str>) -> Result<(), Stor
 }
 
 async fn run_once(store: &Store, gateway: Option<&str>) -> Result<(), StoreError> {
+    run_until(store, STEPS.len()).await?;
+    if let Some(gateway) = gateway.filter(|_| !store.is_embedded()) {
+        grant(store, gateway).await?;
+    }
+    fits(&mut store.transact_as_owner().await?).await
+}
+
+/// Applies the first `level` steps, those of them that are missing.
+pub(super) async fn run_until(store: &Store, level: usize) -> Result<(), StoreError> {
     let mut tx = store.transact_as_owner().await?;
     tx.run("CREATE TABLE IF NOT EXISTS migration (step BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)")
         .await?;
     tx.commit().await?;
     let sqlite = store.is_embedded();
-    for (number, step) in (1i64..).zip(STEPS) {
+    for (number, step) in (1i64..).zip(&STEPS[..level.min(STEPS.len())]) {
         let mut tx = store.transact_as_owner().await?;
         if !sqlite {
             // Two may migrate at once: the second waits here and then finds it done.
@@ -68,10 +77,37 @@ async fn run_once(store: &Store, gateway: Option<&str>) -> Result<(), StoreError
             .bind(number).bind(step.name).execute(c).await.map(drop))?;
         tx.commit().await?;
     }
-    if let Some(gateway) = gateway.filter(|_| !sqlite) {
-        grant(store, gateway).await?;
+    Ok(())
+}
+
+/// The names of the steps that were applied, in order; none where nothing is.
+///
+/// # Errors
+/// [`StoreError::Newer`] when this program does not know one of them.
+pub(super) async fn applied(tx: &mut Tx) -> Result<Vec<String>, StoreError> {
+    if !is_present(tx).await? {
+        return Ok(Vec::new());
     }
-    fits(&mut store.transact_as_owner().await?).await
+    let rows: Vec<(i64, String)> = on!(tx, c => sqlx::query_as("SELECT step, name FROM migration ORDER BY step")
+        .fetch_all(c).await)?;
+    let names: Vec<String> = rows.into_iter().map(|(_, name)| name).collect();
+    if is_known(&names) { Ok(names) } else { Err(StoreError::Newer) }
+}
+
+/// Whether these are the first steps of this program's own.
+pub(super) fn is_known(names: &[String]) -> bool {
+    names.len() <= STEPS.len() && names.iter().zip(STEPS).all(|(name, step)| name == step.name)
+}
+
+/// Whether anything was ever migrated.
+async fn is_present(tx: &mut Tx) -> Result<bool, StoreError> {
+    let sql = if tx.is_sqlite() {
+        "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'migration'"
+    } else {
+        "SELECT COUNT(*) FROM pg_tables WHERE tablename = 'migration' AND schemaname = ANY(current_schemas(false))"
+    };
+    let (present,): (i64,) = on!(tx, c => sqlx::query_as(sql).fetch_one(c).await)?;
+    Ok(present > 0)
 }
 
 /// Lets a database user take on the gateway's rights, one transaction at a time.
@@ -93,17 +129,9 @@ async fn grant(store: &Store, gateway: &str) -> Result<(), StoreError> {
 /// Whether this program can serve from the schema as it is: at its own level, or at the
 /// next one, to which an upgrade of other gateways may have brought it meanwhile.
 pub(super) async fn check(store: &Store) -> Result<(), StoreError> {
-    let mut tx = store.transact_as_owner().await?;
-    let present = if tx.is_sqlite() {
-        "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'migration'"
-    } else {
-        "SELECT COUNT(*) FROM pg_tables WHERE tablename = 'migration' AND schemaname = ANY(current_schemas(false))"
-    };
-    let (present,): (i64,) = on!(&mut tx, c => sqlx::query_as(present).fetch_one(c).await)?;
-    if present == 0 {
+    if !is_present(&mut store.read_as_owner().await?).await? {
         return Err(StoreError::Older);
     }
-    drop(tx);
     fits(&mut store.read(Rights::Figures).await?).await
 }
 
@@ -120,7 +148,8 @@ async fn fits(tx: &mut Tx) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::STEPS;
+    use super::{super::tables::tables_at, *};
+    use crate::store::{Location, tables::Kind};
     use std::{collections::BTreeSet, fs};
 
     #[test]
@@ -134,5 +163,44 @@ mod tests {
         let listed: BTreeSet<String> = STEPS.iter().map(|s| format!("{}.sql", s.name)).collect();
         assert_eq!(names("sqlite"), listed);
         assert_eq!(names("postgres"), listed);
+    }
+
+    /// Name, type, whether it must be there, and its place in the primary key.
+    type Shape = (String, String, bool, i64);
+
+    /// What a backup reads at each level is all that there is.
+    #[tokio::test]
+    async fn every_level_has_the_tables_and_columns_that_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("levels.db").into_boxed_path();
+        let store = Store::open(&Location::Sqlite(file)).await.unwrap();
+        for level in 1..=STEPS.len() {
+            run_until(&store, level).await.unwrap();
+            let mut tx = store.read_as_owner().await.unwrap();
+            assert_eq!(applied(&mut tx).await.unwrap().len(), level);
+            let sql = "SELECT m.name, c.name, c.type, c.\"notnull\", c.pk \
+                       FROM sqlite_schema m, pragma_table_info(m.name) c \
+                       WHERE m.type = 'table' AND m.name <> 'migration' ORDER BY m.name, c.cid";
+            let Tx::Sqlite(sqlite) = &mut tx else { panic!("not SQLite") };
+            let real: Vec<(String, String, String, bool, i64)> =
+                sqlx::query_as(sql).fetch_all(&mut **sqlite).await.unwrap();
+            let real: Vec<(String, Shape)> =
+                real.into_iter().map(|(table, a, b, c, d)| (table, (a, b, c, d))).collect();
+            let mut listed: Vec<(String, Shape)> = Vec::new();
+            for table in tables_at(level) {
+                for (at, column) in (1..).zip(table.columns_at(level)) {
+                    let kind = match column.kind {
+                        Kind::Integer => "BIGINT",
+                        Kind::Text => "TEXT",
+                        Kind::Bytes => "BLOB",
+                    };
+                    let key = if at <= table.key { at as i64 } else { 0 };
+                    let shape = (column.name.to_owned(), kind.to_owned(), !column.nullable, key);
+                    listed.push((table.name.to_owned(), shape));
+                }
+            }
+            listed.sort_by(|a, b| a.0.cmp(&b.0));
+            assert_eq!(real, listed, "level {level}");
+        }
     }
 }

@@ -12,6 +12,8 @@
 //! - Rows of a batch count only once the batch is accepted.
 //! - A log entry, a log hash and a frozen release never change (triggers say so too).
 
+pub mod archive;
+pub mod backup;
 pub mod bench;
 mod bulk;
 pub mod consents;
@@ -20,6 +22,7 @@ mod error;
 pub mod feeds;
 pub mod geography;
 pub mod log;
+pub mod log_rows;
 mod migrate;
 pub mod partners;
 mod postgres;
@@ -31,6 +34,7 @@ pub mod scan;
 pub mod sequencer;
 mod sqlite;
 pub mod subjects;
+pub mod tables;
 mod tx;
 
 pub use effect::{Effect, Outcome};
@@ -63,8 +67,9 @@ enum Engine {
     Sqlite {
         writer: Pool<Sqlite>,
         readers: Pool<Sqlite>,
-        /// Held as long as the store: a second process is refused.
-        _lock: Arc<File>,
+        /// Held as long as the store: a second process is refused. Absent where a file is
+        /// only read, which may be done beside a running gateway.
+        _lock: Option<Arc<File>>,
     },
     Postgres(postgres::Servers),
 }
@@ -93,6 +98,18 @@ impl Store {
             }
         };
         Ok(Self { engine })
+    }
+
+    /// Opens the store to look at, and nothing else: a SQLite file beside the gateway that
+    /// may be using it. (On PostgreSQL what may be done is a matter of [`Rights`].)
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub async fn open_to_read(location: &Location) -> Result<Self, StoreError> {
+        match location {
+            Location::Sqlite(path) => Ok(Self { engine: sqlite::open_to_read(path).await? }),
+            Location::Postgres(_) => Self::open(location).await,
+        }
     }
 
     /// Brings the schema to this program's level. On PostgreSQL as the tables' owner, and
@@ -154,7 +171,20 @@ impl Store {
         })
     }
 
-    /// Begins a transaction with all rights of the database user: for the schema alone.
+    /// Begins a transaction that only reads, on one snapshot, with all rights of the database
+    /// user: for backups.
+    async fn read_as_owner(&self) -> Result<Tx, StoreError> {
+        match &self.engine {
+            Engine::Sqlite { .. } => self.read(Rights::Figures).await,
+            Engine::Postgres(servers) => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Ok(Tx::Postgres(servers.begin(begin).await?))
+            }
+        }
+    }
+
+    /// Begins a transaction with all rights of the database user: for the schema, and for
+    /// a restore.
     async fn transact_as_owner(&self) -> Result<Tx, StoreError> {
         match &self.engine {
             Engine::Sqlite { .. } => self.transact(Rights::Intake).await,

@@ -39,7 +39,24 @@ pub(super) async fn open(path: &Path) -> Result<Engine, StoreError> {
     if synchronous != 2 {
         return Err(StoreError::NotDurable { setting: "synchronous" });
     }
-    Ok(Engine::Sqlite { writer, readers, _lock: Arc::new(lock) })
+    Ok(Engine::Sqlite { writer, readers, _lock: Some(Arc::new(lock)) })
+}
+
+/// Opens the file to look at. A snapshot of a write-ahead log disturbs nobody who writes;
+/// SQLite itself refuses whatever would.
+pub(super) async fn open_to_read(path: &Path) -> Result<Engine, StoreError> {
+    // SQLite would say no more than that it can't. (Asked without opening the file: closing
+    // it again would drop the locks that this process may hold on it.)
+    std::fs::metadata(path).map_err(StoreError::Unreachable)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("cache_size", "-16384")
+        .pragma("temp_store", "memory")
+        .row_buffer_size(1_000);
+    let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+    Ok(Engine::Sqlite { writer: readers.clone(), readers, _lock: None })
 }
 
 /// SQLite's own locks would let a second gateway in between two transactions; this one

@@ -17,7 +17,7 @@ use super::{
 use std::collections::BTreeMap;
 
 /// The longest bundle: 256 entries of 65,535 bytes with their lengths.
-const MAX_BUNDLE: usize = FULL * (2 + 65_535);
+pub(super) const MAX_BUNDLE: usize = FULL * (2 + 65_535);
 
 /// Verifies the log in `source` against its verifier key.
 ///
@@ -90,14 +90,14 @@ fn read_checkpoint(
 }
 
 /// A bundle as read: where each entry lies, and whether its lengths fill it.
-struct Bundle {
+pub(super) struct Bundle {
     bytes: Vec<u8>,
     entries: Vec<std::ops::Range<usize>>,
     whole: bool,
 }
 
 impl Bundle {
-    fn parse(bytes: Vec<u8>, width: usize) -> Self {
+    pub(super) fn parse(bytes: Vec<u8>, width: usize) -> Self {
         let mut entries = Vec::with_capacity(width);
         let mut at = 0;
         while entries.len() < width {
@@ -113,6 +113,11 @@ impl Bundle {
         }
         let whole = entries.len() == width && at == bytes.len();
         Self { bytes, entries, whole }
+    }
+
+    /// The entry of a number, where the lengths before it lead to one.
+    pub(super) fn entry(&self, number: usize) -> Option<&[u8]> {
+        self.entries.get(number).and_then(|place| self.bytes.get(place.clone()))
     }
 
     fn hashes(&self) -> Vec<Sha> {

@@ -7,6 +7,7 @@
 //!
 //! - [`log`]: a whole folder of tiles against a verifier key; every place that is wrong is
 //!   named by file and number.
+//! - [`rows`]: the log's tables in a database; every row that is wrong is named.
 //! - [`receipt`]: one receipt, or two checkpoints of one log.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
 //!
@@ -22,6 +23,9 @@ pub mod path;
 pub mod proof;
 pub mod receipt;
 pub mod report;
+pub mod row_report;
+pub mod rows;
+mod settle;
 pub mod source;
 
 pub use log::verify_log;
@@ -31,6 +35,8 @@ pub use receipt::{
     Receipt, ReceiptProblem, verify_consistency, verify_receipt, verify_receipt_in_log,
 };
 pub use report::{Finding, Notice, Place, Problem, Report};
+pub use row_report::{LogRow, RowFinding, RowProblem, RowReport};
+pub use rows::{HeadRow, RowSource, verify_rows};
 pub use source::{Directory, SourceError, TileSource};
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use tallygate::{
 use tempfile::TempDir;
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
-type Service = InterceptedService<Channel, AddToken>;
+pub(crate) type Service = InterceptedService<Channel, AddToken>;
 
 /// A demo whose gateways share a PostgreSQL database.
 struct Ground {
@@ -146,7 +146,11 @@ impl Drop for Node {
 }
 
 /// Connects as one of the demo's callers, to a gateway at an address.
-async fn connect(profiles: &Path, name: &str, address: &str) -> Result<Service, ConnectorError> {
+pub(crate) async fn connect(
+    profiles: &Path,
+    name: &str,
+    address: &str,
+) -> Result<Service, ConnectorError> {
     let text = fs::read_to_string(profiles.join(format!("{name}.toml"))).unwrap();
     let file: ProfileFile = toml::from_str(&text).unwrap();
     let file = ProfileFile { server: address.to_owned(), ..file };

@@ -1,0 +1,198 @@
+//! Which tables and columns hold what the gateway keeps, said once.
+//!
+//! The migrations make the schema; this list is what a backup reads and a restore writes, at
+//! every level that the migrations ever gave. A column that a migration adds without an entry
+//! here would be lost with the first restore, so the tests compare the list with the real
+//! schema of both engines, level by level. The table `migration` is not in it: an archive
+//! carries its steps in the header, and a restore makes it anew.
+
+/// What a column holds; the schema knows no other types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// BIGINT.
+    Integer,
+    /// TEXT.
+    Text,
+    /// BLOB or BYTEA.
+    Bytes,
+}
+
+/// A column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether it may be NULL.
+    pub nullable: bool,
+    /// The migration that made it, from 1.
+    pub since: usize,
+}
+
+/// A table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns, in the schema's order.
+    pub columns: &'static [Column],
+    /// How many of them, from the first, are its primary key.
+    pub key: usize,
+    /// Whether the migrations themselves put rows into it, which a restore replaces.
+    pub seeded: bool,
+}
+
+impl Table {
+    /// Its columns at a level of the schema; none when it was not there yet.
+    pub fn columns_at(&self, level: usize) -> impl Iterator<Item = &'static Column> + use<> {
+        self.columns.iter().filter(move |column| column.since <= level)
+    }
+
+    /// The columns of its primary key.
+    #[must_use]
+    pub fn key_columns(&self) -> &'static [Column] {
+        &self.columns[..self.key]
+    }
+}
+
+/// The tables at a level of the schema, in an order in which they can be filled.
+pub fn tables_at(level: usize) -> impl Iterator<Item = &'static Table> {
+    TABLES.iter().filter(move |table| table.columns_at(level).next().is_some())
+}
+
+const fn column(name: &'static str, kind: Kind, since: usize) -> Column {
+    Column { name, kind, nullable: false, since }
+}
+
+const fn integer(name: &'static str, since: usize) -> Column {
+    column(name, Kind::Integer, since)
+}
+
+const fn text(name: &'static str, since: usize) -> Column {
+    column(name, Kind::Text, since)
+}
+
+const fn bytes(name: &'static str, since: usize) -> Column {
+    column(name, Kind::Bytes, since)
+}
+
+const fn optional(column: Column) -> Column {
+    Column { nullable: true, ..column }
+}
+
+const fn table(name: &'static str, key: usize, columns: &'static [Column]) -> Table {
+    Table { name, columns, key, seeded: false }
+}
+
+/// Every table. The log's come last and its head last of all, as when they are written.
+pub const TABLES: &[Table] = &[
+    Table { seeded: true, ..table("counter", 1, &[text("name", 1), integer("next", 1)]) },
+    table(
+        "partner",
+        1,
+        &[text("partner_id", 1), text("entry", 1), integer("disabled", 1), integer("acts", 1)],
+    ),
+    table(
+        "protocol",
+        2,
+        &[
+            text("protocol_id", 1),
+            integer("version", 1),
+            text("life", 1),
+            text("arrivals", 1),
+            bytes("digest", 1),
+            text("document", 1),
+        ],
+    ),
+    table(
+        "root_policy",
+        1,
+        &[integer("version", 1), bytes("digest", 1), text("document", 1), integer("arrived", 1)],
+    ),
+    table("geography", 1, &[integer("version", 1), integer("valid_from", 1), text("document", 1)]),
+    table("postcode", 1, &[bytes("postcode_key", 1), integer("lsoa", 1)]),
+    table(
+        "consent",
+        1,
+        &[
+            bytes("consent_key", 1),
+            integer("state", 1),
+            integer("given_by", 1),
+            integer("recorded_on", 1),
+            text("notice_version", 1),
+        ],
+    ),
+    table("feed", 1, &[integer("feed_id", 3), text("partner_id", 3), integer("record_type", 3)]),
+    table(
+        "batch",
+        1,
+        &[
+            integer("batch_id", 3),
+            integer("feed_id", 3),
+            integer("state", 3),
+            integer("extract_day", 3),
+            bytes("digest", 3),
+            text("protocol_id", 3),
+            integer("protocol_version", 3),
+            integer("staged_at", 5),
+        ],
+    ),
+    table(
+        "sent",
+        2,
+        &[
+            integer("feed_id", 3),
+            bytes("record_key", 3),
+            integer("batch_id", 3),
+            integer("event_number", 3),
+        ],
+    ),
+    table(
+        "subject",
+        1,
+        &[
+            integer("subject_id", 3),
+            integer("person_id", 3),
+            optional(bytes("nhs", 3)),
+            optional(bytes("facts", 3)),
+        ],
+    ),
+    table("subject_key", 2, &[bytes("match_key", 3), integer("subject_id", 3), integer("rung", 3)]),
+    table(
+        "event",
+        3,
+        &[
+            integer("person_id", 3),
+            integer("event_number", 3),
+            integer("role", 3),
+            integer("subject_id", 3),
+            integer("batch_id", 3),
+            optional(bytes("consent_key", 3)),
+            bytes("body", 3),
+        ],
+    ),
+    table(
+        "withdrawal",
+        1,
+        &[integer("event_number", 3), integer("batch_id", 3), integer("known", 3)],
+    ),
+    table(
+        "frozen_release",
+        1,
+        &[text("quarter", 4), bytes("digest", 4), text("document", 4), integer("frozen_at", 4)],
+    ),
+    table("log_entry", 1, &[integer("leaf_index", 2), bytes("leaf", 2)]),
+    table("log_hash", 2, &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)]),
+    table(
+        "log_head",
+        1,
+        &[
+            integer("only_row", 2),
+            integer("size", 2),
+            bytes("root", 2),
+            text("checkpoint", 2),
+            integer("at", 2),
+        ],
+    ),
+];
