@@ -38,6 +38,7 @@ fn it_leaves_what_the_command_line_page_promises() {
         "profiles/families.toml",
         "profiles/centres.toml",
         "profiles/officer.toml",
+        "profiles/officer-2.toml",
         "profiles/auditor.toml",
         "profiles/manager-CC17.toml",
         "files/health/live_birth.csv",

@@ -194,7 +194,8 @@ impl Gateway {
         };
         let mut leaf = actor.leaf(LeafKind::ConsentWithdrawn, self);
         leaf.size_class = Some(SizeClass::of(1));
-        let logged = self.commit_for(actor, leaf, || Effect::PutConsents(vec![entry.clone()])).await?;
+        let logged =
+            self.commit_for(actor, leaf, || Effect::PutConsents(vec![entry.clone()])).await?;
         Ok(logged.map(|_| ()))
     }
 

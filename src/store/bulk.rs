@@ -3,9 +3,7 @@
 //! that each is prepared once and stays in the connection's cache.
 
 use super::{StoreError, Tx};
-use sqlx::{
-    AssertSqlSafe, FromRow, Postgres, Sqlite, postgres::PgRow, sqlite::SqliteRow,
-};
+use sqlx::{AssertSqlSafe, FromRow, Postgres, Sqlite, postgres::PgRow, sqlite::SqliteRow};
 
 /// Rows a multi-row INSERT on SQLite takes, largest first; a remainder goes in smaller ones.
 const CHUNKS: [usize; 5] = [256, 64, 16, 4, 1];

@@ -23,7 +23,9 @@ pub enum StoreError {
         setting: &'static str,
     },
     /// No server of the database takes writes.
-    #[error("no database server that takes writes can be reached; check the servers of database.postgres")]
+    #[error(
+        "no database server that takes writes can be reached; check the servers of database.postgres"
+    )]
     NoPrimary,
     /// The database is not yet at this program's level.
     #[error("the database is older than this program; run `tallygate migrate --config FILE`")]

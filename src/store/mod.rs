@@ -12,6 +12,7 @@
 //! - Rows of a batch count only once the batch is accepted.
 //! - A log entry, a log hash and a frozen release never change (triggers say so too).
 
+pub mod approvals;
 mod bulk;
 pub mod consents;
 pub mod effect;
@@ -31,6 +32,7 @@ pub mod sequencer;
 mod sqlite;
 pub mod subjects;
 mod tx;
+pub mod undo;
 
 pub use effect::{Effect, Outcome};
 pub use error::StoreError;

@@ -174,10 +174,8 @@ impl Servers {
 
     /// A setting of the server.
     pub(super) async fn setting(&self, name: &'static str) -> Result<String, StoreError> {
-        let (value,): (String,) = sqlx::query_as("SELECT current_setting($1)")
-            .bind(name)
-            .fetch_one(&self.pool)
-            .await?;
+        let (value,): (String,) =
+            sqlx::query_as("SELECT current_setting($1)").bind(name).fetch_one(&self.pool).await?;
         Ok(value)
     }
 

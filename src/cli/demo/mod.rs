@@ -29,6 +29,7 @@ use agreements::sign_all;
 use ground::{Ground, ORGANISATIONS, clear, lay, write};
 use jiff::tz::TimeZone;
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -95,6 +96,8 @@ enum DemoError {
     NotActive { protocol: String },
     #[error("a partner of the demo is missing")]
     Nobody,
+    #[error("a quarter was not closed by its second officer")]
+    NotClosed,
     #[error(transparent)]
     Synth(#[from] SynthError),
     #[error(transparent)]
@@ -194,12 +197,9 @@ impl Demo {
         let pushed = journey::push_all(&self.dir, today).await?;
         steps.pushed(&pushed)?;
         let quarters = quarters();
-        journey::close(&officer, &quarters).await?;
-        steps.done(&format!(
-            "closed {} quarters, {} to {LAST_QUARTER}",
-            quarters.len(),
-            quarters[0]
-        ))?;
+        let second = journey::connect(&self.dir, "officer-2").await?;
+        let accepted = journey::close([&officer, &second], &quarters).await?;
+        steps.closed(&quarters, &accepted)?;
         let area = place.areas[0].code;
         let card = journey::card(&ground, area).await?;
         running.project_log().await?;
@@ -212,7 +212,7 @@ impl Demo {
             steps.console.flush()?;
             let _ = tokio::signal::ctrl_c().await;
         }
-        drop(officer);
+        drop((officer, second));
         running.stop().await?;
         Ok(Outcome::findings(!report.is_sound()))
     }
@@ -302,6 +302,23 @@ impl<'c, 'w> Steps<'c, 'w> {
             }
         }
         Ok(())
+    }
+
+    fn closed(
+        &mut self,
+        quarters: &[Quarter],
+        accepted: &BTreeSet<String>,
+    ) -> Result<(), DemoError> {
+        let points: Vec<&str> = accepted.iter().map(String::as_str).collect();
+        let points = match &*points {
+            [] => "nothing left open".to_owned(),
+            points => format!("accepting {}", points.join(" and ")),
+        };
+        self.done(&format!(
+            "closed {} quarters, {} to {LAST_QUARTER}, by two officers, {points}",
+            quarters.len(),
+            quarters[0]
+        ))
     }
 
     fn verified(&mut self, report: &Report, dir: &Path) -> Result<(), DemoError> {

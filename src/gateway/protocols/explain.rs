@@ -71,8 +71,9 @@ impl Gateway {
         actor: &Actor,
         question: &ExplainedQuestion,
     ) -> Result<Logged<Explained>, Denied> {
-        let logged =
-            self.settle(actor, |snapshot| self.decide_explanation(actor, snapshot, question)).await?;
+        let logged = self
+            .settle(actor, |snapshot| self.decide_explanation(actor, snapshot, question))
+            .await?;
         Ok(logged.map(|(_, explained)| explained))
     }
 

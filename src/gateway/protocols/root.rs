@@ -46,7 +46,8 @@ impl Gateway {
     ) -> Result<Logged<RootPolicyLine>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer]).await?;
         let now = self.now();
-        let logged = self.settle(actor, |snapshot| self.decide_root(actor, snapshot, document, now));
+        let logged =
+            self.settle(actor, |snapshot| self.decide_root(actor, snapshot, document, now));
         Ok(logged.await?.map(|(_, line)| line))
     }
 

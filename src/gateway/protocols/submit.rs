@@ -48,8 +48,9 @@ impl Gateway {
         document: &str,
     ) -> Result<Logged<ProtocolLine>, Denied> {
         let now = self.now();
-        let logged =
-            self.settle(actor, |snapshot| self.decide_submission(actor, snapshot, document, now)).await?;
+        let logged = self
+            .settle(actor, |snapshot| self.decide_submission(actor, snapshot, document, now))
+            .await?;
         Ok(logged.map(|(_, line)| line))
     }
 
