@@ -71,6 +71,8 @@ fn the_log_and_every_receipt_verify() {
     );
     let report: Value = serde_json::from_str(&text).unwrap();
     assert!(text.contains("\"release_frozen\": 8"), "{report:#}");
+    // A first officer's word for each, and no refusal on the way.
+    assert!(text.contains("\"approval_given\": 8"), "{report:#}");
 }
 
 #[test]

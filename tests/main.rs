@@ -7,6 +7,8 @@ mod audit_log;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod gateways;
+#[cfg(test)]
 mod intake;
 #[cfg(test)]
 mod leaks;
@@ -15,4 +17,8 @@ mod raw_values;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod undo;

@@ -1,7 +1,7 @@
 //! Migrations: the same steps on both engines, each in one transaction, never changed
 //! once they have landed.
 
-use super::{Rights, Store, StoreError, tx::on};
+use super::{Rights, Store, StoreError, Tx, tx::on};
 
 struct Step {
     name: &'static str,
@@ -54,7 +54,7 @@ pub(super) async fn run(store: &Store, gateway: Option<&str>) -> Result<(), Stor
     if let Some(gateway) = gateway.filter(|_| !sqlite) {
         grant(store, gateway).await?;
     }
-    check(store).await
+    fits(&mut store.transact_as_owner().await?).await
 }
 
 /// Lets a database user take on the gateway's rights, one transaction at a time.
@@ -86,8 +86,11 @@ pub(super) async fn check(store: &Store) -> Result<(), StoreError> {
         return Err(StoreError::Older);
     }
     drop(tx);
-    let mut tx = store.read(Rights::Figures).await?;
-    let (last,): (i64,) = on!(&mut tx, c =>
+    fits(&mut store.read(Rights::Figures).await?).await
+}
+
+async fn fits(tx: &mut Tx) -> Result<(), StoreError> {
+    let (last,): (i64,) = on!(tx, c =>
         sqlx::query_as("SELECT COALESCE(MAX(step), 0) FROM migration").fetch_one(c).await)?;
     let known = i64::try_from(STEPS.len()).map_err(|_| StoreError::Range)?;
     match last - known {

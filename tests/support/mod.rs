@@ -2,6 +2,8 @@
 //! gateway again from a copy.
 
 pub(crate) mod gateway;
+pub(crate) mod postgres;
+pub(crate) mod stream;
 
 use std::{
     ffi::OsStr,

@@ -348,7 +348,12 @@ impl Intake {
                 return Ok((accepted, None));
             }
             let _one_stream = gateway.feeds.lock(self.feed).await;
-            let staged = stage::stage(self, &batch, &mut accepted).await?;
+            let staged = match stage::stage(self, &batch, &mut accepted).await {
+                Ok(staged) => staged,
+                // Whatever of it persisted was never accepted; it is taken over.
+                Err(GatewayError::Store(error)) if error.is_lost_connection() => continue,
+                Err(error) => return Err(error.into()),
+            };
             let mut leaf =
                 permit_leaf(LeafKind::BatchAccepted, &self.actor, &self.permit, &gateway);
             leaf.size_class = Some(SizeClass::of(accepted.well_formed as u64));

@@ -1,0 +1,257 @@
+//! Mixed load on two gateways, killed and started again, with the database's primary lost
+//! on the way: what was acknowledged is there once, the log has one history, and every
+//! receipt is in it.
+//!
+//! In the suite this takes seconds. The long form, five minutes and ten kills:
+//! `TALLYGATE_TEST_LOAD_SECONDS=300 cargo test --release load::`.
+
+use super::{Ground, Node, connect};
+use crate::support::{
+    postgres::{Cluster, Database},
+    stream::{Stream, rows},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tallygate::{
+    audit::{Frontier, leaf_hash},
+    wire::v1::{self, figure_service_client::FigureServiceClient},
+};
+use tokio::{task::JoinHandle, time::sleep};
+use tonic::{Code, Status};
+
+const WRITERS: usize = 3;
+const READERS: usize = 2;
+const BATCH: usize = 25;
+
+/// What the callers share.
+struct Load {
+    profiles: PathBuf,
+    addresses: [String; 2],
+    over: AtomicBool,
+    /// Children that were given to a writer.
+    taken: AtomicUsize,
+    acknowledged: AtomicUsize,
+    answered: AtomicUsize,
+    retried: AtomicUsize,
+    receipts: Mutex<Vec<v1::Receipt>>,
+}
+
+impl Load {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    fn keep(&self, receipt: Option<v1::Receipt>) {
+        self.receipts.lock().unwrap().push(receipt.unwrap());
+    }
+
+    /// A gateway is down or looks for its database: nothing else may go wrong.
+    async fn try_again(&self, status: &Status) {
+        let passing = [Code::Unavailable, Code::Unknown, Code::Cancelled];
+        assert!(passing.contains(&status.code()), "{status:?}");
+        self.retried.fetch_add(1, Ordering::Relaxed);
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Pushes batch after batch, each until it is acknowledged, over one gateway or the other.
+async fn write(load: Arc<Load>, mut turn: usize) {
+    let mut pending: Option<std::ops::Range<usize>> = None;
+    while !(load.is_over() && pending.is_none()) {
+        turn += 1;
+        let address = &load.addresses[turn % 2];
+        let Ok(health) = connect(&load.profiles, "health", address).await else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        if let Err(status) = stream(&load, health, &mut pending).await {
+            load.try_again(&status).await;
+        }
+    }
+}
+
+async fn stream(
+    load: &Load,
+    health: super::Service,
+    pending: &mut Option<std::ops::Range<usize>>,
+) -> Result<(), Status> {
+    let mut stream = Stream::open(health).await?;
+    // A few batches a stream, so that streams open and close under load, too.
+    for sequence in 1..=20 {
+        let range = pending.get_or_insert_with(|| {
+            let first = load.taken.fetch_add(BATCH, Ordering::Relaxed);
+            first..first + BATCH
+        });
+        stream.send(sequence, rows("load", range.clone())).await;
+        let taken = stream.answer().await?;
+        assert_eq!((taken.well_formed as usize, taken.rejections.len()), (BATCH, 0));
+        load.acknowledged.fetch_add(BATCH, Ordering::Relaxed);
+        load.keep(taken.receipt);
+        *pending = None;
+        if load.is_over() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Asks for cards, which must always be the same.
+async fn read(load: Arc<Load>, mut turn: usize) {
+    let mut seen = None;
+    while !load.is_over() {
+        turn += 1;
+        let address = &load.addresses[turn % 2];
+        let Ok(manager) = connect(&load.profiles, "manager-CC01", address).await else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let mut figures = FigureServiceClient::new(manager);
+        for _ in 0..20 {
+            let request = v1::GetCardRequest {
+                area: "CC01".to_owned(),
+                quarter: String::new(),
+                purposes: vec!["childrens_centre_planning".to_owned()],
+            };
+            match figures.get_card(request).await {
+                Ok(card) => {
+                    let card = card.into_inner();
+                    load.keep(card.receipt);
+                    load.answered.fetch_add(1, Ordering::Relaxed);
+                    let lines = seen.get_or_insert_with(|| card.lines.clone());
+                    assert_eq!(*lines, card.lines);
+                }
+                Err(status) => {
+                    load.try_again(&status).await;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn seconds() -> u64 {
+    let told = std::env::var("TALLYGATE_TEST_LOAD_SECONDS").ok();
+    told.map_or(8, |told| told.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_and_the_log_has_one_history() {
+    let Some(primary) = Cluster::start(&["wal_level=replica"]) else { return };
+    let standby = primary.standby(&[]);
+    primary.wait_for_standby().await;
+    let database = primary.database(Some(&standby)).await;
+    let own = database.clone();
+    let ground = tokio::task::spawn_blocking(move || Ground::demo(&own, "0.005")).await.unwrap();
+    let before = accepted(&database).await;
+    let mut nodes = [ground.configure("one"), ground.configure("two")];
+    nodes.iter_mut().for_each(Node::start);
+    let load = Arc::new(Load {
+        profiles: ground.path("profiles"),
+        addresses: [nodes[0].address.clone(), nodes[1].address.clone()],
+        over: AtomicBool::new(false),
+        taken: AtomicUsize::new(0),
+        acknowledged: AtomicUsize::new(0),
+        answered: AtomicUsize::new(0),
+        retried: AtomicUsize::new(0),
+        receipts: Mutex::default(),
+    });
+    let writers = (0..WRITERS).map(|turn| tokio::spawn(write(Arc::clone(&load), turn)));
+    let readers = (0..READERS).map(|turn| tokio::spawn(read(Arc::clone(&load), turn)));
+    let callers: Vec<JoinHandle<()>> = writers.chain(readers).collect();
+
+    // Ten kills in five minutes; in the suite one or two.
+    let kills = (seconds() / 30).max(2);
+    for kill in 0..kills {
+        sleep(Duration::from_secs(seconds()) / u32::try_from(kills).unwrap()).await;
+        let node = &mut nodes[usize::try_from(kill % 2).unwrap()];
+        node.kill();
+        tokio::task::block_in_place(|| node.start());
+    }
+    let reached =
+        (load.acknowledged.load(Ordering::Relaxed), load.answered.load(Ordering::Relaxed));
+    assert!(reached.0 > 0 && reached.1 > 0, "{reached:?}");
+    primary.kill();
+    standby.promote();
+    // Both kinds of caller are served again by what is left.
+    for _ in 0..600 {
+        sleep(Duration::from_millis(100)).await;
+        let now =
+            (load.acknowledged.load(Ordering::Relaxed), load.answered.load(Ordering::Relaxed));
+        if now.0 > reached.0 + 4 * BATCH && now.1 > reached.1 + 20 {
+            break;
+        }
+    }
+    load.over.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let database = database.on(&standby);
+    let acknowledged = load.acknowledged.load(Ordering::Relaxed);
+    assert!(acknowledged > reached.0 + 4 * BATCH, "nothing was taken after the failover");
+    let now = accepted(&database).await;
+    let added = (now.0 - before.0, now.1 - before.1);
+    let expected = i64::try_from(acknowledged).unwrap();
+    assert_eq!(added, (expected, expected), "each record once, with one event");
+    let receipts = std::mem::take(&mut *load.receipts.lock().unwrap());
+    let size = reconcile(&database, &receipts).await;
+    println!(
+        "{acknowledged} records and {} cards acknowledged, {} calls tried again, {kills} kills and \
+         a failover; {} receipts reconcile with a log of {size}",
+        load.answered.load(Ordering::Relaxed),
+        load.retried.load(Ordering::Relaxed),
+        receipts.len(),
+    );
+}
+
+/// How many records of accepted batches there are, and how many events.
+async fn accepted(database: &Database) -> (i64, i64) {
+    sqlx::query_as(
+        "SELECT (SELECT COUNT(*) FROM sent s JOIN batch b USING (batch_id) WHERE b.state = 1), \
+                (SELECT COUNT(*) FROM event e JOIN batch b USING (batch_id) WHERE b.state = 1)",
+    )
+    .fetch_one(&database.pool("owner").await)
+    .await
+    .unwrap()
+}
+
+/// Recomputes the log and finds every receipt in it: its leaf, and the tree it was shown.
+async fn reconcile(database: &Database, receipts: &[v1::Receipt]) -> u64 {
+    let pool = database.pool("owner").await;
+    let leaves: Vec<(Vec<u8>,)> = sqlx::query_as("SELECT leaf FROM log_entry ORDER BY leaf_index")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    let (size, root): (i64, Vec<u8>) =
+        sqlx::query_as("SELECT size, root FROM log_head").fetch_one(&pool).await.unwrap();
+    let mut shown: BTreeMap<u64, Vec<&v1::Receipt>> = BTreeMap::new();
+    for receipt in receipts {
+        let size = receipt.checkpoint.lines().nth(1).unwrap().parse().unwrap();
+        shown.entry(size).or_default().push(receipt);
+    }
+    let hashes: Vec<_> = leaves.iter().map(|(leaf,)| leaf_hash(leaf)).collect();
+    let mut tree = Frontier::empty();
+    for (hash, size) in hashes.iter().zip(1..) {
+        let appended = tree.append(&[*hash]).unwrap();
+        for receipt in shown.remove(&size).into_iter().flatten() {
+            let root = receipt.checkpoint.lines().nth(2).unwrap();
+            assert_eq!(STANDARD.decode(root).unwrap(), appended.root.as_bytes(), "a forked tree");
+            let leaf = hashes[usize::try_from(receipt.leaf_index).unwrap()];
+            assert_eq!(receipt.leaf_hash, leaf.as_bytes(), "another leaf than was promised");
+        }
+        tree = appended.frontier;
+    }
+    assert!(shown.is_empty(), "receipts of trees that the log never had");
+    assert_eq!(
+        (size, root),
+        (i64::try_from(leaves.len()).unwrap(), tree.root().unwrap().as_bytes().to_vec())
+    );
+    tree.size()
+}

@@ -1,0 +1,290 @@
+//! Feeds, batches, records, subjects, and the release pass over them.
+
+use super::{Fresh, batch_of, key, now, on_both, partner};
+use jiff::{SignedDuration, civil::date};
+use tallygate::{
+    domain::{BatchId, Event, FeedId, PersonId, RecordType, Role, SubjectId},
+    store::{
+        ActError, Effect, Outcome, Rights, consents,
+        feeds::{self, NewBatch},
+        records::{self, NewEvent, NewWithdrawal},
+        scan,
+        subjects::{self, Move, NewSubject, Subject},
+    },
+};
+
+on_both!(
+    feeds_are_made_once_and_batches_count_once_accepted,
+    what_was_staged_and_left_is_cleared_and_nothing_else,
+    records_are_known_by_their_feed_and_key,
+    a_withdrawal_of_an_accepted_batch_stays,
+    subjects_are_found_by_every_key_and_move_with_their_events,
+    the_pass_leaves_out_what_does_not_count,
+    many_rows_fit_one_call,
+);
+
+fn event(record_type: RecordType, day: i32) -> Event {
+    Event {
+        record_type,
+        role: Role::Principal,
+        day: Some(day),
+        known: day + 1,
+        place: None,
+        values: vec![],
+    }
+}
+
+fn stored(person: i64, event_number: i64, consent: Option<[u8; 16]>) -> NewEvent {
+    let mut body = Vec::new();
+    event(RecordType::HealthReview, 19_000 + i32::try_from(event_number).unwrap())
+        .encode(&mut body);
+    let (person, subject) = (PersonId::new(person), SubjectId::new(person));
+    NewEvent { person, subject, event_number, role: 0, consent, body }
+}
+
+fn subject(id: i64, person: i64, keys: &[(u8, usize)]) -> NewSubject {
+    let keys = keys.iter().map(|(rung, number)| (*rung, key(*number))).collect();
+    let nhs = (id % 2 == 0).then(|| key(usize::try_from(id).unwrap() + 9_000));
+    let (id, person) = (SubjectId::new(id), PersonId::new(person));
+    NewSubject { subject: Subject { id, person, nhs, keys }, facts: Some(vec![9, 8, 7]) }
+}
+
+impl Fresh {
+    /// Stages events as a batch of a feed, with the record keys `first..`.
+    async fn stage(&self, feed: FeedId, first: usize, events: &[NewEvent]) -> BatchId {
+        self.stage_at(batch_of(feed), first, events).await
+    }
+
+    async fn stage_at(&self, new: NewBatch, first: usize, events: &[NewEvent]) -> BatchId {
+        let mut tx = self.store.transact(Rights::Intake).await.unwrap();
+        let batch = feeds::stage(&mut tx, &new).await.unwrap();
+        let sent: Vec<_> =
+            events.iter().zip(first..).map(|(event, at)| (key(at), event.event_number)).collect();
+        records::stage_sent(&mut tx, new.feed, batch, &sent).await.unwrap();
+        records::stage_events(&mut tx, batch, events).await.unwrap();
+        tx.commit().await.unwrap();
+        batch
+    }
+
+    async fn insert(&self, new: &[NewSubject]) {
+        let mut tx = self.store.transact(Rights::Intake).await.unwrap();
+        subjects::take_subject_numbers(&mut tx, new.len()).await.unwrap();
+        subjects::take_person_numbers(&mut tx, new.len()).await.unwrap();
+        subjects::insert(&mut tx, new).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Person, number of events and whose facts, as the release pass sees them.
+    async fn counted(&self, feeds: &[FeedId]) -> Vec<(i64, usize, Option<i64>)> {
+        let mut tx = self.read(Rights::Release).await;
+        let persons = scan::persons(&mut tx, feeds, 0, 100).await.unwrap();
+        let seen = persons.iter().map(|p| {
+            let facts = p.facts.as_ref().map(|(subject, _)| subject.number());
+            (p.person.number(), p.events().unwrap().len(), facts)
+        });
+        seen.collect()
+    }
+}
+
+async fn feeds_are_made_once_and_batches_count_once_accepted(fresh: Fresh) {
+    let births = fresh.feed("health", RecordType::LiveBirth).await;
+    let reviews = fresh.feed("health", RecordType::HealthReview).await;
+    assert_eq!(fresh.feed("health", RecordType::LiveBirth).await, births);
+    let mut tx = fresh.read(Rights::Figures).await;
+    let all = feeds::all(&mut tx).await.unwrap();
+    assert_eq!(
+        all,
+        [
+            (births, partner("health"), RecordType::LiveBirth),
+            (reviews, partner("health"), RecordType::HealthReview)
+        ]
+    );
+    drop(tx);
+
+    let batch = fresh.stage(births, 1, &[stored(1, 1, None)]).await;
+    assert!(freshness(&fresh).await.is_empty());
+    assert_eq!(fresh.accept(batch).await.unwrap(), Outcome::None);
+    // Twice is once; and what is accepted can't be abandoned.
+    assert!(matches!(fresh.accept(batch).await, Err(ActError::Conflict)));
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    feeds::abandon(&mut tx, &[batch]).await.unwrap_err();
+    drop(tx);
+    let later = NewBatch { extract_day: 20_010, protocol_version: 3, ..batch_of(births) };
+    let later = fresh.stage_at(later, 2, &[stored(1, 2, None)]).await;
+    fresh.accept(later).await.unwrap();
+    let seen = freshness(&fresh).await;
+    let (day, versions) = (seen[0].extract_day, seen[0].protocols.iter().map(|p| p.1).collect());
+    assert_eq!((seen.len(), day, versions), (1, date(2024, 10, 14), vec![2, 3]));
+}
+
+async fn freshness(fresh: &Fresh) -> Vec<feeds::Freshness> {
+    let mut tx = fresh.read(Rights::Figures).await;
+    feeds::freshness(&mut tx).await.unwrap()
+}
+
+async fn what_was_staged_and_left_is_cleared_and_nothing_else(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    let hours_ago = |hours| now() - SignedDuration::from_hours(hours);
+    let left = NewBatch { staged_at: hours_ago(2), ..batch_of(feed) };
+    let left = fresh.stage_at(left, 1, &[stored(1, 1, None)]).await;
+    let accepted = NewBatch { staged_at: hours_ago(3), ..batch_of(feed) };
+    let accepted = fresh.stage_at(accepted, 2, &[stored(2, 2, None)]).await;
+    fresh.accept(accepted).await.unwrap();
+    let under_way = fresh.stage(feed, 3, &[stored(3, 3, None)]).await;
+    let abandoned = fresh.stage(feed, 4, &[stored(4, 4, None)]).await;
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    feeds::abandon(&mut tx, &[abandoned]).await.unwrap();
+    feeds::clear_unaccepted(&mut tx, hours_ago(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let keys: Vec<_> = (1..=4).map(key).collect();
+    let sent = records::sent(&mut tx, feed, &keys).await.unwrap();
+    assert_eq!(sent.keys().copied().collect::<Vec<_>>(), sorted(vec![key(2), key(3)]));
+    drop(tx);
+    assert!(fresh.accept(left).await.is_err());
+    fresh.accept(under_way).await.unwrap();
+    assert_eq!(fresh.counted(&[feed]).await, [(2, 1, None), (3, 1, None)]);
+}
+
+fn sorted(mut keys: Vec<[u8; 16]>) -> Vec<[u8; 16]> {
+    keys.sort_unstable();
+    keys
+}
+
+async fn records_are_known_by_their_feed_and_key(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    let other = fresh.feed("dwp", RecordType::TwoYearOldEligibility).await;
+    let batch = fresh.stage(feed, 1, &[stored(1, 1, None), stored(1, 2, None)]).await;
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    assert!(records::sent(&mut tx, other, &[key(1)]).await.unwrap().is_empty());
+    let sent = records::sent(&mut tx, feed, &[key(1), key(2), key(3)]).await.unwrap();
+    assert_eq!(sent.len(), 2);
+    let first = sent[&key(1)];
+    assert_eq!((first.event_number, first.batch, first.accepted), (1, batch, false));
+    // Taken over: sent anew under another batch.
+    records::take_over(&mut tx, feed, &[key(1)]).await.unwrap();
+    let second = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
+    records::stage_sent(&mut tx, feed, second, &[(key(1), 7)]).await.unwrap();
+    let sent = records::sent(&mut tx, feed, &[key(1)]).await.unwrap();
+    assert_eq!((sent[&key(1)].event_number, sent[&key(1)].batch), (7, second));
+    // The same record twice is refused.
+    records::stage_sent(&mut tx, feed, second, &[(key(1), 8)]).await.unwrap_err();
+    drop(tx);
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let first = records::take_event_numbers(&mut tx, 5).await.unwrap();
+    assert_eq!(records::take_event_numbers(&mut tx, 1).await.unwrap(), first + 5);
+}
+
+async fn a_withdrawal_of_an_accepted_batch_stays(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    let events = [stored(1, 1, None), stored(1, 2, None), stored(1, 3, None)];
+    let batch = fresh.stage(feed, 1, &events).await;
+    fresh.accept(batch).await.unwrap();
+    let withdraw = async |number, known| {
+        let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+        let batch = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
+        let new = [NewWithdrawal { event_number: number, known }];
+        records::stage_withdrawals(&mut tx, batch, &new).await.unwrap();
+        tx.commit().await.unwrap();
+        batch
+    };
+    let withdrawn = async || {
+        let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+        records::withdrawn(&mut tx, &[1, 2, 3, 4]).await.unwrap()
+    };
+    let left = withdraw(1, 5).await;
+    assert!(withdrawn().await.is_empty());
+    assert_eq!(fresh.counted(&[feed]).await, [(1, 3, None)]);
+    // Another batch makes it, and is accepted; a third can't take it over any more.
+    let made = withdraw(1, 6).await;
+    fresh.accept(made).await.unwrap();
+    withdraw(1, 7).await;
+    fresh.accept(left).await.unwrap();
+    assert_eq!(withdrawn().await, [1]);
+    assert_eq!(fresh.counted(&[feed]).await, [(1, 2, None)]);
+}
+
+async fn subjects_are_found_by_every_key_and_move_with_their_events(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    let new = [
+        subject(1, 1, &[(0, 10), (1, 11), (2, 12)]),
+        subject(2, 2, &[(0, 20), (1, 11)]),
+        subject(3, 3, &[(0, 30)]),
+    ];
+    fresh.insert(&new).await;
+    let events = [stored(1, 1, None), stored(2, 2, None), stored(2, 3, None)];
+    let batch = fresh.stage(feed, 1, &events).await;
+    fresh.accept(batch).await.unwrap();
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    subjects::link_alone(&mut tx).await.unwrap();
+    let known = subjects::by_fingerprint(&mut tx, &[key(20), key(11), key(99)]).await.unwrap();
+    assert_eq!(known.len(), 1, "rung 0 alone is an identity");
+    assert_eq!(known[&key(20)], (SubjectId::new(2), PersonId::new(2)));
+    let sharing = subjects::persons_with(&mut tx, &[key(11), key(30)]).await.unwrap();
+    assert_eq!(sharing, [1, 2, 3].map(PersonId::new));
+    let of = subjects::of_persons(&mut tx, &[PersonId::new(2), PersonId::new(1)]).await.unwrap();
+    let expected: Vec<Subject> = new[..2].iter().map(|new| new.subject.clone()).collect();
+    assert_eq!(of, expected);
+    let (from, to) = (PersonId::new(2), PersonId::new(1));
+    let moving = Move { subject: SubjectId::new(2), from, to };
+    subjects::move_subjects(&mut tx, &[moving]).await.unwrap();
+    subjects::move_subjects(&mut tx, &[moving]).await.unwrap_err();
+    drop(tx);
+    // The failed second move undid both; once is enough.
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    subjects::move_subjects(&mut tx, &[moving]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(fresh.counted(&[feed]).await, [(1, 3, Some(1))]);
+}
+
+async fn the_pass_leaves_out_what_does_not_count(fresh: Fresh) {
+    let reviews = fresh.feed("health", RecordType::HealthReview).await;
+    let other = fresh.feed("dwp", RecordType::TwoYearOldEligibility).await;
+    fresh
+        .insert(&[subject(1, 1, &[(0, 1)]), subject(2, 2, &[(0, 2)]), subject(3, 3, &[(0, 3)])])
+        .await;
+    let (given, refused) = (key(71), key(72));
+    let events = [stored(1, 1, None), stored(2, 2, Some(given)), stored(3, 3, Some(refused))];
+    let accepted = fresh.stage(reviews, 1, &events).await;
+    fresh.accept(accepted).await.unwrap();
+    let of_other = fresh.stage(other, 1, &[stored(1, 4, None)]).await;
+    fresh.accept(of_other).await.unwrap();
+    // Staged only: neither the event nor, for person 9, the facts.
+    fresh.stage(reviews, 9, &[stored(1, 5, None), stored(9, 6, None)]).await;
+    let consent = |key, state| consents::Entry {
+        key,
+        state,
+        given_by: 1,
+        recorded_on: 20_000,
+        notice_version: "v1".to_owned(),
+    };
+    fresh.act(Effect::PutConsents(vec![consent(given, 1), consent(refused, 2)])).await.unwrap();
+    assert_eq!(fresh.counted(&[reviews]).await, [(1, 1, Some(1)), (2, 1, Some(2))]);
+    assert_eq!(fresh.counted(&[reviews, other]).await, [(1, 2, Some(1)), (2, 1, Some(2))]);
+    assert!(fresh.counted(&[]).await.is_empty());
+    let mut tx = fresh.read(Rights::Release).await;
+    assert_eq!(scan::last_person(&mut tx).await.unwrap(), 3);
+    assert_eq!(scan::principal_events(&mut tx, &[reviews]).await.unwrap().len(), 2);
+    let range = scan::persons(&mut tx, &[reviews], 1, 2).await.unwrap();
+    assert_eq!(range.iter().map(|p| p.person.number()).collect::<Vec<_>>(), [2]);
+    let days: Vec<_> = range[0].events().unwrap().iter().map(|event| event.day).collect();
+    assert_eq!(days, [Some(19_002)]);
+}
+
+async fn many_rows_fit_one_call(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    // More than any statement takes at once, and no round number.
+    let count = 5_777;
+    let new: Vec<_> = (1..=count).map(|n| subject(n, n, &[(0, n as usize)])).collect();
+    fresh.insert(&new).await;
+    let events: Vec<_> = (1..=count).map(|n| stored(n, n, None)).collect();
+    let batch = fresh.stage(feed, 1, &events).await;
+    fresh.accept(batch).await.unwrap();
+    let keys: Vec<_> = (1..=6_000).map(key).collect();
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    assert_eq!(records::sent(&mut tx, feed, &keys).await.unwrap().len(), 5_777);
+    assert_eq!(subjects::by_fingerprint(&mut tx, &keys).await.unwrap().len(), 5_777);
+    drop(tx);
+    let mut tx = fresh.read(Rights::Release).await;
+    assert_eq!(scan::persons(&mut tx, &[feed], 0, 6_000).await.unwrap().len(), 5_777);
+}

@@ -1,0 +1,139 @@
+//! Least privilege on PostgreSQL, by trying: what each role can do, and what nobody can.
+
+use super::{Fresh, Place};
+use sqlx::PgPool;
+use tallygate::store::Rights;
+
+const RECORDS: [&str; 6] = ["sent", "subject", "subject_key", "event", "withdrawal", "feed"];
+const LOG: [&str; 3] = ["log_entry", "log_hash", "log_head"];
+
+/// Tries a statement in a role and undoes it: whether it was permitted.
+async fn may(gateway: &PgPool, role: &str, sql: &str) -> bool {
+    let mut tx = gateway.begin().await.unwrap();
+    let set = sqlx::AssertSqlSafe(format!("SET LOCAL ROLE {role}"));
+    sqlx::raw_sql(set).execute(&mut *tx).await.unwrap();
+    match sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut *tx).await {
+        Ok(_) => true,
+        Err(error) => {
+            let code = error.as_database_error().and_then(|e| e.code().map(|c| c.into_owned()));
+            assert_eq!(code.as_deref(), Some("42501"), "{role}: {sql}: {error}");
+            false
+        }
+    }
+}
+
+async fn gateway() -> Option<(Fresh, PgPool)> {
+    let fresh = Fresh::postgres().await?;
+    let Place::Postgres(database) = &fresh.place else { return None };
+    let pool = database.pool("gateway").await;
+    Some((fresh, pool))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn intake_can_not_read_what_records_say() {
+    let Some((_fresh, gateway)) = gateway().await else { return };
+    for sql in [
+        "SELECT body FROM event",
+        "SELECT * FROM event",
+        "SELECT COUNT(*) FROM event",
+        "SELECT facts FROM subject",
+        "SELECT * FROM partner",
+        "SELECT * FROM protocol",
+        "SELECT * FROM frozen_release",
+        "SELECT * FROM log_entry",
+        "DELETE FROM event",
+        "UPDATE event SET body = body",
+        "UPDATE subject SET facts = NULL",
+        "UPDATE consent SET state = 1",
+    ] {
+        assert!(!may(&gateway, "tallygate_intake", sql).await, "{sql}");
+    }
+    assert!(may(&gateway, "tallygate_intake", "SELECT person_id FROM subject").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_and_the_sequencer_can_not_see_records() {
+    let Some((_fresh, gateway)) = gateway().await else { return };
+    for role in ["tallygate_figures", "tallygate_sequencer"] {
+        for table in ["sent", "subject", "subject_key", "event", "withdrawal"] {
+            let sql = format!("SELECT 1 FROM {table}");
+            assert!(!may(&gateway, role, &sql).await, "{role}: {sql}");
+        }
+        assert!(may(&gateway, role, "SELECT document FROM frozen_release").await);
+    }
+    for table in RECORDS.iter().chain(&LOG).chain(&["partner", "consent", "counter"]) {
+        for sql in [format!("DELETE FROM {table}"), format!("INSERT INTO {table} DEFAULT VALUES")] {
+            assert!(!may(&gateway, "tallygate_figures", &sql).await, "{sql}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_release_pass_reads_and_writes_nothing() {
+    let Some((_fresh, gateway)) = gateway().await else { return };
+    assert!(may(&gateway, "tallygate_release", "SELECT body FROM event").await);
+    for table in RECORDS.iter().chain(&LOG).chain(&["frozen_release", "counter", "batch"]) {
+        for sql in [format!("DELETE FROM {table}"), format!("INSERT INTO {table} DEFAULT VALUES")] {
+            assert!(!may(&gateway, "tallygate_release", &sql).await, "{sql}");
+        }
+    }
+    assert!(!may(&gateway, "tallygate_release", "SELECT * FROM log_entry").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_changes_or_deletes_the_log_or_a_release() {
+    let Some((_fresh, gateway)) = gateway().await else { return };
+    let roles = Rights::ALL.map(Rights::role);
+    for role in roles.into_iter().chain(["gateway"]) {
+        for sql in [
+            "UPDATE log_entry SET leaf = leaf",
+            "UPDATE log_hash SET hash = hash",
+            "UPDATE frozen_release SET document = document",
+            "DELETE FROM log_entry",
+            "DELETE FROM log_hash",
+            "DELETE FROM log_head",
+            "DELETE FROM frozen_release",
+            "TRUNCATE log_entry",
+            "TRUNCATE log_hash",
+            "TRUNCATE frozen_release",
+            "ALTER TABLE log_entry DISABLE TRIGGER ALL",
+            "DROP TABLE log_entry",
+            "DROP TRIGGER log_entry_stays ON log_entry",
+            "UPDATE stream_undo SET cause = cause",
+            "DELETE FROM stream_undo",
+            "TRUNCATE stream_undo",
+            "UPDATE release_withdrawal SET notice = notice",
+            "DELETE FROM release_withdrawal",
+            "TRUNCATE release_withdrawal",
+            "UPDATE approval SET user_key = user_key",
+        ] {
+            assert!(!may(&gateway, role, sql).await, "{role}: {sql}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_sequencer_gives_words_notices_and_undoes() {
+    let Some((_fresh, gateway)) = gateway().await else { return };
+    let sequencer = Rights::Sequencer.role();
+    for role in Rights::ALL.map(Rights::role) {
+        for sql in [
+            "INSERT INTO stream_undo VALUES (1, 1, 'wrong_file', 0, 0, 0)",
+            "INSERT INTO release_withdrawal VALUES ('2026Q1', '\\x00', 'n', 0)",
+            "INSERT INTO approval VALUES ('\\x00', 'health', '\\x00', 0)",
+            "DELETE FROM approval",
+        ] {
+            assert_eq!(may(&gateway, role, sql).await, role == sequencer, "{role}: {sql}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_itself_can_do_nothing_without_a_role() {
+    let Some((fresh, gateway)) = gateway().await else { return };
+    for table in RECORDS.iter().chain(&LOG).chain(&["partner", "migration", "counter"]) {
+        let sql = format!("SELECT 1 FROM {table}");
+        assert!(!may(&gateway, "gateway", &sql).await, "{sql}");
+    }
+    assert_eq!(fresh.store.warnings().await.unwrap(), Vec::<&str>::new());
+}

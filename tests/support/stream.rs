@@ -1,0 +1,91 @@
+//! A provider's stream, message by message, with children whom nobody else sends.
+
+use super::gateway::Service;
+use tallygate::{
+    domain::identifier::{Scheme, check},
+    wire::v1::{self, intake_service_client::IntakeServiceClient, push_request, push_response},
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+const COLUMNS: [&str; 7] =
+    ["record_id", "extracted_at", "event_date", "nhs_number", "date_of_birth", "review", "outcome"];
+
+/// The first of a range of numbers that the demo does not use.
+const FIRST: u64 = 9_999_000_000;
+
+/// The n-th valid NHS number of that range.
+pub(crate) fn nhs_number(n: usize) -> String {
+    // Of ten numbers in a row at most one check digit is right, and of eleven tens one has none.
+    let tens = n as u64;
+    (FIRST / 10 + tens + tens / 8..)
+        .flat_map(|tens| (0..10).map(move |digit| (tens * 10 + digit).to_string()))
+        .find(|text| check(Scheme::Nhs, text).is_ok())
+        .unwrap()
+}
+
+/// Health reviews of the children `range`, each with a record id of its own.
+pub(crate) fn rows(prefix: &str, range: std::ops::Range<usize>) -> Vec<v1::RecordRow> {
+    range
+        .map(|n| {
+            let id = format!("{prefix}-{n}");
+            let values =
+                [&id, "2026-05-01", "2026-02-03", "", "2024-02-28", "twelve_month", "completed"];
+            let mut values = values.map(str::to_owned).to_vec();
+            values[3] = nhs_number(n);
+            v1::RecordRow { values }
+        })
+        .collect()
+}
+
+/// An open stream of health reviews.
+pub(crate) struct Stream {
+    send: mpsc::Sender<v1::PushRequest>,
+    answers: tonic::Streaming<v1::PushResponse>,
+}
+
+impl Stream {
+    pub(crate) async fn open(health: Service) -> Result<Self, Status> {
+        let (send, receive) = mpsc::channel(4);
+        let open = v1::PushOpen {
+            protocol_id: "isp-health".to_owned(),
+            protocol_version: 0,
+            record_type: "health_review".to_owned(),
+            purpose: String::new(),
+            columns: COLUMNS.map(str::to_owned).to_vec(),
+            extract_day: "2026-05-10".to_owned(),
+            dry_run: false,
+        };
+        let message = Some(push_request::Message::Open(open));
+        send.send(v1::PushRequest { message }).await.ok();
+        let answers = IntakeServiceClient::new(health).push(ReceiverStream::new(receive)).await?;
+        let mut stream = Self { send, answers: answers.into_inner() };
+        stream.answers.message().await?.ok_or_else(gone)?;
+        Ok(stream)
+    }
+
+    pub(crate) async fn send(&self, sequence: u64, rows: Vec<v1::RecordRow>) {
+        let batch = v1::RecordBatch { sequence, rows };
+        let message = Some(push_request::Message::Batch(batch));
+        // A stream that has ended says so in its next answer.
+        let _ = self.send.send(v1::PushRequest { message }).await;
+    }
+
+    /// The next acknowledgement, or why there is none.
+    pub(crate) async fn answer(&mut self) -> Result<v1::BatchAcknowledgement, Status> {
+        let answer = self.answers.message().await?.ok_or_else(gone)?;
+        match answer.message {
+            Some(push_response::Message::Acknowledgement(taken)) => Ok(taken),
+            _ => Err(Status::internal("not an acknowledgement")),
+        }
+    }
+
+    pub(crate) async fn acknowledged(&mut self) -> v1::BatchAcknowledgement {
+        self.answer().await.unwrap()
+    }
+}
+
+fn gone() -> Status {
+    Status::unavailable("the stream ended")
+}
