@@ -38,6 +38,7 @@ fn it_leaves_what_the_command_line_page_promises() {
         "profiles/families.toml",
         "profiles/centres.toml",
         "profiles/officer.toml",
+        "profiles/officer-2.toml",
         "profiles/auditor.toml",
         "profiles/manager-CC17.toml",
         "files/health/live_birth.csv",
@@ -70,6 +71,8 @@ fn the_log_and_every_receipt_verify() {
     );
     let report: Value = serde_json::from_str(&text).unwrap();
     assert!(text.contains("\"release_frozen\": 8"), "{report:#}");
+    // A first officer's word for each, and no refusal on the way.
+    assert!(text.contains("\"approval_given\": 8"), "{report:#}");
 }
 
 #[test]

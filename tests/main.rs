@@ -28,3 +28,5 @@ mod refusals;
 mod store;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod undo;

@@ -76,10 +76,16 @@ leaf_kinds! {
     BatchAccepted = "batch_accepted",
     /// The stream ended.
     IntakeStreamClosed = "intake_stream_closed",
+    /// Its sender took a whole stream back.
+    IntakeStreamUndone = "intake_stream_undone",
     /// A release's structure, errors and budget were shown before its making.
     ReleasePreviewed = "release_previewed",
     /// A quarter was closed and its release frozen.
     ReleaseFrozen = "release_frozen",
+    /// A release found wrong was withdrawn; its notice stays.
+    ReleaseWithdrawn = "release_withdrawn",
+    /// A first person wants an act done that needs two.
+    ApprovalGiven = "approval_given",
     /// An area's card was given.
     CardAnswered = "card_answered",
     /// A released figure was given.
@@ -173,9 +179,17 @@ pub struct PreviousLog {
 pub struct Notes {
     /// The partner that an administrative act is about (`partner` is who acts).
     pub about: Option<PartnerId>,
+    /// The checklist's open warnings that were accepted, in order; never an empty list.
+    pub accepted: Option<Vec<Code>>,
+    /// The act that needs two people: `close_quarter`, ...
+    pub act: Option<Code>,
+    /// Digest of what is to be done: the same in the first person's leaf and in the second's.
+    pub approval: Option<Hash>,
     /// Digest of an accepted batch.
     pub batch: Option<Hash>,
-    /// Digest of a document that took effect: catalogue, root policy, set of areas.
+    /// Why who acted did it: a code of a closed list.
+    pub cause: Option<Code>,
+    /// Digest of a document that took effect: catalogue, root policy, set of areas, notice.
     pub document: Option<Hash>,
     /// Id of a key.
     pub key: Option<Token>,

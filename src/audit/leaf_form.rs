@@ -31,9 +31,13 @@ macro_rules! form {
 
 form! {
     about: PartnerId,
+    accepted: Vec<Code>,
+    act: Code,
+    approval: Hash,
     area: AreaCode,
     at: String,
     batch: Hash,
+    cause: Code,
     clause: Token,
     decision: FormDecision,
     detail: Hash,
@@ -70,9 +74,13 @@ impl From<Leaf> for Form {
         };
         Self {
             about: notes.about,
+            accepted: notes.accepted,
+            act: notes.act,
+            approval: notes.approval,
             area: leaf.area,
             at: Some(format!("{:.6}", leaf.at)),
             batch: notes.batch,
+            cause: notes.cause,
             clause: leaf.clause,
             decision: Some(decision),
             detail: leaf.detail,
@@ -114,11 +122,20 @@ impl TryFrom<Form> for Leaf {
             (Some(FormDecision::Refused), Some(reason)) => Decision::Refused { reason },
             _ => return Err(AuditError::NotALeaf),
         };
+        // Nothing accepted is said by leaving the list out; its order is the words' own.
+        let in_order = |codes: &Vec<Code>| !codes.is_empty() && codes.is_sorted_by(|a, b| a < b);
+        if !form.accepted.as_ref().is_none_or(in_order) {
+            return Err(AuditError::NotALeaf);
+        }
         let at = form.at.ok_or(AuditError::NotALeaf)?;
         let at: Timestamp = at.parse().map_err(|_| AuditError::NotALeaf)?;
         let notes = Notes {
             about: form.about,
+            accepted: form.accepted,
+            act: form.act,
+            approval: form.approval,
             batch: form.batch,
+            cause: form.cause,
             document: form.document,
             key: form.key,
             period: form.period,

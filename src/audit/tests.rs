@@ -279,7 +279,11 @@ fn a_full_leaf_is_canonical() {
     leaf.detail = Some(digest);
     leaf.notes = Notes {
         about: Some("health".parse().unwrap()),
+        accepted: Some(vec!["feed_stale".parse().unwrap(), "late_data".parse().unwrap()]),
+        act: Some("close_quarter".parse().unwrap()),
+        approval: Some(digest),
         batch: Some(digest),
+        cause: Some("wrong_file".parse().unwrap()),
         document: Some(digest),
         key: Some("log-2026".parse().unwrap()),
         period: Some("2026Q1".parse().unwrap()),
@@ -297,7 +301,7 @@ fn a_full_leaf_is_canonical() {
     };
     let entry = leaf.encode().unwrap();
     let value: serde_json::Value = serde_json::from_slice(&entry).unwrap();
-    assert_eq!(value.as_object().unwrap().len(), 29);
+    assert_eq!(value.as_object().unwrap().len(), 33);
     assert_eq!(serde_json_canonicalizer::to_vec(&value).unwrap(), entry);
     let read = Leaf::decode(&entry).unwrap();
     assert_eq!(read.encode().unwrap(), entry);

@@ -14,6 +14,7 @@ use crate::{
         ground::Ground,
         journey::{self, Service},
     },
+    grpc::{self, Services},
     identity::Clock,
     server::{HandshakeLimits, Listener, server_config},
     wire::v1::{GetCardRequest, QueryFiguresRequest, figure_service_client::FigureServiceClient},
@@ -22,7 +23,7 @@ use arc_swap::ArcSwap;
 use std::{fs, net::Ipv4Addr, sync::Arc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Server};
+use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 /// Children behind the figures: what is looked up does not grow with them.
@@ -45,7 +46,8 @@ pub(super) async fn measure(
     let site = Site::open(scratch, "figures", CHILDREN, areas, clock).await?;
     let today = clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
     journey::push_all(&site.ground.dir, today).await?;
-    journey::close(&site.officer, &demo::quarters()).await?;
+    let second = journey::connect(&site.ground.dir, "officer-2").await?;
+    journey::close([&site.officer, &second], &demo::quarters()).await?;
     let empty = Empty::start(&site.ground, clock).await?;
     let (mut managers, mut channels) = (Vec::new(), Vec::new());
     for at in 0..CONNECTIONS {
@@ -150,11 +152,11 @@ impl Empty {
         let listener = Listener::bind(address, tls, HandshakeLimits::default()).await?;
         let (address, stop) = (listener.local_addr().to_string(), CancellationToken::new());
         let (_, health) = tonic_health::server::health_reporter();
-        let server =
-            tokio::spawn(Server::builder().add_service(health).serve_with_incoming_shutdown(
-                listener.incoming(stop.clone()),
-                stop.clone().cancelled_owned(),
-            ));
+        let server = tokio::spawn(grpc::server().serve_with_incoming_shutdown(
+            Services::default().with(health),
+            listener.incoming(stop.clone()),
+            stop.clone().cancelled_owned(),
+        ));
         Ok(Self { address, stop, server })
     }
 

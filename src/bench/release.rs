@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     demo::{LAST_QUARTER, journey},
-    domain::{Event, Lsoa},
+    domain::{Event, Lsoa, Quarter},
     identity::Clock,
     keys::{Cell, MasterKeys, Sealer},
     linkage::Facts,
@@ -22,7 +22,7 @@ use crate::{
         Store,
         bench::{self as bare, Pattern},
     },
-    wire::v1::{self, CloseQuarterRequest, release_service_client::ReleaseServiceClient},
+    wire::v1,
 };
 use rand::rngs::StdRng;
 use std::{collections::HashMap, sync::Arc, time::Instant};
@@ -57,9 +57,10 @@ pub(super) async fn measure(
     say("release: the bare scan, the close, the bare scan again");
     let (counted, mut fastest) = scan(&store).await?;
     let memory = Memory::watch();
+    let second = journey::connect(&site.ground.dir, "officer-2").await?;
+    let quarter: Vec<Quarter> = LAST_QUARTER.parse().into_iter().collect();
     let begun = Instant::now();
-    let request = CloseQuarterRequest { quarter: LAST_QUARTER.to_owned() };
-    ReleaseServiceClient::new(site.officer.clone()).close_quarter(request).await?;
+    journey::close([&site.officer, &second], &quarter).await?;
     let close = begun.elapsed();
     let peak = memory.peak_mib();
     fastest = fastest.max(scan(&store).await?.1);

@@ -76,6 +76,7 @@ fn document(card: &v1::GetCardResponse) -> Value {
         "lines": lines,
         "linkage_note": card.linkage_note,
         "release_digest": hex::encode(&card.release_digest),
+        "notices": card.notices.iter().map(query::notice).collect::<Vec<_>>(),
     })
 }
 

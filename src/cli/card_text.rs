@@ -3,7 +3,10 @@
 //! The small charts must not make noise look like news: their height stands for at least
 //! four margins of error, so that a line that only wavers within its margin looks flat.
 
-use super::text::{printable, wrapped};
+use super::{
+    query::notice_line,
+    text::{printable, wrapped},
+};
 use crate::wire::v1;
 
 /// The most columns of a line.
@@ -16,12 +19,17 @@ const WORD: usize = 26;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// A quarter whose value was withheld.
 const WITHHELD: char = '·';
+/// A quarter whose release was withdrawn, and what its value says.
+const WITHDRAWN: (char, &str) = ('×', "withdrawn");
 /// The full height of a chart, in margins of error, at least.
 const MARGINS_HIGH: f64 = 4.0;
 
 /// The card; with `definitions`, how each indicator is defined stands below its line.
 pub(super) fn render(card: &v1::GetCardResponse, definitions: bool) -> String {
     let mut lines = vec![title_line(card), "─".repeat(WIDTH)];
+    for notice in &card.notices {
+        paragraph("", &notice_line(notice), &mut lines);
+    }
     lines.push(row("", ["value", "margin", "out of"], "in words", &trend_heading(card)));
     for line in &card.lines {
         card_line(line, definitions, &mut lines);
@@ -102,13 +110,22 @@ fn sparkline(trend: &[v1::Figure], figure: &v1::Figure) -> String {
     if earlier.is_empty() {
         return String::new();
     }
-    let values: Vec<Option<f64>> =
-        earlier.into_iter().chain([figure]).map(|figure| number(&figure.value)).collect();
-    let known = || values.iter().flatten().copied();
+    let values: Vec<(Option<f64>, char)> = earlier
+        .into_iter()
+        .chain([figure])
+        .map(|figure| {
+            let (cross, withdrawn) = WITHDRAWN;
+            (number(&figure.value), if figure.value == withdrawn { cross } else { WITHHELD })
+        })
+        .collect();
+    let known = || values.iter().filter_map(|(value, _)| *value);
     let (low, high) = (known().fold(f64::MAX, f64::min), known().fold(f64::MIN, f64::max));
     let height = (high - low).max(MARGINS_HIGH * number(&figure.margin).unwrap_or(0.0));
     let bottom = f64::midpoint(low, high) - height / 2.0;
-    values.into_iter().map(|value| value.map_or(WITHHELD, |v| level(v - bottom, height))).collect()
+    let shown = |(value, absent): (Option<f64>, char)| {
+        value.map_or(absent, |value| level(value - bottom, height))
+    };
+    values.into_iter().map(shown).collect()
 }
 
 /// The character whose height is `value` of `height`.
@@ -131,7 +148,8 @@ fn footer(card: &v1::GetCardResponse, lines: &mut Vec<String>) {
     paragraph(
         "",
         "± is half of the 95% interval. Counts are rounded to 5 and small ones withheld (<10), so \
-         displayed figures need not sum. A dot in a chart is a withheld quarter.",
+         displayed figures need not sum. A dot in a chart is a withheld quarter, a cross a \
+         withdrawn one.",
         lines,
     );
     let mut feeds: Vec<String> = Vec::new();
@@ -193,6 +211,11 @@ mod tests {
             area: "CC01".to_owned(),
             area_name: "Foleshill".to_owned(),
             quarter: "2026Q1".to_owned(),
+            notices: vec![v1::ReleaseNotice {
+                quarter: "2025Q4".to_owned(),
+                notice: "Half was missing.".to_owned(),
+                withdrawn_at: 1,
+            }],
             lines: vec![
                 line("Live births", figure("<10", "", "", "persons", ""), "", &["25", "<10"]),
                 v1::CardLine {
@@ -229,6 +252,7 @@ mod tests {
         };
         assert_eq!(column("age 1"), column("age 0"));
         assert!(text.starts_with("Foleshill (CC01)"), "{text}");
+        assert!(text.contains("\n2025Q4 was withdrawn: Half was missing.\n"), "{text}");
         assert!(text.contains("71.2%    ± 1.1     1410   large majority"), "{text}");
         assert!(text.contains("target: 10% more than the baseline"), "{text}");
         assert!(text.contains("\n  age 1 "), "{text}");
@@ -248,6 +272,7 @@ mod tests {
         assert_eq!(sparkline(&earlier(&["<10"]), &now), "·▄");
         assert_eq!(sparkline(&earlier(&["<10"]), &figure("<10", "", "", "", "")), "··");
         assert_eq!(sparkline(&[], &now), "");
+        assert_eq!(sparkline(&earlier(&["10", "withdrawn", "40"]), &now), "▁×▄█");
         assert_eq!(sparkline(&earlier(&["5"]), &figure("5", "", "", "", "")), "▄▄");
     }
 }

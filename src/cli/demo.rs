@@ -13,6 +13,7 @@ use crate::{
         journey, quarters, start,
     },
     disclosure::Catalogue,
+    domain::Quarter,
     identity::{Clock, SystemClock},
     server::{
         system_rng,
@@ -23,6 +24,7 @@ use crate::{
 };
 use jiff::tz::TimeZone;
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -111,12 +113,9 @@ impl Demo {
         let pushed = journey::push_all(&self.dir, today).await?;
         steps.pushed(&pushed)?;
         let quarters = quarters();
-        journey::close(&officer, &quarters).await?;
-        steps.done(&format!(
-            "closed {} quarters, {} to {LAST_QUARTER}",
-            quarters.len(),
-            quarters[0]
-        ))?;
+        let second = journey::connect(&self.dir, "officer-2").await?;
+        let accepted = journey::close([&officer, &second], &quarters).await?;
+        steps.closed(&quarters, &accepted)?;
         let area = place.areas[0].code;
         let card = journey::card(&ground, area, CARD_PURPOSES).await?;
         running.project_log().await.map_err(DemoError::from)?;
@@ -129,7 +128,7 @@ impl Demo {
             steps.console.flush()?;
             let _ = tokio::signal::ctrl_c().await;
         }
-        drop(officer);
+        drop((officer, second));
         running.stop().await.map_err(DemoError::from)?;
         Ok(Outcome::findings(!report.is_sound()))
     }
@@ -199,6 +198,23 @@ impl<'c, 'w> Steps<'c, 'w> {
             }
         }
         Ok(())
+    }
+
+    fn closed(
+        &mut self,
+        quarters: &[Quarter],
+        accepted: &BTreeSet<String>,
+    ) -> Result<(), CliError> {
+        let points: Vec<&str> = accepted.iter().map(String::as_str).collect();
+        let points = match &*points {
+            [] => "nothing left open".to_owned(),
+            points => format!("accepting {}", points.join(" and ")),
+        };
+        self.done(&format!(
+            "closed {} quarters, {} to {LAST_QUARTER}, by two officers, {points}",
+            quarters.len(),
+            quarters[0]
+        ))
     }
 
     fn verified(&mut self, report: &Report, dir: &Path) -> Result<(), CliError> {

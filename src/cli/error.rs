@@ -35,6 +35,12 @@ pub(super) enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file is not a push's report with its receipts.
+    #[error("{} is not the report of a push with its receipts", path.display())]
+    NotReceipts {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file can't be written.
     #[error("can't write {}: {}", path.display(), reason(source))]
     Unwritable {

@@ -42,6 +42,7 @@ mod synth;
 mod text;
 mod token;
 mod tree;
+mod undo;
 
 #[cfg(test)]
 mod tests;
@@ -98,11 +99,13 @@ enum Command {
     /// Consent, by the sender's own references: record, withdraw, show.
     #[command(subcommand, after_help = consent::EXAMPLES)]
     Consent(consent::ConsentCommand),
-    /// Releases: preview, close, verify, list, show.
+    /// Releases: preview, close, withdraw, verify, list, show.
     #[command(subcommand, after_help = release::EXAMPLES)]
     Release(release::ReleaseCommand),
     /// Sends a partner's files to the gateway; prints the receipt.
     Push(push::Push),
+    /// Takes a whole file back that was pushed wrongly, by its receipts.
+    Undo(undo::Undo),
     /// Asks for one released indicator of one area.
     Query(query::Query),
     /// Prints an area's card: every indicator you may see, with its margin and trend.
@@ -152,6 +155,7 @@ impl Command {
             Self::Consent(command) => command.run(console).await,
             Self::Release(command) => command.run(console).await,
             Self::Push(push) => push.run(console).await,
+            Self::Undo(undo) => undo.run(console).await,
             Self::Query(command) => command.run(console).await,
             Self::Card(command) => command.run(console).await,
             Self::Audit(command) => command.run(console).await,

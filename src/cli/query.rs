@@ -3,7 +3,7 @@
 
 use super::{
     CliError, Console, Outcome,
-    argument::Period,
+    argument::{Period, shown_moment},
     output::{Format, Printing, Table},
     remote::Remote,
     text::wrapped,
@@ -95,7 +95,11 @@ fn print(
 ) -> Result<(), CliError> {
     if format == Format::Json {
         let figures: Vec<Value> = answer.figures.iter().map(object).collect();
-        return console.json(&json!({ "definition": answer.definition, "figures": figures }));
+        return console.json(&json!({
+            "definition": answer.definition,
+            "figures": figures,
+            "notices": answer.notices.iter().map(notice).collect::<Vec<_>>(),
+        }));
     }
     let mut table = Table::new(&COLUMNS).right(&NUMERIC);
     for figure in &answer.figures {
@@ -105,7 +109,26 @@ fn print(
     for line in wrapped(&answer.definition, 100) {
         console.note(&line);
     }
+    for notice in &answer.notices {
+        for line in wrapped(&notice_line(notice), 100) {
+            console.note(&line);
+        }
+    }
     Ok(())
+}
+
+/// Why a quarter's figures are not shown, in a line.
+pub(super) fn notice_line(notice: &v1::ReleaseNotice) -> String {
+    format!("{} was withdrawn: {}", notice.quarter, notice.notice)
+}
+
+/// The same as a JSON object.
+pub(super) fn notice(notice: &v1::ReleaseNotice) -> Value {
+    json!({
+        "quarter": notice.quarter,
+        "notice": notice.notice,
+        "withdrawn_at": shown_moment(notice.withdrawn_at),
+    })
 }
 
 /// A figure's values in the order of [`COLUMNS`].
@@ -155,6 +178,11 @@ mod tests {
             figures: vec![figure],
             definition: "Registered under-fives".to_owned(),
             receipt: None,
+            notices: vec![v1::ReleaseNotice {
+                quarter: "2025Q4".to_owned(),
+                notice: "Half was missing".to_owned(),
+                withdrawn_at: 1,
+            }],
         }
     }
 
@@ -172,7 +200,7 @@ mod tests {
             "indicator,area,quarter,part,value,lower,upper,margin,out_of,word,unit\n\
              registered,CC01,2026Q1,,71.2,70.1,72.3,1.1,1410,large majority,percent\n"
         );
-        assert_eq!(err, "Registered under-fives\n");
+        assert_eq!(err, "Registered under-fives\n2025Q4 was withdrawn: Half was missing\n");
         assert!(printed(Format::Table).0.contains("large majority  percent"));
     }
 
@@ -182,6 +210,7 @@ mod tests {
         let json: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(json["definition"], "Registered under-fives");
         assert_eq!(json["figures"][0]["margin"], "1.1");
+        assert_eq!(json["notices"][0]["notice"], "Half was missing");
         assert_eq!(err, "");
     }
 }

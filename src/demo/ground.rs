@@ -258,7 +258,7 @@ fn managed(
     Ok(codes.map(str::parse).collect::<Result<_, _>>()?)
 }
 
-/// The profiles of an organisation: one that sends, the officer's, the auditor's, and one
+/// The profiles of an organisation: one that sends, two officers', the auditor's, and one
 /// a centre manager.
 fn put_profiles(
     dir: &Path,
@@ -272,7 +272,11 @@ fn put_profiles(
         write(dir, &format!("profiles/{name}.toml"), profile.to_toml()?.as_bytes())
     };
     match organisation.id {
-        "authority" => put("officer", "data-officer-1", vec![DataOfficer], vec![]),
+        // Two: a quarter is closed by two people.
+        "authority" => {
+            put("officer", "data-officer-1", vec![DataOfficer], vec![])?;
+            put("officer-2", "data-officer-2", vec![DataOfficer], vec![])
+        }
         "oversight" => put("auditor", "auditor-1", vec![Auditor], vec![]),
         sender => {
             put(sender, &profile.user, vec![Provider], vec![])?;

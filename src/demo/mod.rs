@@ -46,6 +46,8 @@ pub(crate) enum DemoError {
     NotActive { protocol: String },
     #[error("a partner of the demo is missing")]
     Nobody,
+    #[error("a quarter was not closed by its second officer")]
+    NotClosed,
     #[error(transparent)]
     Synth(#[from] SynthError),
     #[error(transparent)]

@@ -92,7 +92,7 @@ impl Gateway {
             .await?;
         Ok(logged.map(|(outcome, ())| match outcome {
             Outcome::Version(version) => version,
-            Outcome::None | Outcome::Total(_) | Outcome::Frozen(_) => 0,
+            Outcome::None | Outcome::Total(_) | Outcome::Frozen(_) | Outcome::At(_) => 0,
         }))
     }
 
@@ -122,7 +122,7 @@ impl Gateway {
         self.reload().await?;
         Ok(logged.map(|outcome| match outcome {
             Outcome::Total(total) => total,
-            Outcome::None | Outcome::Version(_) | Outcome::Frozen(_) => 0,
+            Outcome::None | Outcome::Version(_) | Outcome::Frozen(_) | Outcome::At(_) => 0,
         }))
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Plan {
     pub(super) ledger: Ledger,
     pub(super) policy: Digest,
     pub(super) previous: Option<Digest>,
+    /// When the last quarter was closed, microseconds since 1970-01-01 UTC; 0 before any.
+    pub(super) last_close: i64,
     permits: Vec<ReleasePermit>,
 }
 
@@ -122,7 +124,8 @@ impl Gateway {
             return Err((over_budget(&error), None));
         }
         let previous = releases.latest().map(|frozen| frozen.digest);
-        Ok(Plan { quarter, snapshot: Arc::clone(snapshot), ledger, policy, previous, permits })
+        let (snapshot, last_close) = (Arc::clone(snapshot), releases.last_frozen_at());
+        Ok(Plan { quarter, snapshot, ledger, policy, previous, last_close, permits })
     }
 
     /// A permit or a refusal for each table of the catalogue, in its order.

@@ -1,5 +1,8 @@
 //! Closing a quarter: one pass over the persons, noise, a signature, and it is frozen.
 //!
+//! It takes two people ([`super::approval`]), and each must have accepted exactly what the
+//! checklist has open; it is looked at again in the very snapshot that is counted.
+//!
 //! The exact counts live in one task's memory and leave it only as a noisy release. Where
 //! the release can't be committed (the policy changed, another gateway was first) it is
 //! dropped unseen, and a new attempt counts and draws anew: nobody can pick among draws.
@@ -9,8 +12,10 @@
 //! one before it run beside each other, with at most three ranges in memory.
 
 use super::{
-    Actor, DECISIONS, Denied, Gateway, GatewayError, Refused,
-    close_plan::{Plan, blame, feed_weeks},
+    Actor, DECISIONS, Denied, Gateway, GatewayError, Refused, Waiting,
+    approval::{Intention, Standing},
+    checklist::{self, Feeds, Point, must_match, open_points, read_points},
+    close_plan::{Plan, blame},
     link::facts_cell,
     released::{Frozen, seal},
 };
@@ -28,13 +33,25 @@ use crate::{
     linkage::Facts,
     protocol::CallerRole,
     store::{
-        ActError, Effect, Logged, Rights, Store, StoreError, Tx, feeds,
+        ActError, Effect, Logged, Rights, StoreError, Tx, feeds,
         scan::{self, RANGE, StoredPerson},
     },
 };
 use jiff::civil::Date;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tokio::{sync::mpsc, task::JoinHandle};
+
+/// What a call to close a quarter came to.
+#[derive(Debug)]
+pub enum Closed {
+    /// It was the first person's: nothing is released yet.
+    Waiting(Waiting),
+    /// It was the second person's.
+    Released(Arc<Frozen>),
+}
 
 /// What the reader hands to the counter.
 enum Read {
@@ -54,38 +71,31 @@ struct Before {
 }
 
 impl Gateway {
-    /// Closes a quarter: counts, adds noise, signs, freezes and logs.
+    /// Closes a quarter, once a second person asks for it: counts, adds noise, signs, freezes
+    /// and logs. `accepted` are the codes of the checklist's open points.
     ///
     /// # Errors
     /// For callers who are no data officers; when the quarter is still open, released, or
-    /// not the next; when areas, root policy, a protocol's clause or the budget forbid it.
+    /// not the next; when areas, root policy, a protocol's clause or the budget forbid it;
+    /// when other points than those accepted are open; for the first person again.
     pub async fn close_quarter(
         self: &Arc<Self>,
         actor: &Actor,
         quarter: &str,
-    ) -> Result<Logged<Arc<Frozen>>, Denied> {
+        accepted: &[String],
+    ) -> Result<Logged<Closed>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer]).await?;
         let quarter = self.read_quarter(actor, quarter).await?;
+        let accepted = match read_points(accepted) {
+            Ok(accepted) => accepted,
+            Err(refused) => return Err(self.refuse_malformed(actor, refused).await),
+        };
         let _alone = self.closing.lock().await;
         for _ in 0..DECISIONS {
-            let plan = Arc::new(self.decide_close(actor, quarter).await?);
-            let release = self.count(&plan).await?;
-            let entry = seal(&release, &self.release_key)?;
-            let mut leaf = actor.leaf(LeafKind::ReleaseFrozen, self);
-            leaf.notes.release = Some(Hash::new(entry.digest));
-            leaf.notes.period = Some(quarter);
-            leaf.notes.document = Some(Hash::new(*release.catalogue.digest.as_bytes()));
-            leaf.notes.policy_epoch = Some(plan.snapshot.epoch());
-            let effect = Effect::Freeze(Box::new(entry));
-            match self.commit(leaf, effect, Some(plan.snapshot.epoch())).await {
-                Ok(logged) => {
-                    let snapshot = self.reload().await?;
-                    let releases = self.releases(&snapshot).await?;
-                    let frozen = releases.of(quarter).ok_or(GatewayError::Conflict)?;
-                    let frozen = Arc::clone(frozen);
-                    return Ok(logged.map(|_| frozen));
-                }
-                // Another gateway was first: the next look refuses.
+            let plan = Arc::new(self.decide_close(actor, quarter, &accepted).await?);
+            match self.close_as_planned(actor, &plan, &accepted).await? {
+                Ok(closed) => return Ok(closed),
+                // Another gateway was first, or more came in: the next look tells.
                 Err(ActError::PolicyChanged | ActError::Conflict) => {
                     self.policy_moved(actor).await?;
                 }
@@ -93,6 +103,62 @@ impl Gateway {
             }
         }
         Err(GatewayError::Unsettled.into())
+    }
+
+    /// The first person's word, or the second's deed.
+    async fn close_as_planned(
+        self: &Arc<Self>,
+        actor: &Actor,
+        plan: &Arc<Plan>,
+        accepted: &BTreeSet<Point>,
+    ) -> Result<Result<Logged<Closed>, ActError>, Denied> {
+        let epoch = plan.snapshot.epoch();
+        let mut leaf = actor.leaf(LeafKind::ReleaseFrozen, self);
+        leaf.notes.period = Some(plan.quarter);
+        leaf.notes.policy_epoch = Some(epoch);
+        let codes = accepted.iter().map(|point| super::refused::word(point.code()));
+        leaf.notes.accepted = Some(codes.collect::<Vec<_>>()).filter(|codes| !codes.is_empty());
+        let intention = self.intention(plan, accepted)?;
+        let role = CallerRole::DataOfficer;
+        let standing = self.standing(actor, role, &plan.snapshot, &intention, &leaf).await?;
+        let approval = match standing {
+            Standing::Second(approval) => approval,
+            Standing::First(replaced) => {
+                let given = self.give_word(actor, &intention, replaced, leaf, epoch).await;
+                return Ok(given.map(|waiting| waiting.map(Closed::Waiting)));
+            }
+        };
+        let Some(release) = self.count(plan, accepted).await? else {
+            return Ok(Err(ActError::Conflict));
+        };
+        let entry = seal(&release, &self.release_key)?;
+        leaf.notes.release = Some(Hash::new(entry.digest));
+        leaf.notes.document = Some(Hash::new(*release.catalogue.digest.as_bytes()));
+        leaf.notes.act = intention.act().parse().ok();
+        leaf.notes.approval = Some(intention.digest());
+        let effect = Effect::Approved(Box::new((approval, Effect::Freeze(Box::new(entry)))));
+        let logged = match self.commit(leaf, effect, Some(epoch)).await {
+            Ok(logged) => logged,
+            Err(error) => return Ok(Err(error)),
+        };
+        let snapshot = self.reload().await?;
+        let releases = self.releases(&snapshot).await?;
+        let frozen = Arc::clone(releases.of(plan.quarter).ok_or(GatewayError::Conflict)?);
+        Ok(Ok(logged.map(|_| Closed::Released(frozen))))
+    }
+
+    /// What both people must agree to: the quarter, what is counted under which policy, and
+    /// the points of the checklist that were accepted.
+    fn intention(
+        &self,
+        plan: &Plan,
+        accepted: &BTreeSet<Point>,
+    ) -> Result<Intention, GatewayError> {
+        let intention = Intention::new("close_quarter")
+            .with(plan.quarter.to_string().as_bytes())
+            .with(self.catalogue.digest()?.as_bytes())
+            .with(plan.policy.as_bytes());
+        Ok(accepted.iter().fold(intention, |all, point| all.with(point.code().as_bytes())))
     }
 
     /// A quarter as a caller wrote it.
@@ -106,11 +172,24 @@ impl Gateway {
         }
     }
 
-    async fn decide_close(&self, actor: &Actor, quarter: Quarter) -> Result<Plan, Denied> {
+    async fn decide_close(
+        &self,
+        actor: &Actor,
+        quarter: Quarter,
+        accepted: &BTreeSet<Point>,
+    ) -> Result<Plan, Denied> {
         let snapshot = self.snapshot();
         let releases = self.releases(&snapshot).await?;
         let (refused, refusal) = match self.plan(&snapshot, &releases, quarter, self.today()) {
-            Ok(plan) => return Ok(plan),
+            Ok(plan) => {
+                let mut tx = self.store.read(Rights::Figures).await?;
+                let open = self.open(&plan, &Feeds::read(&mut tx, plan.last_close).await?)?;
+                drop(tx);
+                match must_match(&open, accepted) {
+                    Ok(()) => return Ok(plan),
+                    Err(refused) => (refused, None),
+                }
+            }
             Err(no) => no,
         };
         let mut leaf = actor.leaf(LeafKind::Refused, self);
@@ -122,16 +201,33 @@ impl Gateway {
         Err(self.refuse(leaf, refused).await)
     }
 
-    /// Counts the quarter from a snapshot of the store and makes its release.
-    async fn count(self: &Arc<Self>, plan: &Arc<Plan>) -> Result<Release, GatewayError> {
-        let before = read_before(&self.store, plan).await?;
+    /// The points of the checklist that are open.
+    fn open(&self, plan: &Plan, feeds: &Feeds) -> Result<BTreeSet<Point>, GatewayError> {
+        let (sources, today) = (plan.sources(), self.today());
+        let warnings = checklist::warnings(feeds, &sources, &plan.snapshot, plan.quarter, today)?;
+        Ok(open_points(&warnings))
+    }
+
+    /// Counts the quarter from a snapshot of the store and makes its release; `None` where
+    /// the snapshot has other open points than those accepted.
+    async fn count(
+        self: &Arc<Self>,
+        plan: &Arc<Plan>,
+        accepted: &BTreeSet<Point>,
+    ) -> Result<Option<Release>, GatewayError> {
+        let mut tx = self.store.read(Rights::Release).await?;
+        let known = Feeds::read(&mut tx, plan.last_close).await?;
+        if self.open(plan, &known)? != *accepted {
+            return Ok(None);
+        }
+        let before = read_before(tx, &known, plan).await?;
         let (gateway, plan) = (Arc::clone(self), Arc::clone(plan));
         let Before { feeds, list, ranges, reading } = before;
         let counting =
             tokio::task::spawn_blocking(move || gateway.count_ranges(&plan, feeds, list, ranges));
         let release = finished(counting.await)?;
         finished(reading.await)?;
-        release
+        release.map(Some)
     }
 
     /// The counting task: everything exact stays in here.
@@ -198,11 +294,9 @@ fn finished<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T, GatewayEr
     })
 }
 
-/// Takes the snapshot, reads what is needed before the pass, and starts the reading.
-async fn read_before(store: &Store, plan: &Plan) -> Result<Before, GatewayError> {
-    let mut tx = store.read(Rights::Release).await?;
+/// Reads what is needed before the pass, and starts the reading.
+async fn read_before(mut tx: Tx, known: &Feeds, plan: &Plan) -> Result<Before, GatewayError> {
     let sources = plan.sources();
-    let fresh = feeds::freshness(&mut tx).await?;
     let serving: Vec<(FeedId, RecordType)> = feeds::all(&mut tx)
         .await?
         .into_iter()
@@ -213,7 +307,7 @@ async fn read_before(store: &Store, plan: &Plan) -> Result<Before, GatewayError>
     let (sender, ranges) = mpsc::channel(1);
     let feed_ids = serving.iter().map(|(feed, _)| *feed).collect();
     let reading = tokio::spawn(read_ranges(tx, feed_ids, sender));
-    Ok(Before { feeds: feed_weeks(&sources, &fresh), list, ranges, reading })
+    Ok(Before { feeds: known.weeks(&sources), list, ranges, reading })
 }
 
 /// The date of the latest list of eligible two-year-olds, from the records that are known

@@ -22,10 +22,15 @@ use crate::{
     protocol::{CallerRole, FigurePermit, FigureQuestion, Purpose, Reason, Refusal},
     store::{ActError, Effect, Logged},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What every value that is too small is shown as, whatever it is.
 const WITHHELD: &str = "<10";
+/// What stands in place of each value of a quarter whose release was withdrawn.
+const WITHDRAWN: &str = "withdrawn";
 /// A table that no catalogue has: what an unknown indicator is decided by.
 const NO_TABLE: &str = "no_such_table";
 /// Roles that may see figures, the widest first.
@@ -71,7 +76,8 @@ pub struct FigureText {
     pub quarter: Quarter,
     /// The part, or empty for the whole.
     pub part: String,
-    /// A count to the nearest 5, a percentage to one place, a ratio to three, or `<10`.
+    /// A count to the nearest 5, a percentage to one place, a ratio to three, `<10`, or
+    /// `withdrawn`.
     pub value: String,
     /// Lower end of the 95% interval; empty when withheld.
     pub lower: String,
@@ -85,6 +91,17 @@ pub struct FigureText {
     pub word: &'static str,
     /// `persons`, `families`, `percent` or `ratio`.
     pub unit: &'static str,
+}
+
+/// What is said instead of a quarter's figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseNotice {
+    /// The quarter whose release was withdrawn.
+    pub quarter: Quarter,
+    /// Why, in an officer's words.
+    pub notice: String,
+    /// Since when, microseconds since 1970-01-01 UTC.
+    pub withdrawn_at: i64,
 }
 
 /// One indicator of a card.
@@ -125,6 +142,8 @@ pub struct CardAnswer {
     pub linkage_note: &'static str,
     /// The release's digest.
     pub release: Digest,
+    /// The notices of the card's quarters that were withdrawn, oldest quarter first.
+    pub notices: Vec<ReleaseNotice>,
 }
 
 /// One indicator over quarters.
@@ -134,6 +153,8 @@ pub struct QueryAnswer {
     pub figures: Vec<FigureText>,
     /// What is counted.
     pub definition: String,
+    /// The notices of the answer's quarters that were withdrawn, oldest first.
+    pub notices: Vec<ReleaseNotice>,
 }
 
 /// What was decided about an answer.
@@ -250,7 +271,7 @@ impl Gateway {
             let shown = |figure: &Figure| {
                 let measure = indicator.measure_of(figure.part.as_deref()).ok()?;
                 permits.get(measure.table())?;
-                Some(FigureText::of(&self.catalogue, figure, measure))
+                Some(releases.shown(FigureText::of(&self.catalogue, figure, measure)))
             };
             Some(CardLine {
                 number: entry.number,
@@ -267,10 +288,15 @@ impl Gateway {
                 feeds: feeds_of(table, &frozen.release.feeds),
             })
         });
+        let lines: Vec<CardLine> = lines.collect();
+        let figures = lines.iter().flat_map(|line| line.trend.iter().chain([&line.figure]));
+        let mut quarters: BTreeSet<Quarter> = figures.map(|figure| figure.quarter).collect();
+        quarters.insert(card.period);
         let answer = CardAnswer {
             area_name: area_name(snapshot, frozen, &area),
             quarter: card.period,
-            lines: lines.collect(),
+            notices: releases.notices(&quarters),
+            lines,
             linkage_note: LINKAGE_NOTE,
             release: frozen.digest,
             area,
@@ -333,7 +359,8 @@ impl Gateway {
             for (part, measure) in parts.iter().zip(&measures) {
                 let read = figure(&self.catalogue, &frozen.release, &indicator.id, *part, &area);
                 if let Ok(read) = read {
-                    figures.push(FigureText::of(&self.catalogue, &read, measure));
+                    let text = FigureText::of(&self.catalogue, &read, measure);
+                    figures.push(releases.shown(text));
                     asking.grant(&permit, frozen);
                 }
             }
@@ -341,8 +368,38 @@ impl Gateway {
         if figures.is_empty() {
             return Err(asking.no(Refused::not_found()));
         }
-        let answer = QueryAnswer { figures, definition: indicator.definition.clone() };
+        let quarters: BTreeSet<Quarter> = figures.iter().map(|figure| figure.quarter).collect();
+        let notices = releases.notices(&quarters);
+        let answer = QueryAnswer { figures, definition: indicator.definition.clone(), notices };
         Ok(Granted { answer, leaf: asking.leaf })
+    }
+}
+
+impl Releases {
+    /// A figure as it may be shown: of a withdrawn release nothing but that it is withdrawn.
+    fn shown(&self, figure: FigureText) -> FigureText {
+        if self.of(figure.quarter).is_none_or(|frozen| frozen.withdrawn.is_none()) {
+            return figure;
+        }
+        FigureText {
+            value: WITHDRAWN.to_owned(),
+            lower: String::new(),
+            upper: String::new(),
+            margin: String::new(),
+            out_of: String::new(),
+            word: "",
+            ..figure
+        }
+    }
+
+    /// The notices of those of these quarters whose releases were withdrawn.
+    fn notices(&self, quarters: &BTreeSet<Quarter>) -> Vec<ReleaseNotice> {
+        let notice = |quarter: &Quarter| {
+            let withdrawn = self.of(*quarter)?.withdrawn.as_ref()?;
+            let (notice, withdrawn_at) = (withdrawn.notice.clone(), withdrawn.at);
+            Some(ReleaseNotice { quarter: *quarter, notice, withdrawn_at })
+        };
+        quarters.iter().filter_map(notice).collect()
     }
 }
 

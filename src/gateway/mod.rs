@@ -8,7 +8,9 @@
 
 mod access_log;
 mod actor;
+mod approval;
 mod areas;
+mod checklist;
 mod close_plan;
 mod close_quarter;
 mod consents;
@@ -30,15 +32,21 @@ mod releases;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod undo_stream;
+mod withdraw_release;
 
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::Actor;
+pub use approval::Waiting;
 pub use areas::{AreasInForce, MOST_POSTCODES, PostcodePlace};
+pub use close_quarter::Closed;
 pub use consents::{
     ConsentGiver, ConsentRecord, ConsentRejection, MOST_CONSENTS, RecordedConsents, StatedConsent,
 };
 pub use decide::{Page, PageRequest};
-pub use figures::{CardAnswer, CardLine, CardRequest, FigureText, QueryAnswer, QueryRequest};
+pub use figures::{
+    CardAnswer, CardLine, CardRequest, FigureText, QueryAnswer, QueryRequest, ReleaseNotice,
+};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
 pub use intake::{
     Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,
@@ -50,8 +58,9 @@ pub use protocols::{
     Explained, ExplainedAct, ExplainedQuestion, ProtocolDocument, ProtocolLine, RootPolicyLine,
 };
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
-pub use released::Frozen;
+pub use released::{Frozen, Withdrawn};
 pub use snapshot::{ProtocolRecord, Snapshot};
+pub use undo_stream::{UndoCause, UndoneStream};
 
 use crate::{
     audit::{Decision, Leaf, LeafKind, LogSigner},

@@ -27,6 +27,17 @@ pub struct Frozen {
     pub document: String,
     /// When it was frozen, microseconds since 1970-01-01 UTC.
     pub frozen_at: i64,
+    /// What stands in place of its figures, if it was withdrawn.
+    pub withdrawn: Option<Withdrawn>,
+}
+
+/// Why a release is not shown any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// What is said instead of its figures.
+    pub notice: String,
+    /// Since when, microseconds since 1970-01-01 UTC.
+    pub at: i64,
 }
 
 /// Every release there was at an epoch, and the cards that were looked up so far.
@@ -46,6 +57,11 @@ impl Releases {
     /// The release of a quarter.
     pub(super) fn of(&self, quarter: Quarter) -> Option<&Arc<Frozen>> {
         self.frozen.iter().find(|frozen| frozen.release.quarter == quarter)
+    }
+
+    /// When the last quarter was closed, microseconds since 1970-01-01 UTC; 0 before any.
+    pub(super) fn last_frozen_at(&self) -> i64 {
+        self.frozen.iter().map(|frozen| frozen.frozen_at).max().unwrap_or(0)
     }
 
     /// The newest release.
@@ -90,7 +106,12 @@ impl Gateway {
         let frozen: Result<Vec<_>, GatewayError> = stored
             .into_iter()
             .map(|stored| match held.of(stored.entry.quarter) {
-                Some(known) if known.document == stored.entry.document => Ok(Arc::clone(known)),
+                Some(known)
+                    if known.document == stored.entry.document
+                        && known.withdrawn.is_some() == stored.withdrawn.is_some() =>
+                {
+                    Ok(Arc::clone(known))
+                }
                 _ => open(stored, &public).map(Arc::new),
             })
             .collect();
@@ -121,7 +142,7 @@ pub(super) fn seal(
 /// Opens what was frozen; anything but what this gateway signed is corrupt.
 fn open(stored: releases::Frozen, public: &VerifyingKey) -> Result<Frozen, GatewayError> {
     let corrupt = || StoreError::Corrupt { table: "frozen_release", column: "document", row: 0 };
-    let releases::Frozen { entry, frozen_at } = stored;
+    let releases::Frozen { entry, frozen_at, withdrawn } = stored;
     let sealed: SealedRelease = serde_json::from_str(&entry.document).map_err(|_| corrupt())?;
     let release = disclosure::open_release(&sealed, |kid, bytes, signature| {
         let signature = Signature::from_bytes(signature);
@@ -132,5 +153,6 @@ fn open(stored: releases::Frozen, public: &VerifyingKey) -> Result<Frozen, Gatew
     if *digest.as_bytes() != entry.digest || release.quarter != entry.quarter {
         return Err(corrupt().into());
     }
-    Ok(Frozen { release, digest, document: entry.document, frozen_at })
+    let withdrawn = withdrawn.map(|(notice, at)| Withdrawn { notice, at });
+    Ok(Frozen { release, digest, document: entry.document, frozen_at, withdrawn })
 }

@@ -2,15 +2,16 @@
 
 use super::{
     Actor, DECISIONS, Denied, Gateway, GatewayError, Refused, Snapshot,
-    close_plan::{feed_weeks, sources},
+    checklist::{self, Feeds, Warning},
+    close_plan::sources,
     released::{Frozen, Releases},
 };
 use crate::{
     audit::{Hash, LeafKind},
-    disclosure::{self, DisclosureError, FeedWeek, Ledger, Preview},
-    domain::{PartnerId, ProtocolId, Quarter, RecordType},
+    disclosure::{self, DisclosureError, Ledger, Preview},
+    domain::Quarter,
     protocol::{CallerRole, ReleasePermit, State},
-    store::{ActError, Effect, Logged, Rights, feeds},
+    store::{ActError, Effect, Logged, Rights},
 };
 use jiff::civil::Date;
 use serde::Serialize;
@@ -24,35 +25,6 @@ struct Shown {
     /// From the day after this one the quarter may be closed.
     close_day: Date,
     warnings: Vec<Warning>,
-}
-
-/// Something to look at before the quarter is closed. None depends on what was counted.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Warning {
-    code: &'static str,
-    words: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    partner: Option<PartnerId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record_type: Option<RecordType>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    protocol: Option<ProtocolId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    clause: Option<String>,
-}
-
-impl Warning {
-    const fn new(code: &'static str, words: &'static str) -> Self {
-        Self { code, words, partner: None, record_type: None, protocol: None, clause: None }
-    }
-
-    fn of_feed(code: &'static str, words: &'static str, feed: &FeedWeek) -> Self {
-        Self {
-            partner: Some(feed.partner.clone()),
-            record_type: Some(feed.record_type),
-            ..Self::new(code, words)
-        }
-    }
 }
 
 impl Gateway {
@@ -107,7 +79,7 @@ impl Gateway {
             return Err(GatewayError::Unsettled);
         };
         let mut tx = self.store.read(Rights::Figures).await?;
-        let fresh = feeds::freshness(&mut tx).await?;
+        let feeds = Feeds::read(&mut tx, releases.last_frozen_at()).await?;
         drop(tx);
         let today = self.today();
         let mut warnings = Vec::new();
@@ -115,19 +87,15 @@ impl Gateway {
         for decided in self.release_permits(snapshot, today) {
             match decided {
                 Ok(permit) => permits.push(permit),
-                Err(refusal) => warnings.push(Warning {
-                    protocol: refusal.clause().map(|clause| clause.protocol().clone()),
-                    clause: refusal.clause().map(crate::protocol::Clause::pointer),
-                    ..Warning::new(refusal.reason().code(), refusal.reason().words())
-                }),
+                Err(refusal) => warnings.push(Warning::refused(&refusal)),
             }
         }
-        let weeks = feed_weeks(&sources(&permits), &fresh);
-        warnings.extend(feed_warnings(&weeks, quarter));
-        warnings.extend(review_warnings(snapshot, today));
+        let sources = sources(&permits);
+        let weeks = feeds.weeks(&sources);
+        warnings.extend(checklist::warnings(&feeds, &sources, snapshot, quarter, today)?);
         if today <= quarter.close_day() {
             let words = "the quarter's close day has not passed";
-            warnings.push(Warning::new("quarter_still_open", words));
+            warnings.push(Warning::in_the_way("quarter_still_open", words));
         }
         let ledger = Ledger::after(limits, releases.all().iter().map(|frozen| &frozen.release));
         let counted = areas.counted();
@@ -207,31 +175,3 @@ impl Gateway {
 /// Who may have a whole release: it holds every area's cells, neither rounded nor withheld,
 /// so it is wider than what any protocol lists for an audience.
 const WHOLE_RELEASE: [CallerRole; 2] = [CallerRole::DataOfficer, CallerRole::Auditor];
-
-fn feed_warnings(weeks: &[FeedWeek], quarter: Quarter) -> Vec<Warning> {
-    let end = disclosure::ExtractWeek::of(quarter.last_day());
-    let warning = |feed: &FeedWeek| match feed.week {
-        None => Some(Warning::of_feed("feed_missing", "this feed has sent nothing", feed)),
-        Some(week) if week < end => Some(Warning::of_feed(
-            "feed_stale",
-            "this feed's last extract is older than the quarter's end",
-            feed,
-        )),
-        Some(_) => None,
-    };
-    weeks.iter().filter_map(warning).collect()
-}
-
-fn review_warnings(snapshot: &Snapshot, today: Date) -> Vec<Warning> {
-    let due = snapshot.protocols().iter().filter(|record| {
-        record.verified.as_ref().is_some_and(|(verified, life)| {
-            matches!(life.state(), State::Active | State::Suspended)
-                && verified.document().review_is_due(today)
-        })
-    });
-    due.map(|record| Warning {
-        protocol: Some(record.stored.protocol.clone()),
-        ..Warning::new("protocol_review_due", "this protocol is past its review date")
-    })
-    .collect()
-}

@@ -3,7 +3,7 @@
 use super::{Frame, receipt};
 use crate::{
     disclosure::FeedWeek,
-    gateway::{CardAnswer, CardLine, CardRequest, FigureText, QueryRequest},
+    gateway::{CardAnswer, CardLine, CardRequest, FigureText, QueryRequest, ReleaseNotice},
     wire::v1::{self, figure_service_server},
 };
 use std::sync::Arc;
@@ -40,6 +40,7 @@ impl figure_service_server::FigureService for FigureService {
         Ok(Response::new(v1::QueryFiguresResponse {
             figures: answer.figures.into_iter().map(v1::Figure::from).collect(),
             definition: answer.definition,
+            notices: answer.notices.into_iter().map(v1::ReleaseNotice::from).collect(),
             receipt: Some(receipt(&proof)),
         }))
     }
@@ -63,7 +64,15 @@ impl From<CardAnswer> for v1::GetCardResponse {
             linkage_note: card.linkage_note.to_owned(),
             release_digest: card.release.as_bytes().to_vec(),
             receipt: None,
+            notices: card.notices.into_iter().map(v1::ReleaseNotice::from).collect(),
         }
+    }
+}
+
+impl From<ReleaseNotice> for v1::ReleaseNotice {
+    fn from(notice: ReleaseNotice) -> Self {
+        let ReleaseNotice { quarter, notice, withdrawn_at } = notice;
+        Self { quarter: quarter.to_string(), notice, withdrawn_at }
     }
 }
 

@@ -4,11 +4,13 @@ use super::{Frame, receipt};
 use crate::{
     gateway::{
         Accepted, KeyedBatch, MOST_ROWS, OpenStream, Refused, Rejection, RowReader, StreamTotals,
+        UndoCause,
     },
     store::Logged,
     wire::v1::{
         BatchAcknowledgement, PushClosed, PushOpen, PushOpened, PushRequest, PushResponse,
-        RecordBatch, RowRejection, intake_service_server, push_request, push_response,
+        RecordBatch, RowRejection, UndoReason, UndoStreamRequest, UndoStreamResponse,
+        intake_service_server, push_request, push_response,
     },
 };
 use std::{pin::Pin, sync::Arc};
@@ -48,6 +50,39 @@ impl intake_service_server::IntakeService for IntakeService {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
+    }
+
+    async fn undo_stream(
+        &self,
+        request: Request<UndoStreamRequest>,
+    ) -> Result<Response<UndoStreamResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let request = request.into_inner();
+        let Some(cause) = cause(request.reason()) else {
+            let refused = Refused::invalid("reason", "one of the reasons, not unspecified");
+            return Err(frame.status(frame.gateway().refuse_malformed(&actor, refused).await));
+        };
+        let (opened, hash) = (request.opened_leaf_index, &request.opened_leaf_hash);
+        let undone = frame.gateway().undo_stream(&actor, opened, hash, cause).await;
+        let (undone, proof) = undone.map_err(|denied| frame.status(denied))?.into_parts();
+        Ok(Response::new(UndoStreamResponse {
+            batches: undone.batches,
+            records: undone.records,
+            undone_at: undone.undone_at,
+            already: undone.already,
+            receipt: Some(receipt(&proof)),
+        }))
+    }
+}
+
+const fn cause(reason: UndoReason) -> Option<UndoCause> {
+    match reason {
+        UndoReason::Unspecified => None,
+        UndoReason::WrongFile => Some(UndoCause::WrongFile),
+        UndoReason::WrongValues => Some(UndoCause::WrongValues),
+        UndoReason::WrongPeriod => Some(UndoCause::WrongPeriod),
+        UndoReason::NotToBeShared => Some(UndoCause::NotToBeShared),
     }
 }
 

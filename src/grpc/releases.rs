@@ -2,7 +2,7 @@
 
 use super::{Frame, receipt};
 use crate::{
-    gateway::Frozen,
+    gateway::{Closed, Frozen, Waiting},
     wire::v1::{self, release_service_server},
 };
 use std::sync::Arc;
@@ -30,10 +30,15 @@ impl release_service_server::ReleaseService for ReleaseService {
         request: Request<v1::CloseQuarterRequest>,
     ) -> Result<Response<v1::CloseQuarterResponse>, Status> {
         let actor = self.0.recognise(&request).await?;
-        let closed = self.0.gateway().close_quarter(&actor, &request.get_ref().quarter).await;
-        let (frozen, proof) = closed.map_err(|denied| self.0.status(denied))?.into_parts();
-        let (entry, receipt) = (Some(entry(&frozen)), Some(receipt(&proof)));
-        Ok(Response::new(v1::CloseQuarterResponse { entry, receipt }))
+        let v1::CloseQuarterRequest { quarter, accepted_warnings } = request.into_inner();
+        let closed = self.0.gateway().close_quarter(&actor, &quarter, &accepted_warnings).await;
+        let (closed, proof) = closed.map_err(|denied| self.0.status(denied))?.into_parts();
+        let receipt = Some(receipt(&proof));
+        let (entry, awaited) = match closed {
+            Closed::Released(frozen) => (Some(entry(&frozen)), None),
+            Closed::Waiting(waiting) => (None, Some(awaited(&waiting))),
+        };
+        Ok(Response::new(v1::CloseQuarterResponse { entry, receipt, awaited }))
     }
 
     async fn list_releases(
@@ -61,6 +66,25 @@ impl release_service_server::ReleaseService for ReleaseService {
             receipt: Some(receipt(&proof)),
         }))
     }
+
+    async fn withdraw_release(
+        &self,
+        request: Request<v1::WithdrawReleaseRequest>,
+    ) -> Result<Response<v1::WithdrawReleaseResponse>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let v1::WithdrawReleaseRequest { quarter, notice } = request.into_inner();
+        let withdrawn = self.0.gateway().withdraw_release(&actor, &quarter, &notice).await;
+        let (frozen, proof) = withdrawn.map_err(|denied| self.0.status(denied))?.into_parts();
+        let (entry, receipt) = (Some(entry(&frozen)), Some(receipt(&proof)));
+        Ok(Response::new(v1::WithdrawReleaseResponse { entry, receipt }))
+    }
+}
+
+fn awaited(waiting: &Waiting) -> v1::AwaitedApproval {
+    v1::AwaitedApproval {
+        act_digest: waiting.act.as_bytes().to_vec(),
+        expires_at: waiting.until.as_microsecond(),
+    }
 }
 
 fn entry(frozen: &Frozen) -> v1::ReleaseEntry {
@@ -71,5 +95,7 @@ fn entry(frozen: &Frozen) -> v1::ReleaseEntry {
         rho: budget.quarter.value(),
         lifetime_rho: budget.lifetime.value(),
         frozen_at: frozen.frozen_at,
+        notice: frozen.withdrawn.as_ref().map(|w| w.notice.clone()).unwrap_or_default(),
+        withdrawn_at: frozen.withdrawn.as_ref().map_or(0, |w| w.at),
     }
 }

@@ -1,6 +1,9 @@
 //! The small effects that are committed together with a leaf.
 
-use super::{StoreError, Tx, consents, feeds, geography, partners, protocols, releases, tx::on};
+use super::{
+    StoreError, Tx, approvals, consents, feeds, geography, partners, protocols, releases, tx::on,
+    undo,
+};
 use crate::domain::{BatchId, Quarter};
 use jiff::Timestamp;
 
@@ -27,6 +30,15 @@ pub enum Effect {
     PutConsents(Vec<consents::Entry>),
     /// A release is frozen.
     Freeze(Box<releases::Entry>),
+    /// A release found wrong is withdrawn; the release itself stays as it is.
+    WithdrawRelease(Box<releases::Withdrawal>),
+    /// Every accepted batch of a stream counts no more.
+    UndoStream(undo::Undo),
+    /// A first person's word for an act that needs two, in place of one that does not
+    /// count any more.
+    Approve(Box<(approvals::Approval, Option<approvals::Approval>)>),
+    /// What a second person does upon a first one's word, which is used up by it.
+    Approved(Box<(approvals::Approval, Effect)>),
 }
 
 /// What an effect has to tell.
@@ -40,6 +52,8 @@ pub enum Outcome {
     Total(u64),
     /// The quarter that was frozen.
     Frozen(Quarter),
+    /// When it was done.
+    At(Timestamp),
 }
 
 /// The number of the policy in force; every change of register, protocols, policy,
@@ -94,6 +108,27 @@ pub(super) async fn apply(
             // What "the latest quarter" means has changed, also for other gateways.
             raise_epoch(tx).await?;
             Ok(Outcome::Frozen(entry.quarter))
+        }
+        Effect::WithdrawRelease(withdrawal) => {
+            releases::withdraw(tx, withdrawal, at).await?;
+            raise_epoch(tx).await?;
+            Ok(Outcome::At(at))
+        }
+        Effect::UndoStream(stream) => {
+            undo::apply(tx, stream, at).await?;
+            // A batch that was told "sent before" of a record undone here is decided anew.
+            raise_epoch(tx).await?;
+            Ok(Outcome::At(at))
+        }
+        Effect::Approve(words) => {
+            let (new, replaced) = &**words;
+            approvals::give(tx, new, replaced.as_ref(), at).await?;
+            Ok(Outcome::At(at))
+        }
+        Effect::Approved(act) => {
+            let (approval, effect) = &**act;
+            approvals::spend(tx, approval).await?;
+            Box::pin(apply(tx, effect, at)).await
         }
     }
 }

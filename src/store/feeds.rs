@@ -1,6 +1,6 @@
-//! Feeds and their batches: staged, accepted, abandoned.
+//! Feeds and their batches: staged, accepted, abandoned, undone.
 
-use super::{StoreError, Tx, bulk, tx::on};
+use super::{StoreError, Tx, bulk, error::stored, tx::on};
 use crate::domain::{BatchId, FeedId, PartnerId, ProtocolId, RecordType};
 use jiff::{Timestamp, civil::Date};
 
@@ -10,6 +10,8 @@ pub(super) const STAGED: i64 = 0;
 pub(super) const ACCEPTED: i64 = 1;
 /// Abandoned: its records may be sent again.
 pub(super) const ABANDONED: i64 = 2;
+/// Undone by its sender: kept, counts no more, and its records may be sent again.
+pub(super) const UNDONE: i64 = 3;
 
 /// What a batch is staged with.
 #[derive(Debug, Clone)]
@@ -26,6 +28,10 @@ pub struct NewBatch {
     pub protocol_version: u32,
     /// When it is staged.
     pub staged_at: Timestamp,
+    /// The log index of its stream's "opened" leaf.
+    pub stream: u64,
+    /// The records, and withdrawals of records, that it brings.
+    pub records: u64,
 }
 
 /// The feed of a partner's records of one type, made when it is new.
@@ -83,19 +89,21 @@ pub async fn stage(tx: &mut Tx, new: &NewBatch) -> Result<BatchId, StoreError> {
     on!(tx, c => sqlx::query(
         "INSERT INTO batch \
          (batch_id, feed_id, state, extract_day, digest, protocol_id, protocol_version, \
-         staged_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+         staged_at, stream, records) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
         .bind(id).bind(new.feed.number()).bind(STAGED).bind(i64::from(new.extract_day))
         .bind(new.digest.to_vec()).bind(new.protocol.as_str())
         .bind(i64::from(new.protocol_version)).bind(new.staged_at.as_microsecond())
+        .bind(stored(new.stream)?).bind(stored(new.records)?)
         .execute(c).await.map(drop))?;
     Ok(BatchId::new(id))
 }
 
 /// A staged batch counts from now on. One that was abandoned meanwhile does not: its
-/// records have been taken over by another.
+/// records have been taken over by another. Nor does one of a stream that was undone.
 pub(super) async fn accept(tx: &mut Tx, batch: BatchId) -> Result<(), StoreError> {
     let rows = on!(tx, c => sqlx::query(
-        "UPDATE batch SET state = $1 WHERE batch_id = $2 AND state = $3")
+        "UPDATE batch SET state = $1 WHERE batch_id = $2 AND state = $3 \
+         AND NOT EXISTS (SELECT 1 FROM stream_undo u WHERE u.stream = batch.stream)")
         .bind(ACCEPTED).bind(batch.number()).bind(STAGED)
         .execute(c).await.map(|done| done.rows_affected()))?;
     bulk::touched(rows, 1, "batch")
@@ -104,12 +112,12 @@ pub(super) async fn accept(tx: &mut Tx, batch: BatchId) -> Result<(), StoreError
 /// Gives up staged batches, so that their records can be taken over.
 ///
 /// # Errors
-/// [`StoreError::Unchanged`] when one was accepted meanwhile.
+/// [`StoreError::Unchanged`] when one was accepted meanwhile, or undone.
 pub async fn abandon(tx: &mut Tx, batches: &[BatchId]) -> Result<(), StoreError> {
     for batch in batches {
         let rows = on!(tx, c => sqlx::query(
-            "UPDATE batch SET state = $1 WHERE batch_id = $2 AND state <> $3")
-            .bind(ABANDONED).bind(batch.number()).bind(ACCEPTED)
+            "UPDATE batch SET state = $1 WHERE batch_id = $2 AND state <> $3 AND state <> $4")
+            .bind(ABANDONED).bind(batch.number()).bind(ACCEPTED).bind(UNDONE)
             .execute(c).await.map(|done| done.rows_affected()))?;
         bulk::touched(rows, 1, "batch")?;
     }
@@ -198,4 +206,48 @@ pub async fn freshness(tx: &mut Tx) -> Result<Vec<Freshness>, StoreError> {
         }
     }
     Ok(feeds)
+}
+
+/// How the records of a feed came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The sender.
+    pub partner: PartnerId,
+    /// What it sends.
+    pub record_type: RecordType,
+    /// When its last accepted batch came in, microseconds since 1970-01-01 UTC.
+    pub last: i64,
+    /// How many days after the day it stands for the most belated extract came in, among
+    /// the batches since the moment asked about; `None` when there are none.
+    pub oldest_days: Option<i64>,
+}
+
+/// How the records of every feed with an accepted batch came in; `since` is in microseconds
+/// since 1970-01-01 UTC.
+///
+/// # Errors
+/// When it can't be read or is corrupt.
+pub async fn arrivals(tx: &mut Tx, since: i64) -> Result<Vec<Arrival>, StoreError> {
+    let rows: Vec<(String, i64, i64, Option<i64>)> = on!(tx, c => sqlx::query_as(
+        "SELECT f.partner_id, f.record_type, MAX(b.staged_at), \
+         MAX(CASE WHEN b.staged_at > $1 THEN b.staged_at / 86400000000 - b.extract_day END) \
+         FROM batch b JOIN feed f ON f.feed_id = b.feed_id WHERE b.state = $2 \
+         GROUP BY f.partner_id, f.record_type ORDER BY f.partner_id, f.record_type")
+        .bind(since).bind(ACCEPTED).fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(partner, record_type, last, oldest_days)| {
+            let (partner, record_type) = named((partner, record_type))?;
+            Ok(Arrival { partner, record_type, last, oldest_days })
+        })
+        .collect()
+}
+
+/// A feed's sender and record type as stored.
+pub(super) fn named(
+    (partner, record_type): (String, i64),
+) -> Result<(PartnerId, RecordType), StoreError> {
+    let corrupt = |column| StoreError::Corrupt { table: "feed", column, row: 0 };
+    let number = u8::try_from(record_type).ok().and_then(RecordType::from_number);
+    let partner = partner.parse().map_err(|_| corrupt("partner_id"))?;
+    Ok((partner, number.ok_or(corrupt("record_type"))?))
 }

@@ -12,6 +12,7 @@
 //! - Rows of a batch count only once the batch is accepted.
 //! - A log entry, a log hash and a frozen release never change (triggers say so too).
 
+pub mod approvals;
 pub mod archive;
 pub mod backup;
 pub mod bench;
@@ -36,6 +37,7 @@ mod sqlite;
 pub mod subjects;
 pub mod tables;
 mod tx;
+pub mod undo;
 
 pub use effect::{Effect, Outcome};
 pub use error::StoreError;

@@ -22,6 +22,8 @@ pub struct Sent {
     pub batch: BatchId,
     /// Whether that batch was accepted; if not, the record may be taken over.
     pub accepted: bool,
+    /// Whether that batch was undone: it stays as it is, without the record.
+    pub undone: bool,
 }
 
 /// An event to stage.
@@ -78,13 +80,15 @@ pub async fn sent(
     .await?;
     let known = |(key, event_number, batch, state): (Vec<u8>, i64, i64, i64)| {
         let batch = BatchId::new(batch);
-        let sent = Sent { event_number, batch, accepted: state == feeds::ACCEPTED };
+        let (accepted, undone) = (state == feeds::ACCEPTED, state == feeds::UNDONE);
+        let sent = Sent { event_number, batch, accepted, undone };
         Ok((key16(&key, "sent", "record_key")?, sent))
     };
     rows.into_iter().map(known).collect()
 }
 
-/// Forgets that records of batches given up were sent, so that they can be staged anew.
+/// Forgets that records of batches given up or undone were sent, so that they can be staged
+/// anew.
 ///
 /// # Errors
 /// When it can't be written.

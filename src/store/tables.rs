@@ -136,6 +136,8 @@ pub const TABLES: &[Table] = &[
             text("protocol_id", 3),
             integer("protocol_version", 3),
             integer("staged_at", 5),
+            integer("stream", 6),
+            integer("records", 6),
         ],
     ),
     table(
@@ -181,6 +183,33 @@ pub const TABLES: &[Table] = &[
         "frozen_release",
         1,
         &[text("quarter", 4), bytes("digest", 4), text("document", 4), integer("frozen_at", 4)],
+    ),
+    table(
+        "stream_undo",
+        1,
+        &[
+            integer("stream", 6),
+            integer("feed_id", 6),
+            text("cause", 6),
+            integer("batches", 6),
+            integer("records", 6),
+            integer("undone_at", 6),
+        ],
+    ),
+    table(
+        "release_withdrawal",
+        1,
+        &[text("quarter", 6), bytes("digest", 6), text("notice", 6), integer("withdrawn_at", 6)],
+    ),
+    table(
+        "approval",
+        1,
+        &[
+            bytes("act_digest", 6),
+            text("partner_id", 6),
+            bytes("user_key", 6),
+            integer("given_at", 6),
+        ],
     ),
     table("log_entry", 1, &[integer("leaf_index", 2), bytes("leaf", 2)]),
     table("log_hash", 2, &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)]),

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Every kind of leaf, as this verifier knows them.
-pub const KINDS: [&str; 29] = [
+pub const KINDS: [&str; 32] = [
+    "approval_given",
     "areas_loaded",
     "batch_accepted",
     "calls_shed",
@@ -22,6 +23,7 @@ pub const KINDS: [&str; 29] = [
     "handshakes_failed",
     "intake_stream_closed",
     "intake_stream_opened",
+    "intake_stream_undone",
     "key_added",
     "key_rotated",
     "log_opened",
@@ -38,6 +40,7 @@ pub const KINDS: [&str; 29] = [
     "register_read",
     "release_frozen",
     "release_previewed",
+    "release_withdrawn",
     "root_policy_activated",
 ];
 
@@ -120,9 +123,13 @@ macro_rules! leaf {
 
 leaf! {
     about: &'a str, borrow;
+    accepted: Vec<&'a str>, borrow;
+    act: &'a str, borrow;
+    approval: &'a str, borrow;
     area: &'a str, borrow;
     at: &'a str, borrow;
     batch: &'a str, borrow;
+    cause: &'a str, borrow;
     clause: &'a str, borrow;
     decision: &'a str, borrow;
     detail: &'a str, borrow;
@@ -190,7 +197,9 @@ fn is_time(text: &str) -> bool {
 fn has_lawful_values(leaf: &Leaf<'_>) -> bool {
     let words = [
         leaf.about,
+        leaf.act,
         leaf.area,
+        leaf.cause,
         leaf.clause,
         leaf.indicator,
         leaf.key,
@@ -206,6 +215,7 @@ fn has_lawful_values(leaf: &Leaf<'_>) -> bool {
         leaf.protocol.as_ref().map(|protocol| protocol.id),
     ];
     let digests = [
+        leaf.approval,
         leaf.batch,
         leaf.detail,
         leaf.document,
@@ -219,7 +229,14 @@ fn has_lawful_values(leaf: &Leaf<'_>) -> bool {
         leaf.stream,
         leaf.previous.as_ref().map(|previous| previous.size),
     ];
-    words.into_iter().flatten().all(is_word)
+    let accepted = leaf.accepted.as_ref();
+    let in_order = |codes: &Vec<&str>| !codes.is_empty() && codes.is_sorted_by(|a, b| a < b);
+    words
+        .into_iter()
+        .chain(accepted.into_iter().flatten().copied().map(Some))
+        .flatten()
+        .all(is_word)
+        && accepted.is_none_or(in_order)
         && digests.into_iter().flatten().all(|digest| is_hex(digest, 64))
         && leaf.user.is_none_or(|user| is_hex(user, 32))
         && leaf.size_class.is_none_or(|class| SIZE_CLASSES.contains(&class))

@@ -7,6 +7,7 @@ mod records;
 mod register;
 mod rights;
 mod schema;
+mod undo;
 
 use crate::support::postgres::{Database, cluster};
 use jiff::Timestamp;
@@ -154,6 +155,8 @@ fn batch_of(feed: FeedId) -> NewBatch {
         protocol: "isp-health".parse().unwrap(),
         protocol_version: 2,
         staged_at: now(),
+        stream: 0,
+        records: 1,
     }
 }
 

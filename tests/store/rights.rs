@@ -99,6 +99,13 @@ async fn nobody_changes_or_deletes_the_log_or_a_release() {
             "ALTER TABLE log_entry DISABLE TRIGGER ALL",
             "DROP TABLE log_entry",
             "DROP TRIGGER log_entry_stays ON log_entry",
+            "UPDATE stream_undo SET cause = cause",
+            "DELETE FROM stream_undo",
+            "TRUNCATE stream_undo",
+            "UPDATE release_withdrawal SET notice = notice",
+            "DELETE FROM release_withdrawal",
+            "TRUNCATE release_withdrawal",
+            "UPDATE approval SET user_key = user_key",
         ] {
             assert!(!may(&gateway, role, sql).await, "{role}: {sql}");
         }
@@ -119,6 +126,22 @@ async fn a_database_that_does_not_wait_for_its_disk_is_refused() {
         let opened = Store::open(&Location::Postgres(database.location("gateway"))).await;
         let not_durable = matches!(opened, Err(StoreError::NotDurable { .. }));
         assert_eq!(not_durable, refused, "{setting}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_sequencer_gives_words_notices_and_undoes() {
+    let Some((_fresh, gateway)) = gateway().await else { return };
+    let sequencer = Rights::Sequencer.role();
+    for role in Rights::ALL.map(Rights::role) {
+        for sql in [
+            "INSERT INTO stream_undo VALUES (1, 1, 'wrong_file', 0, 0, 0)",
+            "INSERT INTO release_withdrawal VALUES ('2026Q1', '\\x00', 'n', 0)",
+            "INSERT INTO approval VALUES ('\\x00', 'health', '\\x00', 0)",
+            "DELETE FROM approval",
+        ] {
+            assert_eq!(may(&gateway, role, sql).await, role == sequencer, "{role}: {sql}");
+        }
     }
 }
 

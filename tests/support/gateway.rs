@@ -65,6 +65,21 @@ impl Copy {
         Self { folder, running, stranger }
     }
 
+    /// Stops it and starts it again on the same data.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.running.stop().await.unwrap();
+        let config = Config::read(&self.folder.path().join("gateway.toml")).unwrap();
+        self.running = server::start(&config, Arc::new(SystemClock), system_rng()).await.unwrap();
+        self
+    }
+
+    /// A profile as a file, for the program itself.
+    pub(crate) fn profile_file(&self, name: &str) -> String {
+        let path = self.path(&format!("profiles/here-{name}.toml"));
+        fs::write(&path, self.profile(name).to_toml().unwrap()).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
     /// A file of the copy.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

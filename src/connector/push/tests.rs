@@ -3,7 +3,7 @@
 use super::super::{JournalError, Silent, journal::journal_path};
 use super::*;
 use crate::wire::v1::{
-    Receipt, RecordRow, RowRejection,
+    self, Receipt, RecordRow, RowRejection,
     intake_service_server::{IntakeService, IntakeServiceServer},
 };
 use futures_util::FutureExt;
@@ -232,6 +232,13 @@ impl IntakeService for Gateway {
         let (answers, stream) = mpsc::channel(8);
         tokio::spawn(self.clone().converse(request.into_inner(), answers));
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn undo_stream(
+        &self,
+        _: Request<v1::UndoStreamRequest>,
+    ) -> Result<Response<v1::UndoStreamResponse>, Status> {
+        Err(refusal())
     }
 }
 

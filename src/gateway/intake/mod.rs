@@ -12,11 +12,11 @@ use super::{Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refuse
 use crate::{
     audit::{Hash, Leaf, LeafKind, ProtocolReference, SizeClass, Token},
     domain::{
-        FeedId, PartnerId, ProtocolId, RecordType, field,
+        BatchId, FeedId, PartnerId, ProtocolId, RecordType, field,
         row::{LayoutError, RowLayout},
     },
     protocol::{CallerRole, IntakePermit, IntakeQuestion, ProtocolVersion, Purpose},
-    store::{ActError, Effect, Logged, Rights, feeds},
+    store::{ActError, Effect, Logged, Rights, feeds, undo},
 };
 use jiff::civil::Date;
 pub use keyed::KeyedBatch;
@@ -371,12 +371,30 @@ impl Intake {
                     stage::abandon(self, staged.batch).await?;
                     gateway.policy_moved(&self.actor).await?;
                 }
-                // Another gateway's stream of this feed took the staged rows over.
-                Err(ActError::Conflict) => {}
+                // Another gateway's stream of this feed took the staged rows over, or the
+                // sender took this stream back while it was still sending.
+                Err(ActError::Conflict) => self.must_not_be_undone(staged.batch).await?,
                 Err(error) => return Err(error.into()),
             }
         }
         Err(GatewayError::Unsettled.into())
+    }
+
+    /// A stream that was undone takes no more batches.
+    async fn must_not_be_undone(&self, batch: BatchId) -> Result<(), Denied> {
+        let mut tx = self.gateway.store.read(Rights::Intake).await?;
+        let undone = undo::undone(&mut tx, self.opened).await?;
+        drop(tx);
+        if undone.is_none() {
+            return Ok(());
+        }
+        stage::abandon(self, batch).await?;
+        let mut leaf = permit_leaf(LeafKind::Refused, &self.actor, &self.permit, &self.gateway);
+        leaf.notes.record_type = Some(self.record_type);
+        leaf.notes.stream = Some(self.opened);
+        let sentence = "this stream was undone by its sender; open another one";
+        let refused = Refused::new(RefusalKind::Conflict, "stream_undone", sentence);
+        Err(self.gateway.refuse(leaf, refused).await)
     }
 
     /// One leaf for each clause that refused rows of a batch, with how many in size classes.

@@ -33,9 +33,16 @@ struct Additions<'a> {
     withdrawn: Vec<(i64, i32)>,
     /// Withdrawals of records of this very batch: place in `new`, day.
     withdrawn_here: Vec<(usize, i32)>,
-    /// Staged by a batch that was never accepted: to be taken over.
+    /// Staged by a batch that was never accepted, or was undone: to be taken over.
     taken_over: Vec<[u8; 16]>,
     abandoned: BTreeSet<BatchId>,
+}
+
+impl Additions<'_> {
+    /// The records and withdrawals of records that it brings.
+    fn records(&self) -> u64 {
+        (self.new.len() + self.withdrawn.len() + self.withdrawn_here.len()) as u64
+    }
 }
 
 /// Stages the batch and completes what its sender is told.
@@ -61,6 +68,8 @@ pub(super) async fn stage(
             protocol: intake.permit.protocol().clone(),
             protocol_version: intake.permit.version().number(),
             staged_at: gateway.now(),
+            stream: intake.opened,
+            records: additions.records(),
         },
     )
     .await?;
@@ -135,7 +144,9 @@ async fn sort_out<'a>(
 fn take_over(additions: &mut Additions<'_>, record: &KeyedRecord, before: Option<&Sent>) {
     if let Some(sent) = before {
         additions.taken_over.push(record.key);
-        additions.abandoned.insert(sent.batch);
+        if !sent.undone {
+            additions.abandoned.insert(sent.batch);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     audit::{Leaf, LeafKind},
     disclosure::{Catalogue, Limits, verify_release},
     domain::{Event, RecordType, Role, field::Value, records::registration, time::epoch_day},
+    gateway::Closed,
     protocol::{Act, CallerRole, template::Template},
     store::{Effect, releases},
 };
@@ -29,7 +30,7 @@ fn near(noisy: i64, exact: i64, variance: i64) -> bool {
 async fn a_closed_quarter_counts_what_was_accepted_with_fresh_noise() {
     let mut town = Town::new().await;
     let children = town.populate(9_000).await;
-    let frozen = town.gateway.close_quarter(&town.officer(), QUARTER).await.unwrap();
+    let frozen = town.close(QUARTER).await;
     let leaf = last_leaf(&town).await;
     assert_eq!(leaf.kind, LeafKind::ReleaseFrozen);
     let release = &frozen.value().release;
@@ -66,7 +67,7 @@ async fn a_closed_quarter_counts_what_was_accepted_with_fresh_noise() {
 
     // The next quarter draws anew, although nothing was added.
     town.set_clock("2026-08-13T12:00:00Z");
-    let next = town.gateway.close_quarter(&town.officer(), "2026Q2").await.unwrap();
+    let next = town.close("2026Q2").await;
     assert_eq!(next.value().release.previous, Some(frozen.value().digest));
     assert_ne!(cells(next.value(), "referrals"), cells(frozen.value(), "referrals"));
     let before = [release.clone()];
@@ -102,7 +103,7 @@ async fn what_may_not_serve_is_not_counted() {
     for number in first..first + 300 {
         town.withdraw("centres", RecordType::Registration, number).await;
     }
-    let frozen = town.gateway.close_quarter(&town.officer(), QUARTER).await.unwrap();
+    let frozen = town.close(QUARTER).await;
     let row = &cells(frozen.value(), "engagement")[0];
     assert!(near(row[0], 100, 40) && near(row[2], 200, 40), "{row:?}");
 }
@@ -113,22 +114,25 @@ async fn only_data_officers_close_and_only_quarters_that_are_over_and_next() {
     let gateway = &town.gateway;
     let provider = town.actor("health", &[CallerRole::Provider], None);
     for actor in [town.auditor(), town.manager("CC01"), provider] {
-        assert_eq!(refused(gateway.close_quarter(&actor, QUARTER).await).0, "wrong_role");
+        assert_eq!(refused(gateway.close_quarter(&actor, QUARTER, &[]).await).0, "wrong_role");
         assert_eq!(refused(gateway.preview_release(&actor, QUARTER).await).0, "wrong_role");
     }
     let officer = town.officer();
-    assert_eq!(refused(gateway.close_quarter(&officer, "2026q1").await).0, "invalid_argument");
+    assert_eq!(refused(gateway.close_quarter(&officer, "2026q1", &[]).await).0, "invalid_argument");
     town.set_clock("2026-05-12T22:59:59Z");
-    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER).await).0, "quarter_still_open");
+    assert_eq!(
+        refused(gateway.close_quarter(&officer, QUARTER, &[]).await).0,
+        "quarter_still_open"
+    );
     assert_eq!(reason_of(&last_leaf(&town).await), "quarter_still_open");
     // Midnight in London, an hour before that of UTC.
     town.set_clock("2026-05-12T23:00:00Z");
-    gateway.close_quarter(&officer, QUARTER).await.unwrap();
-    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER).await).0, "already_released");
-    let early = refused(gateway.close_quarter(&officer, "2025Q4").await).0;
+    town.close(QUARTER).await;
+    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER, &[]).await).0, "already_released");
+    let early = refused(gateway.close_quarter(&officer, "2025Q4", &[]).await).0;
     assert_eq!(early, "later_quarter_released");
     assert_eq!(
-        refused(gateway.close_quarter(&officer, "2024Q1").await).0,
+        refused(gateway.close_quarter(&officer, "2024Q1", &[]).await).0,
         "later_quarter_released"
     );
 }
@@ -137,18 +141,21 @@ async fn only_data_officers_close_and_only_quarters_that_are_over_and_next() {
 async fn signed_documents_and_areas_must_allow_the_close() {
     let town = Town::bare().await;
     let (gateway, officer) = (&town.gateway, town.officer());
-    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER).await).0, "no_areas");
+    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER, &[]).await).0, "no_areas");
     town.put_geography().await;
-    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER).await).0, "root_policy_missing");
+    assert_eq!(
+        refused(gateway.close_quarter(&officer, QUARTER, &[]).await).0,
+        "root_policy_missing"
+    );
     for template in [Template::Health, Template::Learning, Template::Families, Template::Centres] {
         town.put_protocol(template, &[]).await;
     }
     town.put_root(Catalogue::shipped().unwrap(), 128_300_000).await;
-    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER).await).0, "flow_not_granted");
+    assert_eq!(refused(gateway.close_quarter(&officer, QUARTER, &[]).await).0, "flow_not_granted");
     town.put_protocol(Template::Dwp, &[]).await;
     let suspend = Act::Suspend { party: partner("health") };
     town.put_protocol(Template::Health, &[suspend]).await;
-    let (reason, clause) = refused(gateway.close_quarter(&officer, QUARTER).await);
+    let (reason, clause) = refused(gateway.close_quarter(&officer, QUARTER, &[]).await);
     assert_eq!((reason, clause.as_deref()), ("protocol_suspended", Some("isp-health/1#")));
     let leaf = last_leaf(&town).await;
     assert_eq!(leaf.protocol.unwrap().id.as_str(), "isp-health");
@@ -166,7 +173,7 @@ async fn catalogue_and_budget_are_those_that_were_signed() {
     let mut catalogue = Catalogue::shipped().unwrap();
     catalogue.version = "another".to_owned();
     other.put_root(catalogue, 128_300_000).await;
-    let refusal = refused(other.gateway.close_quarter(&other.officer(), QUARTER).await);
+    let refusal = refused(other.gateway.close_quarter(&other.officer(), QUARTER, &[]).await);
     assert_eq!(refusal.0, "catalogue_not_signed");
 
     let poor = Town::bare().await;
@@ -175,7 +182,7 @@ async fn catalogue_and_budget_are_those_that_were_signed() {
         poor.put_protocol(*template, &[]).await;
     }
     poor.put_root(Catalogue::shipped().unwrap(), 100_000_000).await;
-    let refusal = refused(poor.gateway.close_quarter(&poor.officer(), QUARTER).await);
+    let refusal = refused(poor.gateway.close_quarter(&poor.officer(), QUARTER, &[]).await);
     assert_eq!(refusal.0, "over_quarterly_budget");
     let refusal = refused(poor.gateway.preview_release(&poor.officer(), QUARTER).await);
     assert_eq!(refusal.0, "over_quarterly_budget");
@@ -185,19 +192,21 @@ async fn catalogue_and_budget_are_those_that_were_signed() {
 async fn of_two_closes_at_once_one_is_frozen_and_the_other_refused() {
     let mut town = Town::new().await;
     town.populate(300).await;
-    let (one, other) = (town.officer(), town.officer());
+    let accepted = town.open_points(QUARTER).await;
+    town.gateway.close_quarter(&town.officer(), QUARTER, &accepted).await.unwrap();
+    let (one, other) = (town.second_officer(), town.second_officer());
     let (one, other) = tokio::join!(
-        town.gateway.close_quarter(&one, QUARTER),
-        town.gateway.close_quarter(&other, QUARTER)
+        town.gateway.close_quarter(&one, QUARTER, &accepted),
+        town.gateway.close_quarter(&other, QUARTER, &accepted)
     );
-    assert!(one.is_ok());
+    assert!(matches!(one.unwrap().value(), Closed::Released(_)));
     assert_eq!(refused(other).0, "already_released");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_that_another_gateway_froze_is_seen_and_one_that_was_altered_is_not() {
     let town = Town::new().await;
-    town.gateway.close_quarter(&town.officer(), QUARTER).await.unwrap();
+    town.close(QUARTER).await;
     let frozen = town.gateway.release(&town.officer(), QUARTER).await.unwrap();
     let next = crate::domain::Quarter::new(2026, 2).unwrap();
     let mut release = frozen.value().release.clone();
@@ -252,7 +261,7 @@ async fn a_preview_shows_structure_and_warnings_and_never_a_count() {
 async fn the_list_is_for_parties_and_whole_releases_for_officers_and_auditors() {
     let town = Town::new().await;
     let gateway = &town.gateway;
-    gateway.close_quarter(&town.officer(), QUARTER).await.unwrap();
+    town.close(QUARTER).await;
     let health = town.actor("health", &[CallerRole::Provider], None);
     assert_eq!(gateway.list_releases(&health).await.unwrap().value().len(), 1);
     // A whole release is wider than what any protocol gives an audience.

@@ -36,7 +36,7 @@ fn query(indicator: &str, area: &str, by: &str, purpose: &str) -> QueryRequest {
 async fn released() -> Town {
     let mut town = Town::new().await;
     town.populate(9_000).await;
-    town.gateway.close_quarter(&town.officer(), QUARTER).await.unwrap();
+    town.close(QUARTER).await;
     town
 }
 
@@ -171,7 +171,7 @@ async fn quarters_that_are_not_released_are_not_found() {
     assert_eq!(refused(gateway.card(&officer, &card(whole, "", PLANNING)).await).0, "not_found");
     let mut asked = query("births", whole, "", PLANNING);
     assert_eq!(refused(gateway.query_figures(&officer, &asked).await).0, "not_found");
-    gateway.close_quarter(&officer, QUARTER).await.unwrap();
+    town.close(QUARTER).await;
     assert_eq!(
         refused(gateway.card(&officer, &card(whole, "2025Q4", PLANNING)).await).0,
         "not_found"
@@ -181,7 +181,7 @@ async fn quarters_that_are_not_released_are_not_found() {
         "invalid_argument"
     );
     town.set_clock("2026-08-13T12:00:00Z");
-    gateway.close_quarter(&officer, "2026Q2").await.unwrap();
+    town.close("2026Q2").await;
     "2025Q1".clone_into(&mut asked.from);
     "2026Q2".clone_into(&mut asked.to);
     let found = gateway.query_figures(&officer, &asked).await.unwrap();
@@ -210,7 +210,7 @@ async fn the_same_question_has_the_same_bytes_for_ever() {
     // More records, another release, and a restart's empty memory change nothing.
     town.populate(600).await;
     town.set_clock("2026-08-13T12:00:00Z");
-    town.gateway.close_quarter(&town.officer(), "2026Q2").await.unwrap();
+    town.close("2026Q2").await;
     town.gateway.released.store(std::sync::Arc::default());
     let again = town.gateway.card(&manager, &asked).await.unwrap().into_parts().0;
     let figures_again =

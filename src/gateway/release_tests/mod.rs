@@ -1,9 +1,12 @@
 //! Closing, figures, the log's readers and its files, on one small town.
 
+mod approval;
 mod close;
 mod figures;
 mod log;
 mod support;
+mod undo;
+mod withdraw;
 
 use super::Denied;
 use crate::{

@@ -1,7 +1,7 @@
 //! A gateway with signed protocols over a small town of invented children.
 
 use crate::{
-    audit::{LeafKind, LogName, LogSigner},
+    audit::{LeafKind, LogName, LogSigner, UserPseudonym},
     disclosure::Catalogue,
     domain::{
         BatchId, Event, PartnerId, PersonId, RecordType, Role, SubjectId,
@@ -10,7 +10,7 @@ use crate::{
         time::{days_after, epoch_day},
     },
     gateway::{
-        Actor, Gateway, Setup,
+        Actor, Closed, Frozen, Gateway, Setup,
         link::facts_cell,
         register::{Partner, PartnerKey},
     },
@@ -25,7 +25,7 @@ use crate::{
         template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
     },
     store::{
-        Effect, Location, Rights, Store, feeds, geography, partners, protocols,
+        Effect, Location, Logged, Rights, Store, feeds, geography, partners, protocols,
         records::{self, NewEvent, NewWithdrawal},
         subjects::{self, NewSubject, Subject},
     },
@@ -36,7 +36,7 @@ use jiff::{
 };
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -171,7 +171,7 @@ impl Town {
             org_code: "RKB01".to_owned(),
             ico_registration: "Z1234567".to_owned(),
             roles: CallerRole::ALL.iter().copied().collect(),
-            areas: std::collections::BTreeSet::new(),
+            areas: BTreeSet::new(),
             certificates: vec![],
             keys: keys.collect(),
         };
@@ -298,11 +298,44 @@ impl Town {
     pub(super) fn actor(&self, id: &str, roles: &[CallerRole], areas: Option<&[&str]>) -> Actor {
         Actor {
             partner: partner(id),
-            user: self.gateway.user_pseudonym(&partner(id), "someone"),
+            user: self.user(id, "someone"),
             roles: roles.iter().copied().collect(),
             areas: areas.map(|areas| areas.iter().map(|area| area.parse().unwrap()).collect()),
             entry: None,
         }
+    }
+
+    fn user(&self, id: &str, name: &str) -> UserPseudonym {
+        self.gateway.user_pseudonym(&partner(id), name)
+    }
+
+    /// The same calls of two officers, the points accepted that are open: the quarter is
+    /// closed.
+    pub(super) async fn close(&self, quarter: &str) -> Logged<Arc<Frozen>> {
+        let accepted = self.open_points(quarter).await;
+        let first = self.gateway.close_quarter(&self.officer(), quarter, &accepted).await.unwrap();
+        assert!(matches!(first.value(), Closed::Waiting(_)));
+        let second = self.second_officer();
+        let closed = self.gateway.close_quarter(&second, quarter, &accepted).await.unwrap();
+        closed.map(|closed| match closed {
+            Closed::Released(frozen) => frozen,
+            Closed::Waiting(_) => panic!("the second person waits"),
+        })
+    }
+
+    /// The codes of the checklist's open points.
+    pub(super) async fn open_points(&self, quarter: &str) -> Vec<String> {
+        let shown = self.gateway.preview_release(&self.officer(), quarter).await.unwrap();
+        let shown: serde_json::Value = serde_json::from_str(shown.value()).unwrap();
+        let open = shown["warnings"].as_array().unwrap().iter();
+        let open = open.filter(|warning| warning["can_accept"] == true);
+        let codes: BTreeSet<String> =
+            open.map(|warning| warning["code"].as_str().unwrap().to_owned()).collect();
+        codes.into_iter().collect()
+    }
+
+    pub(super) fn second_officer(&self) -> Actor {
+        Actor { user: self.user("authority", "someone else"), ..self.officer() }
     }
 
     pub(super) fn officer(&self) -> Actor {
@@ -336,6 +369,8 @@ impl Town {
                 protocol: format!("isp-{sender}").parse().unwrap(),
                 protocol_version: 1,
                 staged_at: self.gateway.now(),
+                stream: 0,
+                records: events.len() as u64,
             },
         )
         .await
