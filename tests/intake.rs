@@ -2,8 +2,9 @@
 
 use crate::support::{
     gateway::Copy,
-    stream::{Stream, rows},
+    stream::{Stream, nhs_number, rows},
 };
+use tallygate::wire::v1;
 
 #[tokio::test]
 async fn a_broken_stream_loses_nothing_and_stores_nothing_twice() {
@@ -37,4 +38,65 @@ async fn a_broken_stream_loses_nothing_and_stores_nothing_twice() {
     .await
     .unwrap();
     assert_eq!(counted, 80, "each of the 80 new children has one event");
+}
+
+/// Two identities of one child are brought together by a third that comes in the same batch
+/// as a record of one of them: that record must go with its child.
+#[tokio::test]
+async fn records_go_where_their_child_is_after_the_batch() {
+    const COLUMNS: [&str; 11] = [
+        "record_id",
+        "extracted_at",
+        "event_date",
+        "nhs_number",
+        "forename",
+        "surname",
+        "date_of_birth",
+        "sex",
+        "postcode",
+        "review",
+        "outcome",
+    ];
+    let gateway = Copy::start().await;
+    let nhs = nhs_number(7);
+    let row = |id: &str, nhs: &str, forename: &str| v1::RecordRow {
+        values: [
+            id,
+            "2026-05-01",
+            "2026-02-03",
+            nhs,
+            forename,
+            "Zzyzx",
+            "2024-02-28",
+            "2",
+            "CV1 5FB",
+            "twelve_month",
+            "completed",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    };
+    let mut stream = Stream::open_with(gateway.caller("health").await, &COLUMNS).await.unwrap();
+    for (sequence, rows) in [
+        (1, vec![row("apart-1", &nhs, "Aardvark")]),
+        (2, vec![row("apart-2", "", "Zebra")]),
+        (3, vec![row("apart-3", "", "Zebra"), row("apart-4", &nhs, "Zebra")]),
+    ] {
+        let sent = rows.len();
+        stream.send(sequence, rows).await;
+        let taken = stream.acknowledged().await;
+        assert_eq!((taken.well_formed as usize, &taken.rejections), (sent, &vec![]));
+    }
+    drop(stream);
+    let path = gateway.path("gateway.db");
+    gateway.running.stop().await.unwrap();
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display())).await.unwrap();
+    let last = "SELECT COUNT(*), COUNT(DISTINCT person_id) FROM event WHERE event_number > \
+                (SELECT MAX(event_number) - 4 FROM event)";
+    let found: (i64, i64) = sqlx::query_as(last).fetch_one(&pool).await.unwrap();
+    assert_eq!(found, (4, 1), "four records of one child");
+    let strays = "SELECT COUNT(*) FROM event e JOIN subject s ON s.subject_id = e.subject_id \
+                  WHERE e.person_id <> s.person_id";
+    let (strays,): (i64,) = sqlx::query_as(strays).fetch_one(&pool).await.unwrap();
+    assert_eq!(strays, 0, "an event is where its identity is");
 }

@@ -48,9 +48,16 @@ pub(super) async fn link(
         }
     }
     if !newcomers.is_empty() {
-        for (identity, placed) in newcomers.iter().zip(settle(gateway, tx, &newcomers, rng).await?)
-        {
+        let (settled, moves) = settle(gateway, tx, &newcomers, rng).await?;
+        for (identity, placed) in newcomers.iter().zip(settled) {
             known.insert(*identity.fingerprint.as_bytes(), placed);
+        }
+        // A newcomer may have brought subjects together that this batch knows, too: what the
+        // batch says of them goes where they are now.
+        let moved: HashMap<SubjectId, PersonId> =
+            moves.iter().map(|moved| (moved.subject, moved.to)).collect();
+        for (subject, person) in known.values_mut() {
+            *person = moved.get(subject).copied().unwrap_or(*person);
         }
     }
     let corrupt = StoreError::Corrupt { table: "subject_key", column: "match_key", row: 0 };
@@ -58,13 +65,14 @@ pub(super) async fn link(
     placed.ok_or(GatewayError::Store(corrupt))
 }
 
-/// Resolves newcomers with everybody they touch, and stores what came of it.
+/// Resolves newcomers with everybody they touch, and stores what came of it: where the
+/// newcomers are, and who else moved.
 async fn settle(
     gateway: &Gateway,
     tx: &mut Tx,
     newcomers: &[&KeyedIdentity],
     rng: &mut (dyn CryptoRng + Send),
-) -> Result<Vec<(SubjectId, PersonId)>, GatewayError> {
+) -> Result<(Vec<(SubjectId, PersonId)>, Vec<Move>), GatewayError> {
     let first_subject = subjects::take_subject_numbers(tx, newcomers.len()).await?;
     let first_person = subjects::take_person_numbers(tx, newcomers.len()).await?;
     let mut all = touched(tx, newcomers).await?;
@@ -97,7 +105,7 @@ async fn settle(
         new.push(NewSubject { subject, facts });
     }
     subjects::insert(tx, &new).await?;
-    Ok(new.iter().map(|new| (new.subject.id, new.subject.person)).collect())
+    Ok((new.iter().map(|new| (new.subject.id, new.subject.person)).collect(), moves))
 }
 
 /// Every subject of every person that shares a match key with a newcomer.

@@ -68,8 +68,8 @@ use crate::{
     domain::Lsoa,
     keys::{MasterKeys, Pseudonymiser, Release, Sealer, SigningKey},
     store::{
-        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx, feeds,
-        geography as places,
+        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx, effect,
+        feeds, geography as places,
     },
 };
 use arc_swap::ArcSwap;
@@ -77,7 +77,10 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::task::JoinHandle;
 
@@ -126,6 +129,9 @@ pub struct Gateway {
     released: ArcSwap<released::Releases>,
     /// One quarter is closed at a time: a second count would only be thrown away.
     closing: tokio::sync::Mutex<()>,
+    /// Looks at the policy epoch: how many were begun, and the last that ended.
+    looks_begun: AtomicU64,
+    looks_ended: tokio::sync::Mutex<u64>,
     /// One stream at a time stages into a feed, so that a record can't be staged twice.
     feeds: intake::FeedLocks,
 }
@@ -168,6 +174,8 @@ impl Gateway {
             postcodes: ArcSwap::from_pointee(postcodes),
             released: ArcSwap::default(),
             closing: tokio::sync::Mutex::default(),
+            looks_begun: AtomicU64::new(0),
+            looks_ended: tokio::sync::Mutex::default(),
             feeds: intake::FeedLocks::default(),
         };
         let mut leaf = Leaf::new(LeafKind::GatewayStarted, gateway.now());
@@ -241,6 +249,32 @@ impl Gateway {
             if held.epoch() > loaded.epoch() { Arc::clone(held) } else { Arc::clone(&loaded) }
         });
         Ok(self.snapshot())
+    }
+
+    /// Makes sure that the snapshot is no older than this call: whatever another gateway on
+    /// the same database was told before is seen. Calls that wait share one look. (The commit
+    /// compares the epoch again; this is for what is refused, and for who is calling.)
+    ///
+    /// # Errors
+    /// When the epoch can't be read; a policy that can't be read denies.
+    pub async fn catch_up(&self) -> Result<(), GatewayError> {
+        if self.store.is_embedded() {
+            return Ok(());
+        }
+        let begun = self.looks_begun.load(Ordering::Acquire);
+        let mut ended = self.looks_ended.lock().await;
+        if *ended > begun {
+            return Ok(());
+        }
+        let number = self.looks_begun.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut tx = self.store.read(Rights::Figures).await?;
+        let epoch = effect::policy_epoch(&mut tx).await?;
+        drop(tx);
+        if epoch > self.snapshot.load().epoch() {
+            self.reload().await?;
+        }
+        *ended = number;
+        Ok(())
     }
 
     /// The time.

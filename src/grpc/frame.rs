@@ -71,6 +71,7 @@ impl Frame {
     /// # Errors
     /// `UNAUTHENTICATED` with the reason, or `UNAVAILABLE` when it can't be logged.
     pub async fn recognise<T>(&self, request: &Request<T>) -> Result<Actor, Status> {
+        self.gateway.catch_up().await.map_err(|error| status::of(Denied::Failed(error)))?;
         let snapshot = self.gateway.snapshot();
         let Some(peer) = request.extensions().get::<Peer>() else {
             return Err(Status::internal("the connection has no certificate"));

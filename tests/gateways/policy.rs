@@ -53,10 +53,13 @@ async fn what_one_gateway_was_told_the_other_knows_at_once() {
     protocols(&one, "centres").await.suspend_protocol(suspend("isp-centres")).await.unwrap();
     assert_refused(card(manager.clone()).await, "protocol_suspended");
 
-    // And back, through the other one.
-    let resume = |id: &str| v1::ResumeProtocolRequest { protocol_id: id.to_owned() };
-    protocols(&two, "health").await.resume_protocol(resume("isp-health")).await.unwrap();
-    protocols(&two, "centres").await.resume_protocol(resume("isp-centres")).await.unwrap();
+    // And back, once the quorum has agreed: one party through each gateway.
+    for (protocol, party) in [("isp-health", "health"), ("isp-centres", "centres")] {
+        let resume = v1::ResumeProtocolRequest { protocol_id: protocol.to_owned() };
+        protocols(&two, party).await.resume_protocol(resume.clone()).await.unwrap();
+        protocols(&one, "officer").await.resume_protocol(resume).await.unwrap();
+    }
+    card(two.caller("manager-CC01").await).await.unwrap();
     card(one.caller("manager-CC01").await).await.unwrap();
     let mut stream = Stream::open(one.caller("health").await).await.unwrap();
     stream.send(1, rows("policy", 5..10)).await;

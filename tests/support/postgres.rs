@@ -128,7 +128,7 @@ impl Cluster {
         arguments.extend(settings.iter().map(|setting| (*setting).to_owned()));
         let options: Vec<String> = arguments.iter().map(|a| format!("-c '{a}'")).collect();
         let script = format!(
-            "'{}' -D '{}' {} >'{}' 2>&1 </dev/null & server=$!; echo; read -r _; kill -INT $server; wait $server; rm -rf '{}'",
+            "'{}' -D '{}' {} >'{}' 2>&1 </dev/null & server=$!; echo; read -r _; kill -INT $server 2>/dev/null; wait $server; rm -rf '{}'",
             programs.join("postgres").display(),
             folder.join("data").display(),
             options.join(" "),

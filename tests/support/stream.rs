@@ -1,6 +1,7 @@
 //! A provider's stream, message by message, with children whom nobody else sends.
 
 use super::gateway::Service;
+use std::sync::Mutex;
 use tallygate::{
     domain::identifier::{Scheme, check},
     wire::v1::{self, intake_service_client::IntakeServiceClient, push_request, push_response},
@@ -12,17 +13,17 @@ use tonic::Status;
 const COLUMNS: [&str; 7] =
     ["record_id", "extracted_at", "event_date", "nhs_number", "date_of_birth", "review", "outcome"];
 
-/// The first of a range of numbers that the demo does not use.
-const FIRST: u64 = 9_999_000_000;
-
-/// The n-th valid NHS number of that range.
+/// The n-th valid NHS number of a range that the demo does not use.
 pub(crate) fn nhs_number(n: usize) -> String {
-    // Of ten numbers in a row at most one check digit is right, and of eleven tens one has none.
-    let tens = n as u64;
-    (FIRST / 10 + tens + tens / 8..)
-        .flat_map(|tens| (0..10).map(move |digit| (tens * 10 + digit).to_string()))
-        .find(|text| check(Scheme::Nhs, text).is_ok())
-        .unwrap()
+    const FIRST: u64 = 9_999_000_000;
+    static VALID: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+    let mut valid = VALID.lock().unwrap();
+    while valid.len() <= n {
+        let next = valid.last().map_or(FIRST, |last| last + 1);
+        let found = (next..).find(|number| check(Scheme::Nhs, &number.to_string()).is_ok());
+        valid.extend(found);
+    }
+    valid[n].to_string()
 }
 
 /// Health reviews of the children `range`, each with a record id of its own.
@@ -47,13 +48,17 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) async fn open(health: Service) -> Result<Self, Status> {
+        Self::open_with(health, &COLUMNS).await
+    }
+
+    pub(crate) async fn open_with(health: Service, columns: &[&str]) -> Result<Self, Status> {
         let (send, receive) = mpsc::channel(4);
         let open = v1::PushOpen {
             protocol_id: "isp-health".to_owned(),
             protocol_version: 0,
             record_type: "health_review".to_owned(),
             purpose: String::new(),
-            columns: COLUMNS.map(str::to_owned).to_vec(),
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
             extract_day: "2026-05-10".to_owned(),
             dry_run: false,
         };

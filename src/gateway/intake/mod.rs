@@ -338,6 +338,7 @@ impl Intake {
             return Err(gateway.refuse(leaf, Refused::invalid("rows", "at most 2,000 rows")).await);
         }
         for attempt in 0..DECISIONS {
+            gateway.catch_up().await?;
             self.renew_permit().await?;
             let mut accepted = batch.admit(self).await?;
             if attempt == 0 {
