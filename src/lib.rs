@@ -40,11 +40,14 @@
 //! - I4 What no fully signed, running protocol grants is refused ([`protocol`]).
 //! - I5 An answer exists only after the transaction with its effect and its leaf has
 //!   committed ([`store::Logged`]).
-//! - I6 Rows of a batch count only once the batch is accepted, each record once.
+//! - I6 Rows of a batch count only once the batch is accepted, each record once, and no more
+//!   once it is undone.
 //! - I7 A release never changes, and nothing is counted to answer a question.
 //! - I8 Acknowledgements tell nothing about what others hold, or what linked.
 //! - I9 Whether a release is allowed depends on catalogue and ledger, never on data.
 //! - I10 A policy, protocol or register that can't be read in full permits nothing.
+//! - I11 A quarter is closed by two people, who have seen and accepted what is open
+//!   ([`gateway::Gateway::close_quarter`]).
 
 pub mod audit;
 mod bench;

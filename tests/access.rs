@@ -13,21 +13,31 @@
 //!   that is closed already): the request is one that changes nothing.
 
 use crate::support::gateway::{Copy, reason};
+use hyper_util::rt::TokioIo;
 use prost::Message;
-use std::{collections::BTreeSet, error::Error, fs};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+    version::TLS13,
+};
+use std::{collections::BTreeSet, error::Error, fs, sync::Arc};
 use tallygate::{
     connector::{Gateway, Profile, ProfileFile},
     identity::SystemClock,
     protocol::CallerRole::{Auditor, Consumer, DataOfficer, Provider},
     wire::{DESCRIPTORS, v1},
 };
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tonic::{
     Code, Request, Status,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     metadata::{Ascii, MetadataValue},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+    transport::{Channel, Endpoint},
 };
+use tower::service_fn;
 
 /// What a caller is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +93,7 @@ const MATRIX: &[Row] = &[
     ("FigureService/QueryFigures",           "another area",          query_another,         [ROLE,                   no("area_not_covered"), OK,                        OK]),
     ("IntakeService/Push",                   "health's protocol",     push_births,           [OK,                     ROLE,                   ROLE,                      ROLE]),
     ("IntakeService/Push",                   "another's protocol",    push_registrations,    [no("protocol_unknown"), ROLE,                   ROLE,                      ROLE]),
+    ("IntakeService/UndoStream",             "no stream of its own",  undo_nothing,          [HIDDEN,                 ROLE,                   ROLE,                      ROLE]),
     ("KeyService/ListKeys",                  "",                      nothing,               [OK,                     OK,                     OK,                        OK]),
     ("PartnerService/PutPartner",            "a newcomer",            newcomer,              [ROLE,                   ROLE,                   OK,                        ROLE]),
     ("PartnerService/GetPartner",            "health",                partner_health,        [OK,                     HIDDEN,                 OK,                        OK]),
@@ -100,6 +111,7 @@ const MATRIX: &[Row] = &[
     ("ReleaseService/CloseQuarter",          "a closed quarter",      quarter,               [ROLE,                   ROLE,                   asked("already_released"), ROLE]),
     ("ReleaseService/ListReleases",          "",                      nothing,               [OK,                     OK,                     OK,                        OK]),
     ("ReleaseService/GetRelease",            "a closed quarter",      quarter,               [ROLE,                   ROLE,                   OK,                        OK]),
+    ("ReleaseService/WithdrawRelease",       "no release",            withdraw_nothing,      [ROLE,                   ROLE,                   asked("not_found"),        ROLE]),
     // Last, as they change what the others see.
     ("ProtocolService/SuspendProtocol",      "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
     ("ProtocolService/ResumeProtocol",       "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
@@ -288,10 +300,28 @@ async fn with_token(gateway: &Copy, file: ProfileFile) -> (Channel, Option<Token
 
 /// A connection that trusts the gateway and shows no certificate.
 fn without_certificate(gateway: &Copy) -> Channel {
-    let ca = Certificate::from_pem(fs::read_to_string(gateway.path("ca.pem")).unwrap());
-    let tls = ClientTlsConfig::new().ca_certificate(ca).domain_name("localhost");
-    let address = format!("https://{}", gateway.running.address());
-    Endpoint::from_shared(address).unwrap().tls_config(tls).unwrap().connect_lazy()
+    let pem = fs::read(gateway.path("ca.pem")).unwrap();
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(&pem) {
+        roots.add(authority.unwrap()).unwrap();
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let (tls, address) = (TlsConnector::from(Arc::new(config)), gateway.running.address());
+    let connect = service_fn(move |_| {
+        let tls = tls.clone();
+        async move {
+            let stream = TcpStream::connect(address).await?;
+            let name = ServerName::try_from("localhost").unwrap();
+            tls.connect(name, stream).await.map(TokioIo::new)
+        }
+    });
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    endpoint.connect_with_connector_lazy(connect)
 }
 
 /// Messages as the bytes that they are.
@@ -474,7 +504,21 @@ fn explain_dwp(_: &Copy) -> Vec<u8> {
 }
 
 fn quarter(_: &Copy) -> Vec<u8> {
-    v1::CloseQuarterRequest { quarter: "2026Q1".to_owned() }.encode_to_vec()
+    v1::CloseQuarterRequest { quarter: "2026Q1".to_owned(), accepted_warnings: vec![] }.encode_to_vec()
+}
+
+fn undo_nothing(_: &Copy) -> Vec<u8> {
+    v1::UndoStreamRequest {
+        opened_leaf_index: 0,
+        opened_leaf_hash: vec![0; 32],
+        reason: v1::UndoReason::WrongFile.into(),
+    }
+    .encode_to_vec()
+}
+
+fn withdraw_nothing(_: &Copy) -> Vec<u8> {
+    let notice = "Counted from a wrong file.".to_owned();
+    v1::WithdrawReleaseRequest { quarter: "2020Q1".to_owned(), notice }.encode_to_vec()
 }
 
 fn list_services(_: &Copy) -> Vec<u8> {

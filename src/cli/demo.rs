@@ -54,8 +54,7 @@ pub(super) struct Demo {
     /// All chance in the files comes from it; the noise in the figures never does.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Use this PostgreSQL database, a new and empty one, instead of the embedded file:
-    /// `postgres://gateway@localhost/tallygate`.
+    /// Use this PostgreSQL database, a new and empty one: `postgres://gateway@localhost/tallygate`.
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
     /// The user that owns the PostgreSQL database, if the URL's user does not.

@@ -15,6 +15,7 @@ mod close_plan;
 mod close_quarter;
 mod consents;
 mod decide;
+mod figure_text;
 mod figures;
 mod geography;
 mod intake;
@@ -44,9 +45,8 @@ pub use consents::{
     ConsentGiver, ConsentRecord, ConsentRejection, MOST_CONSENTS, RecordedConsents, StatedConsent,
 };
 pub use decide::{Page, PageRequest};
-pub use figures::{
-    CardAnswer, CardLine, CardRequest, FigureText, QueryAnswer, QueryRequest, ReleaseNotice,
-};
+pub use figure_text::{FigureText, ReleaseNotice};
+pub use figures::{CardAnswer, CardLine, CardRequest, QueryAnswer, QueryRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
 pub use intake::{
     Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,

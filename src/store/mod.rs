@@ -9,8 +9,9 @@
 //! Invariants:
 //! - An answer exists as [`Logged`] only after the transaction that holds both its effect
 //!   and its leaf has committed.
-//! - Rows of a batch count only once the batch is accepted.
-//! - A log entry, a log hash and a frozen release never change (triggers say so too).
+//! - Rows of a batch count only once the batch is accepted, and no more once it is undone.
+//! - A log entry, a log hash, a frozen release, its notice and the undoing of a stream never
+//!   change (triggers say so too).
 
 pub mod approvals;
 pub mod archive;

@@ -5,7 +5,7 @@ use super::{
     support::{Town, partner},
 };
 use crate::{
-    audit::LeafKind,
+    audit::{Code, LeafKind},
     domain::RecordType,
     gateway::{Closed, Denied},
     protocol::CallerRole,
@@ -36,7 +36,7 @@ async fn a_close_takes_two_people_who_want_the_same() {
     assert_eq!(first.notes.act.as_ref().unwrap().as_str(), "close_quarter");
     assert_eq!(first.notes.period, Some(QUARTER.parse().unwrap()));
     let codes: Vec<&str> =
-        first.notes.accepted.as_ref().unwrap().iter().map(|code| code.as_str()).collect();
+        first.notes.accepted.as_ref().unwrap().iter().map(Code::as_str).collect();
     assert_eq!(codes, accepted);
     assert!(gateway.list_releases(&one).await.unwrap().value().is_empty());
 
