@@ -20,3 +20,5 @@ mod refusals;
 mod store;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod truth;
