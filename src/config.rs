@@ -297,6 +297,14 @@ tiles = "tiles"
     }
 
     #[test]
+    fn the_examples_are_configurations() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+        for name in ["gateway.example.toml", "region.example.toml"] {
+            Config::read(&folder.join(name)).unwrap();
+        }
+    }
+
+    #[test]
     fn a_missing_file_says_what_to_do() {
         let error = Config::read(Path::new("nowhere/gateway.toml")).unwrap_err().to_string();
         assert!(error.contains("check that it exists"), "{error}");

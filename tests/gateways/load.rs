@@ -7,7 +7,7 @@
 
 use super::{Ground, Node, connect};
 use crate::support::{
-    postgres::{Cluster, Database},
+    postgres::{Cluster, Database, cluster},
     stream::{Stream, rows},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -22,6 +22,7 @@ use std::{
 };
 use tallygate::{
     audit::{Frontier, leaf_hash},
+    store::{Location, Store},
     wire::v1::{self, figure_service_client::FigureServiceClient},
 };
 use tokio::{task::JoinHandle, time::sleep};
@@ -45,6 +46,49 @@ struct Load {
 }
 
 impl Load {
+    /// Starts writers and readers.
+    fn begin(ground: &Ground, nodes: &[Node; 2]) -> (Arc<Self>, Vec<JoinHandle<()>>) {
+        let load = Arc::new(Self {
+            profiles: ground.path("profiles"),
+            addresses: [nodes[0].address.clone(), nodes[1].address.clone()],
+            over: AtomicBool::new(false),
+            taken: AtomicUsize::new(0),
+            acknowledged: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
+            retried: AtomicUsize::new(0),
+            receipts: Mutex::default(),
+        });
+        let writers = (0..WRITERS).map(|turn| tokio::spawn(write(Arc::clone(&load), turn)));
+        let readers = (0..READERS).map(|turn| tokio::spawn(read(Arc::clone(&load), turn)));
+        let callers = writers.chain(readers).collect();
+        (load, callers)
+    }
+
+    /// Records and cards so far.
+    fn reached(&self) -> (usize, usize) {
+        (self.acknowledged.load(Ordering::Relaxed), self.answered.load(Ordering::Relaxed))
+    }
+
+    /// Waits until both kinds of caller were served some more.
+    async fn goes_on(&self, before: (usize, usize)) {
+        for _ in 0..600 {
+            sleep(Duration::from_millis(100)).await;
+            let now = self.reached();
+            if now.0 > before.0 + 4 * BATCH && now.1 > before.1 + 20 {
+                return;
+            }
+        }
+        panic!("callers are not served any more: {before:?}, {:?}", self.reached());
+    }
+
+    /// Lets every caller finish what it was doing.
+    async fn end(&self, callers: Vec<JoinHandle<()>>) {
+        self.over.store(true, Ordering::Relaxed);
+        for caller in callers {
+            caller.await.unwrap();
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
@@ -146,26 +190,21 @@ fn seconds() -> u64 {
 async fn nothing_is_lost_and_the_log_has_one_history() {
     let Some(primary) = Cluster::start(&["wal_level=replica"]) else { return };
     let standby = primary.standby(&[]);
-    primary.wait_for_standby().await;
     let database = primary.database(Some(&standby)).await;
     let own = database.clone();
     let ground = tokio::task::spawn_blocking(move || Ground::demo(&own, "0.005")).await.unwrap();
+    let said = warnings(&database).await;
+    assert!(
+        said.iter().any(|said| said.contains("synchronous_standby_names is empty")),
+        "{said:?}"
+    );
+    primary.wait_for_standby().await;
+    let said = warnings(&database).await;
+    assert!(!said.iter().any(|said| said.contains("standby")), "{said:?}");
     let before = accepted(&database).await;
     let mut nodes = [ground.configure("one"), ground.configure("two")];
     nodes.iter_mut().for_each(Node::start);
-    let load = Arc::new(Load {
-        profiles: ground.path("profiles"),
-        addresses: [nodes[0].address.clone(), nodes[1].address.clone()],
-        over: AtomicBool::new(false),
-        taken: AtomicUsize::new(0),
-        acknowledged: AtomicUsize::new(0),
-        answered: AtomicUsize::new(0),
-        retried: AtomicUsize::new(0),
-        receipts: Mutex::default(),
-    });
-    let writers = (0..WRITERS).map(|turn| tokio::spawn(write(Arc::clone(&load), turn)));
-    let readers = (0..READERS).map(|turn| tokio::spawn(read(Arc::clone(&load), turn)));
-    let callers: Vec<JoinHandle<()>> = writers.chain(readers).collect();
+    let (load, callers) = Load::begin(&ground, &nodes);
 
     // Ten kills in five minutes; in the suite one or two.
     let kills = (seconds() / 30).max(2);
@@ -175,27 +214,14 @@ async fn nothing_is_lost_and_the_log_has_one_history() {
         node.kill();
         tokio::task::block_in_place(|| node.start());
     }
-    let reached =
-        (load.acknowledged.load(Ordering::Relaxed), load.answered.load(Ordering::Relaxed));
+    let reached = load.reached();
     assert!(reached.0 > 0 && reached.1 > 0, "{reached:?}");
     primary.kill();
     standby.promote();
-    // Both kinds of caller are served again by what is left.
-    for _ in 0..600 {
-        sleep(Duration::from_millis(100)).await;
-        let now =
-            (load.acknowledged.load(Ordering::Relaxed), load.answered.load(Ordering::Relaxed));
-        if now.0 > reached.0 + 4 * BATCH && now.1 > reached.1 + 20 {
-            break;
-        }
-    }
-    load.over.store(true, Ordering::Relaxed);
-    for caller in callers {
-        caller.await.unwrap();
-    }
+    load.goes_on(reached).await;
+    load.end(callers).await;
     let database = database.on(&standby);
     let acknowledged = load.acknowledged.load(Ordering::Relaxed);
-    assert!(acknowledged > reached.0 + 4 * BATCH, "nothing was taken after the failover");
     let now = accepted(&database).await;
     let added = (now.0 - before.0, now.1 - before.1);
     let expected = i64::try_from(acknowledged).unwrap();
@@ -209,6 +235,50 @@ async fn nothing_is_lost_and_the_log_has_one_history() {
         load.retried.load(Ordering::Relaxed),
         receipts.len(),
     );
+}
+
+/// What a gateway says of the database's durability as it starts.
+async fn warnings(database: &Database) -> Vec<&'static str> {
+    let location = Location::Postgres(database.location("gateway"));
+    let store = Store::open(&location).await.unwrap();
+    let warnings = store.warnings().await.unwrap();
+    store.close().await;
+    warnings
+}
+
+/// A gateway of this program goes on while the next program's migration is applied, and
+/// starts again on what it left.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_under_load_is_not_noticed() {
+    let Some(cluster) = cluster() else { return };
+    let database = cluster.database(None).await;
+    let own = database.clone();
+    let ground = tokio::task::spawn_blocking(move || Ground::demo(&own, "0.005")).await.unwrap();
+    let before = accepted(&database).await;
+    let mut nodes = [ground.configure("one"), ground.configure("two")];
+    nodes.iter_mut().for_each(Node::start);
+    let (load, callers) = Load::begin(&ground, &nodes);
+    load.goes_on((0, 0)).await;
+    // What a migration may do: add tables and columns with defaults; see `store::migrate`.
+    let next = "BEGIN; SET LOCAL lock_timeout = '5s'; \
+                ALTER TABLE batch ADD COLUMN of_the_next BIGINT NOT NULL DEFAULT 0; \
+                ALTER TABLE event ADD COLUMN of_the_next BIGINT NOT NULL DEFAULT 0; \
+                ALTER TABLE log_entry ADD COLUMN of_the_next BIGINT NOT NULL DEFAULT 0; \
+                CREATE TABLE of_the_next (n BIGINT NOT NULL PRIMARY KEY); \
+                INSERT INTO migration SELECT MAX(step) + 1, 'of the next' FROM migration; COMMIT";
+    sqlx::raw_sql(next).execute(&database.pool("owner").await).await.unwrap();
+    load.goes_on(load.reached()).await;
+    for node in &mut nodes {
+        node.kill();
+        tokio::task::block_in_place(|| node.start());
+        load.goes_on(load.reached()).await;
+    }
+    load.end(callers).await;
+    let (now, acknowledged) = (accepted(&database).await, load.reached().0);
+    let expected = i64::try_from(acknowledged).unwrap();
+    assert_eq!((now.0 - before.0, now.1 - before.1), (expected, expected));
+    let receipts = std::mem::take(&mut *load.receipts.lock().unwrap());
+    reconcile(&database, &receipts).await;
 }
 
 /// How many records of accepted batches there are, and how many events.

@@ -2,7 +2,7 @@
 
 use super::{Fresh, Place};
 use sqlx::PgPool;
-use tallygate::store::Rights;
+use tallygate::store::{Location, Rights, Store, StoreError};
 
 const RECORDS: [&str; 6] = ["sent", "subject", "subject_key", "event", "withdrawal", "feed"];
 const LOG: [&str; 3] = ["log_entry", "log_hash", "log_head"];
@@ -102,6 +102,23 @@ async fn nobody_changes_or_deletes_the_log_or_a_release() {
         ] {
             assert!(!may(&gateway, role, sql).await, "{role}: {sql}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_wait_for_its_disk_is_refused() {
+    let Some((fresh, gateway)) = gateway().await else { return };
+    let Place::Postgres(database) = &fresh.place else { return };
+    drop(gateway);
+    for (setting, refused) in [("off", true), ("local", false), ("on", false)] {
+        let name = &database.name;
+        let sql =
+            format!("ALTER ROLE gateway IN DATABASE {name} SET synchronous_commit = {setting}");
+        let admin = database.pool("postgres").await;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&admin).await.unwrap();
+        let opened = Store::open(&Location::Postgres(database.location("gateway"))).await;
+        let not_durable = matches!(opened, Err(StoreError::NotDurable { .. }));
+        assert_eq!(not_durable, refused, "{setting}");
     }
 }
 
