@@ -292,7 +292,7 @@ async fn unrecognised(gateway: &Copy) -> Vec<Caller> {
 async fn with_token(gateway: &Copy, file: ProfileFile) -> (Channel, Option<Token>) {
     use rand::{SeedableRng, rngs::StdRng};
     let profile = Profile::load(file, gateway.path("profiles")).unwrap();
-    let clock = std::sync::Arc::new(SystemClock);
+    let clock = Arc::new(SystemClock);
     let rng = Box::new(StdRng::seed_from_u64(23));
     let connection = Gateway::connect(&profile, clock, rng).await.unwrap();
     (connection.channel(), Some(connection.tokens().authorization().unwrap()))
@@ -504,7 +504,8 @@ fn explain_dwp(_: &Copy) -> Vec<u8> {
 }
 
 fn quarter(_: &Copy) -> Vec<u8> {
-    v1::CloseQuarterRequest { quarter: "2026Q1".to_owned(), accepted_warnings: vec![] }.encode_to_vec()
+    v1::CloseQuarterRequest { quarter: "2026Q1".to_owned(), accepted_warnings: vec![] }
+        .encode_to_vec()
 }
 
 fn undo_nothing(_: &Copy) -> Vec<u8> {

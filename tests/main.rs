@@ -29,4 +29,6 @@ mod store;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod truth;
+#[cfg(test)]
 mod undo;

@@ -194,7 +194,7 @@ mod tests {
                         Kind::Text => "TEXT",
                         Kind::Bytes => "BLOB",
                     };
-                    let key = if at <= table.key { at as i64 } else { 0 };
+                    let key = if at <= table.key { i64::try_from(at).unwrap() } else { 0 };
                     let shape = (column.name.to_owned(), kind.to_owned(), !column.nullable, key);
                     listed.push((table.name.to_owned(), shape));
                 }

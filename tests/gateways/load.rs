@@ -9,6 +9,7 @@ use super::{Ground, Node, connect};
 use crate::support::{
     postgres::{Cluster, Database, cluster},
     stream::{Stream, rows},
+    told,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{
@@ -182,10 +183,10 @@ async fn read(load: Arc<Load>, mut turn: usize) {
 }
 
 fn seconds() -> u64 {
-    let told = std::env::var("TALLYGATE_TEST_LOAD_SECONDS").ok();
-    told.map_or(8, |told| told.parse().unwrap())
+    told("TALLYGATE_TEST_LOAD_SECONDS").map_or(8, |told| told.to_str().unwrap().parse().unwrap())
 }
 
+#[expect(clippy::print_stdout, reason = "the long form is run for its figures")]
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_the_log_has_one_history() {
     let Some(primary) = Cluster::start(&["wal_level=replica"]) else { return };

@@ -275,7 +275,8 @@ async fn many_rows_fit_one_call(fresh: Fresh) {
     let feed = fresh.feed("health", RecordType::HealthReview).await;
     // More than any statement takes at once, and no round number.
     let count = 5_777;
-    let new: Vec<_> = (1..=count).map(|n| subject(n, n, &[(0, n as usize)])).collect();
+    let new: Vec<_> =
+        (1..=count).map(|n| subject(n, n, &[(0, usize::try_from(n).unwrap())])).collect();
     fresh.insert(&new).await;
     let events: Vec<_> = (1..=count).map(|n| stored(n, n, None)).collect();
     let batch = fresh.stage(feed, 1, &events).await;

@@ -2,6 +2,7 @@
 
 use super::{Fresh, Place};
 use sqlx::PgPool;
+use std::borrow::Cow;
 use tallygate::store::{Location, Rights, Store, StoreError};
 
 const RECORDS: [&str; 6] = ["sent", "subject", "subject_key", "event", "withdrawal", "feed"];
@@ -15,7 +16,7 @@ async fn may(gateway: &PgPool, role: &str, sql: &str) -> bool {
     match sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut *tx).await {
         Ok(_) => true,
         Err(error) => {
-            let code = error.as_database_error().and_then(|e| e.code().map(|c| c.into_owned()));
+            let code = error.as_database_error().and_then(|e| e.code().map(Cow::into_owned));
             assert_eq!(code.as_deref(), Some("42501"), "{role}: {sql}: {error}");
             false
         }

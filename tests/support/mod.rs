@@ -6,7 +6,7 @@ pub(crate) mod postgres;
 pub(crate) mod stream;
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -74,6 +74,12 @@ pub(crate) fn demo() -> &'static Demo {
             code: done.status.code(),
         }
     })
+}
+
+/// What whoever runs the tests says by the environment.
+#[expect(clippy::disallowed_methods, reason = "the tests have no configuration file")]
+pub(crate) fn told(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 /// Copies a folder with everything in it.

@@ -3,6 +3,7 @@
 //! that started it, however that ends: a shell holds a pipe to it and stops the server when
 //! the pipe closes.
 
+use super::told;
 use sqlx::{
     Connection, PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -51,10 +52,12 @@ pub(crate) fn cluster() -> Option<&'static Cluster> {
 /// Where PostgreSQL's server programs are.
 fn programs() -> Option<PathBuf> {
     let has = |folder: &Path| folder.join("initdb").exists() && folder.join("postgres").exists();
-    let told = Command::new("pg_config").arg("--bindir").output().ok();
-    let told = told.map(|told| PathBuf::from(String::from_utf8_lossy(&told.stdout).trim()));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = told.into_iter().chain(std::env::split_paths(&path)).collect();
+    let printed = Command::new("pg_config").arg("--bindir").output().ok();
+    let printed =
+        printed.map(|printed| PathBuf::from(String::from_utf8_lossy(&printed.stdout).trim()));
+    let path = told("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> =
+        printed.into_iter().chain(std::env::split_paths(&path)).collect();
     for parent in ["/usr/lib/postgresql", "/usr/local/pgsql", "/opt/homebrew/opt"] {
         let versions = fs::read_dir(parent).into_iter().flatten().flatten();
         let mut versions: Vec<PathBuf> = versions.map(|v| v.path().join("bin")).collect();
@@ -63,7 +66,7 @@ fn programs() -> Option<PathBuf> {
     }
     folders.push("/usr/local/pgsql/bin".into());
     let found = folders.into_iter().find(|folder| has(folder));
-    let required = std::env::var_os(REQUIRED).is_some();
+    let required = told(REQUIRED).is_some();
     assert!(found.is_some() || !required, "{REQUIRED} is set and PostgreSQL is not installed");
     found
 }
