@@ -37,8 +37,7 @@ pub(super) enum AuditCommand {
     /// Searches the log's entries, the latest first.
     #[command(after_help = SEARCH_HELP)]
     Search(Search),
-    /// Recomputes a log offline from its tiles or, on the gateway's machine, from its database,
-    /// or checks kept receipts (exit code 1 when a check failed).
+    /// Recomputes a log from its tiles or its database, or checks receipts; 1 when one failed.
     Verify(Verify),
     /// Proves that an entry stands in the log.
     Prove(Prove),

@@ -44,8 +44,7 @@ pub(super) struct Bench {
     /// How large; each measurement says of what. Its usual size unless given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     size: Option<u64>,
-    /// Measure on PostgreSQL, as a user that may create databases and roles. Each measurement
-    /// gets a database of its own, dropped at the end. SQLite unless given.
+    /// A PostgreSQL server, as a user that may create databases; else SQLite is measured.
     #[arg(long, value_name = "URL", value_parser = postgres)]
     database: Option<PostgresLocation>,
     /// The folder for scratch files, made anew and removed at the end: on the disk that is to

@@ -54,7 +54,7 @@ pub(super) struct Demo {
     /// All chance in the files comes from it; the noise in the figures never does.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Use this PostgreSQL database, a new and empty one: `postgres://gateway@localhost/tallygate`.
+    /// A new, empty PostgreSQL database to use, such as `postgres://gateway@localhost/tallygate`.
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
     /// The user that owns the PostgreSQL database, if the URL's user does not.
@@ -66,7 +66,7 @@ pub(super) struct Demo {
     /// People with words in their names that nobody else has: for tests that search DIR.
     #[arg(long, hide = true, default_value_t = 0)]
     canaries: u16,
-    /// What the gateway writes about itself to standard error.
+    /// What the gateway tells of itself on standard error.
     #[arg(long, value_name = "LEVEL", default_value = "warn", env = "TALLYGATE_LOG")]
     log: LogFilter,
 }
