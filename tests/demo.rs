@@ -146,3 +146,15 @@ fn the_same_seed_gives_the_same_files_and_other_noise() {
     let own = String::from_utf8(run.stdout).unwrap();
     assert_ne!(card(&own), card(&demo().stdout));
 }
+
+#[test]
+fn a_password_in_the_url_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("demo");
+    let url = "postgres://gateway:sesame@localhost/tallygate";
+    let run = tallygate(["demo", "--dir", dir.to_str().unwrap(), "--postgres", url]);
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    assert!(said.contains("password") && !said.contains("sesame"), "{said}");
+    assert!(!dir.exists());
+}

@@ -19,6 +19,7 @@ use crate::{
         system_rng,
         telemetry::{self, LogFilter},
     },
+    store::PostgresLocation,
     synth::{self, Place, Plan},
     verify::{self, Directory, Report},
 };
@@ -71,6 +72,11 @@ pub(super) struct Demo {
     log: LogFilter,
 }
 
+/// A text as the configuration writes it.
+fn quoted(text: &str) -> toml::Value {
+    toml::Value::String(text.to_owned())
+}
+
 impl From<DemoError> for CliError {
     fn from(error: DemoError) -> Self {
         Self::Failed { act: "show the demo", source: error.into() }
@@ -80,6 +86,10 @@ impl From<DemoError> for CliError {
 impl Demo {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         telemetry::init(&self.log);
+        // Before anything is written: a URL with a password must not get into any file.
+        if let Some(url) = &self.postgres {
+            PostgresLocation::parse(url, None).map_err(DemoError::Database)?;
+        }
         let mut steps = Steps::new(console);
         let place = synth::place(self.place);
         clear(&self.dir)?;
@@ -136,8 +146,8 @@ impl Demo {
     fn database(&self) -> String {
         let Some(url) = &self.postgres else { return "sqlite = \"gateway.db\"\n".to_owned() };
         let owner = self.postgres_owner.as_ref();
-        let owner = owner.map_or(String::new(), |owner| format!("owner = \"{owner}\"\n"));
-        format!("postgres = \"{url}\"\n{owner}")
+        let owner = owner.map_or(String::new(), |owner| format!("owner = {}\n", quoted(owner)));
+        format!("postgres = {}\n{owner}", quoted(url))
     }
 
     fn populate(&self) -> Result<synth::Summary, DemoError> {

@@ -21,7 +21,7 @@ use crate::{
     keys::KeyError,
     protocol::{Fault, Rule, SignatureError},
     server::{self, Running, ServeError, system_rng},
-    store::Location,
+    store::{Location, LocationError},
     synth::SynthError,
     verify,
 };
@@ -48,6 +48,8 @@ pub(crate) enum DemoError {
     Nobody,
     #[error("a quarter was not closed by its second officer")]
     NotClosed,
+    #[error("--postgres: {0}")]
+    Database(LocationError),
     #[error(transparent)]
     Synth(#[from] SynthError),
     #[error(transparent)]
