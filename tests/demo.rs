@@ -148,7 +148,7 @@ fn the_same_seed_gives_the_same_files_and_other_noise() {
 }
 
 #[test]
-fn a_password_in_the_url_is_refused_before_anything_is_written() {
+fn a_password_in_a_url_is_refused_unrepeated_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("demo");
     let url = "postgres://gateway:sesame@localhost/tallygate";
@@ -157,4 +157,8 @@ fn a_password_in_the_url_is_refused_before_anything_is_written() {
     assert_eq!(run.status.code(), Some(2), "{said}");
     assert!(said.contains("password") && !said.contains("sesame"), "{said}");
     assert!(!dir.exists());
+    let run = tallygate(["bench", "log", "--database", url]);
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    assert!(said.contains("password") && !said.contains("sesame"), "{said}");
 }
