@@ -26,7 +26,15 @@ macro_rules! steps {
 const ROLE_TRIES: usize = 20;
 const ROLE_PAUSE: Duration = Duration::from_millis(100);
 
-steps!["0001_register", "0002_log", "0003_records", "0004_releases", "0005_rights", "0006_undo"];
+steps![
+    "0001_register",
+    "0002_log",
+    "0003_records",
+    "0004_releases",
+    "0005_rights",
+    "0006_undo",
+    "0007_evidence",
+];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the
 /// gateway's rights.
