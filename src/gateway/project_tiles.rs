@@ -4,7 +4,10 @@
 //! it makes superfluous goes after it, so that whoever reads the folder at any moment, or
 //! after a crash at any line, finds a log that verifies (at worst with a file too many).
 //! The first pass after a start compares every file with the database and makes anew what
-//! is missing or damaged.
+//! is missing or damaged. From then on each tick looks after the folder as well, at a cost
+//! that does not grow with the log: it compares the checkpoint, the right edge, and the next
+//! few of all files, so that in time it comes round to each. (Whoever reads a file through
+//! the gateway in the meantime gets a missing one from the database: [`super::Published`].)
 //!
 //! A folder that is ahead of the database, or tells another history, is left alone: then
 //! the database was put back to an earlier state, and writing over the evidence would hide it.
@@ -12,14 +15,14 @@
 use crate::{
     audit::{
         AuditError, Hash, TileFile, TileId,
-        tile::{CHECKPOINT_PATH, TileKind, encode_bundle, encode_hashes, plan, superseded},
+        tile::{CHECKPOINT_PATH, TileKind, edge, encode_bundle, encode_hashes, plan, superseded},
         tree,
     },
     store::{Rights, Store, StoreError, log},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -30,6 +33,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Files made before they are written, so that memory stays bounded.
 const FILES_AT_ONCE: usize = 64;
+/// Files that a tick compares with the database, besides the right edge: an hour of ticks of
+/// five seconds comes round to three million entries.
+const LOOKED_AFTER: usize = 16;
 
 /// Why the log could not be projected.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +60,18 @@ pub enum ProjectionError {
          the database may have been put back to an earlier state"
     )]
     Forked,
+    /// Nothing that could be read is published: no first tick yet, or a damaged checkpoint,
+    /// which the next tick makes anew.
+    #[error("no checkpoint is published yet: the next tick of the log does it")]
+    Unpublished,
+}
+
+/// What a folder holds, as this process has seen to it.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    size: u64,
+    /// How many of its files the ticks have compared since they last began.
+    looked_after: usize,
 }
 
 /// Projects one log into one folder. Clones work on the same folder, one at a time.
@@ -61,8 +79,8 @@ pub enum ProjectionError {
 pub struct Projector {
     store: Store,
     dir: PathBuf,
-    /// The size that the folder holds; `None` until it was compared with the database.
-    projected: Arc<Mutex<Option<u64>>>,
+    /// `None` until the folder was compared with the database.
+    projected: Arc<Mutex<Option<Held>>>,
 }
 
 impl Projector {
@@ -82,39 +100,86 @@ impl Projector {
         let Some(head) = log::head(&mut tx).await? else { return Ok(()) };
         drop(tx);
         let old = match *projected {
-            Some(size) if size == head.size => return Ok(()),
-            Some(size) => size,
+            Some(held) if held.size == head.size => return Ok(()),
+            Some(held) => held.size,
             None => {
                 self.compare(&head).await?;
                 0
             }
         };
-        let files: Vec<TileFile> = plan(old, head.size).collect();
-        for some in files.chunks(FILES_AT_ONCE) {
-            let mut made = Vec::with_capacity(some.len());
-            for file in some {
-                made.push((file.path(), self.bytes(file).await?));
+        let mut files = plan(old, head.size);
+        loop {
+            let some: Vec<TileFile> = files.by_ref().take(FILES_AT_ONCE).collect();
+            if some.is_empty() {
+                break;
             }
-            self.on_disk(move |folder| {
-                made.iter().try_for_each(|(path, bytes)| folder.write(path, bytes))
-            })
-            .await?;
+            self.write(&some).await?;
         }
         let checkpoint = head.checkpoint.clone();
         let first = projected.is_none();
         let gone: Vec<String> = superseded(old, head.size).map(|file| file.path()).collect();
-        let wanted: HashSet<String> =
-            if first { files.iter().map(TileFile::path).collect() } else { HashSet::new() };
         self.on_disk(move |folder| {
             folder.write(CHECKPOINT_PATH, checkpoint.as_bytes())?;
             if first {
-                folder.remove_others(&wanted)?;
+                folder.remove_others(head.size)?;
             }
             gone.iter().try_for_each(|path| folder.remove(path))
         })
         .await?;
-        *projected = Some(head.size);
+        let looked_after = projected.map_or(0, |held| held.looked_after);
+        *projected = Some(Held { size: head.size, looked_after });
         Ok(())
+    }
+
+    /// Makes anew what is missing or damaged among the checkpoint, the right edge and the next
+    /// few of all files; gives how many that were.
+    ///
+    /// # Errors
+    /// When the database can't be read or the folder not written.
+    pub async fn look_after(&self) -> Result<usize, ProjectionError> {
+        let mut projected = self.projected.lock().await;
+        let Some(held) = projected.as_mut() else { return Ok(0) };
+        let mut tx = self.store.read(Rights::Figures).await?;
+        let head = log::head(&mut tx).await?;
+        drop(tx);
+        let size = held.size;
+        let next: Vec<TileFile> =
+            plan(0, size).skip(held.looked_after).take(LOOKED_AFTER).collect();
+        held.looked_after =
+            if next.len() < LOOKED_AFTER { 0 } else { held.looked_after + next.len() };
+        let files: Vec<TileFile> = edge(size).chain(next).collect();
+        let mut mended = self.write(&files).await?;
+        // Only a state that the database still has as its newest can be signed for anew; one
+        // beyond ours is another gateway's, which shares the folder.
+        if let Some(head) = head.filter(|head| head.size == size) {
+            let ours = head.checkpoint.into_bytes();
+            mended += self
+                .on_disk(move |folder| {
+                    let held = folder.read(CHECKPOINT_PATH)?;
+                    let newer = held.as_deref().and_then(checkpoint_of).is_some_and(|h| h.0 > size);
+                    if newer {
+                        Ok(0)
+                    } else {
+                        folder.write(CHECKPOINT_PATH, &ours).map(usize::from)
+                    }
+                })
+                .await?;
+        }
+        Ok(mended)
+    }
+
+    /// Writes files from the database where they are not there or other; gives how many.
+    async fn write(&self, files: &[TileFile]) -> Result<usize, ProjectionError> {
+        let mut made = Vec::with_capacity(files.len());
+        for file in files {
+            made.push((file.path(), bytes_of(&self.store, file).await?));
+        }
+        self.on_disk(move |folder| {
+            made.iter().try_fold(0, |written, (path, bytes)| {
+                folder.write(path, bytes).map(|wrote| written + usize::from(wrote))
+            })
+        })
+        .await
     }
 
     /// Projects at every tick until it is told to stop, and then a last time. What fails is
@@ -127,28 +192,22 @@ impl Projector {
                 () = stop.cancelled() => true,
                 _ = ticks.tick() => false,
             };
-            if let Err(error) = self.project_once().await {
-                let source = std::error::Error::source(&error);
-                tracing::error!(%error, ?source, "the access log could not be projected");
+            let done = match self.project_once().await {
+                Ok(()) => self.look_after().await,
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(0) => {}
+                Ok(files) => {
+                    tracing::warn!(files, "tiles were missing or damaged, and were made anew");
+                }
+                Err(error) => {
+                    let source = std::error::Error::source(&error);
+                    tracing::error!(%error, ?source, "the access log could not be projected");
+                }
             }
             if stopping {
                 return;
-            }
-        }
-    }
-
-    /// A file's bytes, from the database.
-    async fn bytes(&self, file: &TileFile) -> Result<Vec<u8>, ProjectionError> {
-        let mut tx = self.store.read(Rights::Figures).await?;
-        let (first, width) = (file.first(), file.width as u64);
-        match file.kind {
-            TileKind::Entries => {
-                let entries = log::entries(&mut tx, first, first + width).await?;
-                Ok(encode_bundle(entries.iter().map(Vec::as_slice))?)
-            }
-            TileKind::Hashes(level) => {
-                let id = TileId { level, index: file.index };
-                Ok(encode_hashes(&log::hashes(&mut tx, id, file.width).await?))
             }
         }
     }
@@ -172,15 +231,39 @@ impl Projector {
         &self,
         work: impl FnOnce(&Folder) -> io::Result<T> + Send + 'static,
     ) -> Result<T, ProjectionError> {
-        let folder = Folder { dir: self.dir.clone() };
-        let failed = |source| ProjectionError::File { path: self.dir.clone(), source };
-        let joined = tokio::task::spawn_blocking(move || work(&folder)).await;
-        joined.map_err(io::Error::other).and_then(|done| done).map_err(failed)
+        on_disk(&self.dir, work).await
+    }
+}
+
+/// Works on a folder of tiles, where it may block.
+pub(super) async fn on_disk<T: Send + 'static>(
+    dir: &Path,
+    work: impl FnOnce(&Folder) -> io::Result<T> + Send + 'static,
+) -> Result<T, ProjectionError> {
+    let folder = Folder { dir: dir.to_owned() };
+    let failed = |source| ProjectionError::File { path: dir.to_owned(), source };
+    let joined = tokio::task::spawn_blocking(move || work(&folder)).await;
+    joined.map_err(io::Error::other).and_then(|done| done).map_err(failed)
+}
+
+/// A file's bytes, from the database.
+pub(super) async fn bytes_of(store: &Store, file: &TileFile) -> Result<Vec<u8>, ProjectionError> {
+    let mut tx = store.read(Rights::Figures).await?;
+    let (first, width) = (file.first(), file.width as u64);
+    match file.kind {
+        TileKind::Entries => {
+            let entries = log::entries(&mut tx, first, first + width).await?;
+            Ok(encode_bundle(entries.iter().map(Vec::as_slice))?)
+        }
+        TileKind::Hashes(level) => {
+            let id = TileId { level, index: file.index };
+            Ok(encode_hashes(&log::hashes(&mut tx, id, file.width).await?))
+        }
     }
 }
 
 /// Size and root of a checkpoint's text.
-fn checkpoint_of(bytes: &[u8]) -> Option<(u64, Hash)> {
+pub(super) fn checkpoint_of(bytes: &[u8]) -> Option<(u64, Hash)> {
     let mut lines = std::str::from_utf8(bytes).ok()?.lines().skip(1);
     let size = lines.next()?.parse().ok()?;
     let root = STANDARD.decode(lines.next()?).ok()?;
@@ -188,12 +271,12 @@ fn checkpoint_of(bytes: &[u8]) -> Option<(u64, Hash)> {
 }
 
 /// The folder, seen by blocking code.
-struct Folder {
+pub(super) struct Folder {
     dir: PathBuf,
 }
 
 impl Folder {
-    fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+    pub(super) fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         match fs::read(self.dir.join(path)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if absent(&error) => Ok(None),
@@ -201,10 +284,11 @@ impl Folder {
         }
     }
 
-    /// Writes a file as a whole or not at all; one that is right already is left alone.
-    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a file as a whole or not at all, and gives true; one that is right already is
+    /// left alone.
+    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<bool> {
         if self.read(path)?.is_some_and(|held| held == bytes) {
-            return Ok(());
+            return Ok(false);
         }
         let target = self.dir.join(path);
         if let Some(parent) = target.parent() {
@@ -214,7 +298,7 @@ impl Folder {
         let name = self.dir.file_name().unwrap_or_default().to_string_lossy();
         let staged = self.dir.with_file_name(format!(".{name}.writing"));
         fs::write(&staged, bytes)?;
-        fs::rename(&staged, &target)
+        fs::rename(&staged, &target).map(|()| true)
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
@@ -231,14 +315,21 @@ impl Folder {
     }
 
     /// Removes tiles that this size of the log does not have: left by a crash.
-    fn remove_others(&self, wanted: &HashSet<String>) -> io::Result<()> {
+    fn remove_others(&self, size: u64) -> io::Result<()> {
         let mut folders = vec![self.dir.join("tile")];
         while let Some(folder) = folders.pop() {
-            for item in fs::read_dir(&folder)? {
+            let items = match fs::read_dir(&folder) {
+                // A log without an entry has no tiles.
+                Err(error) if absent(&error) => continue,
+                items => items?,
+            };
+            for item in items {
                 let path = item?.path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if let Some(name) = self.name_of(&path).filter(|n| !wanted.contains(n)) {
+                } else if let Some(name) = self.name_of(&path)
+                    && TileFile::parse(&name).is_none_or(|file| file.width_at(size) != file.width)
+                {
                     self.remove(&name)?;
                 }
             }
