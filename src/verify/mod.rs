@@ -9,7 +9,7 @@
 //!   named by file and number.
 //! - [`growth`]: a log taken bundle by bundle, for a mirror.
 //! - [`rows`]: the log's tables in a database; every row that is wrong is named.
-//! - [`receipt`]: one receipt, or two checkpoints of one log.
+//! - [`receipt`]: one receipt, or two checkpoints of one log; [`years`]: two years' logs.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
 //!
 //! What it can't show: that an act was logged at all (receipts and the partners' own
@@ -29,6 +29,7 @@ pub mod row_report;
 pub mod rows;
 mod settle;
 pub mod source;
+pub mod years;
 
 pub use growth::{Growth, GrowthProblem};
 pub use log::verify_log;
