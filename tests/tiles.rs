@@ -484,7 +484,8 @@ async fn entries_are_streamed_as_the_files_hold_them() {
     let gateway = with_a_standing_tick().await;
     let tiles = gateway.path("tiles");
     let mut client = AccessLogServiceClient::new(gateway.caller("auditor").await);
-    let request = v1::ReadEntriesRequest { from_index: 300, known_size: 100 };
+    let request =
+        v1::ReadEntriesRequest { from_index: 300, known_size: 100, origin: String::new() };
     let mut answers = client.read_entries(request).await.unwrap().into_inner();
     let Some(Message::Opened(opened)) = answers.message().await.unwrap().unwrap().message else {
         panic!("not opened first");
@@ -684,8 +685,8 @@ async fn only_an_auditor_with_the_right_key_fetches() {
         tallygate::audit::LogSigner::from_seed("other.example/1".parse().unwrap(), &[1; 32]);
     fetch.vkey = gateway.path("other.vkey").to_str().unwrap().to_owned();
     fs::write(&fetch.vkey, other.unwrap().vkey()).unwrap();
-    let (_, err) = fetch.run(1);
-    assert!(err.contains("not the log that this key belongs to"), "{err}");
+    let (_, err) = fetch.run(2);
+    assert!(err.contains("no such thing"), "{err}");
     assert!(!gateway.path("mirror").exists() && !gateway.path("mirror.evidence").exists());
 }
 

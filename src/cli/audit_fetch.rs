@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 const HELP: &str = "\
 DIR is a folder in the C2SP tlog-tiles layout, for `audit verify` and any tool that reads it. It is
-made when it is not there; from then on only what is new is fetched, and a fetch that was
+made when it is not there, one for each year's log, which the key names; from then on only what is new is fetched, and a fetch that was
 interrupted goes on where it was. DIR verifies at every moment. A log that was rolled back or
 forked is refused with exit code 1, and both checkpoints are kept in DIR.evidence.
 
@@ -130,7 +130,9 @@ async fn fetch(
         }
     };
     let from_index = next * 256;
-    let request = v1::ReadEntriesRequest { from_index, known_size: mirror.held_size() };
+    // The log that the key is for: one of an earlier year is fetched to its end.
+    let (known_size, origin) = (mirror.held_size(), mirror.log().to_owned());
+    let request = v1::ReadEntriesRequest { from_index, known_size, origin };
     let mut answers = client(session).read_entries(request).await?.into_inner();
     let Some(Message::Opened(opened)) = answers.message().await?.and_then(|answer| answer.message)
     else {

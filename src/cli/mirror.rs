@@ -120,6 +120,11 @@ impl Mirror {
         Ok(mirror)
     }
 
+    /// The log's name, as its key has it.
+    pub(super) fn log(&self) -> &str {
+        self.key.name()
+    }
+
     /// How many entries the mirror holds.
     pub(super) fn held_size(&self) -> u64 {
         self.held.as_ref().map_or(0, |held| held.checkpoint.size)

@@ -4,7 +4,7 @@
 //! leaf before its first byte and a closed leaf with its size class, however it ended; it
 //! ends at once where its caller is barred. Memory holds one bundle.
 
-use super::{Actor, Denied, Gateway, project_tiles::bytes_of};
+use super::{Actor, Denied, Gateway, Refused, project_tiles::bytes_of};
 use crate::{
     audit::{
         Hash, LeafKind, SizeClass, TileFile,
@@ -25,6 +25,7 @@ pub struct EntryStream {
     epoch: u64,
     checkpoint: String,
     consistency: Vec<Hash>,
+    base: u64,
     size: u64,
     next: u64,
     sent: u64,
@@ -48,24 +49,34 @@ pub struct EntryBundle {
 }
 
 impl Gateway {
-    /// Opens a stream of the entries from the bundle of `from_index` on, with the proof that
-    /// the first `known_size` entries are the beginning of the log. What lies beyond the log
-    /// is no error: the caller sees the checkpoint, and that nothing comes.
+    /// Opens a stream of a log's entries from the bundle of `from_index` on, with the proof
+    /// that the first `known_size` entries are the beginning of the log. `origin` names the
+    /// log, this year's or one that has ended; empty for the one that grows. What lies beyond
+    /// the log is no error: the caller sees the checkpoint, and that nothing comes.
     ///
     /// # Errors
-    /// For callers who are no auditors.
+    /// For callers who are no auditors, and for a log that there is not.
     pub async fn open_entries(
         self: &Arc<Self>,
         actor: Actor,
+        origin: &str,
         from_index: u64,
         known_size: u64,
     ) -> Result<Logged<EntryStream>, Denied> {
         self.require(&actor, &[CallerRole::Auditor]).await?;
         let mut tx = self.store.read(Rights::Figures).await?;
-        let head = log::head(&mut tx).await?.ok_or(StoreError::LogDamaged)?;
+        let mut head = log::head(&mut tx).await?.ok_or(StoreError::LogDamaged)?;
+        if !origin.is_empty() && origin != head.origin() {
+            let past = log::past(&mut tx).await?;
+            let Some(ended) = past.into_iter().find(|past| past.origin() == origin) else {
+                drop(tx);
+                return Err(self.refuse_malformed(&actor, Refused::not_found()).await);
+            };
+            head = ended;
+        }
         let consistency = if (1..head.size).contains(&known_size) {
             let needed = tiles_for_consistency(known_size, head.size)?;
-            let tiles = log::tiles(&mut tx, head.size, &needed).await?;
+            let tiles = log::tiles_of(&mut tx, head.base, head.size, &needed).await?;
             consistency_proof(&tiles, known_size, head.size)?
         } else {
             Vec::new()
@@ -82,6 +93,7 @@ impl Gateway {
             epoch,
             checkpoint: head.checkpoint,
             consistency,
+            base: head.base,
             size: head.size,
             next: from_index / TILE_WIDTH as u64,
             sent: 0,
@@ -118,7 +130,7 @@ impl EntryStream {
         if file.width == 0 {
             return Ok(None);
         }
-        let entries = bytes_of(&self.gateway.store, &file).await?;
+        let entries = bytes_of(&self.gateway.store, self.base, &file).await?;
         self.next += 1;
         self.sent += file.width as u64;
         Ok(Some(EntryBundle { index: file.index, width: file.width, entries }))

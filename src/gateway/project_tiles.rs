@@ -9,6 +9,10 @@
 //! few of all files, so that in time it comes round to each. (Whoever reads a file through
 //! the gateway in the meantime gets a missing one from the database: [`super::Published`].)
 //!
+//! The folder holds the log that grows. When its year has ended, the folder is brought to the
+//! end of that log and renamed: `tiles` becomes `tiles-2026`, after the last part of the log's
+//! name, and stays so. Past logs whose folder is lost are projected there again at a start.
+//!
 //! A folder that is ahead of the database, or tells another history, is left alone: then
 //! the database was put back to an earlier state, and writing over the evidence would hide it.
 
@@ -66,15 +70,17 @@ pub enum ProjectionError {
     Unpublished,
 }
 
-/// What a folder holds, as this process has seen to it.
+/// What the folder holds, as this process has seen to it.
 #[derive(Debug, Clone, Copy)]
 struct Held {
+    /// Where its log begins in the tables.
+    base: u64,
     size: u64,
     /// How many of its files the ticks have compared since they last began.
     looked_after: usize,
 }
 
-/// Projects one log into one folder. Clones work on the same folder, one at a time.
+/// Projects the log into a folder. Clones work on the same folder, one at a time.
 #[derive(Debug, Clone)]
 pub struct Projector {
     store: Store,
@@ -98,37 +104,69 @@ impl Projector {
         let mut projected = self.projected.lock().await;
         let mut tx = self.store.read(Rights::Figures).await?;
         let Some(head) = log::head(&mut tx).await? else { return Ok(()) };
+        let same_log = projected.is_some_and(|held| held.base == head.base);
+        let past = if same_log { Vec::new() } else { log::past(&mut tx).await? };
         drop(tx);
-        let old = match *projected {
-            Some(held) if held.size == head.size => return Ok(()),
-            Some(held) => held.size,
-            None => {
-                self.compare(&head).await?;
-                0
-            }
-        };
+        let known = projected.filter(|_| same_log);
+        if known.is_some_and(|held| held.size == head.size) {
+            return Ok(());
+        }
+        for past in &past {
+            self.put_away(past).await?;
+        }
+        if known.is_none() {
+            self.compare(&head, &self.dir).await?;
+        }
+        self.project(&head, &self.dir, known.map(|held| held.size)).await?;
+        let looked_after = known.map_or(0, |held| held.looked_after);
+        *projected = Some(Held { base: head.base, size: head.size, looked_after });
+        Ok(())
+    }
+
+    /// Brings a folder from an old size to a log's head; from no size known, all of it.
+    async fn project(
+        &self,
+        head: &log::Head,
+        dir: &Path,
+        old: Option<u64>,
+    ) -> Result<(), ProjectionError> {
+        let (old, first) = (old.unwrap_or(0), old.is_none());
         let mut files = plan(old, head.size);
         loop {
             let some: Vec<TileFile> = files.by_ref().take(FILES_AT_ONCE).collect();
             if some.is_empty() {
                 break;
             }
-            self.write(&some).await?;
+            self.write(head.base, dir, &some).await?;
         }
-        let checkpoint = head.checkpoint.clone();
-        let first = projected.is_none();
-        let gone: Vec<String> = superseded(old, head.size).map(|file| file.path()).collect();
-        self.on_disk(move |folder| {
+        let (checkpoint, size) = (head.checkpoint.clone(), head.size);
+        let gone: Vec<String> = superseded(old, size).map(|file| file.path()).collect();
+        on_disk(dir, move |folder| {
             folder.write(CHECKPOINT_PATH, checkpoint.as_bytes())?;
             if first {
-                folder.remove_others(head.size)?;
+                folder.remove_others(size)?;
             }
             gone.iter().try_for_each(|path| folder.remove(path))
         })
-        .await?;
-        let looked_after = projected.map_or(0, |held| held.looked_after);
-        *projected = Some(Held { size: head.size, looked_after });
-        Ok(())
+        .await
+    }
+
+    /// Sees that a log that ended has a folder of its own, whole.
+    async fn put_away(&self, past: &log::Head) -> Result<(), ProjectionError> {
+        let place = past_folder(&self.dir, past.origin());
+        let is_its = |note: Option<Vec<u8>>| {
+            note.as_deref().and_then(origin_of).is_some_and(|origin| origin == past.origin())
+        };
+        if is_its(on_disk(&self.dir, |folder| folder.read(CHECKPOINT_PATH)).await?) {
+            self.compare(past, &self.dir).await?;
+            self.project(past, &self.dir, None).await?;
+            let to = place.clone();
+            return on_disk(&self.dir, move |folder| fs::rename(&folder.dir, to)).await;
+        }
+        if is_its(on_disk(&place, |folder| folder.read(CHECKPOINT_PATH)).await?) {
+            return Ok(());
+        }
+        self.project(past, &place, None).await
     }
 
     /// Makes anew what is missing or damaged among the checkpoint, the right edge and the next
@@ -140,41 +178,43 @@ impl Projector {
         let mut projected = self.projected.lock().await;
         let Some(held) = projected.as_mut() else { return Ok(0) };
         let mut tx = self.store.read(Rights::Figures).await?;
-        let head = log::head(&mut tx).await?;
+        let head = log::head(&mut tx).await?.filter(|head| head.base == held.base);
         drop(tx);
+        // A new year's log has begun: this one is put away at the next projection.
+        let Some(head) = head else { return Ok(0) };
         let size = held.size;
         let next: Vec<TileFile> =
             plan(0, size).skip(held.looked_after).take(LOOKED_AFTER).collect();
-        held.looked_after =
-            if next.len() < LOOKED_AFTER { 0 } else { held.looked_after + next.len() };
+        let round = next.len() < LOOKED_AFTER;
+        held.looked_after = if round { 0 } else { held.looked_after + next.len() };
         let files: Vec<TileFile> = edge(size).chain(next).collect();
-        let mut mended = self.write(&files).await?;
+        let mended = self.write(head.base, &self.dir, &files).await?;
         // Only a state that the database still has as its newest can be signed for anew; one
         // beyond ours is another gateway's, which shares the folder.
-        if let Some(head) = head.filter(|head| head.size == size) {
-            let ours = head.checkpoint.into_bytes();
-            mended += self
-                .on_disk(move |folder| {
-                    let held = folder.read(CHECKPOINT_PATH)?;
-                    let newer = held.as_deref().and_then(checkpoint_of).is_some_and(|h| h.0 > size);
-                    if newer {
-                        Ok(0)
-                    } else {
-                        folder.write(CHECKPOINT_PATH, &ours).map(usize::from)
-                    }
-                })
-                .await?;
+        if head.size != size {
+            return Ok(mended);
         }
-        Ok(mended)
+        let ours = head.checkpoint.into_bytes();
+        let wrote = on_disk(&self.dir, move |folder| {
+            let there = folder.read(CHECKPOINT_PATH)?;
+            let newer = there.as_deref().and_then(checkpoint_of).is_some_and(|(has, _)| has > size);
+            if newer { Ok(false) } else { folder.write(CHECKPOINT_PATH, &ours) }
+        });
+        Ok(mended + usize::from(wrote.await?))
     }
 
     /// Writes files from the database where they are not there or other; gives how many.
-    async fn write(&self, files: &[TileFile]) -> Result<usize, ProjectionError> {
+    async fn write(
+        &self,
+        base: u64,
+        dir: &Path,
+        files: &[TileFile],
+    ) -> Result<usize, ProjectionError> {
         let mut made = Vec::with_capacity(files.len());
         for file in files {
-            made.push((file.path(), bytes_of(&self.store, file).await?));
+            made.push((file.path(), bytes_of(&self.store, base, file).await?));
         }
-        self.on_disk(move |folder| {
+        on_disk(dir, move |folder| {
             made.iter().try_fold(0, |written, (path, bytes)| {
                 folder.write(path, bytes).map(|wrote| written + usize::from(wrote))
             })
@@ -213,26 +253,33 @@ impl Projector {
     }
 
     /// Refuses to write over a folder whose checkpoint the database does not continue.
-    async fn compare(&self, head: &log::Head) -> Result<(), ProjectionError> {
-        let text = self.on_disk(|folder| folder.read(CHECKPOINT_PATH)).await?;
+    async fn compare(&self, head: &log::Head, dir: &Path) -> Result<(), ProjectionError> {
+        let text = on_disk(dir, |folder| folder.read(CHECKPOINT_PATH)).await?;
         // A checkpoint that can't be read is damaged and proves nothing.
         let Some((size, root)) = text.as_deref().and_then(checkpoint_of) else { return Ok(()) };
-        if size > head.size {
+        let other_log = text.as_deref().and_then(origin_of).is_none_or(|it| it != head.origin());
+        if other_log || size > head.size {
             return Err(ProjectionError::Forked);
         }
         let mut tx = self.store.read(Rights::Figures).await?;
         let ids: BTreeSet<TileId> = tree::Frontier::tiles(size).into_iter().collect();
-        let tiles = log::tiles(&mut tx, size, &ids).await?;
+        let tiles = log::tiles_of(&mut tx, head.base, size, &ids).await?;
         let ours = tree::Frontier::from_tiles(size, &tiles)?.root()?;
         if ours == root { Ok(()) } else { Err(ProjectionError::Forked) }
     }
+}
 
-    async fn on_disk<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Folder) -> io::Result<T> + Send + 'static,
-    ) -> Result<T, ProjectionError> {
-        on_disk(&self.dir, work).await
-    }
+/// Where a log lies that has ended: beside the folder of the one that grows.
+pub(super) fn past_folder(dir: &Path, origin: &str) -> PathBuf {
+    let last = origin.rsplit('/').next().unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    dir.with_file_name(format!("{name}-{}", last.chars().map(plain).collect::<String>()))
+}
+
+/// The log's name in a checkpoint's text.
+pub(super) fn origin_of(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()?.lines().next()
 }
 
 /// Works on a folder of tiles, where it may block.
@@ -246,18 +293,22 @@ pub(super) async fn on_disk<T: Send + 'static>(
     joined.map_err(io::Error::other).and_then(|done| done).map_err(failed)
 }
 
-/// A file's bytes, from the database.
-pub(super) async fn bytes_of(store: &Store, file: &TileFile) -> Result<Vec<u8>, ProjectionError> {
+/// A file's bytes, from the database, of the log that begins at `base`.
+pub(super) async fn bytes_of(
+    store: &Store,
+    base: u64,
+    file: &TileFile,
+) -> Result<Vec<u8>, ProjectionError> {
     let mut tx = store.read(Rights::Figures).await?;
     let (first, width) = (file.first(), file.width as u64);
     match file.kind {
         TileKind::Entries => {
-            let entries = log::entries(&mut tx, first, first + width).await?;
+            let entries = log::entries_of(&mut tx, base, first, first + width).await?;
             Ok(encode_bundle(entries.iter().map(Vec::as_slice))?)
         }
         TileKind::Hashes(level) => {
             let id = TileId { level, index: file.index };
-            Ok(encode_hashes(&log::hashes(&mut tx, id, file.width).await?))
+            Ok(encode_hashes(&log::hashes_of(&mut tx, base, id, file.width).await?))
         }
     }
 }

@@ -11,7 +11,7 @@
 
 use super::{
     Actor, Denied, Gateway, ProjectionError, Refused,
-    project_tiles::{bytes_of, checkpoint_of, on_disk},
+    project_tiles::{bytes_of, checkpoint_of, on_disk, origin_of},
 };
 use crate::{
     audit::{
@@ -21,7 +21,7 @@ use crate::{
     },
     domain::PartnerId,
     protocol::CallerRole,
-    store::{Effect, Logged, Store},
+    store::{Effect, Logged, Rights, Store, log},
 };
 use std::path::PathBuf;
 
@@ -65,7 +65,8 @@ impl Published {
     /// # Errors
     /// When it can't be read from the folder, nor made from the database.
     pub async fn file(&self, file: TileFile) -> Result<Option<Vec<u8>>, ProjectionError> {
-        let width = file.width_at(self.checkpoint().await?.size);
+        let checkpoint = self.checkpoint().await?;
+        let width = file.width_at(checkpoint.size);
         if file.width > width {
             return Ok(None);
         }
@@ -74,7 +75,19 @@ impl Published {
         if let Some(bytes) = read.and_then(|bytes| narrow(&file, &held, bytes)) {
             return Ok(Some(bytes));
         }
-        Ok(Some(bytes_of(&self.store, &file).await?))
+        let base = self.base_of(&checkpoint.note).await?;
+        Ok(Some(bytes_of(&self.store, base, &file).await?))
+    }
+
+    /// Where the published log begins in the tables: around the turn of a year that is the
+    /// log that has just ended.
+    async fn base_of(&self, note: &str) -> Result<u64, ProjectionError> {
+        let origin = origin_of(note.as_bytes()).unwrap_or_default();
+        let mut tx = self.store.read(Rights::Figures).await?;
+        let mut logs = log::past(&mut tx).await?;
+        logs.extend(log::head(&mut tx).await?);
+        let published = logs.iter().find(|head| head.origin() == origin);
+        published.map(|head| head.base).ok_or(ProjectionError::Unpublished)
     }
 }
 

@@ -101,8 +101,8 @@ impl access_log_service_server::AccessLogService for AccessLogService {
     ) -> Result<Response<Entries>, Status> {
         let frame = Arc::clone(&self.0);
         let actor = frame.recognise(&request).await?;
-        let v1::ReadEntriesRequest { from_index, known_size } = *request.get_ref();
-        let opened = frame.gateway().open_entries(actor, from_index, known_size).await;
+        let v1::ReadEntriesRequest { from_index, known_size, origin } = request.into_inner();
+        let opened = frame.gateway().open_entries(actor, &origin, from_index, known_size).await;
         let (stream, proof) = opened.map_err(|denied| frame.status(denied))?.into_parts();
         let (answers, answered) = mpsc::channel(UNREAD);
         tokio::spawn(async move {

@@ -323,10 +323,10 @@ async fn a_stream_of_entries_is_opened_and_closed_in_the_log() {
     let gateway = &town.gateway;
     grow(&town, 600).await;
     let sender = town.actor("health", &[CallerRole::Provider], None);
-    assert_eq!(refused(gateway.open_entries(sender, 0, 0).await).0, "wrong_role");
+    assert_eq!(refused(gateway.open_entries(sender, "", 0, 0).await).0, "wrong_role");
     let key: VerifierKey = town.vkey.parse().unwrap();
     let (mut stream, opened) =
-        gateway.open_entries(town.auditor(), 300, 256).await.unwrap().into_parts();
+        gateway.open_entries(town.auditor(), "", 300, 256).await.unwrap().into_parts();
     let signed = verify::note::verify_checkpoint(stream.checkpoint().as_bytes(), &key).unwrap();
     assert_eq!((signed.size, opened.leaf_index), (601, 601));
     assert!(!stream.consistency().is_empty());
@@ -347,9 +347,11 @@ async fn a_stream_of_entries_is_opened_and_closed_in_the_log() {
     assert_eq!(leaves[1].size_class, Some(audit::SizeClass::Under1Thousand));
 
     // Beyond the log: the checkpoint, no proof, and nothing more.
-    let beyond = gateway.open_entries(town.auditor(), u64::MAX, u64::MAX).await.unwrap();
+    let beyond = gateway.open_entries(town.auditor(), "", u64::MAX, u64::MAX).await.unwrap();
     let mut beyond = beyond.into_parts().0;
     assert!(beyond.consistency().is_empty() && beyond.bundle().await.unwrap().is_none());
+    let nowhere = gateway.open_entries(town.auditor(), "example.org/2001", 0, 0).await;
+    assert_eq!(refused(nowhere).0, "not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -382,4 +384,61 @@ async fn a_projector_that_is_stopped_leaves_all_that_was_logged() {
     stop.cancel();
     running.await.unwrap();
     assert_eq!(sound(&town, &dir), Some(30));
+}
+
+/// The year ends: its folder is brought to its end and put away, the new year's begins, the
+/// old log can still be streamed to its end, and lost folders are made again.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_year_has_a_folder_of_its_own() {
+    let town = Town::yearly().await;
+    let dir = town.dir.path().join("tiles");
+    let old_dir = town.dir.path().join("tiles-2026");
+    let published = Published::new(town.gateway.store().clone(), &dir);
+    let projector = Projector::new(town.gateway.store().clone(), &dir);
+    grow(&town, 300).await;
+    projector.project_once().await.unwrap();
+    grow(&town, 400).await;
+    let key: VerifierKey = town.gateway.log_vkey().parse().unwrap();
+    town.set_clock("2027-01-02T12:00:00Z");
+    let act = Leaf::new(LeafKind::CallsShed, town.gateway.now());
+    town.gateway.log_of_its_own(act).await.unwrap();
+    let new_key: VerifierKey = town.gateway.log_vkey().parse().unwrap();
+    assert_ne!(key.name(), new_key.name());
+
+    // Before the tick: the old log, as it was published; a lost file comes from the tables.
+    use audit::{TileFile, tile::TileKind};
+    let file = TileFile { kind: TileKind::Entries, index: 0, width: 256 };
+    let bundle = fs::read(dir.join(file.path())).unwrap();
+    fs::remove_file(dir.join(file.path())).unwrap();
+    assert_eq!(published.file(file).await.unwrap(), Some(bundle.clone()));
+    assert_eq!(projector.look_after().await.unwrap(), 0);
+    let sizes = |old: u64, new: u64| {
+        for (dir, key, size) in [(&old_dir, &key, old), (&dir, &new_key, new)] {
+            let report = verify_log(&Directory::new(dir), key).unwrap();
+            assert!(report.is_sound(), "{:?}", report.findings);
+            assert_eq!(report.size, Some(size));
+        }
+    };
+    projector.project_once().await.unwrap();
+    sizes(400, 2);
+    assert_eq!(published.checkpoint().await.unwrap().size, 2);
+
+    let opened = town.gateway.open_entries(town.auditor(), key.name(), 300, 300).await;
+    let mut stream = opened.unwrap().into_parts().0;
+    let ended = verify::note::verify_checkpoint(stream.checkpoint().as_bytes(), &key).unwrap();
+    assert_eq!((ended.size, stream.consistency().is_empty()), (400, false));
+    assert_eq!(stream.bundle().await.unwrap().map(|bundle| bundle.width), Some(144));
+    assert!(stream.bundle().await.unwrap().is_none());
+
+    for lost in [&old_dir, &dir] {
+        fs::remove_dir_all(lost).unwrap();
+        let anew = Projector::new(town.gateway.store().clone(), &dir);
+        anew.project_once().await.unwrap();
+        sizes(400, 3);
+    }
+    // Stopped before the turn's tick, and started after it.
+    fs::remove_dir_all(&dir).unwrap();
+    fs::rename(&old_dir, &dir).unwrap();
+    Projector::new(town.gateway.store().clone(), &dir).project_once().await.unwrap();
+    sizes(400, 3);
 }
