@@ -23,6 +23,8 @@ struct ConfigFile {
     /// What the gateway calls itself in tokens.
     audience: String,
     grpc: GrpcFile,
+    /// The log's public side over HTTPS; none without it.
+    web: Option<WebFile>,
     database: DatabaseFile,
     keys: KeysFile,
     log: LogFile,
@@ -37,6 +39,16 @@ struct GrpcFile {
     client_ca: PathBuf,
     #[serde(default = "default_drain")]
     drain_seconds: u64,
+}
+
+/// What is left out is as for gRPC.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebFile {
+    listen: SocketAddr,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
 }
 
 const fn default_drain() -> u64 {
@@ -78,6 +90,19 @@ const fn default_tick() -> u64 {
     5
 }
 
+/// The listener of the web, where one is wanted.
+#[derive(Debug, Clone)]
+pub struct WebConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The server's certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The authority that signs partners' client certificates, PEM.
+    pub client_ca: PathBuf,
+}
+
 /// A validated configuration; every path is resolved.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -93,6 +118,8 @@ pub struct Config {
     pub client_ca: PathBuf,
     /// How long open streams may finish after a stop is asked for.
     pub drain: Duration,
+    /// The web listener; `None` for none.
+    pub web: Option<WebConfig>,
     /// The database, as the gateway uses it.
     pub database: Location,
     /// The database as the owner of its tables uses it: what `migrate` needs and nobody else.
@@ -181,6 +208,16 @@ impl Config {
                 "a name without scheme and spaces, like gateway.example/coventry/2026",
             )
         })?;
+        let grpc = &file.grpc;
+        let web = file.web.as_ref().map(|web| WebConfig {
+            listen: web.listen,
+            certificate: at(web.certificate.as_ref().unwrap_or(&grpc.certificate)),
+            key: at(web.key.as_ref().unwrap_or(&grpc.key)),
+            client_ca: at(web.client_ca.as_ref().unwrap_or(&grpc.client_ca)),
+        });
+        if file.web.as_ref().is_some_and(|web| web.certificate.is_some() != web.key.is_some()) {
+            return Err(wrong("web.certificate", "give certificate and key together, or neither"));
+        }
         let (database, owner) = databases(&file.database, path)?;
         Ok(Self {
             audience: file.audience,
@@ -189,6 +226,7 @@ impl Config {
             key: at(&file.grpc.key),
             client_ca: at(&file.grpc.client_ca),
             drain: Duration::from_secs(file.grpc.drain_seconds),
+            web,
             database,
             owner,
             master_keys: at(&file.keys.master),
@@ -271,6 +309,21 @@ tiles = "tiles"
         let wrong = read(&GOOD.replace("gateway.example/coventry", "https://x")).unwrap_err();
         assert!(wrong.to_string().starts_with("log.origin"), "{wrong}");
         assert!(matches!(read(&GOOD.replace("sqlite", "sqlit")), Err(ConfigError::Invalid { .. })));
+    }
+
+    #[test]
+    fn the_web_is_as_grpc_where_it_does_not_say() {
+        assert!(read(GOOD).unwrap().web.is_none());
+        let with = |lines: &str| read(&GOOD.replace("[database]", &format!("{lines}\n[database]")));
+        let web = with("[web]\nlisten = \"127.0.0.1:8444\"").unwrap().web.unwrap();
+        assert_eq!(web.listen.port(), 8444);
+        assert!(web.certificate.ends_with("server.pem") && web.key.ends_with("server.key"));
+        assert!(web.client_ca.ends_with("ca.pem"));
+        let own = "[web]\nlisten = \"127.0.0.1:0\"\ncertificate = \"w.pem\"\nkey = \"w.key\"";
+        assert!(with(own).unwrap().web.unwrap().key.ends_with("w.key"));
+        let half = with("[web]\nlisten = \"127.0.0.1:0\"\nkey = \"w.key\"").unwrap_err();
+        assert!(half.to_string().starts_with("web.certificate"), "{half}");
+        assert!(with("[web]\nlisten = \"here\"").is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | [`cli`] | the commands, one a file; the only room that prints |
 //! | [`server`], [`config`] | the composition root: listeners, TLS, telemetry, shutdown |
 //! | [`grpc`] | thin: wire to domain and back, callers recognised, denials mapped once |
+//! | [`web`] | thin, too: the published log over HTTPS, in C2SP tlog-tiles |
 //! | [`identity`] | who calls: certificates, tokens, the strict check of both |
 //! | [`gateway`] | the use cases: take a batch, accept a protocol, close a quarter, answer |
 //! | [`store`] | the only room that names SQL; the log's write path |
@@ -39,7 +40,7 @@
 //! - I3 An exact count has one exit, and that adds noise ([`disclosure::Counter`]).
 //! - I4 What no fully signed, running protocol grants is refused ([`protocol`]).
 //! - I5 An answer exists only after the transaction with its effect and its leaf has
-//!   committed ([`store::Logged`]).
+//!   committed ([`store::Logged`]); the log's own published hashes alone are no act ([`web`]).
 //! - I6 Rows of a batch count only once the batch is accepted, each record once, and no more
 //!   once it is undone.
 //! - I7 A release never changes, and nothing is counted to answer a question.
@@ -68,4 +69,5 @@ pub mod server;
 pub mod store;
 pub mod synth;
 pub mod verify;
+pub mod web;
 pub mod wire;

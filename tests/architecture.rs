@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What each room may use. Rooms lower in the house come first.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("domain", &[]),
     ("wire", &[]),
     ("keys", &["domain"]),
@@ -24,7 +24,8 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("synth", &["domain", "keys"]),
     ("store", &["domain", "keys", "protocol", "linkage", "disclosure", "audit"]),
     ("gateway", &["domain", "keys", "protocol", "linkage", "disclosure", "audit", "store"]),
-    ("identity", &["domain", "keys", "protocol", "gateway"]),
+    ("identity", &["domain", "keys", "protocol", "audit", "gateway"]),
+    ("web", &["domain", "audit", "store", "gateway", "identity"]),
     ("connector", &["domain", "files", "wire", "identity", "protocol"]),
     (
         "grpc",
@@ -52,6 +53,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "gateway",
             "identity",
             "grpc",
+            "web",
             "config",
         ],
     ),

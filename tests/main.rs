@@ -29,6 +29,8 @@ mod store;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tiles;
+#[cfg(test)]
 mod truth;
 #[cfg(test)]
 mod undo;

@@ -97,6 +97,10 @@ leaf_kinds! {
     RegisterRead = "register_read",
     /// The log itself was read.
     LogRead = "log_read",
+    /// A stream of the log's entries to an auditor was let in.
+    LogStreamOpened = "log_stream_opened",
+    /// The stream ended.
+    LogStreamClosed = "log_stream_closed",
     /// A request was refused; the reason says why.
     Refused = "refused",
     /// Failed TLS handshakes of one minute, as one leaf.

@@ -3,6 +3,7 @@
 use super::{
     CliError, Console, Outcome,
     argument::{from_moment, until_moment},
+    audit_fetch::Fetch,
     audit_proof::{Consistency, Prove},
     audit_verify::Verify,
     output::{Format, Printing, Table},
@@ -19,7 +20,8 @@ use serde_json::{Value, json};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   tallygate audit search --area CC01 --decision refused --profile auditor.toml
-  tallygate audit verify tiles --vkey-file log.vkey
+  tallygate audit fetch --out mirror --vkey-file log.vkey --profile auditor.toml
+  tallygate audit verify mirror --vkey-file log.vkey
   tallygate audit prove 1204 --vkey-file log.vkey --profile auditor.toml";
 
 const SEARCH_HELP: &str = "\
@@ -37,6 +39,8 @@ pub(super) enum AuditCommand {
     /// Searches the log's entries, the latest first.
     #[command(after_help = SEARCH_HELP)]
     Search(Search),
+    /// Mirrors the log into a folder of tiles, and verifies it on the way.
+    Fetch(Fetch),
     /// Recomputes a log from its tiles or its database, or checks receipts; 1 when one failed.
     Verify(Verify),
     /// Proves that an entry stands in the log.
@@ -93,6 +97,7 @@ impl AuditCommand {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         match self {
             Self::Search(search) => search.run(console).await,
+            Self::Fetch(fetch) => fetch.run(console).await,
             Self::Verify(verify) => verify.run(console).await,
             Self::Prove(prove) => prove.run(console).await,
             Self::Consistency(consistency) => consistency.run(console).await,

@@ -258,6 +258,10 @@ fn print_report(console: &mut Console<'_>, report: &Report) -> Result<(), CliErr
             Notice::ClockWentBack { index, .. } => {
                 format!("notice: entry {index} is dated before the entry before it")
             }
+            Notice::Unfinished { size } => format!(
+                "notice: a fetch up to {size} entries is under way or was interrupted; its files \
+                 are not looked at"
+            ),
             Notice::SequenceGap { index, partner, expected, found } => format!(
                 "notice: entry {index} is number {found} of {partner}, where {expected} was due"
             ),

@@ -41,6 +41,21 @@ pub(super) enum CliError {
         /// The file.
         path: PathBuf,
     },
+    /// A folder is not a mirror of the log.
+    #[error("{} holds something that is no mirror of the log: give --out a new folder", path.display())]
+    NotAMirror {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process works on the same mirror.
+    #[error("{} is being worked on by another fetch: wait for its end", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A stream ended before its time.
+    #[error("the gateway ended the stream too early: run the same command to go on")]
+    BrokenOff,
     /// A file can't be written.
     #[error("can't write {}: {}", path.display(), reason(source))]
     Unwritable {

@@ -11,6 +11,7 @@ mod area;
 mod area_file;
 mod argument;
 mod audit;
+mod audit_fetch;
 mod audit_proof;
 mod audit_rows;
 mod audit_verify;
@@ -24,6 +25,7 @@ mod demo;
 mod error;
 mod keys;
 mod migrate;
+mod mirror;
 mod output;
 mod partner;
 mod partner_file;
@@ -110,7 +112,7 @@ enum Command {
     Query(query::Query),
     /// Prints an area's card: every indicator you may see, with its margin and trend.
     Card(card::Card),
-    /// The access log: search, verify, prove, consistency.
+    /// The access log: fetch, search, verify, prove, consistency.
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
     /// Keys: new, list.

@@ -111,6 +111,8 @@ fn the_contracts_lines_parse() {
          --decision refused --from 2026-01-01 --until 2026-03-31",
         "audit prove 12",
         "audit consistency 10 20",
+        "audit fetch --out d --vkey-file f",
+        "audit fetch --out d --vkey-file f --recheck --receipts r --format json",
         "audit verify tiles --vkey-file f",
         "audit verify --receipts d --vkey-file f",
     ] {
@@ -133,6 +135,8 @@ fn wrong_arguments_are_refused() {
         "push a --type birth --protocol isp-health",
         "audit verify --vkey-file f",
         "audit verify tiles",
+        "audit fetch --out d",
+        "audit fetch --vkey-file f",
         "audit search --decision maybe",
         "audit search --from yesterday",
         "protocol explain --protocol isp-health",

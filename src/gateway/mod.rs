@@ -21,9 +21,11 @@ mod geography;
 mod intake;
 mod keys;
 mod link;
+mod log_stream;
 mod partners;
 mod project_tiles;
 mod protocols;
+mod published;
 mod refused;
 pub mod register;
 #[cfg(test)]
@@ -52,11 +54,13 @@ pub use intake::{
     Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,
 };
 pub use keys::GatewayKey;
+pub use log_stream::{EntryBundle, EntryStream};
 pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};
 pub use protocols::{
     Explained, ExplainedAct, ExplainedQuestion, ProtocolDocument, ProtocolLine, RootPolicyLine,
 };
+pub use published::{Published, PublishedCheckpoint};
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
 pub use snapshot::{ProtocolRecord, Snapshot};

@@ -2,25 +2,28 @@
 //! tiles, and stops in order.
 
 use super::{
-    HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener, TlsError,
-    server_config,
+    HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener,
+    TlsError, Web, server_config, web_config,
 };
 use crate::{
     audit::{AuditError, Leaf, LeafKind, LogSigner, SizeClass},
-    config::Config,
+    config::{Config, WebConfig},
     disclosure::{Catalogue, DisclosureError},
     gateway::{
-        Denied, Gateway, GatewayError, ProjectionError, Projector, Setup, register::Partner,
+        Denied, Gateway, GatewayError, ProjectionError, Projector, Published, Setup,
+        register::Partner,
     },
     grpc,
-    identity::{CallerCheck, Clock, TokenCache, TokenVerifier},
+    identity::{CallerCheck, Clock, Recogniser, TokenCache, TokenVerifier},
     keys::{KeyError, Log, MasterKeys, Release, SigningKey},
     store::{Location, Store, StoreError},
+    web,
 };
 use arc_swap::ArcSwap;
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time};
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 /// How often failed handshakes become a leaf.
@@ -80,6 +83,7 @@ pub enum ServeError {
 pub struct Running {
     gateway: Arc<Gateway>,
     address: SocketAddr,
+    web: Option<(SocketAddr, JoinHandle<()>)>,
     stop: CancellationToken,
     failures: Arc<HandshakeFailures>,
     projector: Projector,
@@ -141,7 +145,7 @@ pub async fn start(
         &read(&config.certificate)?,
         &read(&config.key)?,
         &read(&config.client_ca)?,
-        clock,
+        Arc::clone(&clock),
     )?;
     let listener = Listener::bind(
         config.listen,
@@ -149,11 +153,18 @@ pub async fn start(
         HandshakeLimits::default(),
     )
     .await?;
+    let web_listener = match &config.web {
+        Some(web) => Some(bind_web(web, clock, listener.failures()).await?),
+        None => None,
+    };
     let (address, failures, stop) =
         (listener.local_addr(), listener.failures(), CancellationToken::new());
     let verifier = TokenVerifier::new(config.audience.clone());
     let check = CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS));
-    let services = grpc::services(&Arc::new(grpc::Frame::new(Arc::clone(&gateway), check)));
+    let recogniser = Arc::new(Recogniser::new(Arc::clone(&gateway), check));
+    let published = Published::new(store.clone(), config.tiles.clone());
+    let web = web_listener.map(|listener| serve_web(listener, &recogniser, &published, &stop));
+    let services = grpc::services(&Arc::new(grpc::Frame::new(recogniser, published)));
     let server = tokio::spawn(grpc::server().serve_with_incoming_shutdown(
         services,
         listener.incoming(stop.clone()),
@@ -167,6 +178,7 @@ pub async fn start(
     Ok(Running {
         gateway,
         address,
+        web,
         stop,
         failures,
         projector,
@@ -175,6 +187,36 @@ pub async fn start(
         sequencer,
         drain: config.drain,
     })
+}
+
+async fn bind_web(
+    config: &WebConfig,
+    clock: Arc<dyn Clock>,
+    failures: Arc<HandshakeFailures>,
+) -> Result<Listener<Web>, ServeError> {
+    let tls = web_config(
+        &read(&config.certificate)?,
+        &read(&config.key)?,
+        &read(&config.client_ca)?,
+        clock,
+    )?;
+    let tls = Arc::new(ArcSwap::from_pointee(tls));
+    Ok(Listener::bind_web(config.listen, tls, HandshakeLimits::default(), failures).await?)
+}
+
+/// Serves the published log on the web's listener; gives where, and the task.
+fn serve_web(
+    listener: Listener<Web>,
+    recogniser: &Arc<Recogniser>,
+    published: &Published,
+    stop: &CancellationToken,
+) -> (SocketAddr, JoinHandle<()>) {
+    let (address, failures) = (listener.local_addr(), listener.failures());
+    let uncertified = move || failures.count(HandshakeFailure::NoCertificate);
+    let site = web::Site::new(Arc::clone(recogniser), published.clone(), uncertified);
+    let incoming = listener.incoming(stop.clone());
+    let connections = incoming.map(|Ok(connection)| connection.into_parts());
+    (address, tokio::spawn(web::serve(Arc::new(site), connections, stop.clone())))
 }
 
 fn setup(
@@ -245,6 +287,12 @@ impl Running {
         self.address
     }
 
+    /// Where the web listens, if it does.
+    #[must_use]
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.web.as_ref().map(|(address, _)| *address)
+    }
+
     /// Writes the log's tiles up to now, without waiting for the tick.
     ///
     /// # Errors
@@ -261,10 +309,19 @@ impl Running {
     /// When the end can't be logged or the tiles can't be written.
     pub async fn stop(self) -> Result<(), ServeError> {
         self.stop.cancel();
-        let mut server = self.server;
-        if time::timeout(self.drain, &mut server).await.is_err() {
+        let (mut server, mut web) = (self.server, self.web.map(|(_, serving)| serving));
+        let drained = async {
+            let _ = (&mut server).await;
+            if let Some(web) = &mut web {
+                let _ = web.await;
+            }
+        };
+        if time::timeout(self.drain, drained).await.is_err() {
             tracing::warn!("open streams did not finish in time and were ended");
             server.abort();
+            if let Some(web) = web {
+                web.abort();
+            }
         }
         for task in self.background {
             let _ = task.await;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Every kind of leaf, as this verifier knows them.
-pub const KINDS: [&str; 32] = [
+pub const KINDS: [&str; 34] = [
     "approval_given",
     "areas_loaded",
     "batch_accepted",
@@ -28,6 +28,8 @@ pub const KINDS: [&str; 32] = [
     "key_rotated",
     "log_opened",
     "log_read",
+    "log_stream_closed",
+    "log_stream_opened",
     "partner_added",
     "partner_disabled",
     "protocol_activated",

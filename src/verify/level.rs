@@ -60,6 +60,8 @@ pub(super) fn joined_root(edges: &[Vec<Sha>]) -> Option<Sha> {
 pub(super) struct Inventory {
     full: BTreeMap<Row, Vec<u64>>,
     partial: BTreeMap<(Row, u64), Vec<usize>>,
+    /// Whether the checkpoint of a larger log is there that is being fetched.
+    pub(super) next: bool,
 }
 
 impl Inventory {
@@ -100,14 +102,18 @@ impl Inventory {
             .map(move |width| FileName { width: *width, ..current })
     }
 
-    /// Names the files that are missing and those that a log of `size` entries can't have.
-    pub(super) fn compare(&self, size: u64, report: &mut Report) {
+    /// Names the files that are missing and those that a log of `size` entries can't have, nor
+    /// one of `early` entries of which some files are here before their time.
+    pub(super) fn compare(&self, size: u64, early: u64, report: &mut Report) {
         for row in std::iter::once(Row::Entries).chain((0..8).map(Row::Level)) {
             let length = row_length(row, size);
             let (whole, width) = (length / FULL as u64, length % FULL as u64);
             let mut next = 0;
             for index in self.full.get(&row).into_iter().flatten().copied() {
                 if index >= whole {
+                    if file_of(row, index, early).width == FULL {
+                        continue;
+                    }
                     let path = FileName { row, index, width: FULL }.path();
                     report.find(path, Place::File, Problem::BeyondCheckpoint);
                     continue;
@@ -121,7 +127,7 @@ impl Inventory {
                 report.find(edge.path(), Place::File, Problem::Missing { through: None });
             }
             for ((_, index), widths) in self.partial.range((row, 0)..=(row, u64::MAX)) {
-                let most = file_of(row, *index, size).width;
+                let most = file_of(row, *index, early).width;
                 for width in widths.iter().copied().filter(|width| *width > most) {
                     let path = FileName { row, index: *index, width }.path();
                     report.find(path, Place::File, Problem::BeyondCheckpoint);

@@ -4,12 +4,18 @@
 //! and its leaf hash differ, the hash above them (or, at the right edge, the signed root)
 //! tells which of the two was altered. Memory holds one bundle and one tile a level, besides
 //! the list of files.
+//!
+//! A folder that is being filled from somewhere (`tallygate audit fetch`) holds files of a
+//! larger log before their checkpoint is put in place: whoever fills it says so by that
+//! checkpoint under the name [`NEXT_CHECKPOINT`]. Where that is signed, files up to its size
+//! are early and not wrong; without it, files beyond the checkpoint are those of a log that
+//! was rolled back.
 
 use super::{
     leaf,
     level::{Inventory, check_tile, file_of, joined_root, read_tile, tile_root},
     note::{self, Checkpoint, VerifierKey},
-    path::{CHECKPOINT, FULL, FileName, Row},
+    path::{CHECKPOINT, FULL, FileName, NEXT_CHECKPOINT, Row},
     proof::{Sha, empty_root, hash_of_entry},
     report::{Notice, Place, Problem, Report},
     source::{SourceError, TileSource},
@@ -27,7 +33,8 @@ pub fn verify_log(source: &impl TileSource, key: &VerifierKey) -> Result<Report,
     let mut report = Report::default();
     let inventory = take_inventory(source, &mut report)?;
     let Some(checkpoint) = read_checkpoint(source, key, &mut report)? else { return Ok(report) };
-    inventory.compare(checkpoint.size, &mut report);
+    let early = read_next(source, key, &inventory, &mut report)?;
+    inventory.compare(checkpoint.size, early.unwrap_or(0).max(checkpoint.size), &mut report);
     let mut walk = Walk {
         source,
         inventory: &inventory,
@@ -49,6 +56,7 @@ fn take_inventory(source: &impl TileSource, report: &mut Report) -> Result<Inven
         match FileName::parse(&path) {
             Some(file) => inventory.add(file),
             None if path == CHECKPOINT => {}
+            None if path == NEXT_CHECKPOINT => inventory.next = true,
             None => report.find(path, Place::File, Problem::Unexpected),
         }
     }
@@ -89,6 +97,29 @@ fn read_checkpoint(
     Ok(Some(checkpoint))
 }
 
+/// The size up to which files may be early, where the checkpoint of a larger log is there.
+fn read_next(
+    source: &impl TileSource,
+    key: &VerifierKey,
+    inventory: &Inventory,
+    report: &mut Report,
+) -> Result<Option<u64>, SourceError> {
+    if !inventory.next {
+        return Ok(None);
+    }
+    let bytes = source.read(NEXT_CHECKPOINT, note::MAX_NOTE_BYTES)?.unwrap_or_default();
+    let next = match note::verify_checkpoint(&bytes, key) {
+        Ok(next) => next,
+        Err(problem) => {
+            let place = problem.line().map_or(Place::File, Place::Line);
+            report.find(NEXT_CHECKPOINT.to_owned(), place, Problem::Note(problem));
+            return Ok(None);
+        }
+    };
+    report.notice(Notice::Unfinished { size: next.size });
+    Ok(Some(next.size))
+}
+
 /// A bundle as read: where each entry lies, and whether its lengths fill it.
 pub(super) struct Bundle {
     bytes: Vec<u8>,
@@ -120,7 +151,12 @@ impl Bundle {
         self.entries.get(number).and_then(|place| self.bytes.get(place.clone()))
     }
 
-    fn hashes(&self) -> Vec<Sha> {
+    /// Whether its lengths and bytes make the entries that it should hold.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    pub(super) fn hashes(&self) -> Vec<Sha> {
         self.entries.iter().map(|entry| hash_of_entry(&self.bytes[entry.clone()])).collect()
     }
 }

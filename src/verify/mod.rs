@@ -7,6 +7,7 @@
 //!
 //! - [`log`]: a whole folder of tiles against a verifier key; every place that is wrong is
 //!   named by file and number.
+//! - [`growth`]: a log taken bundle by bundle, for a mirror.
 //! - [`rows`]: the log's tables in a database; every row that is wrong is named.
 //! - [`receipt`]: one receipt, or two checkpoints of one log; [`years`]: two years' logs.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
@@ -15,6 +16,7 @@
 //! sequence numbers are for that), that a time is true, and anything about what came after
 //! the checkpoint it was given.
 
+pub mod growth;
 pub mod leaf;
 mod level;
 pub mod log;
@@ -29,6 +31,7 @@ mod settle;
 pub mod source;
 pub mod years;
 
+pub use growth::{Growth, GrowthProblem};
 pub use log::verify_log;
 pub use note::{Checkpoint, NoteProblem, VerifierKey};
 pub use proof::detail_is_committed;

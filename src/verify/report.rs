@@ -108,6 +108,11 @@ pub enum Notice {
         /// The time before it.
         after: String,
     },
+    /// A larger log is being fetched into the folder; its files are not looked at yet.
+    Unfinished {
+        /// The size that it will have.
+        size: u64,
+    },
     /// A partner's own sequence number did not follow the one before.
     SequenceGap {
         /// The entry's index in the log.

@@ -69,7 +69,12 @@ impl Ground {
         let text = fs::read_to_string(self.path("gateway.toml")).unwrap();
         let text: String = text
             .lines()
-            .map(|line| match line {
+            .scan(false, |web, line| {
+                *web |= line == "[web]";
+                Some((line, *web))
+            })
+            .map(|(line, web)| match line {
+                _ if line.starts_with("listen") && web => "listen = \"127.0.0.1:0\"\n".to_owned(),
                 _ if line.starts_with("listen") => format!("listen = \"{address}\"\n"),
                 _ if line.starts_with("tiles") => format!("tiles = \"{tiles}\"\n"),
                 _ => format!("{line}\n"),

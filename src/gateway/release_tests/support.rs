@@ -114,6 +114,15 @@ impl Town {
 
     /// With partners only.
     pub(super) async fn bare() -> Self {
+        Self::named("example.org/log").await
+    }
+
+    /// With partners only, and a log of its own for each year.
+    pub(super) async fn yearly() -> Self {
+        Self::named("example.org/{year}").await
+    }
+
+    async fn named(log: &str) -> Self {
         let mut rng = StdRng::seed_from_u64(11);
         let dir = tempfile::tempdir().unwrap();
         let location = Location::Sqlite(dir.path().join("gateway.db").into());
@@ -123,7 +132,7 @@ impl Town {
         let start: Timestamp = NOW.parse().unwrap();
         let clock = Arc::new(AtomicI64::new(start.as_microsecond()));
         let read = Arc::clone(&clock);
-        let name: LogName = "example.org/log".parse().unwrap();
+        let name: LogName = log.parse().unwrap();
         let log = LogSigner::from_seed(name, &[7; 32]).unwrap();
         let vkey = log.vkey();
         let setup = Setup {
