@@ -16,6 +16,7 @@
 //! | [`keys`] | pseudonyms, sealing, signatures; the one door for identifiers |
 //! | [`domain`] | the words of the field as types |
 //! | [`verify`] | the auditor's verifier; shares no code with [`audit`] |
+//! | [`witness`] | the cosigning service that the oversight body and partners run |
 //! | [`files`], [`connector`] | the partner's side: files, push, resume |
 //! | [`synth`] | a synthetic population and its truth |
 //! | `bench` | what `bench` measures, and the limits that it compares with |
@@ -69,3 +70,4 @@ pub mod store;
 pub mod synth;
 pub mod verify;
 pub mod wire;
+pub mod witness;

@@ -32,3 +32,5 @@ mod support;
 mod truth;
 #[cfg(test)]
 mod undo;
+#[cfg(test)]
+mod witness;
