@@ -49,6 +49,8 @@
 //! - I10 A policy, protocol or register that can't be read in full permits nothing.
 //! - I11 A quarter is closed by two people, who have seen and accepted what is open
 //!   ([`gateway::Gateway::close_quarter`]).
+//! - I12 Figures are answered only while the witnesses that the root policy wants cosign the
+//!   log, and nothing is served from a database that is behind one ([`gateway::Witnesses`]).
 
 pub mod audit;
 mod bench;

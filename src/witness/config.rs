@@ -174,3 +174,48 @@ impl WitnessConfig {
         Ok(Witness::open(signer, self.logs.clone(), &self.state)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VKEY: &str =
+        "tallygate.example/demo/2026+7f4d5006+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+
+    fn read(text: &str) -> Result<WitnessConfig, WitnessConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("witness.toml");
+        fs::write(&path, text).unwrap();
+        fs::write(folder.path().join("log.vkey"), format!("{VKEY}\n")).unwrap();
+        WitnessConfig::read(&path)
+    }
+
+    #[test]
+    fn a_good_file_is_read_and_mistakes_are_named() {
+        let head = "name = \"w.example\"\nkey = \"w.pem\"\nstate = \"state\"\n";
+        let log = format!("[[log]]\nvkey = \"{VKEY}\"\n");
+        let by_file = "[[log]]\nvkey_file = \"log.vkey\"\n";
+        let config = read(&format!("{head}{log}{by_file}")).unwrap();
+        assert!(config.listen.ip().is_loopback() && config.logs.len() == 2);
+        assert!(config.state.is_absolute() && config.tls.is_none());
+        for (text, says) in [
+            (head.to_owned(), "at least one log"),
+            (format!("{head}{}", log.replace("7f4d", "7f4e")), "log number 1"),
+            (format!("{head}{log}[[log]]\n"), "log number 2"),
+            (format!("{head}listen = \"0.0.0.0:1\"\n{log}"), "loopback"),
+            (format!("{head}oversight = true\n{log}"), "oversight"),
+            (format!("{head}[tls]\ncertificate = \"c\"\nkey = \"k\"\n{log}"), "can't read"),
+        ] {
+            let error = read(&text).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_example_is_a_configuration() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/witness.example.toml");
+        let text = fs::read_to_string(path).unwrap();
+        let file: ConfigFile = toml::from_str(&text).unwrap();
+        assert!(file.log[0].vkey.as_ref().unwrap().parse::<VerifierKey>().is_ok());
+    }
+}

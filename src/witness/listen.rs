@@ -9,7 +9,7 @@ use super::{
 };
 use bytes::Bytes;
 use http::{Method, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
@@ -31,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A request with 63 hashes and a checkpoint with dozens of signatures stays far below.
 const MOST_BODY_BYTES: usize = 48 * 1024;
+/// What is read of a longer one before it is cut off.
+const MOST_DROPPED_BYTES: usize = 4 * 1024 * 1024;
 /// Connections at a time; more wait.
 const MOST_CONNECTIONS: usize = 64;
 /// For a handshake, for a request's head, and for its body.
@@ -166,19 +168,36 @@ impl Site {
                 refused.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static("POST"));
             return refused;
         }
-        let body = Limited::new(request.into_body(), MOST_BODY_BYTES).collect();
-        let body = match time::timeout(PATIENCE, body).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                return reply(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long\n");
-            }
-            Ok(Err(_)) => return reply(StatusCode::BAD_REQUEST, "the request broke off\n"),
+        let body = match time::timeout(PATIENCE, read(request.into_body())).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(refused)) => return refused,
             Err(_) => return reply(StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
         };
         let (witness, now) = (Arc::clone(&self.witness), (self.now)());
         // The state is written to disk on the way.
         let answer = tokio::task::spawn_blocking(move || witness.add_checkpoint(&body, now)).await;
         answered(answer.unwrap_or(Answer::NotKept))
+    }
+}
+
+/// The body, unless it is too long. The rest of such a one is read and dropped within a bound:
+/// a connection that is closed on unread bytes takes the answer with it.
+async fn read(mut incoming: Incoming) -> Result<Vec<u8>, Response<Full<Bytes>>> {
+    let (mut body, mut length) = (Vec::new(), 0);
+    while let Some(frame) = incoming.frame().await {
+        let broken = |_| reply(StatusCode::BAD_REQUEST, "the request broke off\n");
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        length += data.len();
+        if length <= MOST_BODY_BYTES {
+            body.extend_from_slice(&data);
+        } else if length > MOST_DROPPED_BYTES {
+            break;
+        }
+    }
+    if length <= MOST_BODY_BYTES {
+        Ok(body)
+    } else {
+        Err(reply(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long\n"))
     }
 }
 

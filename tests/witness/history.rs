@@ -1,7 +1,7 @@
 //! A database that is behind its witnesses, or of another history, is not served from.
 
 use super::{Site, quorum::told};
-use crate::support::{gateway::assert_refused, tallygate};
+use crate::support::{gateway::assert_refused, postgres::cluster, tallygate};
 use std::fs;
 use tallygate::{gateway::HistoryError, server::ServeError};
 
@@ -97,4 +97,38 @@ async fn a_witness_that_saw_another_history_is_named_in_the_log() {
     running.stop().await.unwrap();
     let refused = site.serve(&config).await.unwrap_err();
     assert!(matches!(refused, ServeError::History(HistoryError::Behind { .. })), "{refused}");
+}
+
+/// Each submits what it sees; a conflict only tells where to go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_gateways_on_one_database_share_their_witnesses() {
+    let Some(cluster) = cluster() else { return };
+    let database = cluster.database(None).await;
+    let site = Site::new().await;
+    let oversight = site.witness("oversight", true).await;
+    let lines = [oversight.lines(true)];
+    site.configure("embedded", "gateway.db", &[]);
+    let (archive, one) = (site.text("old.backup"), site.configure("one", &database.url, &lines));
+    run(&["backup", "--config", &site.text("embedded.toml"), "--out", &archive]);
+    run(&["restore", "--config", &site.text("one.toml"), "--from", &archive]);
+    let one = site.serve(&one).await.unwrap();
+    let two = site.serve(&site.configure("two", &database.url, &lines)).await.unwrap();
+    site.want_witnesses(&one, true, 0).await;
+    for _ in 0..3 {
+        for (name, running) in [("one", &one), ("two", &two)] {
+            site.card(running).await.unwrap();
+            running.project_log().await.unwrap();
+            let checkpoint = site.checkpoint(name);
+            assert!(checkpoint.contains("\u{2014} oversight.example "), "{checkpoint}");
+        }
+    }
+    // What one of them was given counts for both.
+    site.clock.minutes(16);
+    one.project_log().await.unwrap();
+    two.project_log().await.unwrap();
+    site.card(&two).await.unwrap();
+    assert!(told(&site, &two).await.iter().all(|kind| kind == "witness_quorum_reached"));
+    two.stop().await.unwrap();
+    one.stop().await.unwrap();
+    assert!(site.verify("one", &["oversight"], 0).contains("sound"));
 }

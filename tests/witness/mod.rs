@@ -51,6 +51,14 @@ impl Clock for Forward {
     }
 }
 
+/// A SQLite file, or a PostgreSQL URL, as the configuration has it.
+fn database_lines(database: &str) -> String {
+    match database.starts_with("postgres://") {
+        true => format!("postgres = \"{database}\"\nowner = \"owner\""),
+        false => format!("sqlite = \"{database}\""),
+    }
+}
+
 /// A copy of the demo, whose witnesses and gateways share one clock.
 struct Site {
     folder: tempfile::TempDir,
@@ -172,7 +180,7 @@ impl Site {
             .lines()
             .map(|line| match line {
                 _ if line.starts_with("listen") => "listen = \"127.0.0.1:0\"\n".to_owned(),
-                _ if line.starts_with("sqlite") => format!("sqlite = \"{database}\"\n"),
+                _ if line.starts_with("sqlite") => format!("{}\n", database_lines(database)),
                 _ if line.starts_with("tick") => "tick_seconds = 36000\n".to_owned(),
                 _ if line.starts_with("tiles") => format!("tiles = \"tiles-{name}\"\n"),
                 _ => format!("{line}\n"),
