@@ -20,6 +20,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     ("audit", &["domain", "keys"]),
     // Stand-alone rooms: the verifier shares nothing with what it verifies.
     ("verify", &["domain"]),
+    ("witness", &["domain", "keys", "verify"]),
     ("files", &["domain", "keys"]),
     ("synth", &["domain", "keys"]),
     ("store", &["domain", "keys", "protocol", "linkage", "disclosure", "audit"]),

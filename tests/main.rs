@@ -34,3 +34,5 @@ mod tiles;
 mod truth;
 #[cfg(test)]
 mod undo;
+#[cfg(test)]
+mod witness;

@@ -16,6 +16,7 @@
 //! A folder that is ahead of the database, or tells another history, is left alone: then
 //! the database was put back to an earlier state, and writing over the evidence would hide it.
 
+use super::Witnesses;
 use crate::{
     audit::{
         AuditError, Hash, TileFile, TileId,
@@ -85,6 +86,8 @@ struct Held {
 pub struct Projector {
     store: Store,
     dir: PathBuf,
+    /// Who is asked to cosign what is projected.
+    witnesses: Option<Arc<Witnesses>>,
     /// `None` until the folder was compared with the database.
     projected: Arc<Mutex<Option<Held>>>,
 }
@@ -93,7 +96,13 @@ impl Projector {
     /// A projector of a store's log into a folder, which is made when it is not there.
     #[must_use]
     pub fn new(store: Store, dir: impl Into<PathBuf>) -> Self {
-        Self { store, dir: dir.into(), projected: Arc::default() }
+        Self { store, dir: dir.into(), witnesses: None, projected: Arc::default() }
+    }
+
+    /// Lets these witnesses cosign each checkpoint before it is published.
+    #[must_use]
+    pub fn with_witnesses(self, witnesses: Arc<Witnesses>) -> Self {
+        Self { witnesses: Some(witnesses), ..self }
     }
 
     /// Brings the folder up to the log's head.
@@ -107,9 +116,14 @@ impl Projector {
         let same_log = projected.is_some_and(|held| held.base == head.base);
         let past = if same_log { Vec::new() } else { log::past(&mut tx).await? };
         drop(tx);
+        self.ask_witnesses(&head).await;
+        let checkpoint = self.checkpoint(&head).await?;
         let known = projected.filter(|_| same_log);
         if known.is_some_and(|held| held.size == head.size) {
-            return Ok(());
+            // New cosignatures of what is there already.
+            let publish =
+                move |folder: &Folder| folder.write(CHECKPOINT_PATH, checkpoint.as_bytes());
+            return on_disk(&self.dir, publish).await.map(drop);
         }
         for past in &past {
             self.put_away(past).await?;
@@ -117,7 +131,7 @@ impl Projector {
         if known.is_none() {
             self.compare(&head, &self.dir).await?;
         }
-        self.project(&head, &self.dir, known.map(|held| held.size)).await?;
+        self.project(&head, checkpoint, &self.dir, known.map(|held| held.size)).await?;
         let looked_after = known.map_or(0, |held| held.looked_after);
         *projected = Some(Held { base: head.base, size: head.size, looked_after });
         Ok(())
@@ -127,6 +141,7 @@ impl Projector {
     async fn project(
         &self,
         head: &log::Head,
+        checkpoint: String,
         dir: &Path,
         old: Option<u64>,
     ) -> Result<(), ProjectionError> {
@@ -139,7 +154,7 @@ impl Projector {
             }
             self.write(head.base, dir, &some).await?;
         }
-        let (checkpoint, size) = (head.checkpoint.clone(), head.size);
+        let size = head.size;
         let gone: Vec<String> = superseded(old, size).map(|file| file.path()).collect();
         on_disk(dir, move |folder| {
             folder.write(CHECKPOINT_PATH, checkpoint.as_bytes())?;
@@ -159,14 +174,14 @@ impl Projector {
         };
         if is_its(on_disk(&self.dir, |folder| folder.read(CHECKPOINT_PATH)).await?) {
             self.compare(past, &self.dir).await?;
-            self.project(past, &self.dir, None).await?;
+            self.project(past, self.checkpoint(past).await?, &self.dir, None).await?;
             let to = place.clone();
             return on_disk(&self.dir, move |folder| fs::rename(&folder.dir, to)).await;
         }
         if is_its(on_disk(&place, |folder| folder.read(CHECKPOINT_PATH)).await?) {
             return Ok(());
         }
-        self.project(past, &place, None).await
+        self.project(past, self.checkpoint(past).await?, &place, None).await
     }
 
     /// Makes anew what is missing or damaged among the checkpoint, the right edge and the next
@@ -194,7 +209,7 @@ impl Projector {
         if head.size != size {
             return Ok(mended);
         }
-        let ours = head.checkpoint.into_bytes();
+        let ours = self.checkpoint(&head).await?.into_bytes();
         let wrote = on_disk(&self.dir, move |folder| {
             let there = folder.read(CHECKPOINT_PATH)?;
             let newer = there.as_deref().and_then(checkpoint_of).is_some_and(|(has, _)| has > size);
@@ -249,6 +264,23 @@ impl Projector {
             if stopping {
                 return;
             }
+        }
+    }
+
+    /// Asks the witnesses for their cosignatures. Without them the log is projected all the
+    /// same: whether figures may be answered then is another's decision.
+    async fn ask_witnesses(&self, head: &log::Head) {
+        let Some(witnesses) = &self.witnesses else { return };
+        if let Err(error) = witnesses.round(&self.store, head).await {
+            tracing::error!(%error, "the witnesses could not be asked");
+        }
+    }
+
+    /// The checkpoint as it is published: with the cosignatures that there are.
+    async fn checkpoint(&self, head: &log::Head) -> Result<String, ProjectionError> {
+        match &self.witnesses {
+            Some(witnesses) => witnesses.cosigned(&self.store, head).await,
+            None => Ok(head.checkpoint.clone()),
         }
     }
 

@@ -9,6 +9,7 @@
 //!   named by file and number.
 //! - [`growth`]: a log taken bundle by bundle, for a mirror.
 //! - [`rows`]: the log's tables in a database; every row that is wrong is named.
+//! - [`cosignature`]: which witnesses cosigned a checkpoint, and when.
 //! - [`receipt`]: one receipt, or two checkpoints of one log; [`years`]: two years' logs.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
 //!
@@ -17,6 +18,7 @@
 //! the checkpoint it was given.
 
 pub mod growth;
+pub mod cosignature;
 pub mod leaf;
 mod level;
 pub mod log;
@@ -32,6 +34,7 @@ pub mod source;
 pub mod years;
 
 pub use growth::{Growth, GrowthProblem};
+pub use cosignature::{Cosigned, WitnessKey};
 pub use log::verify_log;
 pub use note::{Checkpoint, NoteProblem, VerifierKey};
 pub use proof::detail_is_committed;
