@@ -40,7 +40,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "wire",
         ],
     ),
-    ("config", &["domain", "audit", "store"]),
+    ("config", &["domain", "keys", "audit", "store"]),
     (
         "server",
         &[

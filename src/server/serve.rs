@@ -14,7 +14,7 @@ use crate::{
     },
     grpc,
     identity::{CallerCheck, Clock, TokenCache, TokenVerifier},
-    keys::{KeyError, Log, MasterKeys, Release, SigningKey},
+    keys::{KeyError, Log, Release, SigningKey},
     store::{Location, Store, StoreError},
 };
 use arc_swap::ArcSwap;
@@ -162,6 +162,7 @@ pub async fn start(
     let projector = Projector::new(store, config.tiles.clone());
     let background = vec![
         tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
+        tokio::spawn(Arc::clone(&gateway).keep_rotating(stop.clone())),
         tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
     ];
     Ok(Running {
@@ -187,7 +188,8 @@ fn setup(
     Ok(Setup {
         store,
         log: LogSigner::from_pkcs8(config.origin.clone(), &log_key.to_pkcs8()?)?,
-        keys: MasterKeys::load(&config.master_keys)?,
+        keys: config.master_keys.load()?,
+        key_file: Some(config.master_keys.clone()),
         release_key: SigningKey::<Release>::load(&config.release_key)?,
         catalogue: Catalogue::shipped()?,
         now: Arc::new(move || clock.now()),

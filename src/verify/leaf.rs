@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Every kind of leaf, as this verifier knows them.
-pub const KINDS: [&str; 32] = [
+pub const KINDS: [&str; 33] = [
     "approval_given",
     "areas_loaded",
     "batch_accepted",
@@ -25,6 +25,7 @@ pub const KINDS: [&str; 32] = [
     "intake_stream_opened",
     "intake_stream_undone",
     "key_added",
+    "key_destroyed",
     "key_rotated",
     "log_opened",
     "log_read",
