@@ -60,7 +60,7 @@ impl Fresh {
         let batch = feeds::stage(&mut tx, &new).await.unwrap();
         let sent: Vec<_> =
             events.iter().zip(first..).map(|(event, at)| (key(at), event.event_number)).collect();
-        records::stage_sent(&mut tx, new.feed, batch, &sent).await.unwrap();
+        records::stage_sent(&mut tx, new.feed, batch, &sent, 1).await.unwrap();
         records::stage_events(&mut tx, batch, events).await.unwrap();
         tx.commit().await.unwrap();
         batch

@@ -3,7 +3,7 @@
 use super::{Accepted, Intake, Rejection, Row, RowReader};
 use crate::{
     domain::{
-        Event, RecordType, Role,
+        Event, Role,
         field::Value,
         identifier::Linkable,
         record::RecordDefinition,
@@ -62,7 +62,6 @@ pub(super) struct KeyedContent {
 pub struct KeyedBatch {
     /// The version of the keys that it is keyed under.
     under: KeyVersion,
-    record_type: RecordType,
     rows: usize,
     records: Vec<KeyedRecord>,
     malformed: Vec<Rejection>,
@@ -79,7 +78,6 @@ impl KeyedBatch {
         let keying = Keying { reader, keys: &keys, postcodes: &postcodes };
         let mut batch = Self {
             under: keys.current(),
-            record_type: reader.record_type,
             rows: rows.len(),
             records: Vec::with_capacity(rows.len()),
             malformed: Vec::new(),
