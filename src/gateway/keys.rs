@@ -98,7 +98,7 @@ impl Gateway {
         let logged = self
             .settle(actor, |snapshot| {
                 let mut keys = vec![
-                    GatewayKey::Log { vkey: self.log_vkey.clone() },
+                    GatewayKey::Log { vkey: self.log_vkey() },
                     GatewayKey::Release { jwk: jwk.clone() },
                 ];
                 for (version, state, _) in &snapshot.versions().all {

@@ -76,8 +76,8 @@ use crate::{
         SigningKey, Versions,
     },
     store::{
-        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx, effect,
-        feeds, geography as places, key_versions,
+        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx,
+        calendar_year, effect, feeds, geography as places, key_versions,
     },
 };
 use arc_swap::ArcSwap;
@@ -133,7 +133,7 @@ pub struct Gateway {
     /// Wakes who wraps stored values anew.
     rotating: tokio::sync::Notify,
     release_key: SigningKey<Release>,
-    log_vkey: String,
+    log: LogSigner,
     catalogue: Catalogue,
     now: Now,
     rng: Mutex<StdRng>,
@@ -173,8 +173,8 @@ impl Gateway {
             key_versions::enter_first(&mut tx, keys.check_value(KeyVersion::FIRST)?).await?;
         }
         tx.commit().await?;
-        let log_vkey = log.vkey();
-        let (sequencer, task) = Sequencer::start(store.clone(), log, Arc::clone(&now)).await?;
+        let (sequencer, task) =
+            Sequencer::start(store.clone(), log.clone(), Arc::clone(&now)).await?;
         let mut tx = store.read(Rights::Figures).await?;
         let snapshot = Snapshot::load(&mut tx).await?;
         let keys = KeysInUse::new(keys, snapshot.versions().clone())?;
@@ -187,7 +187,7 @@ impl Gateway {
             key_file,
             rotating: tokio::sync::Notify::new(),
             release_key,
-            log_vkey,
+            log,
             catalogue,
             now,
             rng: Mutex::new(rng),
@@ -235,10 +235,10 @@ impl Gateway {
         &self.catalogue
     }
 
-    /// The log's verifier key, which auditors should hold from elsewhere.
+    /// The verifier key of this year's log, which auditors should hold from elsewhere.
     #[must_use]
-    pub fn log_vkey(&self) -> &str {
-        &self.log_vkey
+    pub fn log_vkey(&self) -> String {
+        self.log.in_year(calendar_year(self.now())).vkey()
     }
 
     /// The store, for what serves it as a whole: projecting tiles, closing.
