@@ -216,9 +216,7 @@ impl Destroy {
                     .with("until", until)
                     .with("act_digest", hex::encode(&awaited.act_digest))
             }
-            None => record
-                .with("state", "destroyed")
-                .with("gone_from_file", answer.gone_from_file),
+            None => record.with("state", "destroyed").with("gone_from_file", answer.gone_from_file),
         };
         console.record(self.printing.format, &record)?;
         session.logged(console, answer.receipt)?;

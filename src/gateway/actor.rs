@@ -122,7 +122,8 @@ impl Gateway {
         effect: impl Fn(&KeysInUse) -> Result<Effect, GatewayError> + Send,
     ) -> Result<Logged<Outcome>, Denied> {
         for _ in 0..DECISIONS {
-            let (snapshot, keys) = (self.snapshot(), self.writing_keys()?);
+            let keys = self.writing_keys().await?;
+            let snapshot = self.snapshot();
             if keys.number() != snapshot.versions().number {
                 self.reload().await?;
                 continue;

@@ -109,7 +109,7 @@ impl Gateway {
     ) -> Result<Logged<u64>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer]).await?;
         let lsoas = self.snapshot().lsoas();
-        let keys = self.writing_keys()?;
+        let keys = self.writing_keys().await?;
         let lookup = match keyed_lookup(&keys, places, &lsoas) {
             Ok(lookup) => lookup,
             Err(refused) => return Err(self.refuse_malformed(actor, refused).await),

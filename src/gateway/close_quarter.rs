@@ -229,10 +229,9 @@ impl Gateway {
         let before = read_before(tx, &known, plan).await?;
         let (gateway, plan) = (Arc::clone(self), Arc::clone(plan));
         let Before { feeds, list, ranges, reading } = before;
-        let counting =
-            tokio::task::spawn_blocking(move || {
-                gateway.count_ranges(&plan, &keys.sealer, (feeds, list), ranges)
-            });
+        let counting = tokio::task::spawn_blocking(move || {
+            gateway.count_ranges(&plan, &keys.sealer, (feeds, list), ranges)
+        });
         let release = finished(counting.await)?;
         finished(reading.await)?;
         release.map(Some)
@@ -271,7 +270,6 @@ impl Gateway {
         };
         Ok(counter.freeze(&mut self.rng(), closing)?)
     }
-
 }
 
 fn add(

@@ -143,7 +143,7 @@ impl Gateway {
             return Err(self.refuse_malformed(actor, refused).await);
         }
         let today = self.today();
-        let keys = self.writing_keys()?;
+        let keys = self.writing_keys().await?;
         let mut answer = RecordedConsents::default();
         let mut entries: BTreeMap<[u8; 16], consents::Entry> = BTreeMap::new();
         for (row, stated) in stated.into_iter().enumerate() {

@@ -127,9 +127,8 @@ impl Gateway {
     ) -> Result<Result<(KeyVersion, [u8; 16]), Refused>, GatewayError> {
         let found = versions.all.iter().find(|(held, ..)| u32::from(held.number()) == number);
         let Some((version, state, check)) = found else { return Ok(Err(Refused::not_found())) };
-        let refused = |reason, sentence| {
-            Ok(Err(Refused::new(RefusalKind::Conflict, reason, sentence)))
-        };
+        let refused =
+            |reason, sentence| Ok(Err(Refused::new(RefusalKind::Conflict, reason, sentence)));
         match state {
             VersionState::Destroyed => {
                 refused("already_destroyed", "this version of the keys is destroyed already")
@@ -151,9 +150,8 @@ impl Gateway {
 
     /// Takes destroyed versions out of this gateway's key file; whether none is left there.
     pub(super) async fn forget_destroyed(&self, versions: &Versions) -> bool {
-        let destroyed = |(_, state, _): &&(KeyVersion, VersionState, _)| {
-            *state == VersionState::Destroyed
-        };
+        let destroyed =
+            |(_, state, _): &&(KeyVersion, VersionState, _)| *state == VersionState::Destroyed;
         let destroyed: Vec<KeyVersion> =
             versions.all.iter().filter(destroyed).map(|(version, ..)| *version).collect();
         if destroyed.is_empty() {

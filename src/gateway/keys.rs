@@ -76,10 +76,7 @@ type Counts = BTreeMap<(KeyVersion, KeyedTable), u64>;
 
 fn rows_left(counts: &Counts, version: KeyVersion, tables: &[KeyedTable]) -> RowsLeft {
     let of = |table: &KeyedTable| counts.get(&(version, *table)).copied();
-    RowsLeft {
-        table: tables.first().map(|table| table.name()),
-        rows: tables.iter().map(of).sum(),
-    }
+    RowsLeft { table: tables.first().map(|table| table.name()), rows: tables.iter().map(of).sum() }
 }
 
 impl Gateway {

@@ -309,10 +309,16 @@ impl Gateway {
         self.keys.load_full()
     }
 
-    /// The keys to write under, where this gateway's file has what the store asks for.
-    fn writing_keys(&self) -> Result<Arc<KeysInUse>, GatewayError> {
+    /// The keys to write under, where this gateway's file has what the store asks for; it
+    /// may have got it just now.
+    async fn writing_keys(&self) -> Result<Arc<KeysInUse>, GatewayError> {
         let keys = self.keys();
-        if keys.number() < self.snapshot.load().versions().number {
+        if keys.number() >= self.snapshot.load().versions().number {
+            return Ok(keys);
+        }
+        let snapshot = self.reload().await?;
+        let keys = self.keys();
+        if keys.number() < snapshot.versions().number {
             return Err(GatewayError::KeysBehind);
         }
         Ok(keys)

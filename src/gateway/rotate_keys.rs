@@ -193,10 +193,12 @@ impl Gateway {
                 () = self.rotating.notified() => {}
                 () = time::sleep(pause) => {}
             }
-            if pause == LOOK_EVERY
-                && let Err(error) = self.catch_up().await
-            {
-                tracing::warn!(%error, "the policy could not be read");
+            if pause == LOOK_EVERY {
+                let looked = self.catch_up().await;
+                // A gateway that lacked the keys may have got them meanwhile.
+                if let Err(error) = looked.and(self.writing_keys().await.map(drop)) {
+                    tracing::warn!(%error, "the keys in use can't be followed");
+                }
             }
         }
     }
@@ -365,8 +367,7 @@ impl Passage<'_> {
         if let Some((feed, last)) = keys.last() {
             (progress.place, progress.key) = (feed.number(), last.to_vec());
         }
-        let renewed =
-            |(feed, key)| Ok((feed, key, self.renewed(PseudonymDomain::Record, &key)?));
+        let renewed = |(feed, key)| Ok((feed, key, self.renewed(PseudonymDomain::Record, &key)?));
         let renewed: Vec<_> = keys.into_iter().map(renewed).collect::<Result<_, KeyError>>()?;
         rewrap::renew_sent(tx, self.to, &renewed).await?;
         Ok(renewed.len())
@@ -403,7 +404,8 @@ impl Passage<'_> {
             (progress.place, progress.number) = (last.place.0, last.place.1);
         }
         for stored in &mut all {
-            let corrupt = StoreError::Corrupt { table: "event", column: "body", row: stored.place.0 };
+            let corrupt =
+                StoreError::Corrupt { table: "event", column: "body", row: stored.place.0 };
             let Ok((mut event, [])) = Event::decode(&stored.body) else {
                 return Err(corrupt.into());
             };

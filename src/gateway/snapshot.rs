@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{
     domain::{AreaCode, Lsoa, ProtocolId, time},
+    keys::Versions,
     protocol::{
         self, Entry, Envelope, FullySigned, KeyId, Life, Policy, Protocol, ProtocolVersion,
         RootPolicy, SignatureError, Signed, Verified, signing::verify_as_arrived,
     },
-    keys::Versions,
     store::{StoreError, Tx, effect, geography, key_versions, partners, protocols},
 };
 use jiff::{Timestamp, civil::Date};

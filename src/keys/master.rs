@@ -359,7 +359,10 @@ mod tests {
         let other = MasterKeys::generate(&mut StdRng::seed_from_u64(9));
         assert!(matches!(other.store_new(&path), Err(KeyError::File { .. })));
         let read = MasterKeys::load(&path).unwrap();
-        assert_eq!(read.check_value(KeyVersion::FIRST).unwrap(), first.check_value(KeyVersion::FIRST).unwrap());
+        assert_eq!(
+            read.check_value(KeyVersion::FIRST).unwrap(),
+            first.check_value(KeyVersion::FIRST).unwrap()
+        );
     }
 
     #[test]

@@ -129,7 +129,9 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// The store needs a version that the key file does not hold.
-    #[error("the database needs key version {version}, which this gateway's key file does not hold")]
+    #[error(
+        "the database needs key version {version}, which this gateway's key file does not hold"
+    )]
     VersionMissing {
         /// The version.
         version: KeyVersion,

@@ -247,7 +247,10 @@ mod tests {
         let new = Sealer::under(&keys, two).unwrap();
         assert_eq!(new.open(CELL, &sealed).unwrap().as_slice(), b"x");
         let again = new.reseal(CELL, &sealed, &mut rng).unwrap();
-        assert_eq!((&again[..2], new.open(CELL, &again).unwrap().as_slice()), (&[0, 2][..], &b"x"[..]));
+        assert_eq!(
+            (&again[..2], new.open(CELL, &again).unwrap().as_slice()),
+            (&[0, 2][..], &b"x"[..])
+        );
         keys.destroy_version(KeyVersion::FIRST).unwrap();
         let left = Sealer::new(&keys).unwrap();
         assert!(matches!(left.open(CELL, &sealed), Err(KeyError::NoSealingKey { .. })));

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::domain::PartnerId;
 use crate::keys::{
-    BirthDate, Cell, IdentifierKind, KeyError, KeyVersion, Pseudonym, PseudonymDomain, Pseudonymiser,
-    RawIdentifier, RawText, Sealer,
+    BirthDate, Cell, IdentifierKind, KeyError, KeyVersion, Pseudonym, PseudonymDomain,
+    Pseudonymiser, RawIdentifier, RawText, Sealer,
 };
 use rand::CryptoRng;
 

@@ -1,8 +1,8 @@
 //! The small effects that are committed together with a leaf.
 
 use super::{
-    StoreError, Tx, approvals, consents, feeds, geography, key_versions, partners, protocols, releases, tx::on,
-    undo,
+    StoreError, Tx, approvals, consents, feeds, geography, key_versions, partners, protocols,
+    releases, tx::on, undo,
 };
 use crate::domain::{BatchId, Quarter};
 use jiff::Timestamp;

@@ -74,10 +74,7 @@ pub(super) async fn put(tx: &mut Tx, entry: &Entry) -> Result<u32, StoreError> {
     u32::try_from(version).map_err(|_| StoreError::Range)
 }
 
-pub(super) async fn put_postcodes(
-    tx: &mut Tx,
-    new: &PostcodeRows,
-) -> Result<u64, StoreError> {
+pub(super) async fn put_postcodes(tx: &mut Tx, new: &PostcodeRows) -> Result<u64, StoreError> {
     for key in &new.replaced {
         on!(&mut *tx, c => sqlx::query("DELETE FROM postcode WHERE postcode_key = $1")
             .bind(key.to_vec()).execute(c).await.map(drop))?;

@@ -69,11 +69,7 @@ fn size(limit: usize) -> i64 {
 ///
 /// # Errors
 /// When they can't be read.
-pub async fn count(
-    tx: &mut Tx,
-    table: KeyedTable,
-    version: KeyVersion,
-) -> Result<u64, StoreError> {
+pub async fn count(tx: &mut Tx, table: KeyedTable, version: KeyVersion) -> Result<u64, StoreError> {
     let sql = match table {
         KeyedTable::Consents => "SELECT COUNT(*) FROM consent WHERE key_version = $1",
         KeyedTable::Postcodes => "SELECT COUNT(*) FROM postcode WHERE key_version = $1",

@@ -219,11 +219,7 @@ pub const TABLES: &[Table] = &[
             integer("given_at", 6),
         ],
     ),
-    table(
-        "key_version",
-        1,
-        &[integer("version", 7), integer("state", 7), bytes("check_value", 7)],
-    ),
+    table("key_version", 1, &[integer("version", 7), integer("state", 7), bytes("check_value", 7)]),
     table(
         "key_progress",
         1,

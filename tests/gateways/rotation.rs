@@ -19,15 +19,18 @@ use std::{
     time::{Duration, Instant},
 };
 use tallygate::{
-    domain::{Event, PersonId, Role, field::{FieldKind, Value}},
+    domain::{
+        Event, PersonId, Role,
+        field::{FieldKind, Value},
+    },
     keys::{
         Cell, KeyVersion, MasterKeys, Pseudonym, PseudonymDomain, Pseudonymiser, Sealer,
         VersionState,
     },
     linkage::{Facts, Rung},
     store::{
-        Location, Rights, Store,
-        feeds, key_versions::{self, Progress},
+        Location, Rights, Store, feeds,
+        key_versions::{self, Progress},
         records, rewrap, scan, subjects,
     },
     wire::v1,
@@ -61,7 +64,8 @@ impl Ground {
             true => format!("server = \"{}\"\n", node.address),
             false => format!("{line}\n"),
         });
-        let path = self.path(&format!("profiles/at-{}-{name}.toml", node.address.replace(':', "-")));
+        let path =
+            self.path(&format!("profiles/at-{}-{name}.toml", node.address.replace(':', "-")));
         fs::write(&path, lines.collect::<String>()).unwrap();
         path.to_str().unwrap().to_owned()
     }
@@ -97,7 +101,8 @@ impl Ground {
                 return;
             }
             let said = String::from_utf8_lossy(&done.stderr).into_owned();
-            let passing = ["could not reach", "connection", "try again", "broke", "stream", "does not speak"];
+            let passing =
+                ["could not reach", "connection", "try again", "broke", "stream", "does not speak"];
             assert!(passing.iter().any(|word| said.contains(word)), "{said}");
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -121,7 +126,17 @@ impl Ground {
 /// Splits a further population's files into a first and a second half.
 fn halves(out: &Path) {
     output(
-        &["synth", "--seed", "8", "--scale", "0.01", "--quarters", "4", "--out", out.to_str().unwrap()],
+        &[
+            "synth",
+            "--seed",
+            "8",
+            "--scale",
+            "0.01",
+            "--quarters",
+            "4",
+            "--out",
+            out.to_str().unwrap(),
+        ],
         0,
     );
     for (partner, name) in FILES.into_iter().chain([("centres", "consent")]) {
@@ -207,7 +222,8 @@ impl Reader {
         let mut ids = BTreeMap::new();
         for &version in self.versions.iter().chain(&[KeyVersion::new(0)]) {
             for event in rewrap::events(&mut tx, version, &start, all).await.unwrap() {
-                let consent = event.consent.map(|c| self.key(PseudonymDomain::Consent, version, &c));
+                let consent =
+                    event.consent.map(|c| self.key(PseudonymDomain::Consent, version, &c));
                 let body = match version.number() {
                     0 => event.body,
                     _ => self.body(version, &event.body),
@@ -410,7 +426,8 @@ async fn the_same_people_are_there_as_without_it_and_the_old_keys_go() {
         let (ground, out) = (std::sync::Arc::clone(&ground), out.clone());
         let address = nodes[0].address.clone();
         tokio::task::spawn_blocking(move || {
-            let node = Node { address, config: PathBuf::new(), profiles: PathBuf::new(), process: None };
+            let node =
+                Node { address, config: PathBuf::new(), profiles: PathBuf::new(), process: None };
             push_half(&ground, &node, &out, "second");
         })
     };
@@ -460,7 +477,9 @@ fn destroyed_by_two(ground: &Ground, node: &mut Node, stolen: &Path, current: u1
     assert!(destroy("officer-2", 1, 2).contains("already_destroyed"));
     let profile = ground.profile("officer", node);
     let listed = output(&["keys", "list", "--format", "csv", "--profile", &profile], 0);
-    for line in [format!("sealing,,{current},current,subject"), "sealing,,1,destroyed,subject".into()] {
+    for line in
+        [format!("sealing,,{current},current,subject"), "sealing,,1,destroyed,subject".into()]
+    {
         assert!(listed.contains(&line), "{listed}");
     }
     assert!(!fs::read_to_string(ground.key_file()).unwrap().contains("\"1\": \"") || current == 1);
@@ -495,7 +514,7 @@ async fn two_gateways_rotate_one_database() {
     let mut nodes = [ground.configure("one"), ground.configure("two")];
     tokio::task::block_in_place(|| nodes.iter_mut().for_each(Node::start));
     let store = Store::open(&location).await.unwrap();
-    tokio::task::block_in_place(|| ground.rotate(&nodes[0]));
+    tokio::task::block_in_place(|| without_the_new_keys(&ground, &mut nodes));
     let ground = std::sync::Arc::new(ground);
     let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let addresses = [nodes[0].address.clone(), nodes[1].address.clone()];
@@ -505,8 +524,12 @@ async fn two_gateways_rotate_one_database() {
             let mut turn = 0;
             while !over.load(std::sync::atomic::Ordering::Relaxed) || turn < 4 {
                 let address = addresses[turn % 2].clone();
-                let node =
-                    Node { address, config: PathBuf::new(), profiles: PathBuf::new(), process: None };
+                let node = Node {
+                    address,
+                    config: PathBuf::new(),
+                    profiles: PathBuf::new(),
+                    process: None,
+                };
                 let (partner, name) = [FILES[1], FILES[3]][turn / 2 % 2];
                 let file = ground.path(&format!("files/{partner}/{name}.csv"));
                 ground.push(&node, &file, partner, name);
@@ -524,6 +547,37 @@ async fn two_gateways_rotate_one_database() {
     store.close().await;
 }
 
+/// Begins a rotation through one gateway while the other's key file lacks the new version: that
+/// one takes nothing in, and goes on as soon as it has it.
+fn without_the_new_keys(ground: &Ground, nodes: &mut [Node; 2]) {
+    let [one, two] = nodes;
+    let own = ground.path("keys/two.json");
+    let config = fs::read_to_string(&two.config).unwrap();
+    let shared = "master = \"keys/pseudonym.json\"";
+    assert!(config.contains(shared));
+    fs::copy(ground.key_file(), &own).unwrap();
+    two.kill();
+    fs::write(&two.config, config.replace("pseudonym.json", "two.json")).unwrap();
+    two.start();
+    ground.rotate(one);
+    let file = ground.path("files/health/health_review.csv");
+    let profile = ground.profile("health", two);
+    let words = ["push", file.to_str().unwrap(), "--type", "health_review", "--protocol"];
+    let words = [&words[..], &["isp-health", "--profile", &profile]].concat();
+    let refused = tallygate(&words);
+    let said = String::from_utf8_lossy(&refused.stderr).to_ascii_lowercase();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("keys_behind") || said.contains("hold the keys in use"), "{said}");
+    // Figures and registers it still answers.
+    let officer = ground.profile("officer", two);
+    output(&["keys", "list", "--profile", &officer], 0);
+    fs::copy(ground.key_file(), &own).unwrap();
+    assert!(matches!(tallygate(&words).status.code(), Some(0 | 1)));
+    two.kill();
+    fs::write(&two.config, config).unwrap();
+    two.start();
+}
+
 /// Subjects, their keys, persons who have any, and accepted records.
 async fn counts(database: &Database) -> (i64, i64, i64, i64) {
     sqlx::query_as(
@@ -537,7 +591,8 @@ async fn counts(database: &Database) -> (i64, i64, i64, i64) {
 }
 
 fn size() -> usize {
-    told("TALLYGATE_TEST_ROTATION_RECORDS").map_or(4_000, |told| told.to_str().unwrap().parse().unwrap())
+    told("TALLYGATE_TEST_ROTATION_RECORDS")
+        .map_or(4_000, |told| told.to_str().unwrap().parse().unwrap())
 }
 
 async fn send(node: &Node, from: usize, until: usize) {
@@ -590,7 +645,9 @@ async fn many_records_are_moved_and_none_is_lost() {
     let store = Store::open_to_read(&location).await.unwrap();
     let mut tx = store.read(Rights::Keys).await.unwrap();
     let mut all = 0;
-    for table in [rewrap::KeyedTable::Sent, rewrap::KeyedTable::Subjects, rewrap::KeyedTable::Events] {
+    for table in
+        [rewrap::KeyedTable::Sent, rewrap::KeyedTable::Subjects, rewrap::KeyedTable::Events]
+    {
         all += rewrap::count(&mut tx, table, KeyVersion::FIRST).await.unwrap();
     }
     drop(tx);

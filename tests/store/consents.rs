@@ -46,7 +46,8 @@ async fn geographies_are_numbered_and_postcodes_replaced(fresh: Fresh) {
         let put = fresh.act(Effect::PutGeography(entry)).await.unwrap();
         assert_eq!(put, Outcome::Version(version));
     }
-    let rows = |rows, key_version, replaced| geography::PostcodeRows { rows, key_version, replaced };
+    let rows =
+        |rows, key_version, replaced| geography::PostcodeRows { rows, key_version, replaced };
     let lookup = rows(vec![(key(1), 9_522), (key(3), 9_523)], 1, vec![]);
     let put = fresh.act(Effect::PutPostcodes(lookup)).await.unwrap();
     assert_eq!(put, Outcome::Total(2));

@@ -65,7 +65,8 @@ async fn versions_pass_through_their_states_and_no_other_way(fresh: Fresh) {
     assert_eq!(key_versions::all(&mut tx).await.unwrap().all[0].2, [1; 16]);
     drop(tx);
     let three = KeyVersion::new(3);
-    let wrong = async |wrong| assert!(matches!(change(&fresh, wrong).await, Err(ActError::Conflict)));
+    let wrong =
+        async |wrong| assert!(matches!(change(&fresh, wrong).await, Err(ActError::Conflict)));
     wrong(Change::Begin { from: ONE, to: three, check: [3; 16] }).await;
     wrong(Change::Complete { from: ONE }).await;
     wrong(Change::Destroy { version: ONE }).await;
@@ -176,9 +177,8 @@ async fn fill(fresh: &Fresh) -> FeedId {
     let feed = fresh.feed("health", RecordType::HealthReview).await;
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     let at = |n: i64| usize::try_from(n).unwrap();
-    let new: Vec<_> = (1..=ROWS)
-        .map(|n| subject(n, vec![(0, key(at(n))), (1, key(at(n) + 10_000))]))
-        .collect();
+    let new: Vec<_> =
+        (1..=ROWS).map(|n| subject(n, vec![(0, key(at(n))), (1, key(at(n) + 10_000))])).collect();
     subjects::insert(&mut tx, &new).await.unwrap();
     let batch = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
     let sent: Vec<_> = (1..=ROWS).map(|n| (key(at(n) + 20_000), n)).collect();

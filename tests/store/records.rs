@@ -46,7 +46,10 @@ fn subject(id: i64, person: i64, keys: &[(u8, usize)]) -> NewSubject {
     let keys = keys.iter().map(|(rung, number)| (*rung, key(*number))).collect();
     let nhs = (id % 2 == 0).then(|| key(usize::try_from(id).unwrap() + 9_000));
     let (id, person) = (SubjectId::new(id), PersonId::new(person));
-    NewSubject { subject: Subject { id, person, nhs, keys, key_version: 1 }, facts: Some(vec![9, 8, 7]) }
+    NewSubject {
+        subject: Subject { id, person, nhs, keys, key_version: 1 },
+        facts: Some(vec![9, 8, 7]),
+    }
 }
 
 impl Fresh {

@@ -343,7 +343,7 @@ impl Intake {
         for attempt in 0..DECISIONS {
             gateway.catch_up().await?;
             self.renew_permit().await?;
-            let keys = gateway.writing_keys()?;
+            let keys = gateway.writing_keys().await?;
             batch.renew(&keys).map_err(GatewayError::Key)?;
             let mut accepted = batch.admit(self).await?;
             if attempt == 0 {

@@ -13,8 +13,9 @@ use crate::{
     },
     keys::{KeysInUse, PseudonymDomain},
     store::{
-        Rights, Tx, key_versions,
+        Rights, Tx,
         feeds::{self, NewBatch},
+        key_versions,
         records::{self, NewEvent, NewWithdrawal, Sent},
         subjects,
     },

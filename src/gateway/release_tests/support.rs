@@ -422,7 +422,8 @@ impl Town {
             let birth = Some(BirthDate::new(days_after(date(2022, 2, 1), day)));
             let facts = Facts { birth, sex: Sex::NotKnown };
             let (id, person) = (SubjectId::new(id), PersonId::new(id));
-            let sealed = facts.seal(facts_cell(id), &self.gateway.keys().sealer, &mut self.rng).unwrap();
+            let sealed =
+                facts.seal(facts_cell(id), &self.gateway.keys().sealer, &mut self.rng).unwrap();
             let keys = vec![];
             new.push(NewSubject {
                 subject: Subject { id, person, nhs: None, keys, key_version: 1 },
