@@ -5,6 +5,7 @@
 
 use crate::{
     audit::{LogName, WitnessKey},
+    keys::{MasterFile, PassphraseSource},
     store::{Location, LocationError, PostgresLocation},
 };
 use http::Uri;
@@ -73,6 +74,10 @@ struct DatabaseFile {
 #[serde(deny_unknown_fields)]
 struct KeysFile {
     master: PathBuf,
+    /// The file of the passphrase that protects `master`.
+    passphrase_file: Option<PathBuf>,
+    /// Or the name of a systemd credential that holds it (`LoadCredential=`).
+    passphrase_credential: Option<String>,
     log: PathBuf,
     release: PathBuf,
 }
@@ -162,7 +167,7 @@ pub struct Config {
     /// The database as the owner of its tables uses it: what `migrate` needs and nobody else.
     pub owner: Location,
     /// The master keys.
-    pub master_keys: PathBuf,
+    pub master_keys: MasterFile,
     /// The log's signing key.
     pub log_key: PathBuf,
     /// The releases' signing key.
@@ -231,10 +236,14 @@ impl Config {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
-        Self::check(file, path)
+        Self::check(file, path, credentials_folder().as_deref())
     }
 
-    fn check(file: ConfigFile, path: &Path) -> Result<Self, ConfigError> {
+    fn check(
+        file: ConfigFile,
+        path: &Path,
+        credentials: Option<&Path>,
+    ) -> Result<Self, ConfigError> {
         let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
         let folder = path.parent().unwrap_or(Path::new(""));
         let at = |relative: &Path| folder.join(relative);
@@ -263,6 +272,18 @@ impl Config {
         let witnesses = witnesses(&file.log.witness, path)?;
         let outage = Duration::from_secs(file.log.outage_minutes.saturating_mul(60));
         let (database, owner) = databases(&file.database, path)?;
+        let passphrase = match (&file.keys.passphrase_file, &file.keys.passphrase_credential) {
+            (None, None) => None,
+            (Some(relative), None) => Some(PassphraseSource::File(at(relative))),
+            (None, Some(name)) => Some(credential(name, credentials).ok_or_else(|| {
+                let rule = "a credential's name, in a service that systemd gives one \
+                            (LoadCredential= or LoadCredentialEncrypted=)";
+                wrong("keys.passphrase_credential", rule)
+            })?),
+            (Some(_), Some(_)) => {
+                return Err(wrong("keys", "give one place of the passphrase"));
+            }
+        };
         Ok(Self {
             audience: file.audience,
             listen: file.grpc.listen,
@@ -273,7 +294,7 @@ impl Config {
             web,
             database,
             owner,
-            master_keys: at(&file.keys.master),
+            master_keys: MasterFile::new(at(&file.keys.master), passphrase),
             log_key: at(&file.keys.log),
             release_key: at(&file.keys.release),
             origin,
@@ -326,6 +347,18 @@ fn witnesses(files: &[WitnessFile], path: &Path) -> Result<Vec<WitnessConfig>, C
         known.push(WitnessConfig { key, url, ca, oversight: file.oversight });
     }
     Ok(known)
+}
+
+/// Where systemd puts a service's credentials.
+#[expect(clippy::disallowed_methods, reason = "this is the reader of the environment")]
+fn credentials_folder() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+/// A credential by its name, which is a file's and no path.
+fn credential(name: &str, folder: Option<&Path>) -> Option<PassphraseSource> {
+    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+    folder.filter(|_| plain).map(|folder| PassphraseSource::Credential(folder.join(name)))
 }
 
 /// The database as the gateway and as the tables' owner use it.
@@ -472,6 +505,27 @@ tiles = "tiles"
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
         for name in ["gateway.example.toml", "region.example.toml"] {
             Config::read(&folder.join(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_passphrase_has_one_place_and_a_credential_a_service() {
+        let with = |lines: &str| read(&GOOD.replace("log = \"log.key\"", lines));
+        let log = "log = \"log.key\"";
+        with(&format!("{log}\npassphrase_file = \"master.pass\"")).unwrap();
+        for (lines, says) in [
+            ("passphrase_file = \"p\"\npassphrase_credential = \"c\"", "one place"),
+            ("passphrase_credential = \"c\"", "LoadCredential"),
+            ("passphrase = \"correct horse battery\"", "unknown field"),
+        ] {
+            let error = with(&format!("{log}\n{lines}")).unwrap_err().to_string();
+            assert!(error.contains(says) && !error.contains("horse battery staple"), "{error}");
+        }
+        let folder = Path::new("/run/credentials/tallygate.service");
+        let expected = PassphraseSource::Credential(folder.join("master"));
+        assert_eq!(credential("master", Some(folder)), Some(expected));
+        for name in ["", "../master", "..", "a/b"] {
+            assert_eq!(credential(name, Some(folder)), None, "{name}");
         }
     }
 

@@ -98,6 +98,8 @@ const MATRIX: &[Row] = &[
     ("IntakeService/Push",                   "another's protocol",    push_registrations,    [no("protocol_unknown"), ROLE,                   ROLE,                      ROLE]),
     ("IntakeService/UndoStream",             "no stream of its own",  undo_nothing,          [HIDDEN,                 ROLE,                   ROLE,                      ROLE]),
     ("KeyService/ListKeys",                  "",                      nothing,               [OK,                     OK,                     OK,                        OK]),
+    ("KeyService/RotateKeys",                "no newer version",      nothing,               [ROLE,                   ROLE,                   asked("no_new_key_version"), ROLE]),
+    ("KeyService/DestroyKeys",               "a version in use",      destroy_keys,          [ROLE,                   ROLE,                   asked("keys_in_use"),      ROLE]),
     ("PartnerService/PutPartner",            "a newcomer",            newcomer,              [ROLE,                   ROLE,                   OK,                        ROLE]),
     ("PartnerService/GetPartner",            "health",                partner_health,        [OK,                     HIDDEN,                 OK,                        OK]),
     ("PartnerService/GetPartner",            "the newcomer",          partner_newcomer,      [HIDDEN,                 HIDDEN,                 OK,                        OK]),
@@ -527,6 +529,11 @@ fn undo_nothing(_: &Copy) -> Vec<u8> {
 fn withdraw_nothing(_: &Copy) -> Vec<u8> {
     let notice = "Counted from a wrong file.".to_owned();
     v1::WithdrawReleaseRequest { quarter: "2020Q1".to_owned(), notice }.encode_to_vec()
+}
+
+fn destroy_keys(_: &Copy) -> Vec<u8> {
+    let reason = v1::DestroyKeysReason::Replaced.into();
+    v1::DestroyKeysRequest { version: 1, reason }.encode_to_vec()
 }
 
 fn list_services(_: &Copy) -> Vec<u8> {

@@ -42,7 +42,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "wire",
         ],
     ),
-    ("config", &["domain", "audit", "store"]),
+    ("config", &["domain", "keys", "audit", "store"]),
     (
         "server",
         &[

@@ -37,5 +37,34 @@ BEGIN SELECT RAISE(ABORT, 'a log that ended stays as it ended'); END;
 
 
 -- KEYS
--- (section of the key rotation)
+-- Versions of the wrapping and sealing keys: what each is for, and a value that tells whether
+-- a gateway's file holds the same key. state: 0 next, 1 current, 2 earlier, 3 unused,
+-- 4 destroyed.
+CREATE TABLE key_version (
+    version BIGINT NOT NULL PRIMARY KEY,
+    state BIGINT NOT NULL,
+    check_value BLOB NOT NULL
+);
 
+-- How far each table of a rotation has come: the place of the last row seen, and how many
+-- were moved from the version that is left.
+CREATE TABLE key_progress (
+    step TEXT NOT NULL PRIMARY KEY,
+    version BIGINT NOT NULL,
+    place BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    place_key BLOB NOT NULL,
+    moved BIGINT NOT NULL,
+    done BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- Raised with each change of a version's state, so that every gateway sees it has to look.
+INSERT INTO counter (name, next) VALUES ('keys', 1);
+
+-- Under which version a row's keyed values are wrapped; 0 where it holds none. A subject's
+-- own goes for its keys and its sealed facts, too.
+ALTER TABLE subject ADD COLUMN key_version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE sent ADD COLUMN key_version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE event ADD COLUMN key_version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE consent ADD COLUMN key_version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE postcode ADD COLUMN key_version BIGINT NOT NULL DEFAULT 1;

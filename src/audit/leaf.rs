@@ -63,8 +63,10 @@ leaf_kinds! {
     PartnerDisabled = "partner_disabled",
     /// A partner's key or certificate entered the register.
     KeyAdded = "key_added",
-    /// A key of the gateway was replaced.
+    /// Keys of the gateway are replaced: begun, in use, or complete, as the cause says.
     KeyRotated = "key_rotated",
+    /// A version of the gateway's keys was destroyed, by two people.
+    KeyDestroyed = "key_destroyed",
     /// Reach areas and their LSOAs were loaded.
     AreasLoaded = "areas_loaded",
     /// Consent was given or refused.

@@ -71,7 +71,7 @@ fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> CliError {
 
 /// The key files that an archive is of no use without.
 pub(super) fn key_files(config: &Config) -> String {
-    let files = [&config.master_keys, &config.log_key, &config.release_key];
+    let files = [config.master_keys.path(), &config.log_key, &config.release_key];
     files.map(|path| path.display().to_string()).join(", ")
 }
 

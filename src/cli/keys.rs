@@ -1,7 +1,7 @@
 //! `tallygate keys`: new keys of one's own, and the gateway's public keys.
 
 use super::{
-    CliError, Console, Outcome,
+    CliError, Console, Outcome, keys_versions,
     output::{Printing, Record, Table},
     protocol_draft::write,
     remote::{Remote, fresh_rng},
@@ -9,8 +9,8 @@ use super::{
 use crate::{
     audit::{LogName, LogSigner},
     keys::{
-        Acknowledgement, KeyError, Log, MasterKeys, ProtocolSigning, Purpose, Release, SigningKey,
-        Token, Witness,
+        Acknowledgement, KeyError, Log, MasterFile, MasterKeys, PassphraseSource, ProtocolSigning,
+        Purpose, Release, SigningKey, Token, Witness,
     },
     wire::v1::{self, key_service_client::KeyServiceClient},
     witness::WitnessSigner,
@@ -25,14 +25,18 @@ use std::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   tallygate keys new --purpose protocol_signing --out keys
-  tallygate keys list --profile auditor.toml";
+  tallygate keys list --profile auditor.toml
+  tallygate keys new-version keys/pseudonym.json
+  tallygate keys rotate --profile officer.toml
+  tallygate keys destroy --version 1 --reason replaced --profile officer.toml";
 
 const NEW_HELP: &str = "\
 Purposes, and what is written into DIR:
   protocol_signing, token, acknowledgement   a partner's: PURPOSE.pem and PURPOSE.jwk.json
   release                                    the gateway's: release.pem and release.jwk.json
   log                                        the gateway's: log.pem and log.vkey (needs --origin)
-  pseudonym                                  the gateway's: pseudonym.json
+  pseudonym                                  the gateway's: pseudonym.json, protected where
+                                             --passphrase-file names a file with a passphrase
   witness                                    a witness's: witness.pem and witness.vkey (needs --origin)
 Private files can be read by their owner alone; a file that is there is never replaced.
 
@@ -70,6 +74,9 @@ pub(super) enum KeysCommand {
         /// The folder to write to.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// The file of a passphrase that is to protect a pseudonym key file.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
         /// The name of the log (one for each year) or of the witness: a URL without its scheme.
         #[arg(long, value_name = "NAME",
             required_if_eq_any([("purpose", "log"), ("purpose", "witness")]))]
@@ -77,6 +84,18 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         printing: Printing,
     },
+    /// Adds the next version to the gateway's pseudonym key file, offline.
+    #[command(after_help = keys_versions::NEW_VERSION_HELP)]
+    NewVersion(keys_versions::NewVersion),
+    /// Puts a pseudonym key file under a passphrase, or another one, offline.
+    #[command(after_help = keys_versions::PROTECT_HELP)]
+    Protect(keys_versions::Protect),
+    /// Begins to replace the keys that wrap and seal what is stored.
+    #[command(after_help = keys_versions::ROTATE_HELP)]
+    Rotate(keys_versions::Rotate),
+    /// Destroys a version of them that is not used any more; it takes two data officers.
+    #[command(after_help = keys_versions::DESTROY_HELP)]
+    Destroy(keys_versions::Destroy),
     /// Lists the gateway's keys, public parts only; compare them with what you hold already.
     #[command(after_help = "Example:\n  tallygate keys list --format json --profile auditor.toml")]
     List {
@@ -90,11 +109,16 @@ pub(super) enum KeysCommand {
 impl KeysCommand {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         match self {
-            Self::New { purpose, out, origin, printing } => {
+            Self::New { purpose, out, passphrase_file, origin, printing } => {
                 fs::create_dir_all(&out)
                     .map_err(|source| CliError::Unwritable { path: out.clone(), source })?;
-                console.record(printing.format, &new(purpose, &out, origin)?)?;
+                let made = new(purpose, &out, passphrase_file, origin)?;
+                console.record(printing.format, &made)?;
             }
+            Self::NewVersion(command) => return command.run(console),
+            Self::Protect(command) => return command.run(console),
+            Self::Rotate(command) => return command.run(console).await,
+            Self::Destroy(command) => return command.run(console).await,
             Self::List { remote, printing } => {
                 let session = remote.open().await?;
                 let mut client = KeyServiceClient::new(session.service());
@@ -107,11 +131,16 @@ impl KeysCommand {
     }
 }
 
-fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
+pub(super) fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
     CliError::Failed { act: "make the key", source: error.into() }
 }
 
-fn new(purpose: NewPurpose, out: &Path, origin: Option<LogName>) -> Result<Record, CliError> {
+fn new(
+    purpose: NewPurpose,
+    out: &Path,
+    passphrase_file: Option<PathBuf>,
+    origin: Option<LogName>,
+) -> Result<Record, CliError> {
     match purpose {
         NewPurpose::ProtocolSigning => pair::<ProtocolSigning>("protocol_signing", out),
         NewPurpose::Token => pair::<Token>("token", out),
@@ -136,8 +165,10 @@ fn new(purpose: NewPurpose, out: &Path, origin: Option<LogName>) -> Result<Recor
         }
         NewPurpose::Pseudonym => {
             let path = out.join("pseudonym.json");
-            let keys = MasterKeys::generate(&mut fresh_rng()?);
-            keys.store_new(&path).map_err(exists_or(&path))?;
+            let mut rng = fresh_rng()?;
+            let keys = MasterKeys::generate(&mut rng);
+            let file = MasterFile::new(path.clone(), passphrase_file.map(PassphraseSource::File));
+            file.store_new(&keys, &mut rng).map_err(exists_or(&path))?;
             Ok(record("pseudonym", &path))
         }
     }
@@ -176,9 +207,20 @@ fn record(purpose: &str, private: &Path) -> Record {
 }
 
 fn table(keys: &[v1::GatewayKey]) -> Table {
-    let mut table = Table::new(&["purpose", "domain", "version", "prf", "public_key"]);
+    let columns =
+        ["purpose", "domain", "version", "state", "table", "rows_left", "prf", "public_key"];
+    let mut table = Table::new(&columns);
     for key in keys {
-        table.row([json!(key.purpose), json!(key.version), json!(key.prf), json!(key.public_key)]);
+        table.row([
+            json!(key.purpose),
+            json!(key.domain),
+            json!(key.version),
+            json!(keys_versions::state(key.state())),
+            json!(key.table),
+            json!(key.rows_left),
+            json!(key.prf),
+            json!(key.public_key),
+        ]);
     }
     table
 }
@@ -193,8 +235,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for purpose in NewPurpose::value_variants() {
             let origin: LogName = "example/2026".parse().unwrap();
-            new(*purpose, folder.path(), Some(origin.clone())).unwrap();
-            let error = new(*purpose, folder.path(), Some(origin)).unwrap_err();
+            new(*purpose, folder.path(), None, Some(origin.clone())).unwrap();
+            let error = new(*purpose, folder.path(), None, Some(origin)).unwrap_err();
             assert!(error.to_string().contains("exists already"), "{error}");
         }
         let text = fs::read_to_string(folder.path().join("token.jwk.json")).unwrap();

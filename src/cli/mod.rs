@@ -24,6 +24,7 @@ mod consent_file;
 mod demo;
 mod error;
 mod keys;
+mod keys_versions;
 mod migrate;
 mod mirror;
 mod output;
@@ -118,7 +119,7 @@ enum Command {
     /// The access log: fetch, search, verify, prove, consistency.
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
-    /// Keys: new, list.
+    /// Keys: new, list; rotate and destroy versions of the gateway's.
     #[command(subcommand, after_help = keys::EXAMPLES)]
     Keys(keys::KeysCommand),
     /// Measures what the gateway does, beside what this machine could do at all.

@@ -6,7 +6,7 @@ use super::{
 use crate::{
     audit::{Leaf, LeafKind, UserPseudonym},
     domain::{AreaCode, PartnerId},
-    keys::{IdentifierKind, RawIdentifier},
+    keys::{IdentifierKind, KeysInUse, RawIdentifier},
     protocol::CallerRole,
     store::{ActError, Effect, Logged, Outcome},
 };
@@ -51,7 +51,7 @@ impl Gateway {
     pub fn user_pseudonym(&self, partner: &PartnerId, user: &str) -> UserPseudonym {
         let kind = IdentifierKind::User { partner };
         let raw = RawIdentifier::new(user.to_owned());
-        UserPseudonym::new(*raw.pseudonymise(kind, &self.pseudonymiser).as_bytes())
+        UserPseudonym::new(*raw.pseudonymise(kind, &self.keys().pseudonymiser).as_bytes())
     }
 
     /// Whether the register still has the actor's organisation, not barred, in this role:
@@ -105,6 +105,31 @@ impl Gateway {
         for _ in 0..DECISIONS {
             let epoch = self.snapshot().epoch();
             match self.commit(leaf.clone(), effect(), Some(epoch)).await {
+                Ok(logged) => return Ok(logged),
+                Err(ActError::PolicyChanged) => self.policy_moved(actor).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(GatewayError::Unsettled.into())
+    }
+
+    /// Commits an act that rests on nothing but who calls and writes keyed values: with the
+    /// keys that are in use at the policy epoch it is committed under, and no others.
+    pub(super) async fn commit_keyed(
+        &self,
+        actor: &Actor,
+        leaf: Leaf,
+        effect: impl Fn(&KeysInUse) -> Result<Effect, GatewayError> + Send,
+    ) -> Result<Logged<Outcome>, Denied> {
+        for _ in 0..DECISIONS {
+            let keys = self.writing_keys().await?;
+            let snapshot = self.snapshot();
+            if keys.number() != snapshot.versions().number {
+                self.reload().await?;
+                continue;
+            }
+            let effect = effect(&keys)?;
+            match self.commit(leaf.clone(), effect, Some(snapshot.epoch())).await {
                 Ok(logged) => return Ok(logged),
                 Err(ActError::PolicyChanged) => self.policy_moved(actor).await?,
                 Err(error) => return Err(error.into()),

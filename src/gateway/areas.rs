@@ -4,13 +4,13 @@
 //! stored, and no violation repeats one.
 
 use super::{
-    Actor, AreaEntry, AreaSet, Denied, Gateway, RefusalKind, Refused,
+    Actor, AreaEntry, AreaSet, Denied, Gateway, GatewayError, RefusalKind, Refused,
     decide::{Decided, Declined},
 };
 use crate::{
     audit::{Code, Hash, LeafKind, SizeClass},
     domain::{Lsoa, field::Rule, place::canonical_postcode, time::epoch_day},
-    keys::RawText,
+    keys::{KeyVersion, KeysInUse, PseudonymDomain, RawText},
     linkage,
     protocol::CallerRole,
     store::{Effect, Logged, Outcome, geography},
@@ -109,7 +109,8 @@ impl Gateway {
     ) -> Result<Logged<u64>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer]).await?;
         let lsoas = self.snapshot().lsoas();
-        let lookup = match self.keyed_lookup(places, &lsoas) {
+        let keys = self.writing_keys().await?;
+        let lookup = match keyed_lookup(&keys, places, &lsoas) {
             Ok(lookup) => lookup,
             Err(refused) => return Err(self.refuse_malformed(actor, refused).await),
         };
@@ -117,8 +118,9 @@ impl Gateway {
         leaf.notes.register = "postcodes".parse::<Code>().ok();
         leaf.notes.document = Some(digest(&lookup));
         leaf.size_class = Some(SizeClass::of(lookup.len() as u64));
-        let rows = || lookup.iter().map(|(key, lsoa)| (*key, lsoa.number())).collect();
-        let logged = self.commit_for(actor, leaf, || Effect::PutPostcodes(rows())).await?;
+        let keyed_under = keys.current();
+        let rows = |keys: &KeysInUse| rows(keys, keyed_under, &lookup).map(Effect::PutPostcodes);
+        let logged = self.commit_keyed(actor, leaf, rows).await?;
         self.reload().await?;
         Ok(logged.map(|outcome| match outcome {
             Outcome::Total(total) => total,
@@ -152,37 +154,54 @@ impl Gateway {
             .await?;
         Ok(logged.map(|(_, areas)| areas))
     }
+}
 
-    /// Keys every postcode; the texts are wiped.
-    fn keyed_lookup(
-        &self,
-        places: Vec<PostcodePlace>,
-        lsoas: &BTreeSet<Lsoa>,
-    ) -> Result<Lookup, Refused> {
-        if places.len() > MOST_POSTCODES {
-            return Err(Refused::invalid("postcodes", "at most 10,000"));
-        }
-        let mut lookup = Lookup::new();
-        for (at, place) in places.into_iter().enumerate() {
-            let violation = |field: &str, rule: &str| {
-                Refused::invalid(format!("postcodes[{at}].{field}"), rule)
-            };
-            let key = canonical_postcode(&place.postcode)
-                .and_then(|text| {
-                    linkage::postcode_pseudonym(RawText::new(text), &self.pseudonymiser)
-                })
-                .ok_or_else(|| violation("postcode", Rule::PostcodeForm.sentence()))?;
-            let lsoa: Lsoa =
-                place.lsoa.parse().map_err(|_| violation("lsoa", Rule::LsoaForm.sentence()))?;
-            if !lsoas.contains(&lsoa) {
-                return Err(violation("lsoa", "an LSOA of a geography that is loaded"));
-            }
-            if lookup.insert(*key.as_bytes(), lsoa).is_some() {
-                return Err(violation("postcode", "each postcode once"));
-            }
-        }
-        Ok(lookup)
+/// Keys every postcode; the texts are wiped.
+fn keyed_lookup(
+    keys: &KeysInUse,
+    places: Vec<PostcodePlace>,
+    lsoas: &BTreeSet<Lsoa>,
+) -> Result<Lookup, Refused> {
+    if places.len() > MOST_POSTCODES {
+        return Err(Refused::invalid("postcodes", "at most 10,000"));
     }
+    let mut lookup = Lookup::new();
+    for (at, place) in places.into_iter().enumerate() {
+        let violation =
+            |field: &str, rule: &str| Refused::invalid(format!("postcodes[{at}].{field}"), rule);
+        let key = canonical_postcode(&place.postcode)
+            .and_then(|text| linkage::postcode_pseudonym(RawText::new(text), &keys.pseudonymiser))
+            .ok_or_else(|| violation("postcode", Rule::PostcodeForm.sentence()))?;
+        let lsoa: Lsoa =
+            place.lsoa.parse().map_err(|_| violation("lsoa", Rule::LsoaForm.sentence()))?;
+        if !lsoas.contains(&lsoa) {
+            return Err(violation("lsoa", "an LSOA of a geography that is loaded"));
+        }
+        if lookup.insert(*key.as_bytes(), lsoa).is_some() {
+            return Err(violation("postcode", "each postcode once"));
+        }
+    }
+    Ok(lookup)
+}
+
+/// The rows to store under the keys in use: the same postcode under another version goes.
+fn rows(
+    keys: &KeysInUse,
+    keyed_under: KeyVersion,
+    lookup: &Lookup,
+) -> Result<geography::PostcodeRows, GatewayError> {
+    let mut new = geography::PostcodeRows {
+        rows: Vec::with_capacity(lookup.len()),
+        key_version: keys.current().number(),
+        replaced: Vec::new(),
+    };
+    for (key, lsoa) in lookup {
+        let key = keys.renewed(PseudonymDomain::Postcode, keyed_under, key)?;
+        let forms = keys.forms(PseudonymDomain::Postcode, &key)?;
+        new.replaced.extend(forms.into_iter().skip(1).map(|(_, form)| form));
+        new.rows.push((key, lsoa.number()));
+    }
+    Ok(new)
 }
 
 /// SHA-256 over the keyed rows, in the order of their keys.

@@ -30,10 +30,11 @@ use crate::{
         records::two_year_old_eligibility::LIST_DATE,
         time::{date_of, epoch_day},
     },
+    keys::Sealer,
     linkage::Facts,
     protocol::CallerRole,
     store::{
-        ActError, Effect, Logged, Rights, StoreError, Tx, feeds,
+        ActError, Effect, Logged, Rights, StoreError, Tx, feeds, key_versions,
         scan::{self, RANGE, StoredPerson},
     },
 };
@@ -221,11 +222,17 @@ impl Gateway {
         if self.open(plan, &known)? != *accepted {
             return Ok(None);
         }
+        // The keys of the very snapshot that is counted.
+        let keys = self.keys();
+        if key_versions::number(&mut tx).await? != keys.number() {
+            return Ok(None);
+        }
         let before = read_before(tx, &known, plan).await?;
         let (gateway, plan) = (Arc::clone(self), Arc::clone(plan));
         let Before { feeds, list, ranges, reading } = before;
-        let counting =
-            tokio::task::spawn_blocking(move || gateway.count_ranges(&plan, feeds, list, ranges));
+        let counting = tokio::task::spawn_blocking(move || {
+            gateway.count_ranges(&plan, &keys.sealer, (feeds, list), ranges)
+        });
         let release = finished(counting.await)?;
         finished(reading.await)?;
         release.map(Some)
@@ -235,8 +242,8 @@ impl Gateway {
     fn count_ranges(
         &self,
         plan: &Plan,
-        feeds: Vec<FeedWeek>,
-        list: Option<Date>,
+        sealer: &Sealer,
+        (feeds, list): (Vec<FeedWeek>, Option<Date>),
         mut ranges: mpsc::Receiver<Result<Read, StoreError>>,
     ) -> Result<Release, GatewayError> {
         let areas = plan.areas().ok_or(GatewayError::Unsettled)?;
@@ -246,7 +253,7 @@ impl Gateway {
             match ranges.blocking_recv() {
                 Some(Ok(Read::Persons(persons))) => {
                     for person in &persons {
-                        self.add(&mut counter, person)?;
+                        add(&mut counter, person, sealer)?;
                     }
                 }
                 Some(Ok(Read::All)) => break,
@@ -264,27 +271,29 @@ impl Gateway {
         };
         Ok(counter.freeze(&mut self.rng(), closing)?)
     }
+}
 
-    fn add(&self, counter: &mut Counter<'_>, person: &StoredPerson) -> Result<(), GatewayError> {
-        let events = person.events()?;
-        let birth = match &person.facts {
-            Some((subject, sealed)) => {
-                Facts::open(facts_cell(*subject), &self.sealer, sealed)?.birth
-            }
-            None => None,
-        };
-        let mut facts = PersonFacts {
-            person: person.person,
-            date_of_birth: birth.and_then(|birth| date_of(-birth.days_until(0))),
-            death: None,
-            events: &events,
-        };
-        let added = counter.add(&facts);
-        // A date can't wipe itself; overwrite it where it stood.
-        facts.date_of_birth = None;
-        std::hint::black_box(&facts);
-        Ok(added?)
-    }
+fn add(
+    counter: &mut Counter<'_>,
+    person: &StoredPerson,
+    sealer: &Sealer,
+) -> Result<(), GatewayError> {
+    let events = person.events()?;
+    let birth = match &person.facts {
+        Some((subject, sealed)) => Facts::open(facts_cell(*subject), sealer, sealed)?.birth,
+        None => None,
+    };
+    let mut facts = PersonFacts {
+        person: person.person,
+        date_of_birth: birth.and_then(|birth| date_of(-birth.days_until(0))),
+        death: None,
+        events: &events,
+    };
+    let added = counter.add(&facts);
+    // A date can't wipe itself; overwrite it where it stood.
+    facts.date_of_birth = None;
+    std::hint::black_box(&facts);
+    Ok(added?)
 }
 
 /// A task's result. A task that was cut short is a gateway that is going down.

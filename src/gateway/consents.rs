@@ -4,14 +4,14 @@
 //! A no prevails over a yes of the same day, so that an unknown order never turns a refusal
 //! into a consent. Unknown is treated as refused (by the decision, not here).
 
-use super::{Actor, Denied, Gateway, Refused, decide::Decided};
+use super::{Actor, Denied, Gateway, GatewayError, Refused, decide::Decided};
 use crate::{
     audit::{LeafKind, SizeClass, Token},
     domain::{
         field::{FieldKind, Rule, parse_date},
         time::{date_of, epoch_day},
     },
-    keys::{IdentifierKind, RawIdentifier},
+    keys::{IdentifierKind, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain, RawIdentifier},
     protocol::{self, CallerRole},
     store::{Effect, Logged, Rights, StoreError, consents},
 };
@@ -143,10 +143,11 @@ impl Gateway {
             return Err(self.refuse_malformed(actor, refused).await);
         }
         let today = self.today();
+        let keys = self.writing_keys().await?;
         let mut answer = RecordedConsents::default();
         let mut entries: BTreeMap<[u8; 16], consents::Entry> = BTreeMap::new();
         for (row, stated) in stated.into_iter().enumerate() {
-            match self.entry(actor, &stated, today) {
+            match entry(&keys, actor, &stated, today) {
                 Ok(entry) => {
                     answer.recorded += 1;
                     let standing = |entry: &consents::Entry| (entry.recorded_on, entry.state);
@@ -166,11 +167,11 @@ impl Gateway {
         };
         let mut leaf = actor.leaf(kind, self);
         leaf.size_class = Some(SizeClass::of(answer.recorded as u64));
-        let effect = || match entries.is_empty() {
-            true => Effect::None,
-            false => Effect::PutConsents(entries.values().cloned().collect()),
+        let effect = |keys: &KeysInUse| match entries.is_empty() {
+            true => Ok(Effect::None),
+            false => in_use(keys, entries.values()),
         };
-        let logged = self.commit_for(actor, leaf, effect).await?;
+        let logged = self.commit_keyed(actor, leaf, effect).await?;
         Ok(logged.map(|_| answer))
     }
 
@@ -186,7 +187,8 @@ impl Gateway {
     ) -> Result<Logged<()>, Denied> {
         let key = self.own_reference(actor, reference).await?;
         let entry = consents::Entry {
-            key,
+            key: *key.as_bytes(),
+            key_version: key.key_version().number(),
             state: ConsentRecord::Withdrawn.number(),
             given_by: 0,
             recorded_on: epoch_day(self.today()),
@@ -194,8 +196,7 @@ impl Gateway {
         };
         let mut leaf = actor.leaf(LeafKind::ConsentWithdrawn, self);
         leaf.size_class = Some(SizeClass::of(1));
-        let logged =
-            self.commit_for(actor, leaf, || Effect::PutConsents(vec![entry.clone()])).await?;
+        let logged = self.commit_keyed(actor, leaf, |keys| in_use(keys, [&entry])).await?;
         Ok(logged.map(|_| ()))
     }
 
@@ -211,6 +212,7 @@ impl Gateway {
     ) -> Result<Logged<Option<(ConsentRecord, Date)>>, Denied> {
         let key = self.own_reference(actor, reference).await?;
         let mut tx = self.store.read(Rights::Figures).await?;
+        let key = *key.as_bytes();
         let found = consents::states(&mut tx, &[key]).await?.get(&key).copied();
         drop(tx);
         let standing = found.map(read).transpose()?;
@@ -224,12 +226,13 @@ impl Gateway {
     }
 
     /// The key of one reference of a provider's.
-    async fn own_reference(&self, actor: &Actor, mut text: String) -> Result<[u8; 16], Denied> {
+    async fn own_reference(&self, actor: &Actor, mut text: String) -> Result<Pseudonym, Denied> {
         if let Err(denied) = self.require(actor, &[CallerRole::Provider]).await {
             text.zeroize();
             return Err(denied);
         }
-        let key = reference(&text).map(|trimmed| self.consent_key(actor, trimmed));
+        let keys = self.keys();
+        let key = reference(&text).map(|trimmed| consent_key(&keys, actor, trimmed));
         text.zeroize();
         match key {
             Ok(key) => Ok(key),
@@ -239,37 +242,55 @@ impl Gateway {
             }
         }
     }
+}
 
-    fn consent_key(&self, actor: &Actor, reference: &str) -> [u8; 16] {
-        let kind = IdentifierKind::Consent { partner: &actor.partner };
-        *RawIdentifier::new(reference.to_owned()).pseudonymise(kind, &self.pseudonymiser).as_bytes()
-    }
+fn consent_key(keys: &KeysInUse, actor: &Actor, reference: &str) -> Pseudonym {
+    let kind = IdentifierKind::Consent { partner: &actor.partner };
+    RawIdentifier::new(reference.to_owned()).pseudonymise(kind, &keys.pseudonymiser)
+}
 
-    fn entry(
-        &self,
-        actor: &Actor,
-        stated: &StatedConsent,
-        today: Date,
-    ) -> Result<consents::Entry, (&'static str, Rule)> {
-        let own = reference(&stated.reference).map_err(|rule| ("consent_ref", rule))?;
-        let state = stated.state.ok_or(("state", Rule::Missing))?;
-        let giver = stated.given_by.ok_or(("given_by", Rule::Missing))?;
-        let day = parse_date(&stated.recorded_on).map_err(|rule| ("recorded_on", rule))?;
-        if day > today {
-            return Err(("recorded_on", Rule::DateInFuture));
+/// Consents to store under every version that events may name them by.
+fn in_use<'a>(
+    keys: &KeysInUse,
+    entries: impl IntoIterator<Item = &'a consents::Entry>,
+) -> Result<Effect, GatewayError> {
+    let mut all = Vec::new();
+    for entry in entries {
+        let keyed_under = KeyVersion::new(entry.key_version);
+        let key = keys.renewed(PseudonymDomain::Consent, keyed_under, &entry.key)?;
+        for (version, key) in keys.forms(PseudonymDomain::Consent, &key)? {
+            all.push(consents::Entry { key, key_version: version.number(), ..entry.clone() });
         }
-        // Kept as it is, so it takes no free text that could name somebody.
-        if stated.notice_version.parse::<Token>().is_err() {
-            return Err(("notice_version", Rule::NoticeForm));
-        }
-        Ok(consents::Entry {
-            key: self.consent_key(actor, own),
-            state: state.number(),
-            given_by: giver.number(),
-            recorded_on: epoch_day(day),
-            notice_version: stated.notice_version.clone(),
-        })
     }
+    Ok(Effect::PutConsents(all))
+}
+
+fn entry(
+    keys: &KeysInUse,
+    actor: &Actor,
+    stated: &StatedConsent,
+    today: Date,
+) -> Result<consents::Entry, (&'static str, Rule)> {
+    let own = reference(&stated.reference).map_err(|rule| ("consent_ref", rule))?;
+    let state = stated.state.ok_or(("state", Rule::Missing))?;
+    let giver = stated.given_by.ok_or(("given_by", Rule::Missing))?;
+    let day = parse_date(&stated.recorded_on).map_err(|rule| ("recorded_on", rule))?;
+    if day > today {
+        return Err(("recorded_on", Rule::DateInFuture));
+    }
+    // Kept as it is, so it takes no free text that could name somebody.
+    if stated.notice_version.parse::<Token>().is_err() {
+        return Err(("notice_version", Rule::NoticeForm));
+    }
+    let key = consent_key(keys, actor, own);
+    Ok(consents::Entry {
+        key: *key.as_bytes(),
+        key_version: key.key_version().number(),
+        state: state.number(),
+        given_by: giver.number(),
+        recorded_on: epoch_day(day),
+        notice_version: stated.notice_version.clone(),
+    })
 }
 
 /// A stored state and its day.

@@ -193,6 +193,7 @@ impl Gateway {
 
     fn token_code(&self, actor: &Actor, list: &'static str, last: &str) -> [u8; 16] {
         *self
+            .keys()
             .pseudonymiser
             .begin(PseudonymDomain::User, PAGE_RULES)
             .bytes(list.as_bytes())

@@ -4,10 +4,10 @@
 //! ones are resolved together with every person that shares a match key with them, so that
 //! the outcome depends on the set of subjects and not on the order of their arrival.
 
-use super::{Gateway, GatewayError};
+use super::{GatewayError, forms::Forms};
 use crate::{
     domain::{PersonId, SubjectId},
-    keys::{Cell, KeyVersion, Pseudonym, PseudonymDomain},
+    keys::{Cell, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain},
     linkage::{self, KeyedIdentity, MatchKey, MatchKeys, Rung},
     store::{
         StoreError, Tx,
@@ -27,7 +27,7 @@ pub(super) const fn facts_cell(subject: SubjectId) -> Cell {
 
 /// The subject and person of each identity, in their order.
 pub(super) async fn link(
-    gateway: &Gateway,
+    keys: &KeysInUse,
     tx: &mut Tx,
     identities: &[&KeyedIdentity],
     rng: &mut (dyn CryptoRng + Send),
@@ -37,8 +37,10 @@ pub(super) async fn link(
     let mut distinct = fingerprints.clone();
     distinct.sort_unstable();
     distinct.dedup();
+    let forms = Forms::of(keys, PseudonymDomain::Subject, &distinct)?;
+    let found = subjects::by_fingerprint(tx, forms.all()).await?;
     let mut known: HashMap<_, _> =
-        subjects::by_fingerprint(tx, &distinct).await?.into_iter().collect();
+        found.into_iter().map(|(key, placed)| (forms.current(key), placed)).collect();
     let mut newcomers: Vec<&KeyedIdentity> = Vec::new();
     for (identity, fingerprint) in identities.iter().zip(&fingerprints) {
         if !known.contains_key(fingerprint) {
@@ -48,7 +50,7 @@ pub(super) async fn link(
         }
     }
     if !newcomers.is_empty() {
-        let (settled, moves) = settle(gateway, tx, &newcomers, rng).await?;
+        let (settled, moves) = settle(keys, tx, &newcomers, rng).await?;
         for (identity, placed) in newcomers.iter().zip(settled) {
             known.insert(*identity.fingerprint.as_bytes(), placed);
         }
@@ -68,17 +70,18 @@ pub(super) async fn link(
 /// Resolves newcomers with everybody they touch, and stores what came of it: where the
 /// newcomers are, and who else moved.
 async fn settle(
-    gateway: &Gateway,
+    keys: &KeysInUse,
     tx: &mut Tx,
     newcomers: &[&KeyedIdentity],
     rng: &mut (dyn CryptoRng + Send),
 ) -> Result<(Vec<(SubjectId, PersonId)>, Vec<Move>), GatewayError> {
     let first_subject = subjects::take_subject_numbers(tx, newcomers.len()).await?;
     let first_person = subjects::take_person_numbers(tx, newcomers.len()).await?;
-    let mut all = touched(tx, newcomers).await?;
+    let mut all = touched(keys, tx, newcomers).await?;
     let already = all.len();
     for ((identity, subject), person) in newcomers.iter().zip(first_subject..).zip(first_person..) {
-        all.push(stored_form(identity, SubjectId::new(subject), PersonId::new(person)));
+        let (subject, person) = (SubjectId::new(subject), PersonId::new(person));
+        all.push(stored_form(identity, subject, person, keys.current()));
     }
     let before: HashMap<SubjectId, PersonId> =
         all[..already].iter().map(|subject| (subject.id, subject.person)).collect();
@@ -101,29 +104,74 @@ async fn settle(
     subjects::move_subjects(tx, &moves).await?;
     let mut new = Vec::with_capacity(newcomers.len());
     for (identity, subject) in newcomers.iter().zip(all.drain(already..)) {
-        let facts = identity.facts.seal(facts_cell(subject.id), &gateway.sealer, rng)?;
+        let facts = identity.facts.seal(facts_cell(subject.id), &keys.sealer, rng)?;
         new.push(NewSubject { subject, facts });
     }
     subjects::insert(tx, &new).await?;
     Ok((new.iter().map(|new| (new.subject.id, new.subject.person)).collect(), moves))
 }
 
-/// Every subject of every person that shares a match key with a newcomer.
-async fn touched(tx: &mut Tx, newcomers: &[&KeyedIdentity]) -> Result<Vec<Subject>, StoreError> {
-    let mut keys: Vec<[u8; 16]> = newcomers
+/// Every subject of every person that shares a match key with a newcomer, all of one key
+/// version.
+async fn touched(
+    keys: &KeysInUse,
+    tx: &mut Tx,
+    newcomers: &[&KeyedIdentity],
+) -> Result<Vec<Subject>, GatewayError> {
+    let mut forms = Forms::default();
+    let mut shared: Vec<(Rung, [u8; 16])> = newcomers
         .iter()
-        .flat_map(|identity| identity.match_keys.iter().map(|key| *key.key.as_bytes()))
+        .flat_map(|identity| identity.match_keys.iter().map(|key| (key.rung, *key.key.as_bytes())))
         .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let persons = subjects::persons_with(tx, &keys).await?;
-    subjects::of_persons(tx, &persons).await
+    shared.sort_unstable();
+    shared.dedup();
+    for (rung, key) in shared {
+        forms.add(keys, rung.domain(), &key)?;
+    }
+    let persons = subjects::persons_with(tx, forms.all()).await?;
+    let mut touched = subjects::of_persons(tx, &persons).await?;
+    for subject in &mut touched {
+        renew(keys, subject)?;
+    }
+    Ok(touched)
 }
 
-fn stored_form(identity: &KeyedIdentity, id: SubjectId, person: PersonId) -> Subject {
+/// What is kept of a subject under the current key version.
+fn renew(keys: &KeysInUse, subject: &mut Subject) -> Result<(), GatewayError> {
+    let of = KeyVersion::new(subject.key_version);
+    if of == keys.current() {
+        return Ok(());
+    }
+    if let Some(nhs) = &mut subject.nhs {
+        *nhs = keys.renewed(PseudonymDomain::Nhs, of, nhs)?;
+    }
+    for (rung, key) in &mut subject.keys {
+        *key = keys.renewed(key_domain(*rung, subject.id)?, of, key)?;
+    }
+    subject.key_version = keys.current().number();
+    Ok(())
+}
+
+/// The domain of a subject's key by its stored rung.
+pub(super) fn key_domain(rung: u8, subject: SubjectId) -> Result<PseudonymDomain, StoreError> {
+    if rung == FINGERPRINT {
+        return Ok(PseudonymDomain::Subject);
+    }
+    let row = subject.number();
+    let corrupt = StoreError::Corrupt { table: "subject_key", column: "rung", row };
+    Rung::from_number(rung).map(Rung::domain).ok_or(corrupt)
+}
+
+fn stored_form(
+    identity: &KeyedIdentity,
+    id: SubjectId,
+    person: PersonId,
+    under: KeyVersion,
+) -> Subject {
     let mut keys = vec![(FINGERPRINT, *identity.fingerprint.as_bytes())];
     keys.extend(identity.match_keys.iter().map(|key| (key.rung.number(), *key.key.as_bytes())));
-    Subject { id, person, nhs: identity.nhs.as_ref().map(|nhs| *nhs.as_bytes()), keys }
+    let nhs = identity.nhs.as_ref().map(|nhs| *nhs.as_bytes());
+    Subject { id, person, nhs, keys, key_version: under.number() }
 }
 
 /// Groups places of `all` that hang together: by a shared match key, or by being one
@@ -182,9 +230,9 @@ async fn resolve_component(
 }
 
 fn for_linkage(subject: &Subject) -> linkage::Subject {
-    // Resolution compares pseudonyms of one version; rotation rewraps before it switches.
-    let stored =
-        |domain, bytes: &[u8; 16]| Pseudonym::from_stored(domain, KeyVersion::FIRST, bytes).ok();
+    // Resolution compares pseudonyms of one version: [`touched`] makes them so.
+    let version = KeyVersion::new(subject.key_version);
+    let stored = |domain, bytes: &[u8; 16]| Pseudonym::from_stored(domain, version, bytes).ok();
     let keys = subject.keys.iter().filter_map(|(rung, key)| {
         let rung = Rung::from_number(*rung)?;
         Some(MatchKey { rung, key: stored(rung.domain(), key)? })

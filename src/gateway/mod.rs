@@ -16,8 +16,10 @@ mod close_quarter;
 mod consents;
 mod cosigning;
 mod decide;
+mod destroy_keys;
 mod figure_text;
 mod figures;
+mod forms;
 mod geography;
 mod intake;
 mod keys;
@@ -33,6 +35,7 @@ pub mod register;
 mod release_tests;
 mod released;
 mod releases;
+mod rotate_keys;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -50,13 +53,14 @@ pub use consents::{
 };
 pub use cosigning::HistoryError;
 pub use decide::{Page, PageRequest};
+pub use destroy_keys::{DestroyReason, Destroyed, DestroyedKeys};
 pub use figure_text::{FigureText, ReleaseNotice};
 pub use figures::{CardAnswer, CardLine, CardRequest, QueryAnswer, QueryRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
 pub use intake::{
     Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,
 };
-pub use keys::GatewayKey;
+pub use keys::{GatewayKey, RowsLeft};
 pub use log_stream::{EntryBundle, EntryStream};
 pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};
@@ -66,6 +70,7 @@ pub use protocols::{
 pub use published::{Published, PublishedCheckpoint};
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
+pub use rotate_keys::{Advance, Rotation};
 pub use snapshot::{ProtocolRecord, Snapshot};
 pub use undo_stream::{UndoCause, UndoneStream};
 pub use witnessing::{Answering, AskWitness, NoAnswer, Quorum, Reply, Witness, Witnesses};
@@ -74,10 +79,13 @@ use crate::{
     audit::{Decision, Leaf, LeafKind, LogSigner},
     disclosure::Catalogue,
     domain::Lsoa,
-    keys::{MasterKeys, Pseudonymiser, Release, Sealer, SigningKey},
+    keys::{
+        KeyError, KeyVersion, KeysInUse, MasterFile, MasterKeys, PseudonymDomain, Release,
+        SigningKey, Versions,
+    },
     store::{
         Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx,
-        calendar_year, effect, feeds, geography as places,
+        calendar_year, effect, feeds, geography as places, key_versions,
     },
 };
 use arc_swap::ArcSwap;
@@ -110,6 +118,9 @@ pub struct Setup {
     pub log: LogSigner,
     /// Pseudonym, wrapping and sealing keys.
     pub keys: MasterKeys,
+    /// Their file, to be read again when the store asks for another version, and written when
+    /// one is destroyed.
+    pub key_file: Option<MasterFile>,
     /// Signs releases.
     pub release_key: SigningKey<Release>,
     /// What is counted.
@@ -126,8 +137,11 @@ pub struct Setup {
 pub struct Gateway {
     store: Store,
     sequencer: Sequencer,
-    pseudonymiser: Pseudonymiser,
-    sealer: Sealer,
+    /// The keys as the store says they are used.
+    keys: ArcSwap<KeysInUse>,
+    key_file: Option<MasterFile>,
+    /// Wakes who wraps stored values anew.
+    rotating: tokio::sync::Notify,
     release_key: SigningKey<Release>,
     log: LogSigner,
     catalogue: Catalogue,
@@ -160,22 +174,30 @@ impl Gateway {
     /// # Errors
     /// When the store, the log or the keys can't be used.
     pub async fn start(setup: Setup) -> Result<(Arc<Self>, JoinHandle<()>), GatewayError> {
-        let Setup { store, log, keys, release_key, catalogue, witnesses, now, rng } = setup;
+        let Setup { store, log, keys, key_file, release_key, catalogue, witnesses, now, rng } =
+            setup;
         let left_before = if store.is_embedded() { Timestamp::MAX } else { now() - LEFT_BEHIND };
         let mut tx = store.transact(Rights::Intake).await?;
         feeds::clear_unaccepted(&mut tx, left_before).await?;
+        tx.commit().await?;
+        let mut tx = store.transact(Rights::Keys).await?;
+        if key_versions::all(&mut tx).await?.all.is_empty() {
+            key_versions::enter_first(&mut tx, keys.check_value(KeyVersion::FIRST)?).await?;
+        }
         tx.commit().await?;
         let (sequencer, task) =
             Sequencer::start(store.clone(), log.clone(), Arc::clone(&now)).await?;
         let mut tx = store.read(Rights::Figures).await?;
         let snapshot = Snapshot::load(&mut tx).await?;
-        let postcodes = PostcodeLookup::load(&mut tx).await?;
+        let keys = KeysInUse::new(keys, snapshot.versions().clone())?;
+        let postcodes = PostcodeLookup::load(&mut tx, &keys).await?;
         drop(tx);
         let gateway = Self {
             store,
             sequencer,
-            pseudonymiser: Pseudonymiser::new(&keys)?,
-            sealer: Sealer::new(&keys)?,
+            keys: ArcSwap::from_pointee(keys),
+            key_file,
+            rotating: tokio::sync::Notify::new(),
             release_key,
             log,
             catalogue,
@@ -193,6 +215,7 @@ impl Gateway {
         let mut leaf = Leaf::new(LeafKind::GatewayStarted, gateway.now());
         leaf.notes.software = env!("CARGO_PKG_VERSION").parse().ok();
         gateway.log_of_its_own(leaf).await?;
+        gateway.forget_destroyed(gateway.keys().versions()).await;
         Ok((Arc::new(gateway), task))
     }
 
@@ -250,10 +273,15 @@ impl Gateway {
     pub async fn reload(&self) -> Result<Arc<Snapshot>, GatewayError> {
         let mut tx = self.store.read(Rights::Figures).await?;
         let loaded = Arc::new(Snapshot::load(&mut tx).await?);
-        if places::postcodes_version(&mut tx).await? > self.postcodes.load().version {
-            let lookup = Arc::new(PostcodeLookup::load(&mut tx).await?);
+        // Before the snapshot, so that a decision on it never finds older keys than it says.
+        let keys = self.follow(loaded.versions()).await;
+        let held = self.postcodes.load_full();
+        let moved = held.key_version != keys.current();
+        if moved || places::postcodes_version(&mut tx).await? > held.version {
+            let lookup = Arc::new(PostcodeLookup::load(&mut tx, &keys).await?);
             self.postcodes.rcu(|held| {
-                if held.version > lookup.version { Arc::clone(held) } else { Arc::clone(&lookup) }
+                let older = held.key_version == lookup.key_version && held.version > lookup.version;
+                if older { Arc::clone(held) } else { Arc::clone(&lookup) }
             });
         }
         // Two reloads may race; the newer epoch stays.
@@ -287,6 +315,55 @@ impl Gateway {
         }
         *ended = number;
         Ok(())
+    }
+
+    /// The keys in use, as this gateway last heard.
+    fn keys(&self) -> Arc<KeysInUse> {
+        self.keys.load_full()
+    }
+
+    /// The keys to write under, where this gateway's file has what the store asks for; it
+    /// may have got it just now.
+    async fn writing_keys(&self) -> Result<Arc<KeysInUse>, GatewayError> {
+        let keys = self.keys();
+        if keys.number() >= self.snapshot.load().versions().number {
+            return Ok(keys);
+        }
+        let snapshot = self.reload().await?;
+        let keys = self.keys();
+        if keys.number() < snapshot.versions().number {
+            return Err(GatewayError::KeysBehind);
+        }
+        Ok(keys)
+    }
+
+    /// The keys as the store says they are used. Where this gateway's file does not hold
+    /// them, it keeps what it had: it still answers, and writes nothing that is keyed.
+    async fn follow(&self, versions: &Versions) -> Arc<KeysInUse> {
+        let held = self.keys();
+        if held.number() >= versions.number {
+            return held;
+        }
+        match self.read_keys(versions.clone()).await {
+            Ok(read) => {
+                let read = Arc::new(read);
+                self.keys.rcu(|held| {
+                    if held.number() > read.number() { Arc::clone(held) } else { Arc::clone(&read) }
+                });
+                self.forget_destroyed(versions).await;
+                self.rotating.notify_one();
+            }
+            Err(error) => tracing::error!(%error, "the keys can't be used as the database asks"),
+        }
+        self.keys()
+    }
+
+    async fn read_keys(&self, versions: Versions) -> Result<KeysInUse, KeyError> {
+        let file = self.key_file.clone().ok_or(KeyError::Refused("read the keys again"))?;
+        // A passphrase takes its time on purpose.
+        let read = move || KeysInUse::new(file.load()?, versions);
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or(Err(KeyError::Refused("read the keys again")))
     }
 
     /// The time.
@@ -338,18 +415,24 @@ impl Gateway {
 /// The postcode lookup in memory, as of a version of it.
 struct PostcodeLookup {
     version: u64,
+    /// Which version of the keys its places are found by.
+    key_version: KeyVersion,
     places: HashMap<[u8; 16], Lsoa>,
 }
 
 impl PostcodeLookup {
-    async fn load(tx: &mut Tx) -> Result<Self, StoreError> {
+    async fn load(tx: &mut Tx, keys: &KeysInUse) -> Result<Self, GatewayError> {
         let version = places::postcodes_version(tx).await?;
         let corrupt = |_| StoreError::Corrupt { table: "postcode", column: "lsoa", row: 0 };
         let places = places::postcodes(tx)
             .await?
             .into_iter()
-            .map(|(key, number)| Ok((key, Lsoa::from_number(number).map_err(corrupt)?)))
-            .collect::<Result<_, StoreError>>()?;
-        Ok(Self { version, places })
+            .map(|(key, of, number)| {
+                let of = KeyVersion::new(of);
+                let key = keys.renewed(PseudonymDomain::Postcode, of, &key)?;
+                Ok((key, Lsoa::from_number(number).map_err(corrupt)?))
+            })
+            .collect::<Result<_, GatewayError>>()?;
+        Ok(Self { version, key_version: keys.current(), places })
     }
 }

@@ -157,6 +157,12 @@ pub enum GatewayError {
     /// Another act was first; look again and repeat.
     #[error("another act was first; look again and repeat")]
     Conflict,
+    /// The store asks for keys that this gateway does not hold, or has not looked at yet.
+    #[error(
+        "the database is written under keys that this gateway's key file does not hold; give it \
+         the file that the other gateways have"
+    )]
+    KeysBehind,
     /// A key failed.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -9,11 +9,12 @@ use super::{
 };
 use crate::{
     domain::{AreaCode, Lsoa, ProtocolId, time},
+    keys::Versions,
     protocol::{
         self, Entry, Envelope, FullySigned, KeyId, Life, Policy, Protocol, ProtocolVersion,
         RootPolicy, SignatureError, Signed, Verified, signing::verify_as_arrived,
     },
-    store::{StoreError, Tx, effect, geography, partners, protocols},
+    store::{StoreError, Tx, effect, geography, key_versions, partners, protocols},
 };
 use jiff::{Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,7 @@ pub struct Snapshot {
     register: Register,
     protocols: Vec<ProtocolRecord>,
     geographies: Vec<(i32, AreaSet)>,
+    versions: Versions,
 }
 
 /// Places before any geography is loaded: there are none.
@@ -62,6 +64,7 @@ impl Snapshot {
         let epoch = effect::policy_epoch(tx).await?;
         let register = Register::compile(partners::all(tx).await?)?;
         let geographies = load_geographies(tx).await?;
+        let versions = key_versions::all(tx).await?;
         let root = match protocols::root_policy(tx).await? {
             Some(entry) => verify_root(&entry, &register),
             None => None,
@@ -76,7 +79,7 @@ impl Snapshot {
             Some((_, areas)) => Policy::compile(epoch, root, entries, areas),
             None => Policy::compile(epoch, root, entries, &Nowhere),
         };
-        Ok(Self { epoch, policy, register, protocols, geographies })
+        Ok(Self { epoch, policy, register, protocols, geographies, versions })
     }
 
     /// The policy epoch it was read at.
@@ -89,6 +92,12 @@ impl Snapshot {
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// What the store says of the versions of the keys.
+    #[must_use]
+    pub const fn versions(&self) -> &Versions {
+        &self.versions
     }
 
     /// The register of partners.

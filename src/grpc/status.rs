@@ -77,6 +77,11 @@ fn failed(error: &GatewayError) -> Status {
         GatewayError::Conflict => {
             (Code::Aborted, "CONFLICT", "another act was first; look again and repeat")
         }
+        GatewayError::KeysBehind => (
+            Code::Unavailable,
+            "KEYS_BEHIND",
+            "this gateway does not hold the keys in use; try again, or another gateway",
+        ),
         GatewayError::Store(_) => (
             Code::Unavailable,
             "STORE_UNAVAILABLE",

@@ -26,12 +26,13 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> KeyError + '_ {
 /// The file's bytes, wiped from memory when dropped.
 ///
 /// # Errors
-/// [`KeyError::OpenToOthers`] where group or others have any permission, [`KeyError::File`].
-pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+/// [`KeyError::OpenToOthers`] where group or others have any permission but `more`,
+/// [`KeyError::File`].
+pub(super) fn read_private(path: &Path, more: u32) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let mut file = File::open(path).map_err(failed(path))?;
     let about = file.metadata().map_err(failed(path))?;
     let mode = about.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if mode & 0o077 & !more != 0 {
         return Err(KeyError::OpenToOthers { path: path.to_owned(), mode });
     }
     if !about.is_file() || about.len() > MAX_BYTES {
@@ -79,6 +80,23 @@ pub(super) fn write_private(path: &Path, bytes: &[u8], existing: Existing) -> Re
     File::open(folder).and_then(|f| f.sync_all()).map_err(failed(path))
 }
 
+/// Lets `replace` put another file in the place of one, then overwrites the bytes of the old.
+/// A crash in between leaves them on the disk under no name. What else may keep them:
+/// [`super::master_file`].
+///
+/// # Errors
+/// What `replace` says; [`KeyError::File`].
+pub(super) fn wipe_after(
+    path: &Path,
+    replace: impl FnOnce() -> Result<(), KeyError>,
+) -> Result<(), KeyError> {
+    let mut old = OpenOptions::new().write(true).open(path).map_err(failed(path))?;
+    let length = old.metadata().map_err(failed(path))?.len().min(MAX_BYTES);
+    replace()?;
+    let zeros = vec![0; usize::try_from(length).unwrap_or(0)];
+    old.write_all(&zeros).and_then(|()| old.sync_all()).map_err(failed(path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,9 +107,9 @@ mod tests {
         let path = dir.path().join("k");
         write_private(&path, b"one", Existing::Refuse).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(read_private(&path).unwrap().as_slice(), b"one");
+        assert_eq!(read_private(&path, 0).unwrap().as_slice(), b"one");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(read_private(&path), Err(KeyError::OpenToOthers { mode: 0o640, .. })));
+        assert!(matches!(read_private(&path, 0), Err(KeyError::OpenToOthers { mode: 0o640, .. })));
     }
 
     #[test]
@@ -103,9 +121,9 @@ mod tests {
             write_private(&path, b"two", Existing::Refuse),
             Err(KeyError::File { .. })
         ));
-        assert_eq!(read_private(&path).unwrap().as_slice(), b"one");
+        assert_eq!(read_private(&path, 0).unwrap().as_slice(), b"one");
         write_private(&path, b"two", Existing::Replace).unwrap();
-        assert_eq!(read_private(&path).unwrap().as_slice(), b"two");
+        assert_eq!(read_private(&path, 0).unwrap().as_slice(), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
     }
 }

@@ -6,11 +6,17 @@
 //!
 //! The file is JSON, format `tallygate-master-keys/1`, mode 0600, keys in base64:
 //! `{"format", "prf": "hmac", "pseudonym_key", "wrapping": {domain: {version: key}},
-//! "sealing": {version: key}}`. The greatest version of a ring is the current one. Unknown members,
-//! missing domains and other formats are refused.
+//! "sealing": {version: key}}`. Unknown members, missing domains and other formats are refused.
+//! [`MasterFile`](super::MasterFile) reads and writes it, also under a passphrase.
+//!
+//! A version is one for all: a new one gives every domain but
+//! [`User`](PseudonymDomain::User) a wrapping key of its own, and sealing as well. They lie in
+//! one file, so whoever saw one of them saw all. Which version is written under is not the
+//! file's to say but the store's: several gateways share it, and their files do not change at
+//! one moment.
 
-use super::file::{Existing, read_private, write_private};
-use super::{KeyError, KeyVersion, PseudonymDomain};
+use super::file::{Existing, write_private};
+use super::{KeyError, KeyVersion, MasterFile, PseudonymDomain};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -81,21 +87,8 @@ impl KeyRing {
         self.0.last_key_value().map(|(version, _)| KeyVersion::new(*version))
     }
 
-    fn rotate(&mut self, rng: &mut dyn CryptoRng) -> Result<KeyVersion, KeyError> {
-        let next = match self.current() {
-            Some(version) => version.next().ok_or(KeyError::NoSuchVersion { version })?,
-            None => KeyVersion::FIRST,
-        };
-        self.0.insert(next.number(), KeyText(SecretKey::generate(rng)));
-        Ok(next)
-    }
-
-    fn retire(&mut self, version: KeyVersion) -> Result<(), KeyError> {
-        if self.current() == Some(version) {
-            return Err(KeyError::StillCurrent { version });
-        }
-        let retired = self.0.remove(&version.number());
-        retired.map(drop).ok_or(KeyError::NoSuchVersion { version })
+    fn versions(&self) -> impl Iterator<Item = KeyVersion> {
+        self.0.keys().map(|version| KeyVersion::new(*version))
     }
 
     fn keys(&self) -> impl Iterator<Item = (KeyVersion, &SecretKey)> {
@@ -138,15 +131,14 @@ impl MasterKeys {
         Self { pseudonym, wrapping, sealing: KeyRing::generate(rng) }
     }
 
-    /// Reads a key file.
+    /// Reads what a key file holds.
     ///
     /// # Errors
-    /// [`KeyError::File`], [`KeyError::OpenToOthers`], [`KeyError::InvalidFile`].
-    pub fn load(path: &Path) -> Result<Self, KeyError> {
+    /// [`KeyError::InvalidFile`].
+    pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self, KeyError> {
         let invalid = |rule| KeyError::InvalidFile { path: path.to_owned(), rule };
-        let bytes = read_private(path)?;
         // serde_json's message could quote a key: only the rule is passed on.
-        let file: KeyFile = serde_json::from_slice(&bytes)
+        let file: KeyFile = serde_json::from_slice(bytes)
             .map_err(|_| invalid("JSON with the members of tallygate-master-keys/1"))?;
         if file.format != FORMAT {
             return Err(invalid("format tallygate-master-keys/1"));
@@ -165,26 +157,18 @@ impl MasterKeys {
         if !complete {
             return Err(invalid("at least one key for every domain and for sealing"));
         }
+        let alike = |ring: &KeyRing| ring.versions().eq(file.sealing.versions());
+        if !wrapping.iter().all(|(domain, ring)| !domain.rotates() || alike(ring)) {
+            return Err(invalid("the same versions for every domain and for sealing"));
+        }
         Ok(Self { pseudonym: file.pseudonym_key, wrapping, sealing: file.sealing })
     }
 
-    /// Writes a new key file, for its owner alone.
+    /// The text of a key file; wiped when dropped.
     ///
     /// # Errors
-    /// [`KeyError::File`], also where the file exists: keys are never lost to a slip.
-    pub fn store_new(&self, path: &Path) -> Result<(), KeyError> {
-        self.write(path, Existing::Refuse)
-    }
-
-    /// Replaces the key file after a rotation or retirement, whole or not at all.
-    ///
-    /// # Errors
-    /// [`KeyError::File`].
-    pub fn replace(&self, path: &Path) -> Result<(), KeyError> {
-        self.write(path, Existing::Replace)
-    }
-
-    fn write(&self, path: &Path, existing: Existing) -> Result<(), KeyError> {
+    /// [`KeyError::Refused`] if the library refuses; it does not.
+    pub(super) fn to_text(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let file = KeyFileToWrite {
             format: FORMAT,
             prf: PRF,
@@ -199,84 +183,104 @@ impl MasterKeys {
         serde_json::to_writer_pretty(&mut *text, &file)
             .map_err(|_| KeyError::Refused("write the keys as JSON"))?;
         text.push(b'\n');
-        write_private(path, &text, existing)
+        Ok(text)
     }
 
-    /// Adds a wrapping key, which becomes the domain's current one. Write the file before using it.
+    /// Reads a key file that no passphrase protects.
     ///
     /// # Errors
-    /// [`KeyError::NoSuchVersion`] after 65,535 rotations.
-    pub fn rotate_wrapping(
-        &mut self,
-        domain: PseudonymDomain,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<KeyVersion, KeyError> {
-        self.wrapping.entry(domain).or_insert_with(|| KeyRing(BTreeMap::new())).rotate(rng)
+    /// [`KeyError::File`], [`KeyError::OpenToOthers`], [`KeyError::InvalidFile`],
+    /// [`KeyError::PassphraseNeeded`].
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        MasterFile::new(path.to_owned(), None).load()
     }
 
-    /// Destroys an earlier wrapping key: whatever is still wrapped under it is lost.
+    /// Writes a new key file without a passphrase, for its owner alone.
     ///
     /// # Errors
-    /// [`KeyError::StillCurrent`], [`KeyError::NoSuchVersion`].
-    pub fn retire_wrapping(
-        &mut self,
-        domain: PseudonymDomain,
-        version: KeyVersion,
-    ) -> Result<(), KeyError> {
-        let ring = self.wrapping.get_mut(&domain).ok_or(KeyError::NoSuchVersion { version })?;
-        ring.retire(version)
+    /// [`KeyError::File`], also where the file exists: keys are never lost to a slip.
+    pub fn store_new(&self, path: &Path) -> Result<(), KeyError> {
+        write_private(path, &self.to_text()?, Existing::Refuse)
     }
 
-    /// Adds a sealing key, which becomes the current one. Write the file before using it.
+    /// Adds the next version of every key that rotates. Write the file before using it.
     ///
     /// # Errors
-    /// [`KeyError::NoSuchVersion`] after 65,535 rotations.
-    pub fn rotate_sealing(&mut self, rng: &mut dyn CryptoRng) -> Result<KeyVersion, KeyError> {
-        self.sealing.rotate(rng)
+    /// [`KeyError::NoSuchVersion`] after 65,535 versions.
+    pub fn add_version(&mut self, rng: &mut dyn CryptoRng) -> Result<KeyVersion, KeyError> {
+        let last = self.newest();
+        let next = last.next().ok_or(KeyError::NoSuchVersion { version: last })?;
+        for ring in self.rotating() {
+            ring.0.insert(next.number(), KeyText(SecretKey::generate(rng)));
+        }
+        Ok(next)
     }
 
-    /// Destroys an earlier sealing key: whatever is still sealed under it is lost.
+    /// Destroys an earlier version: whatever is still wrapped or sealed under it is lost.
     ///
     /// # Errors
-    /// [`KeyError::StillCurrent`], [`KeyError::NoSuchVersion`].
-    pub fn retire_sealing(&mut self, version: KeyVersion) -> Result<(), KeyError> {
-        self.sealing.retire(version)
+    /// [`KeyError::StillCurrent`] for the newest, [`KeyError::NoSuchVersion`].
+    pub fn destroy_version(&mut self, version: KeyVersion) -> Result<(), KeyError> {
+        if self.newest() == version {
+            return Err(KeyError::StillCurrent { version });
+        }
+        let mut held = false;
+        for ring in self.rotating() {
+            held |= ring.0.remove(&version.number()).is_some();
+        }
+        if held { Ok(()) } else { Err(KeyError::NoSuchVersion { version }) }
     }
 
-    /// A public value that tells whether a store was written with this pseudonym key: 128 bits of
-    /// the keyed hash over a fixed text that no pseudonym's input can equal. Keep it in the store
-    /// and compare at start, lest a wrong key file split every person in two.
+    fn rotating(&mut self) -> impl Iterator<Item = &mut KeyRing> {
+        let wrapping = self.wrapping.iter_mut().filter(|(domain, _)| domain.rotates());
+        wrapping.map(|(_, ring)| ring).chain([&mut self.sealing])
+    }
+
+    /// The newest version that is held.
+    #[must_use]
+    pub fn newest(&self) -> KeyVersion {
+        self.sealing.current().unwrap_or(KeyVersion::FIRST)
+    }
+
+    /// The versions that are held, oldest first.
+    pub fn versions(&self) -> impl Iterator<Item = KeyVersion> + '_ {
+        self.sealing.versions()
+    }
+
+    /// Whether a version is held.
+    #[must_use]
+    pub fn holds(&self, version: KeyVersion) -> bool {
+        self.sealing.0.contains_key(&version.number())
+    }
+
+    /// A public value that tells whether two files hold the same version: 128 bits of a hash
+    /// keyed with the pseudonym key over every key of it, and over a text that no pseudonym's
+    /// input can equal. The store keeps it, lest another key file split every person in two.
     ///
     /// # Errors
-    /// [`KeyError::Refused`] if the library cannot key the hash.
-    pub fn check_value(&self) -> Result<[u8; 16], KeyError> {
+    /// [`KeyError::NoSuchVersion`]; [`KeyError::Refused`] if the library cannot key the hash.
+    pub fn check_value(&self, version: KeyVersion) -> Result<[u8; 16], KeyError> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.pseudonym.0.bytes())
             .map_err(|_| KeyError::Refused("key the hash"))?;
         // A pseudonym's input begins with four bytes of a small length: 00 00 ...
-        mac.update(b"tallygate pseudonym key check");
+        mac.update(b"tallygate key version check");
+        mac.update(&version.number().to_be_bytes());
+        let wrapping = self.wrapping.iter().filter(|(domain, _)| domain.rotates());
+        for ring in wrapping.map(|(_, ring)| ring).chain([&self.sealing]) {
+            let key = ring.0.get(&version.number()).ok_or(KeyError::NoSuchVersion { version })?;
+            mac.update(key.0.bytes());
+        }
         let hash = mac.finalize().into_bytes();
         let mut value = [0; 16];
         value.copy_from_slice(&hash[..16]);
         Ok(value)
     }
 
-    /// The domains' key versions, oldest first, for listing; sealing is the caller's last line.
-    pub fn wrapping_versions(
-        &self,
-    ) -> impl Iterator<Item = (PseudonymDomain, impl Iterator<Item = KeyVersion> + '_)> {
-        self.wrapping.iter().map(|(domain, ring)| (*domain, ring.keys().map(|(v, _)| v)))
-    }
-
-    /// The versions of the sealing key that are held, oldest first.
-    pub fn sealing_versions(&self) -> impl Iterator<Item = KeyVersion> + '_ {
-        self.sealing.keys().map(|(version, _)| version)
-    }
-
     pub(super) fn pseudonym_key(&self) -> &SecretKey {
         &self.pseudonym.0
     }
 
-    /// Oldest first; the last is the current one.
+    /// Oldest first.
     pub(super) fn wrapping_keys(
         &self,
         domain: PseudonymDomain,
@@ -284,7 +288,7 @@ impl MasterKeys {
         self.wrapping.get(&domain).into_iter().flat_map(KeyRing::keys)
     }
 
-    /// Oldest first; the last is the current one.
+    /// Oldest first.
     pub(super) fn sealing_keys(&self) -> impl Iterator<Item = (KeyVersion, &SecretKey)> {
         self.sealing.keys()
     }
@@ -294,15 +298,15 @@ impl MasterKeys {
     pub(super) fn of_vectors(
         kp: [u8; 32],
         wrapping: impl Fn(PseudonymDomain) -> Vec<[u8; 32]>,
-        rng: &mut dyn CryptoRng,
     ) -> Self {
         let ring = |keys: Vec<[u8; 32]>| {
             KeyRing((1..).zip(keys.into_iter().map(|k| KeyText(SecretKey(k)))).collect())
         };
+        let versions = wrapping(PseudonymDomain::Nhs).len();
         Self {
             pseudonym: KeyText(SecretKey(kp)),
             wrapping: PseudonymDomain::ALL.iter().map(|d| (*d, ring(wrapping(*d)))).collect(),
-            sealing: KeyRing::generate(rng),
+            sealing: ring(vec![[5; 32]; versions]),
         }
     }
 }
@@ -324,18 +328,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("master.json");
         let mut keys = keys();
+        keys.add_version(&mut StdRng::seed_from_u64(2)).unwrap();
         keys.store_new(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        keys.rotate_wrapping(PseudonymDomain::Nhs, &mut StdRng::seed_from_u64(2)).unwrap();
-        keys.replace(&path).unwrap();
         let again = MasterKeys::load(&path).unwrap();
-        assert_eq!(keys.check_value().unwrap(), again.check_value().unwrap());
+        for version in [1, 2].map(KeyVersion::new) {
+            assert_eq!(keys.check_value(version).unwrap(), again.check_value(version).unwrap());
+        }
         for &domain in PseudonymDomain::ALL {
             let held = |k: &MasterKeys| {
                 k.wrapping_keys(domain).map(|(v, s)| (v, *s.bytes())).collect::<Vec<_>>()
             };
             assert_eq!(held(&keys), held(&again));
-            assert_eq!(held(&keys).len(), 1 + usize::from(domain == PseudonymDomain::Nhs));
+            assert_eq!(held(&keys).len(), 1 + usize::from(domain.rotates()));
         }
         let all: Vec<_> = PseudonymDomain::ALL
             .iter()
@@ -354,7 +359,10 @@ mod tests {
         let other = MasterKeys::generate(&mut StdRng::seed_from_u64(9));
         assert!(matches!(other.store_new(&path), Err(KeyError::File { .. })));
         let read = MasterKeys::load(&path).unwrap();
-        assert_eq!(read.check_value().unwrap(), first.check_value().unwrap());
+        assert_eq!(
+            read.check_value(KeyVersion::FIRST).unwrap(),
+            first.check_value(KeyVersion::FIRST).unwrap()
+        );
     }
 
     #[test]
@@ -381,15 +389,31 @@ mod tests {
     }
 
     #[test]
-    fn retiring_destroys_earlier_keys_only() {
+    fn only_earlier_versions_are_destroyed_and_none_is_used_twice() {
         let (mut keys, mut rng) = (keys(), StdRng::seed_from_u64(3));
-        let two = keys.rotate_sealing(&mut rng).unwrap();
-        assert!(matches!(keys.retire_sealing(two), Err(KeyError::StillCurrent { .. })));
-        keys.retire_sealing(KeyVersion::FIRST).unwrap();
-        assert_eq!(keys.sealing_versions().collect::<Vec<_>>(), [two]);
-        let gone = keys.retire_sealing(KeyVersion::FIRST);
+        let first = keys.check_value(KeyVersion::FIRST).unwrap();
+        let two = keys.add_version(&mut rng).unwrap();
+        assert_ne!(keys.check_value(two).unwrap(), first);
+        assert!(matches!(keys.destroy_version(two), Err(KeyError::StillCurrent { .. })));
+        keys.destroy_version(KeyVersion::FIRST).unwrap();
+        assert_eq!(keys.versions().collect::<Vec<_>>(), [two]);
+        let gone = keys.destroy_version(KeyVersion::FIRST);
         assert!(matches!(gone, Err(KeyError::NoSuchVersion { .. })));
-        let three = keys.rotate_sealing(&mut rng).unwrap();
-        assert_eq!(three, KeyVersion::new(3), "a version is never used twice");
+        assert!(keys.check_value(KeyVersion::FIRST).is_err());
+        // The log's users keep their one key: what the log says of them never changes.
+        assert_eq!(keys.wrapping_keys(PseudonymDomain::User).count(), 1);
+        assert_eq!(keys.add_version(&mut rng).unwrap(), KeyVersion::new(3));
+    }
+
+    #[test]
+    fn versions_that_some_domains_lack_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.json");
+        let mut keys = keys();
+        keys.add_version(&mut StdRng::seed_from_u64(4)).unwrap();
+        keys.wrapping.get_mut(&PseudonymDomain::Nhs).unwrap().0.remove(&1);
+        keys.store_new(&path).unwrap();
+        let error = MasterKeys::load(&path).err().unwrap().to_string();
+        assert!(error.contains("the same versions"), "{error}");
     }
 }

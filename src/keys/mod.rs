@@ -14,18 +14,22 @@
 //! - A private key file is readable by its owner alone, or it is refused.
 //!
 //! What this does not give: whoever holds the pseudonym key can try all NHS numbers (about three
-//! core-minutes). Rotation renews the wrapping only; the pseudonym key itself changes when the
-//! partners supply their records again.
+//! core-minutes). Rotation renews wrapping and sealing only; the pseudonym key itself changes when
+//! the partners supply their records again.
 
 mod file;
+mod in_use;
 mod master;
+mod master_file;
 mod pseudonym;
 mod pseudonymiser;
 mod raw;
 mod sealing;
 mod signing;
 
+pub use in_use::{KeysInUse, VersionState, Versions};
 pub use master::{MasterKeys, SecretKey};
+pub use master_file::{MasterFile, PassphraseSource};
 pub use pseudonym::{KeyVersion, Pseudonym, PseudonymDomain};
 pub use pseudonymiser::{IdentifierKind, MacInput, Pseudonymiser};
 pub use raw::{BirthDate, RawIdentifier, RawText};
@@ -108,6 +112,37 @@ pub enum KeyError {
         path: PathBuf,
         /// The rule it breaks.
         rule: &'static str,
+    },
+    /// A key file is protected and no passphrase was given.
+    #[error(
+        "key file {path} is protected: give the file of its passphrase (keys.passphrase_file, --passphrase-file)",
+        path = path.display()
+    )]
+    PassphraseNeeded {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The passphrase does not open a key file, or the file was altered.
+    #[error("key file {path} does not open: another passphrase, or it was altered", path = path.display())]
+    WrongPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The store needs a version that the key file does not hold.
+    #[error(
+        "the database needs key version {version}, which this gateway's key file does not hold"
+    )]
+    VersionMissing {
+        /// The version.
+        version: KeyVersion,
+    },
+    /// A version of the key file is another than the one the store was written with.
+    #[error(
+        "key version {version} of this gateway's file is not the one the database was written with: it is another file"
+    )]
+    OtherKeys {
+        /// The version.
+        version: KeyVersion,
     },
     /// A public key is not the canonical encoding of a point of full order.
     #[error("not a valid Ed25519 public key")]

@@ -99,6 +99,14 @@ impl PseudonymDomain {
         Self::ALL.iter().copied().find(|domain| domain.label() == label)
     }
 
+    /// Whether its wrapping key is replaced by rotation. Not that of the log's users: what the
+    /// log says of them never changes, and one person must not become two there, nor give
+    /// both words of an act that needs two people.
+    #[must_use]
+    pub const fn rotates(self) -> bool {
+        !matches!(self, Self::User)
+    }
+
     /// Its place in [`ALL`](Self::ALL).
     pub(super) const fn index(self) -> usize {
         self as usize

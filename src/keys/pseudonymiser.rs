@@ -91,7 +91,8 @@ impl IdentifierKind<'_> {
 struct DomainKeys {
     keyed: Hmac<Sha256>,
     current: (KeyVersion, Aes256),
-    earlier: Vec<(KeyVersion, Aes256)>,
+    /// Earlier ones, and one that is to become the current.
+    others: Vec<(KeyVersion, Aes256)>,
 }
 
 /// Makes pseudonyms. Built once from the master keys; shared between tasks by reference.
@@ -101,11 +102,20 @@ pub struct Pseudonymiser {
 }
 
 impl Pseudonymiser {
-    /// Computes the keyed states.
+    /// Computes the keyed states. New pseudonyms are wrapped under the newest version.
     ///
     /// # Errors
     /// [`KeyError::NoWrappingKey`] where a domain has no key at all.
     pub fn new(keys: &MasterKeys) -> Result<Self, KeyError> {
+        Self::under(keys, keys.newest())
+    }
+
+    /// Computes the keyed states. New pseudonyms are wrapped under `current`, but for those of
+    /// the one domain that does not rotate.
+    ///
+    /// # Errors
+    /// [`KeyError::NoWrappingKey`] where a domain does not hold it.
+    pub fn under(keys: &MasterKeys, current: KeyVersion) -> Result<Self, KeyError> {
         let unlabelled = Hmac::new_from_slice(keys.pseudonym_key().bytes())
             .map_err(|_| KeyError::Refused("key the hash"))?;
         let mut domains = Vec::with_capacity(PseudonymDomain::ALL.len());
@@ -114,11 +124,12 @@ impl Pseudonymiser {
                 .wrapping_keys(domain)
                 .map(|(version, key)| (version, Aes256::new(key.bytes().into())))
                 .collect();
-            let current =
-                held.pop().ok_or(KeyError::NoWrappingKey { domain, version: KeyVersion::FIRST })?;
+            let at = held.iter().rposition(|(held, _)| *held == current || !domain.rotates());
+            let at = at.ok_or(KeyError::NoWrappingKey { domain, version: current })?;
+            let current = held.remove(at);
             let mut keyed = unlabelled.clone();
             absorb(&mut keyed, domain.label().as_bytes());
-            domains.push(DomainKeys { keyed, current, earlier: held });
+            domains.push(DomainKeys { keyed, current, others: held });
         }
         Ok(Self { domains })
     }
@@ -175,7 +186,7 @@ impl Pseudonymiser {
     ) -> Result<&Aes256, KeyError> {
         let held = &self.domains[domain.index()];
         std::iter::once(&held.current)
-            .chain(&held.earlier)
+            .chain(&held.others)
             .find_map(|(number, key)| (*number == version).then_some(key))
             .ok_or(KeyError::NoWrappingKey { domain, version })
     }

@@ -49,23 +49,31 @@ impl Cell {
 
 /// Seals and opens. Only linkage and the release builder are handed one.
 pub struct Sealer {
-    /// Oldest first; the last is the current one.
+    current: KeyVersion,
     keys: Vec<(KeyVersion, LessSafeKey)>,
 }
 
 impl Sealer {
-    /// Prepares the sealing keys.
+    /// Prepares the sealing keys; the newest seals.
     ///
     /// # Errors
-    /// [`KeyError::Refused`] if the library refuses a key or none is held.
+    /// [`KeyError::Refused`] if the library refuses a key.
     pub fn new(keys: &MasterKeys) -> Result<Self, KeyError> {
+        Self::under(keys, keys.newest())
+    }
+
+    /// Prepares the sealing keys; `current` seals.
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`] if the library refuses a key.
+    pub fn under(keys: &MasterKeys, current: KeyVersion) -> Result<Self, KeyError> {
         let mut prepared = Vec::new();
         for (version, key) in keys.sealing_keys() {
             let key = UnboundKey::new(&AES_256_GCM, key.bytes())
                 .map_err(|_| KeyError::Refused("take a sealing key"))?;
             prepared.push((version, LessSafeKey::new(key)));
         }
-        Ok(Self { keys: prepared })
+        Ok(Self { current, keys: prepared })
     }
 
     /// Seals a few bytes for one cell.
@@ -78,7 +86,8 @@ impl Sealer {
         plain: &[u8],
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u8>, KeyError> {
-        let (version, key) = self.keys.last().ok_or(KeyError::Refused("seal without a key"))?;
+        let version = self.current;
+        let key = self.key(version).ok_or(KeyError::Refused("seal without a key"))?;
         let mut nonce = [0; NONCE_LEN];
         rng.fill_bytes(&mut nonce);
         let mut sealed = Vec::with_capacity(plain.len() + SEALED_OVERHEAD);
@@ -100,6 +109,23 @@ impl Sealer {
         Ok(sealed)
     }
 
+    fn key(&self, version: KeyVersion) -> Option<&LessSafeKey> {
+        self.keys.iter().find_map(|(held, key)| (*held == version).then_some(key))
+    }
+
+    /// The same plain value under the current key.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`seal`](Self::seal).
+    pub fn reseal(
+        &self,
+        cell: Cell,
+        sealed: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>, KeyError> {
+        self.seal(cell, &self.open(cell, sealed)?, rng)
+    }
+
     /// Opens what was sealed for this cell.
     ///
     /// # Errors
@@ -110,8 +136,7 @@ impl Sealer {
         let (version, rest) = sealed.split_first_chunk().ok_or_else(not_opened)?;
         let (nonce, text) = rest.split_first_chunk().ok_or_else(not_opened)?;
         let version = KeyVersion::new(u16::from_be_bytes(*version));
-        let held = self.keys.iter().find_map(|(v, key)| (*v == version).then_some(key));
-        let key = held.ok_or(KeyError::NoSealingKey { cell, version })?;
+        let key = self.key(version).ok_or(KeyError::NoSealingKey { cell, version })?;
         let mut plain = Zeroizing::new(text.to_vec());
         let length = key
             .open_in_place(Nonce::assume_unique_for_key(*nonce), cell.associated_data(), &mut plain)
@@ -147,13 +172,6 @@ impl Sealer {
         let [a, b, c, d, beside] = plain[..] else { return Err(KeyError::NotOpened { cell }) };
         let birth = BirthDate::from_bytes([a, b, c, d]).ok_or(KeyError::NotOpened { cell })?;
         Ok((birth, beside))
-    }
-
-    /// Whether a sealed value stands under an earlier key than the current one.
-    #[must_use]
-    pub fn is_outdated(&self, sealed: &[u8]) -> bool {
-        let current = self.keys.last().map(|(version, _)| version.number().to_be_bytes());
-        current.is_some_and(|current| !sealed.starts_with(&current))
     }
 }
 
@@ -219,17 +237,23 @@ mod tests {
     }
 
     #[test]
-    fn earlier_keys_still_open() {
+    fn earlier_keys_still_open_until_they_are_destroyed() {
         let mut rng = StdRng::seed_from_u64(6);
         let mut keys = MasterKeys::generate(&mut rng);
-        let old = Sealer::new(&keys).unwrap();
-        let sealed = old.seal(CELL, b"x", &mut rng).unwrap();
-        keys.rotate_sealing(&mut rng).unwrap();
-        let new = Sealer::new(&keys).unwrap();
-        assert!(new.is_outdated(&sealed) && !old.is_outdated(&sealed));
+        let sealed = Sealer::new(&keys).unwrap().seal(CELL, b"x", &mut rng).unwrap();
+        let two = keys.add_version(&mut rng).unwrap();
+        let before = Sealer::under(&keys, KeyVersion::FIRST).unwrap();
+        assert_eq!(before.seal(CELL, b"x", &mut rng).unwrap()[..2], [0, 1]);
+        let new = Sealer::under(&keys, two).unwrap();
         assert_eq!(new.open(CELL, &sealed).unwrap().as_slice(), b"x");
-        keys.retire_sealing(KeyVersion::FIRST).unwrap();
-        let error = Sealer::new(&keys).unwrap().open(CELL, &sealed).err().unwrap();
-        assert!(matches!(error, KeyError::NoSealingKey { .. }));
+        let again = new.reseal(CELL, &sealed, &mut rng).unwrap();
+        assert_eq!(
+            (&again[..2], new.open(CELL, &again).unwrap().as_slice()),
+            (&[0, 2][..], &b"x"[..])
+        );
+        keys.destroy_version(KeyVersion::FIRST).unwrap();
+        let left = Sealer::new(&keys).unwrap();
+        assert!(matches!(left.open(CELL, &sealed), Err(KeyError::NoSealingKey { .. })));
+        assert!(left.open(CELL, &again).is_ok());
     }
 }

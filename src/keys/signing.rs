@@ -180,7 +180,7 @@ impl<P: Purpose> SigningKey<P> {
     /// # Errors
     /// [`KeyError::File`], [`KeyError::OpenToOthers`], [`KeyError::InvalidFile`].
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let bytes = read_private(path)?;
+        let bytes = read_private(path, 0)?;
         parse_pem(&bytes).and_then(|der| Self::from_pkcs8(&der).ok()).ok_or_else(|| {
             KeyError::InvalidFile { path: path.to_owned(), rule: "one Ed25519 key, PKCS#8 PEM" }
         })

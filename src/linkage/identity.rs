@@ -12,15 +12,15 @@
 //! A local id is scoped to its partner and never equals another's. A plurality of one says no more
 //! than none does, so that a birth and a later visit make one tuple.
 
-use super::match_key::{Fields, MatchKeys};
+use super::match_key::{Fields, MatchKey, MatchKeys};
 use super::{
     Sex,
     normalise::{self, RULES},
 };
 use crate::domain::PartnerId;
 use crate::keys::{
-    BirthDate, Cell, IdentifierKind, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser,
-    RawIdentifier, RawText, Sealer,
+    BirthDate, Cell, IdentifierKind, KeyError, KeyVersion, Pseudonym, PseudonymDomain,
+    Pseudonymiser, RawIdentifier, RawText, Sealer,
 };
 use rand::CryptoRng;
 
@@ -128,6 +128,25 @@ pub fn postcode_pseudonym(postcode: RawText, with: &Pseudonymiser) -> Option<Pse
 
 fn present(text: Option<RawText>, rule: fn(&str) -> String) -> Option<RawText> {
     text.map(|text| text.normalise(rule)).filter(|text| !text.is_empty())
+}
+
+impl KeyedIdentity {
+    /// The same identity under another key version.
+    ///
+    /// # Errors
+    /// [`KeyError::NoWrappingKey`] where a key is not held.
+    pub fn rewrap(&mut self, with: &Pseudonymiser, to: KeyVersion) -> Result<(), KeyError> {
+        let identifiers =
+            [&mut self.nhs, &mut self.uln, &mut self.upn, &mut self.nino, &mut self.local_id];
+        for pseudonym in identifiers.into_iter().flatten().chain([&mut self.fingerprint]) {
+            *pseudonym = with.rewrap(pseudonym, to)?;
+        }
+        let renewed = |key: &MatchKey| Ok(MatchKey { key: with.rewrap(&key.key, to)?, ..*key });
+        let keys: Vec<MatchKey> =
+            self.match_keys.iter().map(renewed).collect::<Result<_, KeyError>>()?;
+        self.match_keys = MatchKeys::from_stored(keys);
+        Ok(())
+    }
 }
 
 impl RawIdentity {

@@ -15,7 +15,7 @@ use crate::{
     },
     grpc,
     identity::{CallerCheck, Clock, Recogniser, TokenCache, TokenVerifier},
-    keys::{KeyError, Log, MasterKeys, Release, SigningKey},
+    keys::{KeyError, Log, Release, SigningKey},
     store::{Location, Store, StoreError},
     web,
 };
@@ -181,6 +181,7 @@ pub async fn start(
     let background = vec![
         tokio::spawn(watch_quorum(Arc::clone(&gateway), stop.clone(), config.tick)),
         tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
+        tokio::spawn(Arc::clone(&gateway).keep_rotating(stop.clone())),
         tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
     ];
     Ok(Running {
@@ -238,7 +239,8 @@ fn setup(
     Ok(Setup {
         store,
         log: LogSigner::from_pkcs8(config.origin.clone(), &log_key.to_pkcs8()?)?,
-        keys: MasterKeys::load(&config.master_keys)?,
+        keys: config.master_keys.load()?,
+        key_file: Some(config.master_keys.clone()),
         release_key: SigningKey::<Release>::load(&config.release_key)?,
         catalogue: Catalogue::shipped()?,
         witnesses,

@@ -121,6 +121,83 @@ pub(super) async fn insert_new(
     touched(insert(tx, table, columns, "").await?, rows, table)
 }
 
+/// Rewrites columns of rows, found by other columns, and tells how many were touched: a row
+/// that is gone is none. The names in `found_by` must be no row's twice.
+pub(super) async fn update(
+    tx: &mut Tx,
+    table: &'static str,
+    set: &[(&'static str, Column<'_>)],
+    found_by: &[(&'static str, Column<'_>)],
+) -> Result<u64, StoreError> {
+    let columns: Vec<&Column<'_>> = set.iter().chain(found_by).map(|(_, values)| values).collect();
+    let rows = columns.first().map_or(0, |values| values.len());
+    debug_assert!(columns.iter().all(|values| values.len() == rows));
+    let pairs = |columns: &[(&'static str, Column<'_>)], kind: &str, table: &str, by: &str| {
+        let pairs: Vec<String> =
+            columns.iter().map(|(name, _)| format!("{table}{name} = v.{kind}_{name}")).collect();
+        pairs.join(by)
+    };
+    let names: Vec<String> = set
+        .iter()
+        .map(|(name, _)| format!("new_{name}"))
+        .chain(found_by.iter().map(|(name, _)| format!("old_{name}")))
+        .collect();
+    let tail = format!(
+        "UPDATE {table} SET {} FROM v WHERE {}",
+        pairs(set, "new", "", ", "),
+        pairs(found_by, "old", &format!("{table}."), " AND ")
+    );
+    let head = format!("WITH v ({}) AS", names.join(", "));
+    let mut touched = 0;
+    match tx {
+        Tx::Sqlite(tx) => {
+            let mut first = 0;
+            for size in chunk_sizes(rows) {
+                let row = format!("({})", vec!["?"; columns.len()].join(", "));
+                let sql = format!("{head} (VALUES {}) {tail}", vec![&*row; size].join(", "));
+                let mut query = sqlx::query(AssertSqlSafe(sql));
+                for row in first..first + size {
+                    for values in &columns {
+                        query = match values {
+                            Column::Integers(v) => query.bind(v[row]),
+                            Column::Bytes(v) => query.bind(v[row]),
+                            Column::OptionalBytes(v) => query.bind(v[row]),
+                            Column::Texts(v) => query.bind(v[row]),
+                            Column::OptionalIntegers(v) => query.bind(v[row]),
+                            Column::OptionalTexts(v) => query.bind(v[row]),
+                        };
+                    }
+                }
+                touched += query.execute(&mut **tx).await?.rows_affected();
+                first += size;
+            }
+        }
+        Tx::Postgres(tx) => {
+            let arrays: Vec<String> = (1..)
+                .zip(&columns)
+                .map(|(number, values)| format!("${number}::{}", values.array_type()))
+                .collect();
+            let sql = format!("{head} (SELECT * FROM UNNEST({})) {tail}", arrays.join(", "));
+            for first in (0..rows).step_by(ARRAY) {
+                let part = first..rows.min(first + ARRAY);
+                let mut query = sqlx::query(AssertSqlSafe(sql.clone()));
+                for values in &columns {
+                    query = match values {
+                        Column::Integers(v) => query.bind(&v[part.clone()]),
+                        Column::Bytes(v) => query.bind(&v[part.clone()]),
+                        Column::OptionalBytes(v) => query.bind(&v[part.clone()]),
+                        Column::Texts(v) => query.bind(&v[part.clone()]),
+                        Column::OptionalIntegers(v) => query.bind(&v[part.clone()]),
+                        Column::OptionalTexts(v) => query.bind(&v[part.clone()]),
+                    };
+                }
+                touched += query.execute(&mut **tx).await?.rows_affected();
+            }
+        }
+    }
+    Ok(touched)
+}
+
 /// Values that rows are looked for by.
 pub(super) enum Among<'a> {
     /// Sixteen bytes each.

@@ -1,4 +1,7 @@
 //! Consents by the sender's own references, which are kept only as pseudonyms.
+//!
+//! While the keys rotate a consent stands under both versions, each with the same state, since
+//! the release pass compares an event's reference with them as both are stored.
 
 use super::{
     StoreError, Tx,
@@ -23,6 +26,8 @@ pub struct Entry {
     pub recorded_on: i32,
     /// Version of the privacy notice shown.
     pub notice_version: String,
+    /// The key version that the pseudonym is wrapped under.
+    pub key_version: u16,
 }
 
 /// Records consents. A withdrawal or refusal prevails over a given one of the same day or
@@ -39,6 +44,7 @@ pub(super) async fn put(tx: &mut Tx, entries: &[Entry]) -> Result<(), StoreError
             ("given_by", Integers(all().map(|e| i64::from(e.given_by)).collect())),
             ("recorded_on", Integers(all().map(|e| i64::from(e.recorded_on)).collect())),
             ("notice_version", Texts(all().map(|e| &*e.notice_version).collect())),
+            ("key_version", Integers(all().map(|e| i64::from(e.key_version)).collect())),
         ],
         "ON CONFLICT (consent_key) DO UPDATE SET state = excluded.state, \
          recorded_on = excluded.recorded_on, \

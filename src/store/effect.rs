@@ -1,8 +1,8 @@
 //! The small effects that are committed together with a leaf.
 
 use super::{
-    StoreError, Tx, approvals, consents, feeds, geography, partners, protocols, releases, tx::on,
-    undo,
+    StoreError, Tx, approvals, consents, feeds, geography, key_versions, partners, protocols,
+    releases, tx::on, undo,
 };
 use crate::domain::{BatchId, Quarter};
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ pub enum Effect {
     /// A geography is loaded.
     PutGeography(geography::Entry),
     /// Part of the postcode lookup is loaded.
-    PutPostcodes(Vec<([u8; 16], u32)>),
+    PutPostcodes(geography::PostcodeRows),
     /// Consents are recorded.
     PutConsents(Vec<consents::Entry>),
     /// A release is frozen.
@@ -37,6 +37,8 @@ pub enum Effect {
     /// A first person's word for an act that needs two, in place of one that does not
     /// count any more.
     Approve(Box<(approvals::Approval, Option<approvals::Approval>)>),
+    /// A version of the keys passes into another state.
+    ChangeKeys(key_versions::Change),
     /// What a second person does upon a first one's word, which is used up by it.
     Approved(Box<(approvals::Approval, Effect)>),
 }
@@ -124,6 +126,11 @@ pub(super) async fn apply(
             let (new, replaced) = &**words;
             approvals::give(tx, new, replaced.as_ref(), at).await?;
             Ok(Outcome::At(at))
+        }
+        Effect::ChangeKeys(change) => {
+            key_versions::apply(tx, change).await?;
+            // What was decided, keyed or staged before is keyed anew.
+            raise_epoch(tx).await
         }
         Effect::Approved(act) => {
             let (approval, effect) = &**act;

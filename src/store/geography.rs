@@ -31,6 +31,21 @@ pub struct Version {
     pub json: String,
 }
 
+/// Part of the postcode lookup, to be loaded.
+#[derive(Debug, Clone)]
+pub struct PostcodeRows {
+    /// Keys, all of one key version, and numbers of LSOAs.
+    pub rows: Vec<([u8; 16], u32)>,
+    /// That version.
+    pub key_version: u16,
+    /// The same postcodes' keys under other versions, which go.
+    pub replaced: Vec<[u8; 16]>,
+}
+
+/// A postcode as kept: its key, the version that the key is wrapped under, and the number of
+/// its LSOA.
+pub type PostcodeRow = ([u8; 16], u16, u32);
+
 /// Every geography, in the order loaded.
 ///
 /// # Errors
@@ -59,10 +74,12 @@ pub(super) async fn put(tx: &mut Tx, entry: &Entry) -> Result<u32, StoreError> {
     u32::try_from(version).map_err(|_| StoreError::Range)
 }
 
-pub(super) async fn put_postcodes(
-    tx: &mut Tx,
-    lookup: &[([u8; 16], u32)],
-) -> Result<u64, StoreError> {
+pub(super) async fn put_postcodes(tx: &mut Tx, new: &PostcodeRows) -> Result<u64, StoreError> {
+    for key in &new.replaced {
+        on!(&mut *tx, c => sqlx::query("DELETE FROM postcode WHERE postcode_key = $1")
+            .bind(key.to_vec()).execute(c).await.map(drop))?;
+    }
+    let lookup = &new.rows;
     // The last of several entries of one postcode holds, as if they came one by one.
     let lookup: BTreeMap<&[u8; 16], u32> = lookup.iter().map(|(key, lsoa)| (key, *lsoa)).collect();
     bulk::insert(
@@ -71,6 +88,7 @@ pub(super) async fn put_postcodes(
         &[
             ("postcode_key", Bytes(lookup.keys().map(|key| &key[..]).collect())),
             ("lsoa", Integers(lookup.values().map(|lsoa| i64::from(*lsoa)).collect())),
+            ("key_version", Integers(vec![i64::from(new.key_version); lookup.len()])),
         ],
         "ON CONFLICT (postcode_key) DO UPDATE SET lsoa = excluded.lsoa",
     )
@@ -95,17 +113,15 @@ pub async fn postcodes_version(tx: &mut Tx) -> Result<u64, StoreError> {
 ///
 /// # Errors
 /// When it can't be read or is corrupt.
-pub async fn postcodes(tx: &mut Tx) -> Result<Vec<([u8; 16], u32)>, StoreError> {
-    let rows: Vec<(Vec<u8>, i64)> = on!(tx, c => sqlx::query_as(
-        "SELECT postcode_key, lsoa FROM postcode").fetch_all(c).await)?;
+pub async fn postcodes(tx: &mut Tx) -> Result<Vec<PostcodeRow>, StoreError> {
+    let rows: Vec<(Vec<u8>, i64, i64)> = on!(tx, c => sqlx::query_as(
+        "SELECT postcode_key, key_version, lsoa FROM postcode").fetch_all(c).await)?;
     rows.into_iter()
-        .map(|(key, lsoa)| {
-            let lsoa = u32::try_from(lsoa).map_err(|_| StoreError::Corrupt {
-                table: "postcode",
-                column: "lsoa",
-                row: 0,
-            })?;
-            Ok((key16(&key, "postcode", "postcode_key")?, lsoa))
+        .map(|(key, version, lsoa)| {
+            let corrupt = |column| StoreError::Corrupt { table: "postcode", column, row: 0 };
+            let version = u16::try_from(version).map_err(|_| corrupt("key_version"))?;
+            let lsoa = u32::try_from(lsoa).map_err(|_| corrupt("lsoa"))?;
+            Ok((key16(&key, "postcode", "postcode_key")?, version, lsoa))
         })
         .collect()
 }

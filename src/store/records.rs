@@ -41,6 +41,8 @@ pub struct NewEvent {
     pub consent: Option<[u8; 16]>,
     /// The stored form of the event.
     pub body: Vec<u8>,
+    /// The key version of the consent and of what the body refers to; 0 where it has neither.
+    pub key_version: u16,
 }
 
 /// A withdrawal to stage.
@@ -100,7 +102,7 @@ pub async fn take_over(tx: &mut Tx, feed: FeedId, keys: &[[u8; 16]]) -> Result<(
     Ok(())
 }
 
-/// Stages that records were sent: their keys and numbers.
+/// Stages that records were sent: their keys, all of one key version, and numbers.
 ///
 /// # Errors
 /// When it can't be written.
@@ -109,6 +111,7 @@ pub async fn stage_sent(
     feed: FeedId,
     batch: BatchId,
     records: &[([u8; 16], i64)],
+    key_version: u16,
 ) -> Result<(), StoreError> {
     bulk::insert_new(
         tx,
@@ -118,6 +121,7 @@ pub async fn stage_sent(
             ("record_key", Bytes(records.iter().map(|(key, _)| &key[..]).collect())),
             ("batch_id", Integers(vec![batch.number(); records.len()])),
             ("event_number", Integers(records.iter().map(|(_, number)| *number).collect())),
+            ("key_version", Integers(vec![i64::from(key_version); records.len()])),
         ],
     )
     .await
@@ -145,6 +149,7 @@ pub async fn stage_events(
             ("batch_id", Integers(vec![batch.number(); events.len()])),
             ("consent_key", OptionalBytes(consents)),
             ("body", Bytes(all().map(|e| &*e.body).collect())),
+            ("key_version", Integers(all().map(|e| i64::from(e.key_version)).collect())),
         ],
     )
     .await

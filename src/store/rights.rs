@@ -13,11 +13,15 @@ pub enum Rights {
     Release,
     /// The small effects and the access log: no records; entries are added, never changed.
     Sequencer,
+    /// Wrapping stored values under another version of the keys: reads and rewrites every
+    /// keyed value, adds and removes nothing but copies of consents.
+    Keys,
 }
 
 impl Rights {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Intake, Self::Figures, Self::Release, Self::Sequencer];
+    pub const ALL: [Self; 5] =
+        [Self::Intake, Self::Figures, Self::Release, Self::Sequencer, Self::Keys];
 
     /// The database role.
     #[must_use]
@@ -27,6 +31,7 @@ impl Rights {
             Self::Figures => "tallygate_figures",
             Self::Release => "tallygate_release",
             Self::Sequencer => "tallygate_sequencer",
+            Self::Keys => "tallygate_keys",
         }
     }
 
@@ -45,6 +50,9 @@ impl Rights {
             Self::Sequencer => {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL ROLE tallygate_sequencer"
             }
+            Self::Keys => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL ROLE tallygate_keys"
+            }
         }
     }
 
@@ -61,6 +69,7 @@ impl Rights {
             Self::Sequencer => {
                 "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL ROLE tallygate_sequencer"
             }
+            Self::Keys => "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL ROLE tallygate_keys",
         }
     }
 }

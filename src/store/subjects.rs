@@ -23,6 +23,8 @@ pub struct Subject {
     pub nhs: Option<[u8; 16]>,
     /// Its keys with their rungs; rung 0 is the identity itself.
     pub keys: Vec<(u8, [u8; 16])>,
+    /// The key version that all of these are wrapped under, and its facts sealed.
+    pub key_version: u16,
 }
 
 /// A subject to add.
@@ -45,8 +47,8 @@ pub struct Move {
     pub to: PersonId,
 }
 
-/// Lets nobody else link until this transaction ends: of two that link side by side neither
-/// would see the other's newcomers, and one child could become two. SQLite has one writer
+/// Lets nobody else link, or wrap stored values anew, until this transaction ends: of two that
+/// link side by side neither would see the other's newcomers, and one child could become two. SQLite has one writer
 /// anyway.
 ///
 /// # Errors
@@ -119,8 +121,8 @@ pub async fn persons_with(tx: &mut Tx, keys: &[[u8; 16]]) -> Result<Vec<PersonId
     Ok(found)
 }
 
-/// subject_id, person_id, nhs, rung, match_key.
-type SubjectRow = (i64, i64, Option<Vec<u8>>, i64, Vec<u8>);
+/// subject_id, person_id, nhs, key_version, rung, match_key.
+type SubjectRow = (i64, i64, Option<Vec<u8>>, i64, i64, Vec<u8>);
 
 /// Every subject of some persons, with its keys, by number.
 ///
@@ -130,24 +132,26 @@ pub async fn of_persons(tx: &mut Tx, persons: &[PersonId]) -> Result<Vec<Subject
     let numbers: Vec<i64> = persons.iter().map(|person| person.number()).collect();
     let rows: Vec<SubjectRow> = bulk::select(
         tx,
-        "SELECT s.subject_id, s.person_id, s.nhs, k.rung, k.match_key FROM subject s \
-         JOIN subject_key k ON k.subject_id = s.subject_id WHERE s.person_id",
+        "SELECT s.subject_id, s.person_id, s.nhs, s.key_version, k.rung, k.match_key \
+         FROM subject s JOIN subject_key k ON k.subject_id = s.subject_id WHERE s.person_id",
         None,
         &Among::Numbers(&numbers),
         "",
     )
     .await?;
     let mut found: BTreeMap<i64, Subject> = BTreeMap::new();
-    for (id, person, nhs, rung, key) in rows {
+    for (id, person, nhs, version, rung, key) in rows {
         let corrupt = |column| StoreError::Corrupt { table: "subject", column, row: id };
         let nhs = nhs.map(|n| key16(&n, "subject", "nhs")).transpose()?;
         let rung = u8::try_from(rung).map_err(|_| corrupt("rung"))?;
+        let key_version = u16::try_from(version).map_err(|_| corrupt("key_version"))?;
         let key = key16(&key, "subject_key", "match_key")?;
         let subject = found.entry(id).or_insert_with(|| Subject {
             id: SubjectId::new(id),
             person: PersonId::new(person),
             nhs,
             keys: Vec::with_capacity(4),
+            key_version,
         });
         subject.keys.push((rung, key));
     }
@@ -173,6 +177,7 @@ pub async fn insert(tx: &mut Tx, new: &[NewSubject]) -> Result<(), StoreError> {
             ("person_id", Integers(subjects().map(|s| s.person.number()).collect())),
             ("nhs", OptionalBytes(subjects().map(|s| s.nhs.as_ref().map(|k| &k[..])).collect())),
             ("facts", OptionalBytes(new.iter().map(|new| new.facts.as_deref()).collect())),
+            ("key_version", Integers(subjects().map(|s| i64::from(s.key_version)).collect())),
         ],
     )
     .await?;
@@ -210,8 +215,9 @@ pub async fn move_subjects(tx: &mut Tx, moves: &[Move]) -> Result<(), StoreError
         }
         on!(tx, c => sqlx::query(
             "INSERT INTO event \
-             (person_id, event_number, role, subject_id, batch_id, consent_key, body) \
-             SELECT $1, event_number, role, subject_id, batch_id, consent_key, body \
+             (person_id, event_number, role, subject_id, batch_id, consent_key, body, \
+             key_version) \
+             SELECT $1, event_number, role, subject_id, batch_id, consent_key, body, key_version \
              FROM event WHERE person_id = $2 AND subject_id = $3")
             .bind(to.number()).bind(from.number()).bind(subject.number())
             .execute(c).await.map(drop))?;

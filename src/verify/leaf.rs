@@ -25,6 +25,7 @@ pub const KINDS: &[&str] = &[
     "intake_stream_opened",
     "intake_stream_undone",
     "key_added",
+    "key_destroyed",
     "key_rotated",
     "log_opened",
     "log_read",

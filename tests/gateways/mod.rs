@@ -4,6 +4,7 @@
 mod engines;
 mod load;
 mod policy;
+mod rotation;
 
 use crate::support::{copy, postgres::Database, tallygate};
 use rand::{SeedableRng, rngs::StdRng};

@@ -12,6 +12,7 @@ async fn a_no_prevails_and_the_later_holds(fresh: Fresh) {
         given_by: 1,
         recorded_on: day,
         notice_version: String::new(),
+        key_version: 1,
     };
     for (number, state, day, holds) in [
         (1, 1, 100, (1, 100)),
@@ -45,18 +46,22 @@ async fn geographies_are_numbered_and_postcodes_replaced(fresh: Fresh) {
         let put = fresh.act(Effect::PutGeography(entry)).await.unwrap();
         assert_eq!(put, Outcome::Version(version));
     }
-    let lookup = vec![(key(1), 9_522), (key(2), 9_523)];
+    let rows =
+        |rows, key_version, replaced| geography::PostcodeRows { rows, key_version, replaced };
+    let lookup = rows(vec![(key(1), 9_522), (key(3), 9_523)], 1, vec![]);
     let put = fresh.act(Effect::PutPostcodes(lookup)).await.unwrap();
     assert_eq!(put, Outcome::Total(2));
-    let put = fresh.act(Effect::PutPostcodes(vec![(key(2), 9_524)])).await.unwrap();
+    // The second postcode again, under another version of the keys.
+    let again = rows(vec![(key(2), 9_524)], 2, vec![key(3), key(999)]);
+    let put = fresh.act(Effect::PutPostcodes(again)).await.unwrap();
     assert_eq!(put, Outcome::Total(2));
     // Every gateway sees that it has to look again.
     assert_eq!(epoch().await, before + 4);
     let mut tx = fresh.read(Rights::Figures).await;
     assert_eq!(geography::postcodes_version(&mut tx).await.unwrap(), 3);
     let mut held = geography::postcodes(&mut tx).await.unwrap();
-    held.sort_unstable_by_key(|(_, lsoa)| *lsoa);
-    assert_eq!(held, [(key(1), 9_522), (key(2), 9_524)]);
+    held.sort_unstable_by_key(|(.., lsoa)| *lsoa);
+    assert_eq!(held, [(key(1), 1, 9_522), (key(2), 2, 9_524)]);
     let all = geography::all(&mut tx).await.unwrap();
     let all: Vec<_> = all.iter().map(|g| (g.version, g.valid_from, &*g.json)).collect();
     assert_eq!(all, [(1, 100, "[1]"), (2, 100, "[2]")]);

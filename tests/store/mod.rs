@@ -3,6 +3,7 @@
 
 mod consents;
 mod cosignatures;
+mod keys;
 mod log;
 mod records;
 mod register;

@@ -39,14 +39,17 @@ fn stored(person: i64, event_number: i64, consent: Option<[u8; 16]>) -> NewEvent
     event(RecordType::HealthReview, 19_000 + i32::try_from(event_number).unwrap())
         .encode(&mut body);
     let (person, subject) = (PersonId::new(person), SubjectId::new(person));
-    NewEvent { person, subject, event_number, role: 0, consent, body }
+    NewEvent { person, subject, event_number, role: 0, consent, body, key_version: 1 }
 }
 
 fn subject(id: i64, person: i64, keys: &[(u8, usize)]) -> NewSubject {
     let keys = keys.iter().map(|(rung, number)| (*rung, key(*number))).collect();
     let nhs = (id % 2 == 0).then(|| key(usize::try_from(id).unwrap() + 9_000));
     let (id, person) = (SubjectId::new(id), PersonId::new(person));
-    NewSubject { subject: Subject { id, person, nhs, keys }, facts: Some(vec![9, 8, 7]) }
+    NewSubject {
+        subject: Subject { id, person, nhs, keys, key_version: 1 },
+        facts: Some(vec![9, 8, 7]),
+    }
 }
 
 impl Fresh {
@@ -60,7 +63,7 @@ impl Fresh {
         let batch = feeds::stage(&mut tx, &new).await.unwrap();
         let sent: Vec<_> =
             events.iter().zip(first..).map(|(event, at)| (key(at), event.event_number)).collect();
-        records::stage_sent(&mut tx, new.feed, batch, &sent).await.unwrap();
+        records::stage_sent(&mut tx, new.feed, batch, &sent, 1).await.unwrap();
         records::stage_events(&mut tx, batch, events).await.unwrap();
         tx.commit().await.unwrap();
         batch
@@ -164,11 +167,11 @@ async fn records_are_known_by_their_feed_and_key(fresh: Fresh) {
     // Taken over: sent anew under another batch.
     records::take_over(&mut tx, feed, &[key(1)]).await.unwrap();
     let second = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
-    records::stage_sent(&mut tx, feed, second, &[(key(1), 7)]).await.unwrap();
+    records::stage_sent(&mut tx, feed, second, &[(key(1), 7)], 1).await.unwrap();
     let sent = records::sent(&mut tx, feed, &[key(1)]).await.unwrap();
     assert_eq!((sent[&key(1)].event_number, sent[&key(1)].batch), (7, second));
     // The same record twice is refused.
-    records::stage_sent(&mut tx, feed, second, &[(key(1), 8)]).await.unwrap_err();
+    records::stage_sent(&mut tx, feed, second, &[(key(1), 8)], 1).await.unwrap_err();
     drop(tx);
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     let first = records::take_event_numbers(&mut tx, 5).await.unwrap();
@@ -257,6 +260,7 @@ async fn the_pass_leaves_out_what_does_not_count(fresh: Fresh) {
         given_by: 1,
         recorded_on: 20_000,
         notice_version: "v1".to_owned(),
+        key_version: 1,
     };
     fresh.act(Effect::PutConsents(vec![consent(given, 1), consent(refused, 2)])).await.unwrap();
     assert_eq!(fresh.counted(&[reviews]).await, [(1, 1, Some(1)), (2, 1, Some(2))]);

@@ -82,6 +82,48 @@ async fn the_release_pass_reads_and_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_keys_pass_rewrites_keyed_values_and_nothing_else() {
+    let Some((_fresh, gateway)) = gateway().await else { return };
+    let role = "tallygate_keys";
+    for sql in [
+        "SELECT * FROM partner",
+        "SELECT * FROM frozen_release",
+        "SELECT * FROM log_entry",
+        "SELECT * FROM approval",
+        "SELECT person_id FROM subject",
+        "SELECT event_number FROM sent",
+        "UPDATE subject SET person_id = 1",
+        "UPDATE event SET person_id = 1",
+        "UPDATE event SET batch_id = 1",
+        "UPDATE sent SET batch_id = 1",
+        "UPDATE batch SET state = 1",
+        "UPDATE postcode SET lsoa = 1",
+        "UPDATE key_version SET state = 4",
+        "UPDATE counter SET next = 1",
+        "DELETE FROM event",
+        "DELETE FROM subject",
+        "DELETE FROM sent",
+        "DELETE FROM key_version",
+        "INSERT INTO event DEFAULT VALUES",
+        "INSERT INTO subject DEFAULT VALUES",
+    ] {
+        assert!(!may(&gateway, role, sql).await, "{sql}");
+    }
+    for sql in [
+        "UPDATE event SET body = body, consent_key = consent_key, key_version = key_version",
+        "UPDATE subject SET nhs = nhs, facts = facts, key_version = key_version",
+    ] {
+        assert!(may(&gateway, role, sql).await, "{sql}");
+    }
+    // And nobody else says what a version is for but the sequencer.
+    for role in ["tallygate_intake", "tallygate_figures", "tallygate_release"] {
+        for sql in ["UPDATE key_version SET state = 4", "DELETE FROM key_version"] {
+            assert!(!may(&gateway, role, sql).await, "{role}: {sql}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_changes_or_deletes_the_log_or_a_release() {
     let Some((_fresh, gateway)) = gateway().await else { return };
     let roles = Rights::ALL.map(Rights::role);

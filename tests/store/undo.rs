@@ -27,7 +27,7 @@ async fn stage(fresh: &Fresh, feed: FeedId, stream: u64, record: usize) -> Batch
     let new = NewBatch { stream, records: 10, ..batch_of(feed) };
     let batch = feeds::stage(&mut tx, &new).await.unwrap();
     let number = i64::try_from(record).unwrap();
-    records::stage_sent(&mut tx, feed, batch, &[(key(record), number)]).await.unwrap();
+    records::stage_sent(&mut tx, feed, batch, &[(key(record), number)], 1).await.unwrap();
     tx.commit().await.unwrap();
     batch
 }

@@ -3,8 +3,8 @@
 use super::{Accepted, Intake, Rejection, Row, RowReader};
 use crate::{
     domain::{
-        Event, Lsoa, Role,
-        field::{FieldKind, Value},
+        Event, Role,
+        field::Value,
         identifier::Linkable,
         record::RecordDefinition,
         records::live_birth,
@@ -12,10 +12,14 @@ use crate::{
         time::epoch_day,
     },
     gateway::{
-        Denied, Gateway, GatewayError,
+        Denied, GatewayError, PostcodeLookup,
         consents::{self as recorded, ConsentRecord},
+        forms,
     },
-    keys::{BirthDate, IdentifierKind, KeyError, RawIdentifier, RawText},
+    keys::{
+        BirthDate, IdentifierKind, KeyError, KeyVersion, KeysInUse, PseudonymDomain, RawIdentifier,
+        RawText,
+    },
     linkage::{self, KeyedIdentity, RawIdentity, Sender},
     protocol::{ConsentEvidence, ConsentState, RecordFacts, Whereabouts},
     store::{Rights, consents},
@@ -56,6 +60,8 @@ pub(super) struct KeyedContent {
 
 /// A batch's records, keyed, and what was malformed.
 pub struct KeyedBatch {
+    /// The version of the keys that it is keyed under.
+    under: KeyVersion,
     rows: usize,
     records: Vec<KeyedRecord>,
     malformed: Vec<Rejection>,
@@ -67,9 +73,11 @@ impl KeyedBatch {
     /// Checks every row and keys what is well-formed; the texts are wiped.
     pub(super) fn read(reader: &RowReader, rows: Vec<Row>) -> Result<Self, GatewayError> {
         let today = reader.gateway.today();
-        let postcodes = reader.gateway.postcodes.load();
-        let keying = Keying { reader, postcodes: &postcodes.places };
+        let postcodes = reader.gateway.postcodes.load_full();
+        let keys = reader.gateway.keys();
+        let keying = Keying { reader, keys: &keys, postcodes: &postcodes };
         let mut batch = Self {
+            under: keys.current(),
             rows: rows.len(),
             records: Vec::with_capacity(rows.len()),
             malformed: Vec::new(),
@@ -92,6 +100,26 @@ impl KeyedBatch {
     #[must_use]
     pub const fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Keys it under the version that is in use now. Needs no identifier.
+    pub(super) fn renew(&mut self, keys: &KeysInUse) -> Result<(), KeyError> {
+        if self.under == keys.current() {
+            return Ok(());
+        }
+        for record in &mut self.records {
+            record.key = keys.renewed(PseudonymDomain::Record, self.under, &record.key)?;
+            if let Some(consent) = &mut record.consent {
+                *consent = keys.renewed(PseudonymDomain::Consent, self.under, consent)?;
+            }
+            let Some(content) = &mut record.content else { continue };
+            forms::renew_references(&mut content.event, keys, self.under)?;
+            for (_, identity) in &mut content.persons {
+                identity.rewrap(&keys.pseudonymiser, keys.current())?;
+            }
+        }
+        self.under = keys.current();
+        Ok(())
     }
 
     /// Asks the permit about each record.
@@ -153,19 +181,20 @@ fn evidence(key: Option<[u8; 16]>, consents: &Standings) -> ConsentEvidence {
 
 struct Keying<'a> {
     reader: &'a RowReader,
-    postcodes: &'a std::collections::HashMap<[u8; 16], Lsoa>,
+    keys: &'a KeysInUse,
+    postcodes: &'a PostcodeLookup,
 }
 
 impl Keying<'_> {
     fn record(&self, row: usize, checked: CheckedRow<'_>) -> Result<KeyedRecord, KeyError> {
-        let gateway: &Gateway = &self.reader.gateway;
+        let with = &self.keys.pseudonymiser;
         let partner = &self.reader.partner;
         let record_type = self.reader.record_type.name();
         let key = RawIdentifier::new(checked.record_id.to_owned())
-            .pseudonymise(IdentifierKind::Record { partner, record_type }, &gateway.pseudonymiser);
+            .pseudonymise(IdentifierKind::Record { partner, record_type }, with);
         let consent = checked.consent_ref.map(|reference| {
             *RawIdentifier::new(reference.to_owned())
-                .pseudonymise(IdentifierKind::Consent { partner }, &gateway.pseudonymiser)
+                .pseudonymise(IdentifierKind::Consent { partner }, with)
                 .as_bytes()
         });
         let content = match checked.content {
@@ -193,7 +222,7 @@ impl Keying<'_> {
             values.push((number, self.reference(definition, number, text)));
         }
         values.sort_unstable_by_key(|(number, _)| *number);
-        let place = self.place(&principal);
+        let place = self.place(&principal)?;
         let plurality = values.iter().find_map(|(number, value)| match value {
             Value::Integer(n) if definition.event_is_birth && *number == live_birth::PLURALITY => {
                 u8::try_from(*n).ok()
@@ -224,26 +253,32 @@ impl Keying<'_> {
 
     fn reference(&self, definition: &RecordDefinition, number: u8, text: &str) -> Value {
         let partner = &self.reader.partner;
-        let kind = match definition.payload[usize::from(number)].kind {
-            FieldKind::ProviderReference => IdentifierKind::Provider,
+        let kind = match forms::reference_domain(definition, number) {
+            PseudonymDomain::Provider => IdentifierKind::Provider,
             _ => IdentifierKind::Case { partner },
         };
         let raw = RawIdentifier::new(text.to_owned());
-        Value::Key(*raw.pseudonymise(kind, &self.reader.gateway.pseudonymiser).as_bytes())
+        Value::Key(*raw.pseudonymise(kind, &self.keys.pseudonymiser).as_bytes())
     }
 
     /// Where the person lives: by the postcode if the lookup knows it, else by the LSOA.
-    fn place(&self, identity: &Identity<'_>) -> Whereabouts {
+    fn place(&self, identity: &Identity<'_>) -> Result<Whereabouts, KeyError> {
+        let with = &self.keys.pseudonymiser;
         let postcode = identity.postcode.as_ref().and_then(|text| {
             let raw = RawText::new(text.clone());
-            linkage::postcode_pseudonym(raw, &self.reader.gateway.pseudonymiser)
+            linkage::postcode_pseudonym(raw, with)
         });
-        let found = postcode.as_ref().and_then(|key| self.postcodes.get(key.as_bytes()).copied());
-        match (found.or(identity.lsoa), postcode) {
+        let mut found = None;
+        if let Some(key) = &postcode {
+            let by = self.postcodes.key_version;
+            let key = if by == key.key_version() { *key } else { with.rewrap(key, by)? };
+            found = self.postcodes.places.get(key.as_bytes()).copied();
+        }
+        Ok(match (found.or(identity.lsoa), postcode) {
             (Some(lsoa), _) => Whereabouts::Lsoa(lsoa),
             (None, Some(_)) => Whereabouts::NotFound,
             (None, None) => Whereabouts::NotStated,
-        }
+        })
     }
 
     fn identity(
@@ -275,6 +310,6 @@ impl Keying<'_> {
         };
         let partner = &self.reader.partner;
         let sender = Sender { partner, record, position };
-        raw.pseudonymise(sender, &self.reader.gateway.pseudonymiser)
+        raw.pseudonymise(sender, &self.keys.pseudonymiser)
     }
 }

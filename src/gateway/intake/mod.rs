@@ -343,6 +343,8 @@ impl Intake {
         for attempt in 0..DECISIONS {
             gateway.catch_up().await?;
             self.renew_permit().await?;
+            let keys = gateway.writing_keys().await?;
+            batch.renew(&keys).map_err(GatewayError::Key)?;
             let mut accepted = batch.admit(self).await?;
             if attempt == 0 {
                 self.log_refused_rows(&accepted).await?;
@@ -352,8 +354,13 @@ impl Intake {
                 return Ok((accepted, None));
             }
             let _one_stream = gateway.feeds.lock(self.feed).await;
-            let staged = match stage::stage(self, &batch, &mut accepted).await {
+            let staged = match stage::stage(self, &batch, &keys, &mut accepted).await {
                 Ok(staged) => staged,
+                // Another version of the keys came into use since: nothing was staged.
+                Err(GatewayError::KeysBehind) => {
+                    gateway.reload().await?;
+                    continue;
+                }
                 // Whatever of it persisted was never accepted; it is taken over.
                 Err(GatewayError::Store(error)) if error.is_lost_connection() => continue,
                 Err(error) => return Err(error.into()),

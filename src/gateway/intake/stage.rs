@@ -6,10 +6,16 @@ use super::{
 };
 use crate::{
     domain::{BatchId, Event, PersonId, SubjectId, field::Rule, time::epoch_day},
-    gateway::{GatewayError, link::link},
+    gateway::{
+        GatewayError,
+        forms::{self, Forms},
+        link::link,
+    },
+    keys::{KeysInUse, PseudonymDomain},
     store::{
         Rights, Tx,
         feeds::{self, NewBatch},
+        key_versions,
         records::{self, NewEvent, NewWithdrawal, Sent},
         subjects,
     },
@@ -49,16 +55,23 @@ impl Additions<'_> {
 pub(super) async fn stage(
     intake: &Intake,
     batch: &KeyedBatch,
+    keys: &KeysInUse,
     accepted: &mut Accepted,
 ) -> Result<Staged, GatewayError> {
     let gateway = &intake.gateway;
     let mut tx = gateway.store.transact(Rights::Intake).await?;
     subjects::link_alone(&mut tx).await?;
-    let additions = sort_out(intake, &mut tx, batch, accepted).await?;
+    // From here on nobody else stages: what is found below is found under every version that
+    // is in use, and what is written is written under the current one.
+    if key_versions::number(&mut tx).await? != keys.number() {
+        return Err(GatewayError::KeysBehind);
+    }
+    let additions = sort_out(intake, &mut tx, batch, keys, accepted).await?;
     let digest = digest(&additions);
     let abandoned: Vec<BatchId> = additions.abandoned.iter().copied().collect();
     feeds::abandon(&mut tx, &abandoned).await?;
-    records::take_over(&mut tx, intake.feed, &additions.taken_over).await?;
+    let taken_over = Forms::of(keys, PseudonymDomain::Record, &additions.taken_over)?;
+    records::take_over(&mut tx, intake.feed, taken_over.all()).await?;
     let number = feeds::stage(
         &mut tx,
         &NewBatch {
@@ -73,7 +86,7 @@ pub(super) async fn stage(
         },
     )
     .await?;
-    write(intake, &mut tx, number, &additions).await?;
+    write(intake, &mut tx, number, keys, &additions).await?;
     tx.commit().await?;
     Ok(Staged { batch: number, digest })
 }
@@ -91,10 +104,14 @@ async fn sort_out<'a>(
     intake: &Intake,
     tx: &mut Tx,
     batch: &'a KeyedBatch,
+    keys: &KeysInUse,
     accepted: &mut Accepted,
 ) -> Result<Additions<'a>, GatewayError> {
-    let keys: Vec<[u8; 16]> = batch.admitted().map(|record| record.key).collect();
-    let sent = records::sent(tx, intake.feed, &keys).await?;
+    let records: Vec<[u8; 16]> = batch.admitted().map(|record| record.key).collect();
+    let forms = Forms::of(keys, PseudonymDomain::Record, &records)?;
+    let sent = records::sent(tx, intake.feed, forms.all()).await?;
+    let sent: BTreeMap<[u8; 16], Sent> =
+        sent.into_iter().map(|(key, sent)| (forms.current(key), sent)).collect();
     let numbers: Vec<i64> = sent.values().filter(|s| s.accepted).map(|s| s.event_number).collect();
     let mut gone: BTreeSet<i64> = records::withdrawn(tx, &numbers).await?.into_iter().collect();
     let mut here: BTreeMap<[u8; 16], usize> = BTreeMap::new();
@@ -155,6 +172,7 @@ async fn write(
     intake: &Intake,
     tx: &mut Tx,
     batch: BatchId,
+    keys: &KeysInUse,
     additions: &Additions<'_>,
 ) -> Result<(), GatewayError> {
     let first = records::take_event_numbers(tx, additions.new.len()).await?;
@@ -164,9 +182,10 @@ async fn write(
         .flat_map(|(_, content)| content.persons.iter().map(|(_, identity)| identity))
         .collect();
     let mut rng = intake.gateway.rng();
-    let placed = link(&intake.gateway, tx, &identities, &mut rng).await?;
-    let (sent, events) = rows(first, &additions.new, placed);
-    records::stage_sent(tx, intake.feed, batch, &sent).await?;
+    let placed = link(keys, tx, &identities, &mut rng).await?;
+    let version = keys.current().number();
+    let (sent, events) = rows(first, &additions.new, placed, version);
+    records::stage_sent(tx, intake.feed, batch, &sent, version).await?;
     records::stage_events(tx, batch, &events).await?;
     let numbers: Vec<i64> = (first..).take(additions.new.len()).collect();
     let here = additions
@@ -189,12 +208,14 @@ fn rows(
     first: i64,
     new: &[(&KeyedRecord, &KeyedContent)],
     placed: Vec<(SubjectId, PersonId)>,
+    version: u16,
 ) -> (Vec<SentRow>, Vec<NewEvent>) {
     let mut placed = placed.into_iter();
     let mut sent = Vec::with_capacity(new.len());
     let mut events = Vec::with_capacity(new.len());
     for ((record, content), event_number) in new.iter().zip(first..) {
         sent.push((record.key, event_number));
+        let keyed = record.consent.is_some() || forms::has_references(&content.event);
         for ((role, _), (subject, person)) in content.persons.iter().zip(placed.by_ref()) {
             let mut body = Vec::with_capacity(48);
             Event { role: *role, ..content.event.clone() }.encode(&mut body);
@@ -205,6 +226,7 @@ fn rows(
                 role: role.number(),
                 consent: record.consent,
                 body,
+                key_version: if keyed { version } else { 0 },
             });
         }
     }

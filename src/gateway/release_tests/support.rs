@@ -139,6 +139,7 @@ impl Town {
             store,
             log,
             keys: MasterKeys::generate(&mut rng),
+            key_file: None,
             release_key: SigningKey::generate(&mut rng).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
             witnesses: Arc::new(Witnesses::none()),
@@ -395,7 +396,15 @@ impl Town {
                 // Here every subject is a person of its own, of the same number.
                 let person = PersonId::new(subject.number());
                 let role = event.role.number();
-                NewEvent { person, subject: *subject, event_number, role, consent: None, body }
+                NewEvent {
+                    person,
+                    subject: *subject,
+                    event_number,
+                    role,
+                    consent: None,
+                    body,
+                    key_version: 0,
+                }
             })
             .collect();
         records::stage_events(&mut tx, batch, &rows).await.unwrap();
@@ -423,10 +432,11 @@ impl Town {
             let birth = Some(BirthDate::new(days_after(date(2022, 2, 1), day)));
             let facts = Facts { birth, sex: Sex::NotKnown };
             let (id, person) = (SubjectId::new(id), PersonId::new(id));
-            let sealed = facts.seal(facts_cell(id), &self.gateway.sealer, &mut self.rng).unwrap();
+            let sealed =
+                facts.seal(facts_cell(id), &self.gateway.keys().sealer, &mut self.rng).unwrap();
             let keys = vec![];
             new.push(NewSubject {
-                subject: Subject { id, person, nhs: None, keys },
+                subject: Subject { id, person, nhs: None, keys, key_version: 1 },
                 facts: sealed,
             });
         }

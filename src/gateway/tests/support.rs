@@ -95,6 +95,7 @@ impl World {
             store,
             log: LogSigner::from_seed(id("tallygate.test/2026"), &[9; 32]).unwrap(),
             keys: MasterKeys::generate(&mut rng),
+            key_file: None,
             release_key: SigningKey::<Release>::generate(&mut rng).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
             witnesses: Arc::new(Witnesses::none()),

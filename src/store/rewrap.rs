@@ -1,0 +1,388 @@
+//! Stored keyed values, table by table, to be wrapped under another version: read in bounded
+//! batches in the order of each table's key, and written back.
+//!
+//! Each row says which version it is of, so that no order of kills, gateways and intake can
+//! wrap a value twice or lose sight of one. A row that moved behind the place reached (an
+//! event whose person was merged) is found by the last look, and the table is gone through
+//! again. What is written back is found by what was read: a row that has gone meanwhile stays
+//! gone.
+
+use super::{
+    StoreError, Tx,
+    bulk::{
+        self, Among,
+        Column::{Bytes, Integers, OptionalBytes},
+    },
+    consents,
+    error::{counted, key16},
+    key_versions::Progress,
+    tx::on,
+};
+use crate::{
+    domain::{FeedId, SubjectId},
+    keys::KeyVersion,
+};
+use std::collections::BTreeMap;
+
+/// A table that holds keyed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyedTable {
+    /// `consent`: references of consents.
+    Consents,
+    /// `postcode`: postcodes of the lookup.
+    Postcodes,
+    /// `sent`: the senders' ids of records.
+    Sent,
+    /// `subject` and `subject_key`: NHS numbers, identities, match keys, sealed facts.
+    Subjects,
+    /// `event`: references of consents, cases and providers.
+    Events,
+}
+
+impl KeyedTable {
+    /// Every one.
+    pub const ALL: [Self; 5] =
+        [Self::Consents, Self::Postcodes, Self::Sent, Self::Subjects, Self::Events];
+
+    /// The table that says which version its rows are of.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Consents => "consent",
+            Self::Postcodes => "postcode",
+            Self::Sent => "sent",
+            Self::Subjects => "subject",
+            Self::Events => "event",
+        }
+    }
+}
+
+fn number(version: KeyVersion) -> i64 {
+    i64::from(version.number())
+}
+
+fn size(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// How many rows of a table are of a version.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn count(tx: &mut Tx, table: KeyedTable, version: KeyVersion) -> Result<u64, StoreError> {
+    let sql = match table {
+        KeyedTable::Consents => "SELECT COUNT(*) FROM consent WHERE key_version = $1",
+        KeyedTable::Postcodes => "SELECT COUNT(*) FROM postcode WHERE key_version = $1",
+        KeyedTable::Sent => "SELECT COUNT(*) FROM sent WHERE key_version = $1",
+        KeyedTable::Subjects => "SELECT COUNT(*) FROM subject WHERE key_version = $1",
+        KeyedTable::Events => "SELECT COUNT(*) FROM event WHERE key_version = $1",
+    };
+    let (rows,): (i64,) =
+        on!(tx, c => sqlx::query_as(sql).bind(number(version)).fetch_one(c).await)?;
+    counted(rows)
+}
+
+/// Whether a table has a row of a version: quicker than counting where it has.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn any(tx: &mut Tx, table: KeyedTable, version: KeyVersion) -> Result<bool, StoreError> {
+    let sql = match table {
+        KeyedTable::Consents => "SELECT 1 FROM consent WHERE key_version = $1 LIMIT 1",
+        KeyedTable::Postcodes => "SELECT 1 FROM postcode WHERE key_version = $1 LIMIT 1",
+        KeyedTable::Sent => "SELECT 1 FROM sent WHERE key_version = $1 LIMIT 1",
+        KeyedTable::Subjects => "SELECT 1 FROM subject WHERE key_version = $1 LIMIT 1",
+        KeyedTable::Events => "SELECT 1 FROM event WHERE key_version = $1 LIMIT 1",
+    };
+    // Literals differ in their type between the engines; a count is one on both.
+    let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM ({sql}) AS found"));
+    let (found,): (i64,) =
+        on!(tx, c => sqlx::query_as(sql).bind(number(version)).fetch_one(c).await)?;
+    Ok(found > 0)
+}
+
+/// consent_key, state, given_by, recorded_on, notice_version.
+type ConsentRow = (Vec<u8>, i64, i64, i64, String);
+
+/// Consents of a version behind a place.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn consents(
+    tx: &mut Tx,
+    of: KeyVersion,
+    after: &Progress,
+    limit: usize,
+) -> Result<Vec<consents::Entry>, StoreError> {
+    let rows: Vec<ConsentRow> = on!(tx, c => sqlx::query_as(
+        "SELECT consent_key, state, given_by, recorded_on, notice_version FROM consent \
+         WHERE consent_key > $1 AND key_version = $2 ORDER BY consent_key LIMIT $3")
+        .bind(after.key.clone()).bind(number(of)).bind(size(limit)).fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(key, state, given_by, day, notice_version)| {
+            let corrupt = |column| StoreError::Corrupt { table: "consent", column, row: 0 };
+            Ok(consents::Entry {
+                key: key16(&key, "consent", "consent_key")?,
+                state: u8::try_from(state).map_err(|_| corrupt("state"))?,
+                given_by: u8::try_from(given_by).map_err(|_| corrupt("given_by"))?,
+                recorded_on: i32::try_from(day).map_err(|_| corrupt("recorded_on"))?,
+                notice_version,
+                key_version: of.number(),
+            })
+        })
+        .collect()
+}
+
+/// Adds copies of consents under another version. Where one was recorded under it meanwhile,
+/// the two become one by the rule for two statements of one consent.
+///
+/// # Errors
+/// When they can't be written.
+pub async fn copy_consents(tx: &mut Tx, copies: &[consents::Entry]) -> Result<(), StoreError> {
+    consents::put(tx, copies).await
+}
+
+/// Removes consents of a version that stand under another as well.
+///
+/// # Errors
+/// When they can't be removed.
+pub async fn remove_consents(tx: &mut Tx, keys: &[[u8; 16]]) -> Result<(), StoreError> {
+    for key in keys {
+        on!(&mut *tx, c => sqlx::query("DELETE FROM consent WHERE consent_key = $1")
+            .bind(key.to_vec()).execute(c).await.map(drop))?;
+    }
+    Ok(())
+}
+
+/// Keys of postcodes of a version behind a place.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn postcodes(
+    tx: &mut Tx,
+    of: KeyVersion,
+    after: &Progress,
+    limit: usize,
+) -> Result<Vec<[u8; 16]>, StoreError> {
+    let rows: Vec<(Vec<u8>,)> = on!(tx, c => sqlx::query_as(
+        "SELECT postcode_key FROM postcode WHERE postcode_key > $1 AND key_version = $2 \
+         ORDER BY postcode_key LIMIT $3")
+        .bind(after.key.clone()).bind(number(of)).bind(size(limit)).fetch_all(c).await)?;
+    rows.into_iter().map(|(key,)| key16(&key, "postcode", "postcode_key")).collect()
+}
+
+/// Writes keys of postcodes under another version: each old form with its new.
+///
+/// # Errors
+/// When they can't be written.
+pub async fn renew_postcodes(
+    tx: &mut Tx,
+    to: KeyVersion,
+    keys: &[([u8; 16], [u8; 16])],
+) -> Result<u64, StoreError> {
+    bulk::update(
+        tx,
+        "postcode",
+        &[
+            ("postcode_key", Bytes(keys.iter().map(|(_, new)| &new[..]).collect())),
+            ("key_version", Integers(vec![number(to); keys.len()])),
+        ],
+        &[("postcode_key", Bytes(keys.iter().map(|(old, _)| &old[..]).collect()))],
+    )
+    .await
+}
+
+/// Keys of records of a version behind a place.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn sent(
+    tx: &mut Tx,
+    of: KeyVersion,
+    after: &Progress,
+    limit: usize,
+) -> Result<Vec<(FeedId, [u8; 16])>, StoreError> {
+    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
+        "SELECT feed_id, record_key FROM sent \
+         WHERE (feed_id, record_key) > ($1, $2) AND key_version = $3 \
+         ORDER BY feed_id, record_key LIMIT $4")
+        .bind(after.place).bind(after.key.clone()).bind(number(of)).bind(size(limit))
+        .fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(feed, key)| Ok((FeedId::new(feed), key16(&key, "sent", "record_key")?)))
+        .collect()
+}
+
+/// Writes keys of records under another version: each feed, old form and new.
+///
+/// # Errors
+/// When they can't be written.
+pub async fn renew_sent(
+    tx: &mut Tx,
+    to: KeyVersion,
+    keys: &[(FeedId, [u8; 16], [u8; 16])],
+) -> Result<u64, StoreError> {
+    bulk::update(
+        tx,
+        "sent",
+        &[
+            ("record_key", Bytes(keys.iter().map(|(.., new)| &new[..]).collect())),
+            ("key_version", Integers(vec![number(to); keys.len()])),
+        ],
+        &[
+            ("feed_id", Integers(keys.iter().map(|(feed, ..)| feed.number()).collect())),
+            ("record_key", Bytes(keys.iter().map(|(_, old, _)| &old[..]).collect())),
+        ],
+    )
+    .await
+}
+
+/// What is keyed or sealed of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedSubject {
+    /// Its number.
+    pub id: SubjectId,
+    /// Pseudonym of its NHS number.
+    pub nhs: Option<[u8; 16]>,
+    /// Its sealed facts.
+    pub facts: Option<Vec<u8>>,
+    /// Its keys with their rungs; each may get another form in the second place.
+    pub keys: Vec<(u8, [u8; 16], [u8; 16])>,
+}
+
+/// Subjects of a version behind a place, with their keys in one form twice.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn subjects(
+    tx: &mut Tx,
+    of: KeyVersion,
+    after: &Progress,
+    limit: usize,
+) -> Result<Vec<KeyedSubject>, StoreError> {
+    let rows: Vec<(i64, Option<Vec<u8>>, Option<Vec<u8>>)> = on!(&mut *tx, c => sqlx::query_as(
+        "SELECT subject_id, nhs, facts FROM subject WHERE subject_id > $1 AND key_version = $2 \
+         ORDER BY subject_id LIMIT $3")
+        .bind(after.place).bind(number(of)).bind(size(limit)).fetch_all(c).await)?;
+    let ids: Vec<i64> = rows.iter().map(|(id, ..)| *id).collect();
+    let among = Among::Numbers(&ids);
+    let head = "SELECT subject_id, rung, match_key FROM subject_key WHERE subject_id";
+    let found: Vec<(i64, i64, Vec<u8>)> = bulk::select(tx, head, None, &among, "").await?;
+    let mut keys: BTreeMap<i64, Vec<(u8, [u8; 16], [u8; 16])>> = BTreeMap::new();
+    for (subject, rung, key) in found {
+        let corrupt = StoreError::Corrupt { table: "subject_key", column: "rung", row: subject };
+        let rung = u8::try_from(rung).map_err(|_| corrupt)?;
+        let key = key16(&key, "subject_key", "match_key")?;
+        keys.entry(subject).or_default().push((rung, key, key));
+    }
+    rows.into_iter()
+        .map(|(id, nhs, facts)| {
+            let nhs = nhs.map(|nhs| key16(&nhs, "subject", "nhs")).transpose()?;
+            let keys = keys.remove(&id).unwrap_or_default();
+            Ok(KeyedSubject { id: SubjectId::new(id), nhs, facts, keys })
+        })
+        .collect()
+}
+
+/// Writes subjects under another version, whole.
+///
+/// # Errors
+/// When they can't be written.
+pub async fn renew_subjects(
+    tx: &mut Tx,
+    to: KeyVersion,
+    subjects: &[KeyedSubject],
+) -> Result<u64, StoreError> {
+    let keys: Vec<_> =
+        subjects.iter().flat_map(|s| s.keys.iter().map(move |key| (s.id, key))).collect();
+    bulk::update(
+        tx,
+        "subject_key",
+        &[("match_key", Bytes(keys.iter().map(|(_, (_, _, new))| &new[..]).collect()))],
+        &[
+            ("match_key", Bytes(keys.iter().map(|(_, (_, old, _))| &old[..]).collect())),
+            ("subject_id", Integers(keys.iter().map(|(id, _)| id.number()).collect())),
+        ],
+    )
+    .await?;
+    let nhs = subjects.iter().map(|s| s.nhs.as_ref().map(|nhs| &nhs[..])).collect();
+    bulk::update(
+        tx,
+        "subject",
+        &[
+            ("nhs", OptionalBytes(nhs)),
+            ("facts", OptionalBytes(subjects.iter().map(|s| s.facts.as_deref()).collect())),
+            ("key_version", Integers(vec![number(to); subjects.len()])),
+        ],
+        &[("subject_id", Integers(subjects.iter().map(|s| s.id.number()).collect()))],
+    )
+    .await
+}
+
+/// What is keyed of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedEvent {
+    /// Its place: person, number, role.
+    pub place: (i64, i64, i64),
+    /// The consent relied on.
+    pub consent: Option<[u8; 16]>,
+    /// Its stored form.
+    pub body: Vec<u8>,
+    /// The key version of both; 0 where it has neither a consent nor a reference.
+    pub key_version: u16,
+}
+
+type EventRow = (i64, i64, i64, Option<Vec<u8>>, Vec<u8>);
+
+/// Events of a version, from a place on.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn events(
+    tx: &mut Tx,
+    of: KeyVersion,
+    from: &Progress,
+    limit: usize,
+) -> Result<Vec<KeyedEvent>, StoreError> {
+    // From, not behind: one person may have two roles in one record. Rows that were moved are
+    // of another version.
+    let rows: Vec<EventRow> = on!(tx, c => sqlx::query_as(
+        "SELECT person_id, event_number, role, consent_key, body FROM event \
+         WHERE (person_id, event_number) >= ($1, $2) AND key_version = $3 \
+         ORDER BY person_id, event_number, role LIMIT $4")
+        .bind(from.place).bind(from.number).bind(number(of)).bind(size(limit))
+        .fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(person, number, role, consent, body)| {
+            let consent = consent.map(|key| key16(&key, "event", "consent_key")).transpose()?;
+            let place = (person, number, role);
+            Ok(KeyedEvent { place, consent, body, key_version: of.number() })
+        })
+        .collect()
+}
+
+/// Writes events back.
+///
+/// # Errors
+/// When they can't be written.
+pub async fn renew_events(tx: &mut Tx, events: &[KeyedEvent]) -> Result<u64, StoreError> {
+    let all = || events.iter();
+    bulk::update(
+        tx,
+        "event",
+        &[
+            (
+                "consent_key",
+                OptionalBytes(all().map(|e| e.consent.as_ref().map(|key| &key[..])).collect()),
+            ),
+            ("body", Bytes(all().map(|e| &*e.body).collect())),
+            ("key_version", Integers(all().map(|e| i64::from(e.key_version)).collect())),
+        ],
+        &[
+            ("person_id", Integers(all().map(|e| e.place.0).collect())),
+            ("event_number", Integers(all().map(|e| e.place.1).collect())),
+            ("role", Integers(all().map(|e| e.place.2).collect())),
+        ],
+    )
+    .await
+}
