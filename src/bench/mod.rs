@@ -17,6 +17,7 @@ mod log;
 mod release;
 mod sample;
 mod site;
+mod verify;
 
 use crate::{
     connector::ConnectorError,
@@ -44,19 +45,23 @@ pub(crate) enum Measure {
     Release,
     /// The access log's write path.
     Log,
+    /// The auditor's verification of a whole log.
+    Verify,
 }
 
 impl Measure {
     /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 4] = [Self::Intake, Self::Figures, Self::Release, Self::Log];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Intake, Self::Figures, Self::Release, Self::Log, Self::Verify];
 
-    /// How large it is unless told otherwise: children, calls, persons, leaves.
+    /// How large it is unless told otherwise: children, calls, persons, leaves, entries.
     const fn usual_size(self) -> u64 {
         match self {
             Self::Intake => 2_000,
             Self::Figures => 12_000,
             Self::Release => 100_000,
             Self::Log => 60_000,
+            Self::Verify => 1_000_000,
         }
     }
 }
@@ -144,6 +149,12 @@ pub(crate) enum BenchError {
     /// A profile of the ground.
     #[error(transparent)]
     Profile(#[from] toml::de::Error),
+    /// The files of a log.
+    #[error(transparent)]
+    Files(#[from] crate::verify::SourceError),
+    /// The verifier did not call a sound log sound.
+    #[error("the verifier finds fault with the log that was written for it")]
+    NotSound,
     /// A task was cut short.
     #[error("a part of the measurement was cut short")]
     CutShort,
@@ -191,6 +202,7 @@ async fn measure_all(
             Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
             Measure::Release => release::measure(scratch, &clock, size, say).await?,
             Measure::Log => log::measure(scratch, &clock, size, say).await?,
+            Measure::Verify => verify::measure(scratch, &*clock, size, say)?,
         });
     }
     Ok(rows)

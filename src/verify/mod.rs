@@ -15,7 +15,11 @@
 //! sequence numbers are for that), that a time is true, and anything about what came after
 //! the checkpoint it was given.
 
+mod bundle;
+mod digest;
+mod history;
 pub mod leaf;
+mod leaf_scan;
 mod level;
 pub mod log;
 pub mod note;
@@ -28,7 +32,7 @@ pub mod rows;
 mod settle;
 pub mod source;
 
-pub use log::verify_log;
+pub use log::{verify_log, verify_log_on};
 pub use note::{Checkpoint, NoteProblem, VerifierKey};
 pub use proof::detail_is_committed;
 pub use receipt::{
