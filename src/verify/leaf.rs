@@ -5,7 +5,7 @@
 //! read in one quick pass. What that pass does not take is read thoroughly: written
 //! out again, it must give the same bytes.
 
-use super::leaf_scan::Scanner;
+use super::{leaf_scan::Scanner, swar};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -215,14 +215,12 @@ fn judge(leaf: &Leaf<'_>) -> Result<(), LeafProblem> {
 /// gateway's clock does not have.
 fn is_time(text: &str) -> bool {
     const SHAPE: &[u8; 27] = b"0000-00-00T00:00:00.000000Z";
-    let bytes = text.as_bytes();
-    let shaped = bytes.len() == SHAPE.len()
-        && bytes.iter().zip(SHAPE).all(|(b, shape)| match shape {
-            b'0' => b.is_ascii_digit(),
-            mark => b == mark,
-        });
-    if !shaped {
-        return false;
+    let Ok(bytes) = <&[u8; 27]>::try_from(text.as_bytes()) else { return false };
+    for (b, shape) in bytes.iter().zip(SHAPE) {
+        let fits = if *shape == b'0' { b.is_ascii_digit() } else { b == shape };
+        if !fits {
+            return false;
+        }
     }
     let number = |from: usize, to: usize| {
         bytes[from..to].iter().fold(0_u32, |number, b| number * 10 + u32::from(*b - b'0'))
@@ -274,32 +272,62 @@ fn has_lawful_values(leaf: &Leaf<'_>) -> bool {
         leaf.stream,
         leaf.previous.as_ref().map(|previous| previous.size),
     ];
-    let accepted = leaf.accepted.as_ref();
-    let in_order = |codes: &Vec<&str>| !codes.is_empty() && codes.is_sorted_by(|a, b| a < b);
-    words
-        .into_iter()
-        .chain(accepted.into_iter().flatten().copied().map(Some))
-        .flatten()
-        .all(is_word)
-        && accepted.is_none_or(in_order)
-        && digests.into_iter().flatten().all(|digest| is_hex(digest, 64))
+    for word in words.into_iter().flatten() {
+        if !is_word(word) {
+            return false;
+        }
+    }
+    for digest in digests.into_iter().flatten() {
+        if !is_hex(digest, 64) {
+            return false;
+        }
+    }
+    let in_order = |codes: &Vec<&str>| {
+        !codes.is_empty() && codes.is_sorted_by(|a, b| a < b) && codes.iter().copied().all(is_word)
+    };
+    leaf.accepted.as_ref().is_none_or(in_order)
         && leaf.user.is_none_or(|user| is_hex(user, 32))
         && leaf.size_class.is_none_or(|class| SIZE_CLASSES.contains(&class))
         && numbers.into_iter().flatten().all(|number| number <= MAX_EXACT)
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    text.len() == digits && swar::is_hex(text.as_bytes())
 }
+
+/// What a byte is in a word: 0 nothing lawful, 1 a letter or mark, 2 a digit.
+const WORD_BYTES: [u8; 256] = {
+    let mut bytes = [0; 256];
+    let mut b = 0_u8;
+    loop {
+        bytes[b as usize] = match b {
+            b'0'..=b'9' => 2,
+            b'a'..=b'z' | b'A'..=b'Z' => 1,
+            b'.' | b'_' | b':' | b'/' | b'-' | b'[' | b']' | b'(' | b')' => 1,
+            _ => 0,
+        };
+        if b == u8::MAX {
+            break bytes;
+        }
+        b += 1;
+    }
+};
 
 /// Short, of the leaf's alphabet, and without a run of digits that could be an identifier.
 fn is_word(text: &str) -> bool {
+    if !(1..=64).contains(&text.len()) {
+        return false;
+    }
     let mut run = 0;
-    let lawful = text.bytes().all(|b| {
-        run = if b.is_ascii_digit() { run + 1 } else { 0 };
-        run < 9 && (b.is_ascii_alphanumeric() || b"._:/-[]()".contains(&b))
-    });
-    lawful && (1..=64).contains(&text.len())
+    for b in text.as_bytes() {
+        match WORD_BYTES[usize::from(*b)] {
+            0 => return false,
+            1 => run = 0,
+            _ if run == 8 => return false,
+            _ => run += 1,
+        }
+    }
+    true
 }
 
 #[cfg(test)]

@@ -6,11 +6,15 @@
 //! more; what it does not take is read again the thorough way, which names what is wrong. A
 //! test compares the two.
 
+use super::swar;
+
 /// Reads an object's fields in their one order.
 pub(super) struct Scanner<'a> {
-    rest: &'a str,
-    /// The key whose value comes next; `None` when the object has ended.
-    key: Option<&'a str>,
+    /// All of it printable ASCII without a backslash.
+    text: &'a str,
+    at: usize,
+    /// The key whose value comes next; empty when the object has ended.
+    key: &'a str,
 }
 
 /// What a field may hold.
@@ -22,28 +26,33 @@ pub(super) trait Scan<'a>: Sized {
 impl<'a> Scanner<'a> {
     /// At the first field of an entry.
     pub(super) fn open(entry: &'a [u8]) -> Option<Self> {
-        let mut scanner = Self { rest: std::str::from_utf8(entry).ok()?, key: None };
+        if !swar::is_plain(entry) {
+            return None;
+        }
+        let mut scanner = Self { text: std::str::from_utf8(entry).ok()?, at: 0, key: "" };
         scanner.begin()?;
         Some(scanner)
     }
 
     /// The field's value if it is the next one, which then is passed.
     pub(super) fn field<T: Scan<'a>>(&mut self, name: &str) -> Option<Option<T>> {
-        if self.key != Some(name) {
+        // Most fields are absent, and most keys differ in their length or first letter.
+        let (key, wanted) = (self.key.as_bytes(), name.as_bytes());
+        if key.len() != wanted.len() || key.first() != wanted.first() || key != wanted {
             return Some(None);
         }
         let value = T::scan(self)?;
         match self.byte()? {
             b',' => self.next_key()?,
-            b'}' => self.key = None,
+            b'}' => self.key = "",
             _ => return None,
         }
         Some(Some(value))
     }
 
     /// Whether the entry ended with its object.
-    pub(super) fn is_done(&self) -> bool {
-        self.key.is_none() && self.rest.is_empty()
+    pub(super) const fn is_done(&self) -> bool {
+        self.key.is_empty() && self.at == self.text.len()
     }
 
     /// Enters an object that has a field.
@@ -54,33 +63,34 @@ impl<'a> Scanner<'a> {
 
     /// Whether the object that was entered has ended.
     fn end(&self) -> Option<()> {
-        self.key.is_none().then_some(())
+        self.key.is_empty().then_some(())
     }
 
     fn next_key(&mut self) -> Option<()> {
-        self.key = Some(self.string()?);
+        self.key = self.string()?;
+        if self.key.is_empty() {
+            return None;
+        }
         self.eat(b':')
     }
 
     fn byte(&mut self) -> Option<u8> {
-        let first = *self.rest.as_bytes().first()?;
-        self.rest = self.rest.get(1..)?;
-        Some(first)
+        let byte = *self.text.as_bytes().get(self.at)?;
+        self.at += 1;
+        Some(byte)
     }
 
     fn eat(&mut self, wanted: u8) -> Option<()> {
-        (self.byte()? == wanted).then_some(())
+        if self.byte()? == wanted { Some(()) } else { None }
     }
 
-    /// A string without escapes, of printable ASCII.
+    /// A string; there are no escapes.
     fn string(&mut self) -> Option<&'a str> {
         self.eat(b'"')?;
-        let plain = |b: &u8| (0x20..0x7f).contains(b) && *b != b'"' && *b != b'\\';
-        let end = self.rest.as_bytes().iter().position(|b| !plain(b))?;
-        let (text, rest) = self.rest.split_at_checked(end)?;
-        self.rest = rest;
-        self.eat(b'"')?;
-        Some(text)
+        let start = self.at;
+        let end = start + swar::quote(self.text.as_bytes().get(start..)?)?;
+        self.at = end + 1;
+        self.text.get(start..end)
     }
 }
 
@@ -92,10 +102,21 @@ impl<'a> Scan<'a> for &'a str {
 
 impl<'a> Scan<'a> for u64 {
     fn scan(scanner: &mut Scanner<'a>) -> Option<Self> {
-        let digits = scanner.rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, rest) = scanner.rest.split_at_checked(digits)?;
-        scanner.rest = rest;
-        if digits > 1 && number.starts_with('0') { None } else { number.parse().ok() }
+        let start = scanner.at;
+        let mut number: Self = 0;
+        while let Some(digit) = scanner.text.as_bytes().get(scanner.at)
+            && digit.is_ascii_digit()
+        {
+            number = number.checked_mul(10)?.checked_add(Self::from(digit - b'0'))?;
+            scanner.at += 1;
+        }
+        let leads = scanner.text.as_bytes().get(start) == Some(&b'0');
+        match scanner.at - start {
+            0 => None,
+            1 => Some(number),
+            _ if leads => None,
+            _ => Some(number),
+        }
     }
 }
 

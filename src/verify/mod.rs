@@ -9,6 +9,10 @@
 //!   named by file and number.
 //! - [`rows`]: the log's tables in a database; every row that is wrong is named.
 //! - [`receipt`]: one receipt, or two checkpoints of one log.
+//! - [`reconcile`], [`evidence`]: receipts against the log, and what proves that it lied.
+//! - [`entries`], [`search`], [`counters`], [`erasures`], [`trace`], [`patterns`]: what a
+//!   mirrored log says.
+//! - [`tlog_proof`]: proofs as files.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
 //!
 //! What it can't show: that an act was logged at all (receipts and the partners' own
@@ -16,7 +20,11 @@
 //! the checkpoint it was given.
 
 mod bundle;
+pub mod counters;
 mod digest;
+pub mod entries;
+pub mod erasures;
+pub mod evidence;
 mod history;
 pub mod leaf;
 mod leaf_scan;
@@ -24,13 +32,20 @@ mod level;
 pub mod log;
 pub mod note;
 pub mod path;
+pub mod patterns;
 pub mod proof;
 pub mod receipt;
+pub mod reconcile;
 pub mod report;
 pub mod row_report;
 pub mod rows;
+pub mod search;
 mod settle;
 pub mod source;
+mod subtrees;
+mod swar;
+pub mod tlog_proof;
+pub mod trace;
 
 pub use log::{verify_log, verify_log_on};
 pub use note::{Checkpoint, NoteProblem, VerifierKey};
