@@ -36,6 +36,7 @@ struct Numbers {
 pub(super) struct Summary {
     leaves: u64,
     kinds: Counts,
+    last_kind: usize,
     refusals: BTreeMap<String, u64>,
     times: Option<((u64, At), At)>,
     numbers: BTreeMap<String, Numbers>,
@@ -56,8 +57,14 @@ impl Summary {
     /// Adds the next leaf of the run.
     pub(super) fn note(&mut self, leaf: &Leaf<'_>, index: u64) {
         self.leaves += 1;
-        if let Some(place) = leaf.kind.and_then(|kind| KINDS.binary_search(&kind).ok()) {
-            self.kinds.0[place] += 1;
+        if let Some(kind) = leaf.kind {
+            // Leaves of a kind come in runs.
+            if KINDS.get(self.last_kind) != Some(&kind) {
+                self.last_kind = KINDS.binary_search(&kind).unwrap_or(KINDS.len());
+            }
+            if let Some(count) = self.kinds.0.get_mut(self.last_kind) {
+                *count += 1;
+            }
         }
         if let Some(reason) = leaf.reason {
             match self.refusals.get_mut(reason) {
@@ -111,7 +118,7 @@ pub(super) struct History {
 impl History {
     /// Takes the next run's summary into the report.
     pub(super) fn absorb(&mut self, run: Summary, report: &mut Report) {
-        let Summary { leaves, kinds, refusals, times, numbers, mut notices } = run;
+        let Summary { leaves, kinds, refusals, times, numbers, mut notices, .. } = run;
         report.leaves += leaves;
         for (kind, count) in KINDS.iter().zip(kinds.0).filter(|(_, count)| *count > 0) {
             *report.kinds.entry((*kind).to_owned()).or_default() += count;
@@ -150,7 +157,7 @@ impl History {
 mod tests {
     use super::*;
 
-    fn leaf(second: u64, partner: &'static str, sequence: u64, at: &mut String) -> Leaf<'_> {
+    fn leaf<'a>(second: u64, partner: &'static str, sequence: u64, at: &'a mut String) -> Leaf<'a> {
         *at = format!("2026-01-05T09:00:{second:02}.000000Z");
         Leaf {
             at: Some(at),

@@ -2,8 +2,8 @@
 //!
 //! An entry must be the one canonical spelling (RFC 8785) of a known leaf. Fields are
 //! declared in canonical order and are all ASCII without escapes, so that nearly every leaf is
-//! read in one quick pass. What that pass does not take is read thoroughly: written
-//! out again, it must give the same bytes.
+//! read in one quick pass. What that pass does not take, or what is unlawful, is read thoroughly:
+//! written out again, it must give the same bytes.
 
 use super::{leaf_scan::Scanner, swar};
 use serde::{Deserialize, Serialize};
@@ -173,8 +173,8 @@ leaf! {
 /// Why it is not a leaf.
 pub fn read<'a>(entry: &'a [u8], scratch: &mut Vec<u8>) -> Result<Leaf<'a>, LeafProblem> {
     match Leaf::scan(entry) {
-        Some(leaf) => judge(&leaf).map(|()| leaf),
-        None => read_thoroughly(entry, scratch),
+        Some(leaf) if judge(&leaf).is_ok() => Ok(leaf),
+        _ => read_thoroughly(entry, scratch),
     }
 }
 
@@ -295,39 +295,12 @@ fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && swar::is_hex(text.as_bytes())
 }
 
-/// What a byte is in a word: 0 nothing lawful, 1 a letter or mark, 2 a digit.
-const WORD_BYTES: [u8; 256] = {
-    let mut bytes = [0; 256];
-    let mut b = 0_u8;
-    loop {
-        bytes[b as usize] = match b {
-            b'0'..=b'9' => 2,
-            b'a'..=b'z' | b'A'..=b'Z' => 1,
-            b'.' | b'_' | b':' | b'/' | b'-' | b'[' | b']' | b'(' | b')' => 1,
-            _ => 0,
-        };
-        if b == u8::MAX {
-            break bytes;
-        }
-        b += 1;
-    }
-};
-
 /// Short, of the leaf's alphabet, and without a run of digits that could be an identifier.
 fn is_word(text: &str) -> bool {
-    if !(1..=64).contains(&text.len()) {
-        return false;
-    }
-    let mut run = 0;
-    for b in text.as_bytes() {
-        match WORD_BYTES[usize::from(*b)] {
-            0 => return false,
-            1 => run = 0,
-            _ if run == 8 => return false,
-            _ => run += 1,
-        }
-    }
-    true
+    let longest_run = || text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+    (1..=64).contains(&text.len())
+        && swar::word_digits(text.as_bytes())
+            .is_some_and(|digits| digits < 9 || longest_run().is_none_or(|run| run < 9))
 }
 
 #[cfg(test)]

@@ -2,19 +2,18 @@
 //!
 //! Canonical JSON (RFC 8785) has one spelling, so a scanner that takes that spelling alone
 //! needs no general JSON reader and no second writing to compare with. It takes less than the
-//! canonical form allows (strings of printable ASCII without escapes, whole numbers), never
-//! more; what it does not take is read again the thorough way, which names what is wrong. A
+//! canonical form allows (strings without escapes, whole numbers), never more; what it does not take is read again the thorough way, which names what is wrong. A
 //! test compares the two.
 
 use super::swar;
 
 /// Reads an object's fields in their one order.
 pub(super) struct Scanner<'a> {
-    /// All of it printable ASCII without a backslash.
+    /// All of it without control characters and backslashes.
     text: &'a str,
     at: usize,
-    /// The key whose value comes next; empty when the object has ended.
-    key: &'a str,
+    /// Whether a key comes next; else the object has ended.
+    open: bool,
 }
 
 /// What a field may hold.
@@ -29,49 +28,54 @@ impl<'a> Scanner<'a> {
         if !swar::is_plain(entry) {
             return None;
         }
-        let mut scanner = Self { text: std::str::from_utf8(entry).ok()?, at: 0, key: "" };
+        let mut scanner = Self { text: std::str::from_utf8(entry).ok()?, at: 0, open: false };
         scanner.begin()?;
         Some(scanner)
     }
 
     /// The field's value if it is the next one, which then is passed.
     pub(super) fn field<T: Scan<'a>>(&mut self, name: &str) -> Option<Option<T>> {
-        // Most fields are absent, and most keys differ in their length or first letter.
-        let (key, wanted) = (self.key.as_bytes(), name.as_bytes());
-        if key.len() != wanted.len() || key.first() != wanted.first() || key != wanted {
+        if !self.open || !self.is_next(name.as_bytes()) {
             return Some(None);
         }
+        self.at += name.len() + 3;
         let value = T::scan(self)?;
         match self.byte()? {
-            b',' => self.next_key()?,
-            b'}' => self.key = "",
+            b',' => {}
+            b'}' => self.open = false,
             _ => return None,
         }
         Some(Some(value))
     }
 
+    /// Whether `"name":` comes next. Most fields are absent, and most names differ in their
+    /// first letter or their length.
+    fn is_next(&self, name: &[u8]) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        rest.get(1) == name.first()
+            && rest.get(name.len() + 1) == Some(&b'"')
+            && rest.get(name.len() + 2) == Some(&b':')
+            && rest.first() == Some(&b'"')
+            && rest.get(1..=name.len()) == Some(name)
+    }
+
     /// Whether the entry ended with its object.
     pub(super) const fn is_done(&self) -> bool {
-        self.key.is_empty() && self.at == self.text.len()
+        !self.open && self.at == self.text.len()
     }
 
     /// Enters an object that has a field.
     fn begin(&mut self) -> Option<()> {
         self.eat(b'{')?;
-        self.next_key()
+        self.open = true;
+        Some(())
     }
 
-    /// Whether the object that was entered has ended.
-    fn end(&self) -> Option<()> {
-        self.key.is_empty().then_some(())
-    }
-
-    fn next_key(&mut self) -> Option<()> {
-        self.key = self.string()?;
-        if self.key.is_empty() {
-            return None;
-        }
-        self.eat(b':')
+    /// Whether the object that was entered has ended; goes on with the one around it.
+    fn end(&mut self) -> Option<()> {
+        let ended = !self.open;
+        self.open = true;
+        ended.then_some(())
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -215,7 +219,6 @@ mod tests {
             ("\"v\":1}", "\"v\":1,\"x\":1}"),
             ("\"v\":1}", "\"v\":1"),
             ("log_read", "log\\u005fread"),
-            ("log_read", "caf\u{e9}"),
             ("log_read", "a\tb"),
             ("\"log_read\"", "log_read"),
             ("\"kind\":\"log_read\",\"sequence\":4", "\"sequence\":4,\"kind\":\"log_read\""),
