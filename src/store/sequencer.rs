@@ -10,18 +10,27 @@
 //! commit leaves nothing; after it, the act is logged although nobody was told, which is
 //! safe. Where the connection breaks while a commit is under way, the log itself is asked
 //! whether it holds the entries: an act is neither lost nor done twice.
+//!
+//! A new year is a new log with a name and a tree of its own: the first transaction of the
+//! year (by Europe/London, as quarters are) ends the old log as it is, and the new one begins
+//! with a leaf that carries the old one's last checkpoint. The log's times never go back, so
+//! neither do its years.
 
 use super::{
     Effect, Outcome, Rights, Store, StoreError, Tx, effect,
-    log::{self, Head},
+    log::{self, Growth, Head},
     partners,
 };
 use crate::{
-    audit::{self, Appended, Frontier, Leaf, LogSigner, Receipt},
+    audit::{self, Appended, Frontier, Leaf, LeafKind, LogName, LogSigner, PreviousLog, Receipt},
     domain::PartnerId,
 };
-use jiff::Timestamp;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use jiff::{Timestamp, tz::TimeZone};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -68,6 +77,7 @@ pub enum ActError {
 pub struct Logged<T> {
     value: T,
     receipt: Receipt,
+    place: u64,
     partner_sequence: Option<u64>,
 }
 
@@ -82,6 +92,11 @@ impl<T> Logged<T> {
         &self.receipt
     }
 
+    /// Where its leaf lies among those of all years: the log's base and the leaf's index.
+    pub const fn place(&self) -> u64 {
+        self.place
+    }
+
     /// The acting partner's own counter of logged acts.
     pub const fn partner_sequence(&self) -> Option<u64> {
         self.partner_sequence
@@ -92,6 +107,7 @@ impl<T> Logged<T> {
         Logged {
             value: form(self.value),
             receipt: self.receipt,
+            place: self.place,
             partner_sequence: self.partner_sequence,
         }
     }
@@ -121,10 +137,12 @@ impl std::fmt::Debug for Sequencer {
 }
 
 impl Sequencer {
-    /// Starts the task; it ends once every handle is dropped and the queue is empty.
+    /// Starts the task; it ends once every handle is dropped and the queue is empty. The
+    /// signer's name may hold the year, see [`LogName::in_year`](crate::audit::LogName::in_year).
     ///
     /// # Errors
-    /// When the log's head can't be read or does not fit its hashes.
+    /// When the log's head can't be read or does not fit its hashes, or its name is not one
+    /// that the signer's may follow.
     pub async fn start(
         store: Store,
         signer: LogSigner,
@@ -133,10 +151,18 @@ impl Sequencer {
         let mut tx = store.read(Rights::Sequencer).await?;
         let head = log::head(&mut tx).await?;
         let frontier = log::frontier(&mut tx, head.as_ref()).await?;
+        let mut years = Years::new(signer);
+        if let Some(head) = &head {
+            let signer = years.signer(latest(now(), Some(head))?);
+            if signer.name().as_str() != head.origin() {
+                may_begin(&mut tx, signer.name(), head).await?;
+            }
+        }
         drop(tx);
         let (queue, acts) = mpsc::channel(QUEUE);
         let (size, head_size) = watch::channel(frontier.size());
-        let worker = Worker { store, signer, now, head, frontier, size };
+        let known = Known::default();
+        let worker = Worker { store, years, now, head, frontier, known, size };
         let task = tokio::spawn(worker.run(acts));
         Ok((Self { queue, head: head_size }, task))
     }
@@ -168,11 +194,65 @@ impl Sequencer {
 
 struct Worker {
     store: Store,
-    signer: LogSigner,
+    years: Years,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     head: Option<Head>,
     frontier: Frontier,
+    known: Known,
     size: watch::Sender<u64>,
+}
+
+/// What the database is known to hold as of the head: whatever changes it moves the head in
+/// the same transaction, so that it needs no look while the head stands.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    /// The policy epoch.
+    epoch: Option<u64>,
+    /// Partners' own counters.
+    sequences: BTreeMap<PartnerId, u64>,
+}
+
+/// The log's signer in each year.
+struct Years {
+    configured: LogSigner,
+    of: Option<(i16, LogSigner)>,
+}
+
+impl Years {
+    const fn new(configured: LogSigner) -> Self {
+        Self { configured, of: None }
+    }
+
+    fn signer(&mut self, at: Timestamp) -> LogSigner {
+        let year = calendar_year(at);
+        if let Some((of, signer)) = &self.of
+            && *of == year
+        {
+            return signer.clone();
+        }
+        let signer = self.configured.in_year(year);
+        self.of = Some((year, signer.clone()));
+        signer
+    }
+}
+
+/// The year in Europe/London.
+#[must_use]
+pub fn calendar_year(at: Timestamp) -> i16 {
+    at.to_zoned(TimeZone::get("Europe/London").unwrap_or(TimeZone::UTC)).year()
+}
+
+/// The time of the next leaf: a clock that went back must not make the log's times go back.
+fn latest(now: Timestamp, head: Option<&Head>) -> Result<Timestamp, StoreError> {
+    let at = now.as_microsecond().max(head.map_or(i64::MIN, |head| head.at));
+    Timestamp::from_microsecond(at).map_err(|_| StoreError::Range)
+}
+
+/// Makes sure that a log of that name may follow the one that grows.
+async fn may_begin(tx: &mut Tx, name: &LogName, old: &Head) -> Result<(), StoreError> {
+    let past = log::past(tx).await?;
+    let new = past.iter().all(|head| head.origin() != name.as_str());
+    if new && name.may_follow(old.origin()) { Ok(()) } else { Err(StoreError::OtherLog) }
 }
 
 /// What a transaction came to.
@@ -188,6 +268,7 @@ enum Tried {
 struct Committed {
     head: Head,
     appended: Appended,
+    known: Known,
     results: Vec<Result<Done, ActError>>,
     /// The index of its first entry, and its entries.
     first: u64,
@@ -240,18 +321,20 @@ impl Worker {
         committed: Committed,
         replies: Vec<oneshot::Sender<Result<Logged<Outcome>, ActError>>>,
     ) {
-        let Committed { head, appended, results, .. } = committed;
+        let Committed { head, appended, known, results, .. } = committed;
         for (result, reply) in results.into_iter().zip(replies) {
             let answer = result.and_then(|done| {
                 let checkpoint = head.checkpoint.clone();
                 let receipt = Receipt::of(&appended, done.leaf_index, done.leaf_hash, checkpoint)
                     .map_err(|_| ActError::Unavailable)?;
-                Ok(Logged { value: done.outcome, receipt, partner_sequence: done.partner_sequence })
+                let (value, place) = (done.outcome, head.base + done.leaf_index);
+                Ok(Logged { value, receipt, place, partner_sequence: done.partner_sequence })
             });
             // A caller that has gone away is still logged.
             let _ = reply.send(answer);
         }
         self.frontier = appended.frontier;
+        self.known = known;
         self.size.send_replace(head.size);
         self.head = Some(head);
     }
@@ -260,6 +343,7 @@ impl Worker {
         let mut tx = self.store.read(Rights::Sequencer).await?;
         self.head = log::head(&mut tx).await?;
         self.frontier = log::frontier(&mut tx, self.head.as_ref()).await?;
+        self.known = Known::default();
         Ok(())
     }
 
@@ -288,12 +372,18 @@ impl Worker {
 
     /// Whether the log holds the entries of a commit whose answer was lost.
     async fn holds(&self, committed: &Committed) -> Result<bool, StoreError> {
-        if self.frontier.size() < committed.head.size {
+        let (base, size) = (committed.head.base, committed.head.size);
+        let held = self.head.as_ref().map_or((0, 0), |head| (head.base, head.size));
+        if held < (base, size) {
             return Ok(false);
         }
         let mut tx = self.store.read(Rights::Sequencer).await?;
-        let entries = log::entries(&mut tx, committed.first, committed.head.size).await?;
-        Ok(entries == committed.leaves)
+        let entries = log::entries_of(&mut tx, base, committed.first, size).await;
+        match entries {
+            // Another gateway ended that log without them.
+            Err(StoreError::LogDamaged) if held.0 > base => Ok(false),
+            entries => Ok(entries? == committed.leaves),
+        }
     }
 
     /// One transaction.
@@ -304,30 +394,46 @@ impl Worker {
             if head != self.head {
                 self.frontier = log::frontier(&mut tx, head.as_ref()).await?;
                 self.head = head;
+                self.known = Known::default();
             }
         }
-        // A clock that went back must not make the log's times go back.
-        let now = (self.now)();
-        let at = now.as_microsecond().max(self.head.as_ref().map_or(i64::MIN, |head| head.at));
-        let time = Timestamp::from_microsecond(at).map_err(|_| StoreError::Range)?;
-        let mut batch = Batch { at: time, sequences: BTreeMap::new(), leaves: vec![] };
+        let time = latest((self.now)(), self.head.as_ref())?;
+        let at = time.as_microsecond();
+        let signer = self.years.signer(time);
+        let known = self.known.clone();
+        let mut batch = Batch { at: time, known, acted: BTreeSet::new(), leaves: vec![] };
+        let (mut base, mut frontier) = match &self.head {
+            Some(head) => (head.base, self.frontier.clone()),
+            None => (0, Frontier::empty()),
+        };
+        let mut own = 0;
+        if let Some(old) = &self.head
+            && old.origin() != signer.name().as_str()
+        {
+            may_begin(&mut tx, signer.name(), old).await?;
+            log::end(&mut tx, old).await?;
+            batch.leaves.push(opening(old, time)?);
+            (base, frontier, own) = (old.base + log::SPAN, Frontier::empty(), 1);
+        }
         let mut results = Vec::with_capacity(acts.len());
         for act in acts {
             results.push(batch.apply(&mut tx, act).await?);
         }
-        partners::store_sequences(&mut tx, &batch.sequences).await?;
-        let first = self.frontier.size();
+        partners::store_sequences(&mut tx, &batch.new_sequences()).await?;
+        let first = frontier.size();
         let hashes: Vec<_> = batch.leaves.iter().map(|leaf| audit::leaf_hash(leaf)).collect();
-        let appended = self.frontier.append(&hashes)?;
-        log::insert_entries(&mut tx, first, &batch.leaves).await?;
-        log::insert_hashes(&mut tx, &appended.new_hashes).await?;
+        let appended = frontier.append(&hashes)?;
         let size = appended.frontier.size();
-        let checkpoint = self.signer.sign_checkpoint(size, &appended.root);
-        let head = Head { size, root: appended.root, checkpoint, at };
-        if size > first && !log::swap_head(&mut tx, self.head.as_ref(), &head).await? {
-            return Ok(Tried::HeadMoved);
+        let checkpoint = signer.sign_checkpoint(size, &appended.root);
+        let head = Head { base, size, root: appended.root, checkpoint, at };
+        if size > first {
+            let (leaves, hashes) = (&*batch.leaves, &*appended.new_hashes);
+            let growth = Growth { base, first, leaves, hashes };
+            if !log::grow(&mut tx, &growth, self.head.as_ref(), &head).await? {
+                return Ok(Tried::HeadMoved);
+            }
         }
-        let mut placed = (first..).zip(hashes);
+        let mut placed = (first..).zip(hashes).skip(own);
         let results = results
             .into_iter()
             .map(|result| {
@@ -336,8 +442,8 @@ impl Worker {
                 Ok(Done { outcome, leaf_hash, leaf_index, partner_sequence })
             })
             .collect();
-        let leaves = batch.leaves;
-        let committed = Box::new(Committed { head, appended, results, first, leaves });
+        let Batch { known, leaves, .. } = batch;
+        let committed = Box::new(Committed { head, appended, known, results, first, leaves });
         match tx.commit().await {
             Ok(()) => Ok(Tried::Committed(committed)),
             Err(error) if error.is_lost_connection() => {
@@ -349,10 +455,20 @@ impl Worker {
     }
 }
 
+/// The first leaf of a new year's log, which carries the last checkpoint of the old one.
+fn opening(old: &Head, at: Timestamp) -> Result<Vec<u8>, StoreError> {
+    let mut leaf = Leaf::new(LeafKind::LogOpened, at);
+    let origin = old.origin().parse().map_err(|_| StoreError::LogDamaged)?;
+    leaf.notes.previous = Some(PreviousLog { origin, root: old.root, size: old.size });
+    Ok(leaf.encode()?)
+}
+
 /// What one transaction gathers.
 struct Batch {
     at: Timestamp,
-    sequences: BTreeMap<PartnerId, u64>,
+    known: Known,
+    /// Partners whose counters moved.
+    acted: BTreeSet<PartnerId>,
     leaves: Vec<Vec<u8>>,
 }
 
@@ -363,7 +479,7 @@ impl Batch {
     /// matter. The outer error ends the whole transaction.
     async fn apply(&mut self, tx: &mut Tx, act: &Act) -> Result<Applied, StoreError> {
         if let Some(epoch) = act.epoch
-            && effect::policy_epoch(tx).await? != epoch
+            && self.policy_epoch(tx).await? != epoch
         {
             return Ok(Err(ActError::PolicyChanged));
         }
@@ -376,8 +492,13 @@ impl Batch {
                 if changes {
                     tx.run("RELEASE SAVEPOINT act").await?;
                 }
+                if changes {
+                    // It may have raised the epoch.
+                    self.known.epoch = None;
+                }
                 if let (Some(partner), Some(sequence)) = (&act.leaf.partner, sequence) {
-                    self.sequences.insert(partner.clone(), sequence);
+                    self.known.sequences.insert(partner.clone(), sequence);
+                    self.acted.insert(partner.clone());
                 }
                 self.leaves.push(leaf);
                 return Ok(Ok((outcome, sequence)));
@@ -405,10 +526,8 @@ impl Batch {
         act: &Act,
     ) -> Result<(Outcome, Option<u64>, Vec<u8>), StoreError> {
         let outcome = effect::apply(tx, &act.effect, self.at).await?;
-        let mut leaf = act.leaf.clone();
-        leaf.at = self.at;
-        leaf.partner_sequence = self.next_sequence(tx, leaf.partner.as_ref()).await?;
-        Ok((outcome, leaf.partner_sequence, leaf.encode()?))
+        let sequence = self.next_sequence(tx, act.leaf.partner.as_ref()).await?;
+        Ok((outcome, sequence, act.leaf.encode_as(self.at, sequence)?))
     }
 
     /// The acting partner's next number, so that it can see a gap.
@@ -418,10 +537,25 @@ impl Batch {
         partner: Option<&PartnerId>,
     ) -> Result<Option<u64>, StoreError> {
         let Some(partner) = partner else { return Ok(None) };
-        let last = match self.sequences.get(partner) {
+        let last = match self.known.sequences.get(partner) {
             Some(last) => Some(*last),
             None => partners::sequence(tx, partner).await?,
         };
         Ok(last.map(|last| last + 1))
+    }
+
+    async fn policy_epoch(&mut self, tx: &mut Tx) -> Result<u64, StoreError> {
+        if let Some(known) = self.known.epoch {
+            return Ok(known);
+        }
+        let epoch = effect::policy_epoch(tx).await?;
+        self.known.epoch = Some(epoch);
+        Ok(epoch)
+    }
+
+    /// The counters of the partners that acted.
+    fn new_sequences(&self) -> Vec<(&PartnerId, u64)> {
+        let counter = |partner| Some((partner, *self.known.sequences.get(partner)?));
+        self.acted.iter().filter_map(counter).collect()
     }
 }

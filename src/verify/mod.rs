@@ -8,7 +8,7 @@
 //! - [`log`]: a whole folder of tiles against a verifier key; every place that is wrong is
 //!   named by file and number.
 //! - [`rows`]: the log's tables in a database; every row that is wrong is named.
-//! - [`receipt`]: one receipt, or two checkpoints of one log.
+//! - [`receipt`]: one receipt, or two checkpoints of one log; [`years`]: two years' logs.
 //! - [`reconcile`], [`evidence`]: receipts against the log, and what proves that it lied.
 //! - [`entries`], [`search`], [`counters`], [`erasures`], [`trace`], [`patterns`]: what a
 //!   mirrored log says.
@@ -46,6 +46,7 @@ mod subtrees;
 mod swar;
 pub mod tlog_proof;
 pub mod trace;
+pub mod years;
 
 pub use log::{verify_log, verify_log_on};
 pub use note::{Checkpoint, NoteProblem, VerifierKey};
