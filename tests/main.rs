@@ -7,6 +7,8 @@ mod architecture;
 #[cfg(test)]
 mod audit_log;
 #[cfg(test)]
+mod auditor;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod bench;

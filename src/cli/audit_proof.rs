@@ -156,7 +156,14 @@ fn tell(console: &mut Console<'_>, checked: Option<bool>, good: &str, bad: &str)
     Outcome::findings(checked == Some(false))
 }
 
-async fn latest(session: &Session, console: &mut Console<'_>) -> Result<String, CliError> {
+/// The gateway's latest checkpoint, unchecked.
+///
+/// # Errors
+/// When the gateway refuses.
+pub(super) async fn latest(
+    session: &Session,
+    console: &mut Console<'_>,
+) -> Result<String, CliError> {
     let request = v1::GetCheckpointRequest {};
     let answer = client(session).get_checkpoint(request).await?.into_inner();
     session.logged(console, answer.receipt)?;
@@ -164,7 +171,10 @@ async fn latest(session: &Session, console: &mut Console<'_>) -> Result<String, 
 }
 
 /// The size that a checkpoint states, trusted or not.
-fn size_of(checkpoint: &str) -> Result<u64, CliError> {
+///
+/// # Errors
+/// When it states none.
+pub(super) fn size_of(checkpoint: &str) -> Result<u64, CliError> {
     let size = checkpoint.lines().nth(1).and_then(|line| line.parse().ok());
     size.ok_or(CliError::AnswerIncomplete { part: "checkpoint" })
 }

@@ -5,10 +5,11 @@
 
 use super::{
     CliError, Console, Outcome,
+    audit_mirror::verify_mirror,
     audit_proof::read_key,
     audit_rows,
     output::{Format, Printing, Record, Table},
-    partner_file::read_text,
+    receipt_files::{Kept, read_receipts},
     text::counted,
 };
 use crate::verify::{
@@ -87,7 +88,7 @@ impl Verify {
         console: &mut Console<'_>,
     ) -> Result<Outcome, CliError> {
         let report = match &self.tiles {
-            Some(tiles) => Some(verify_log(&Directory::new(tiles), key).map_err(unreadable)?),
+            Some(tiles) => Some(verify_mirror(&Directory::new(tiles), key, console)?),
             None => None,
         };
         let witnesses: Result<Vec<WitnessKey>, CliError> =
@@ -162,23 +163,14 @@ fn check_receipts(
         let note = fs::read(tiles.join("checkpoint")).ok()?;
         Some((Directory::new(tiles), verify_checkpoint(&note, key).ok()?))
     });
-    for path in receipt_files(folder)? {
-        let mut receipts = Vec::new();
-        if let Ok(value) = serde_json::from_str(&read_text(&path)?) {
-            receipts_of(value, &mut receipts);
-        }
-        if receipts.is_empty() {
-            receipts.push(None);
-        }
-        for receipt in receipts {
-            let problem = match receipt {
-                Some(receipt) => check_receipt(&receipt, log.as_ref(), key)?,
-                None => Some("not a receipt".to_owned()),
-            };
-            match problem {
-                None => checked.good += 1,
-                Some(problem) => checked.bad.push((path.clone(), problem)),
-            }
+    for Kept { path, receipt } in read_receipts(&[folder.to_owned()])? {
+        let problem = match receipt {
+            Some(receipt) => check_receipt(&receipt, log.as_ref(), key)?,
+            None => Some("not a receipt".to_owned()),
+        };
+        match problem {
+            None => checked.good += 1,
+            Some(problem) => checked.bad.push((path, problem)),
         }
     }
     Ok(checked)
@@ -197,37 +189,6 @@ fn check_receipt(
         None => verify::verify_receipt(receipt, None, key).map(drop),
     };
     Ok(result.err().map(|problem| problem.to_string()))
-}
-
-/// Every receipt that a file holds: it may be one itself, or a push's report with many.
-fn receipts_of(value: Value, found: &mut Vec<Option<Receipt>>) {
-    match value {
-        Value::Object(ref fields) if fields.contains_key("leaf_hash") => {
-            found.push(serde_json::from_value(value).ok());
-        }
-        Value::Object(fields) => fields.into_iter().for_each(|(_, v)| receipts_of(v, found)),
-        Value::Array(items) => items.into_iter().for_each(|v| receipts_of(v, found)),
-        _ => {}
-    }
-}
-
-/// Every `*.json` in the folder and below, in order.
-fn receipt_files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
-    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        let unreadable = |source| CliError::Unreadable { path: folder.clone(), source };
-        for item in fs::read_dir(&folder).map_err(unreadable)? {
-            let item = item.map_err(unreadable)?;
-            let path = item.path();
-            if item.file_type().map_err(unreadable)?.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "json") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 fn document(report: Option<&Report>, checked: Option<&Checked>, cosigned: &[Cosigned]) -> Value {

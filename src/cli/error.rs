@@ -97,6 +97,15 @@ pub(super) enum CliError {
     /// A check was asked for without the key to check with.
     #[error("a saved checkpoint is checked with the log's verifier key: give --vkey-file FILE")]
     NoVerifierKey,
+    /// A page's token is of another search.
+    #[error("this is no token of a search in a mirror: repeat the search that printed it")]
+    ForeignToken,
+    /// The catalogue has no such indicator.
+    #[error("the catalogue has no such indicator: `tallygate card --definitions` lists them")]
+    NoIndicator,
+    /// There is neither a mirror nor a gateway to look at.
+    #[error("say where the log is: a folder that mirrors it, or --profile FILE for its gateway")]
+    NoLog,
     /// A private key stands where only a public one may be sent.
     #[error("{} holds a private key: give the public key only, and keep this file to yourself", path.display())]
     PrivateKey {

@@ -11,9 +11,18 @@ mod area;
 mod area_file;
 mod argument;
 mod audit;
+mod audit_erasures;
+mod audit_evidence;
+mod audit_export;
 mod audit_fetch;
+mod audit_gaps;
+mod audit_mirror;
+mod audit_patterns;
 mod audit_proof;
+mod audit_reconcile;
 mod audit_rows;
+mod audit_search;
+mod audit_trace;
 mod audit_verify;
 mod backup;
 mod bench;
@@ -35,6 +44,7 @@ mod protocol_draft;
 mod protocol_paper;
 mod push;
 mod query;
+mod receipt_files;
 mod refusal;
 mod release;
 mod release_verify;
@@ -116,7 +126,7 @@ enum Command {
     Query(query::Query),
     /// Prints an area's card: every indicator you may see, with its margin and trend.
     Card(card::Card),
-    /// The access log: fetch, search, verify, prove, consistency.
+    /// The access log: fetch, search, verify, prove, reconcile, gaps, trace, patterns and more.
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
     /// Keys: new, list; rotate and destroy versions of the gateway's.

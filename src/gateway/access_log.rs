@@ -8,7 +8,7 @@
 use super::{Actor, Denied, Gateway, Published, Refused};
 use crate::{
     audit::{
-        Decision, Hash, Leaf, LeafKind, leaf_hash,
+        Decision, Hash, Leaf, LeafKind, UserPseudonym, leaf_hash,
         tree::{consistency_proof, inclusion_proof, tiles_for_consistency, tiles_for_inclusion},
     },
     domain::{AreaCode, PartnerId, ProtocolId},
@@ -50,6 +50,8 @@ pub struct LogSearch {
     pub page_size: u32,
     /// The token of the page before.
     pub page_token: String,
+    /// Pseudonym of the person who acted, in hexadecimal.
+    pub user: String,
 }
 
 /// A page of entries.
@@ -71,6 +73,8 @@ pub struct Inclusion {
     pub leaf_hash: Hash,
     /// The audit path, leaf's sibling first.
     pub hashes: Vec<Hash>,
+    /// The entry's canonical bytes.
+    pub leaf: Vec<u8>,
 }
 
 /// A proof of consistency (RFC 6962 §2.1.2).
@@ -86,6 +90,7 @@ pub struct Consistency {
 #[derive(Default)]
 struct Filter {
     partner: Option<PartnerId>,
+    user: Option<UserPseudonym>,
     area: Option<AreaCode>,
     purpose: Option<Purpose>,
     protocol: Option<ProtocolId>,
@@ -177,7 +182,8 @@ impl Gateway {
         let leaf = log::entries(&mut tx, index, index + 1).await?.pop();
         drop(tx);
         let leaf = leaf.ok_or(StoreError::LogDamaged)?;
-        self.looked(actor, Inclusion { tree_size, leaf_hash: leaf_hash(&leaf), hashes }).await
+        let leaf_hash = leaf_hash(&leaf);
+        self.looked(actor, Inclusion { tree_size, leaf_hash, hashes, leaf }).await
     }
 
     /// Proves that an earlier tree is the beginning of a later one.
@@ -249,8 +255,15 @@ impl Filter {
             _ => None,
         };
         let moment = |micros: i64| (micros != 0).then_some(micros);
+        let user = |text: &str| {
+            let mut bytes = [0; 16];
+            let plain = !text.bytes().any(|b| b.is_ascii_uppercase());
+            (plain && hex::decode_to_slice(text, &mut bytes).is_ok())
+                .then(|| UserPseudonym::new(bytes))
+        };
         Ok(Self {
             partner: optional("partner_id", &search.partner, "a partner's id", |t| t.parse().ok())?,
+            user: optional("user", &search.user, "32 lower-case hexadecimal digits", user)?,
             area: optional("area", &search.area, "an area's code", |t| t.parse().ok())?,
             purpose: optional("purpose", &search.purpose, "a purpose", Purpose::from_code)?,
             protocol: optional("protocol_id", &search.protocol, "a protocol's id", |t| {
@@ -268,6 +281,7 @@ impl Filter {
         let purpose = leaf.purpose.as_ref().map(crate::audit::Code::as_str);
         let refused = matches!(leaf.decision, Decision::Refused { .. });
         (self.partner.is_none() || self.partner == leaf.partner)
+            && (self.user.is_none() || self.user == leaf.user)
             && (self.area.is_none() || self.area == leaf.area)
             && self.purpose.is_none_or(|wanted| purpose == Some(wanted.code()))
             && self.protocol.as_ref().is_none_or(|wanted| {
@@ -338,6 +352,7 @@ impl Bound {
             &search.protocol,
             &search.kind,
             &search.decision,
+            &search.user,
         ] {
             field(text.as_bytes());
         }

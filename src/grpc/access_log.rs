@@ -65,6 +65,7 @@ impl access_log_service_server::AccessLogService for AccessLogService {
             leaf_hash: inclusion.leaf_hash.as_bytes().to_vec(),
             hashes: all(&inclusion.hashes),
             receipt: Some(receipt(&proof)),
+            leaf: inclusion.leaf,
         }))
     }
 
@@ -169,6 +170,7 @@ impl From<v1::SearchEntriesRequest> for LogSearch {
             until_micros: wire.until_micros,
             page_size: wire.page_size,
             page_token: wire.page_token,
+            user: wire.user,
         }
     }
 }

@@ -5,8 +5,8 @@
 //! another root in the end starts again from what was verified before.
 
 use super::{
+    bundle::Bundle,
     level::{file_of, joined_root, row_length, tile_root},
-    log::Bundle,
     note::Checkpoint,
     path::{FULL, FileName, Row},
     proof::{Sha, empty_root},

@@ -176,6 +176,15 @@ impl Report {
         }
     }
 
+    /// Adds what was found of some files read apart.
+    pub(super) fn add(&mut self, files: Self) {
+        self.files += files.files;
+        files
+            .findings
+            .into_iter()
+            .for_each(|found| self.find(found.path, found.place, found.problem));
+    }
+
     pub(super) fn notice(&mut self, notice: Notice) {
         if self.notices.len() < MAX_KEPT {
             self.notices.push(notice);
