@@ -9,6 +9,7 @@ use super::{
     audit_proof::read_key,
     audit_rows,
     output::{Format, Printing, Record, Table},
+    partner_file::read_text,
     receipt_files::{Kept, read_receipts},
     text::counted,
 };
@@ -16,7 +17,6 @@ use crate::verify::{
     self, Checkpoint, Cosigned, Directory, Notice, Receipt, Report, VerifierKey, WitnessKey,
     cosignature::cosigned,
     note::{self, verify_checkpoint},
-    verify_log,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};

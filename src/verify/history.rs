@@ -148,6 +148,7 @@ impl History {
         notices.sort_by_key(|notice| match notice {
             Notice::ClockWentBack { index, .. } => (*index, 0),
             Notice::SequenceGap { index, .. } => (*index, 1),
+            Notice::Unfinished { size } => (*size, 2),
         });
         notices.into_iter().for_each(|notice| report.notice(notice));
     }

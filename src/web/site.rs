@@ -210,6 +210,7 @@ fn denied(denied: Denied) -> Answer {
                 | GatewayError::LogUnavailable
                 | GatewayError::Unsettled
                 | GatewayError::Conflict
+                | GatewayError::KeysBehind
                 | GatewayError::Published(_) => {
                     later("unavailable", "the gateway can't answer now; try again later")
                 }
