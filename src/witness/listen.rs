@@ -170,7 +170,7 @@ impl Site {
         }
         let body = match time::timeout(PATIENCE, read(request.into_body())).await {
             Ok(Ok(body)) => body,
-            Ok(Err(refused)) => return refused,
+            Ok(Err((status, words))) => return reply(status, words),
             Err(_) => return reply(StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
         };
         let (witness, now) = (Arc::clone(&self.witness), (self.now)());
@@ -182,10 +182,10 @@ impl Site {
 
 /// The body, unless it is too long. The rest of such a one is read and dropped within a bound:
 /// a connection that is closed on unread bytes takes the answer with it.
-async fn read(mut incoming: Incoming) -> Result<Vec<u8>, Response<Full<Bytes>>> {
+async fn read(mut incoming: Incoming) -> Result<Vec<u8>, (StatusCode, &'static str)> {
     let (mut body, mut length) = (Vec::new(), 0);
     while let Some(frame) = incoming.frame().await {
-        let broken = |_| reply(StatusCode::BAD_REQUEST, "the request broke off\n");
+        let broken = |_| (StatusCode::BAD_REQUEST, "the request broke off\n");
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         length += data.len();
         if length <= MOST_BODY_BYTES {
@@ -197,7 +197,7 @@ async fn read(mut incoming: Incoming) -> Result<Vec<u8>, Response<Full<Bytes>>> 
     if length <= MOST_BODY_BYTES {
         Ok(body)
     } else {
-        Err(reply(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long\n"))
+        Err((StatusCode::PAYLOAD_TOO_LARGE, "the request is too long\n"))
     }
 }
 

@@ -3,7 +3,14 @@
 use super::{Site, quorum::told};
 use crate::support::{gateway::assert_refused, postgres::cluster, tallygate};
 use std::fs;
-use tallygate::{gateway::HistoryError, server::ServeError};
+use tallygate::{
+    audit::LogSigner,
+    gateway::HistoryError,
+    identity::Clock,
+    keys::{Log, SigningKey},
+    server::ServeError,
+    store::calendar_year,
+};
 
 /// Starts and stops a gateway, which adds to the log.
 async fn grow(site: &Site, config: &std::path::PathBuf, times: usize) {
@@ -97,6 +104,43 @@ async fn a_witness_that_saw_another_history_is_named_in_the_log() {
     running.stop().await.unwrap();
     let refused = site.serve(&config).await.unwrap_err();
     assert!(matches!(refused, ServeError::History(HistoryError::Behind { .. })), "{refused}");
+}
+
+/// A new year's log begins at nothing, and so would that of a copy from before it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_from_before_the_new_year_is_not_served_from() {
+    let site = Site::new().await;
+    let key = SigningKey::<Log>::load(&site.path("keys/log.pem")).unwrap().to_pkcs8().unwrap();
+    let text = fs::read_to_string(site.path("log.vkey")).unwrap();
+    let (old, _) = text.split_once('+').unwrap();
+    let name = format!("{}/{{year}}", old.rsplit_once('/').unwrap().0);
+    let next = LogSigner::from_pkcs8(name.parse().unwrap(), &key).unwrap();
+    let next = next.in_year(calendar_year(site.clock.now()));
+    fs::write(site.path("next.vkey"), next.vkey()).unwrap();
+    let oversight = site.witness("oversight", false).await;
+    let lines = [oversight.lines(true)];
+    let config = site.configure("gateway", "gateway.db", &lines);
+    grow(&site, &config, 1).await;
+    fs::copy(site.path("gateway.db"), site.path("copy.db")).unwrap();
+    let copy = site.configure("copy", "copy.db", &lines);
+    for config in [&config, &copy] {
+        let text = fs::read_to_string(config).unwrap();
+        fs::write(
+            config,
+            text.replace(&format!("origin = \"{old}\""), &format!("origin = \"{name}\"")),
+        )
+        .unwrap();
+    }
+    // In a folder of its own, as a new log is.
+    fs::rename(site.path("tiles-gateway"), site.path("tiles-old")).unwrap();
+    grow(&site, &config, 1).await;
+    let checkpoint = site.checkpoint("gateway");
+    assert!(checkpoint.starts_with(next.name().as_str()), "{checkpoint}");
+    assert!(checkpoint.contains("\u{2014} oversight.example "), "{checkpoint}");
+    let refused = site.serve(&copy).await.unwrap_err();
+    let behind = matches!(refused, ServeError::History(HistoryError::Behind { held: 0, .. }));
+    assert!(behind, "{refused}");
+    grow(&site, &config, 1).await;
 }
 
 /// Each submits what it sees; a conflict only tells where to go on.

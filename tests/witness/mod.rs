@@ -18,12 +18,14 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 use tallygate::{
     config::Config,
     connector::{AddToken, Gateway, Profile, ProfileFile},
     identity::{CertificateAuthority, Clock, LOOPBACK_NAMES, SystemClock, Validity},
     server::{self, Running, ServeError, system_rng},
+    store::StoreError,
     wire::v1::{
         self, figure_service_client::FigureServiceClient,
         protocol_service_client::ProtocolServiceClient,
@@ -163,8 +165,13 @@ impl Site {
         let secure = "[tls]\ncertificate = \"../witness.pem\"\nkey = \"../witness.key\"\n";
         let config = format!(
             "name = \"{name}.example\"\nkey = \"witness.pem\"\nstate = \"state\"\n\
-             listen = \"{listen}\"\n{}[[log]]\nvkey_file = \"../log.vkey\"\n",
-            if tls { secure } else { "" }
+             listen = \"{listen}\"\n{}[[log]]\nvkey_file = \"../log.vkey\"\n{}",
+            if tls { secure } else { "" },
+            if self.path("next.vkey").exists() {
+                "[[log]]\nvkey_file = \"../next.vkey\"\n"
+            } else {
+                ""
+            }
         );
         let path = self.path(name).join("witness.toml");
         fs::write(&path, config).unwrap();
@@ -193,7 +200,16 @@ impl Site {
 
     async fn serve(&self, config: &PathBuf) -> Result<Running, ServeError> {
         let config = Config::read(config).unwrap();
-        server::start(&config, Arc::new(self.clock.clone()), system_rng()).await
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        // A program that another test is starting at this moment holds what was just closed.
+        for _ in 0..100 {
+            let started = server::start(&config, Arc::clone(&clock), system_rng()).await;
+            if !matches!(started, Err(ServeError::Store(StoreError::InUse))) {
+                return started;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(StoreError::InUse.into())
     }
 
     async fn caller(&self, running: &Running, name: &str) -> Service {
