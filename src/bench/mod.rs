@@ -12,6 +12,7 @@
 
 pub(crate) mod chart;
 mod figures;
+mod growth;
 mod intake;
 mod log;
 mod release;
@@ -45,14 +46,16 @@ pub(crate) enum Measure {
     Release,
     /// The access log's write path.
     Log,
+    /// The same on a long log.
+    Growth,
     /// The auditor's verification of a whole log.
     Verify,
 }
 
 impl Measure {
     /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Intake, Self::Figures, Self::Release, Self::Log, Self::Verify];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Intake, Self::Figures, Self::Release, Self::Log, Self::Growth, Self::Verify];
 
     /// How large it is unless told otherwise: children, calls, persons, leaves, entries.
     const fn usual_size(self) -> u64 {
@@ -61,7 +64,7 @@ impl Measure {
             Self::Figures => 12_000,
             Self::Release => 100_000,
             Self::Log => 60_000,
-            Self::Verify => 1_000_000,
+            Self::Growth | Self::Verify => 1_000_000,
         }
     }
 }
@@ -202,6 +205,7 @@ async fn measure_all(
             Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
             Measure::Release => release::measure(scratch, &clock, size, say).await?,
             Measure::Log => log::measure(scratch, &clock, size, say).await?,
+            Measure::Growth => growth::measure(scratch, &clock, size, say).await?,
             Measure::Verify => verify::measure(scratch, &*clock, size, say)?,
         });
     }

@@ -41,6 +41,9 @@ pub(super) enum BenchCommand {
         after_help = "Example:\n  tallygate bench log --database postgres://tallygate@localhost/postgres"
     )]
     Log(Bench),
+    /// The access log when it is long, beside one of 10,000 entries; --size is entries.
+    #[command(after_help = "Example:\n  tallygate bench growth --size 10000000")]
+    Growth(Bench),
     /// The auditor's verification of a log, beside bare hashing; --size is entries.
     #[command(after_help = "Example:\n  tallygate bench verify --size 1000000")]
     Verify(Bench),
@@ -78,6 +81,7 @@ impl BenchCommand {
             Self::Figures(bench) => (vec![Measure::Figures], bench),
             Self::Release(bench) => (vec![Measure::Release], bench),
             Self::Log(bench) => (vec![Measure::Log], bench),
+            Self::Growth(bench) => (vec![Measure::Growth], bench),
             Self::Verify(bench) => (vec![Measure::Verify], bench),
             Self::All(bench) => (Measure::ALL.to_vec(), bench),
         };
