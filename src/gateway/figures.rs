@@ -8,13 +8,14 @@
 //! Whether an area or an indicator is unknown or only not the caller's can't be told apart.
 
 use super::{
-    Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot,
+    Actor, CallerName, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot,
     close_plan::blame,
+    details::{word, words},
     figure_text::{FigureText, ReleaseNotice},
     released::{Frozen, Releases},
 };
 use crate::{
-    audit::{Hash, Leaf, LeafKind, ProtocolReference, Token},
+    audit::{Hash, Item, Leaf, LeafKind, ProtocolReference, Token},
     disclosure::{
         Catalogue, Digest, FeedWeek, Figure, Indicator, Measure, Table, card::LINKAGE_NOTE, figure,
     },
@@ -22,6 +23,7 @@ use crate::{
     protocol::{CallerRole, FigurePermit, FigureQuestion, Purpose, Reason, Refusal},
     store::{ActError, Effect, Logged},
 };
+use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -29,6 +31,8 @@ use std::{
 
 /// A table that no catalogue has: what an unknown indicator is decided by.
 const NO_TABLE: &str = "no_such_table";
+/// Purposes of a call that its private detail holds.
+const MOST_PURPOSES: usize = 16;
 /// Roles that may see figures, the widest first.
 const READERS: [CallerRole; 3] =
     [CallerRole::DataOfficer, CallerRole::Auditor, CallerRole::Consumer];
@@ -118,7 +122,31 @@ pub struct QueryAnswer {
 struct Granted<T> {
     answer: T,
     leaf: Leaf,
+    from: AnsweredFrom,
 }
+
+/// Everything that an answer came from; its leaf has room for the leading part alone.
+#[derive(Debug, Default)]
+struct AnsweredFrom {
+    protocols: BTreeSet<String>,
+    releases: BTreeSet<String>,
+    tables: BTreeSet<String>,
+}
+
+impl AnsweredFrom {
+    fn permit(&mut self, permit: &FigurePermit) {
+        let clause = permit.clause();
+        self.protocols.insert(format!("{}/{}", clause.protocol(), clause.version().number()));
+        self.tables.insert(permit.table().to_string());
+    }
+
+    fn release(&mut self, frozen: &Frozen) {
+        self.releases.insert(Hash::new(*frozen.digest.as_bytes()).to_string());
+    }
+}
+
+/// What a caller asked, in the words that a private detail may hold.
+type Asked = [(&'static str, Value)];
 
 /// A refusal with the leaf that says so.
 type No = Box<(Leaf, Refused)>;
@@ -134,7 +162,14 @@ impl Gateway {
         actor: &Actor,
         request: &CardRequest,
     ) -> Result<Logged<CardAnswer>, Denied> {
-        self.answer(actor, |snapshot, releases| {
+        let purposes: Vec<Value> =
+            request.purposes.iter().take(MOST_PURPOSES).map(|purpose| word(purpose)).collect();
+        let asked = [
+            ("area", word(&request.area)),
+            ("purposes", purposes.into()),
+            ("quarter", word(&request.quarter)),
+        ];
+        self.answer(actor, &asked, |snapshot, releases| {
             self.decide_card(actor, request, snapshot, releases)
         })
         .await
@@ -150,7 +185,15 @@ impl Gateway {
         actor: &Actor,
         request: &QueryRequest,
     ) -> Result<Logged<QueryAnswer>, Denied> {
-        self.answer(actor, |snapshot, releases| {
+        let asked = [
+            ("area", word(&request.area)),
+            ("by", word(&request.by)),
+            ("from", word(&request.from)),
+            ("indicator", word(&request.indicator)),
+            ("purpose", word(&request.purpose)),
+            ("to", word(&request.to)),
+        ];
+        self.answer(actor, &asked, |snapshot, releases| {
             self.decide_query(actor, request, snapshot, releases)
         })
         .await
@@ -160,6 +203,7 @@ impl Gateway {
     async fn answer<T>(
         &self,
         actor: &Actor,
+        asked: &Asked,
         decide: impl Fn(&Snapshot, &Releases) -> Result<Granted<T>, No>,
     ) -> Result<Logged<T>, Denied> {
         self.require(actor, &READERS).await?;
@@ -169,12 +213,17 @@ impl Gateway {
             let granted = match decide(&snapshot, &releases) {
                 Ok(granted) => granted,
                 Err(no) => {
-                    let (leaf, refused) = *no;
-                    return Err(self.refuse(leaf, refused).await);
+                    let (mut leaf, refused) = *no;
+                    let item = asked_item(actor, asked, None);
+                    let kept = self.keep(&mut leaf, vec![item], true)?;
+                    return Err(self.refuse_keeping(leaf, refused, kept).await);
                 }
             };
-            match self.commit(granted.leaf, Effect::None, Some(snapshot.epoch())).await {
-                Ok(logged) => return Ok(logged.map(|_| granted.answer)),
+            let Granted { answer, mut leaf, from } = granted;
+            let item = asked_item(actor, asked, Some(from));
+            let effect = self.keep(&mut leaf, vec![item], true)?.with(Effect::None);
+            match self.commit(leaf, effect, Some(snapshot.epoch())).await {
+                Ok(logged) => return Ok(logged.map(|_| answer)),
                 Err(ActError::PolicyChanged) => self.policy_moved(actor).await?,
                 Err(error) => return Err(error.into()),
             }
@@ -221,6 +270,9 @@ impl Gateway {
         let card = releases.card(&self.catalogue, &area, frozen.release.quarter);
         let Ok(card) = card else { return Err(asking.no(Refused::not_found())) };
         asking.grant(leading, frozen);
+        for permit in permits.values() {
+            asking.from.permit(permit);
+        }
         let lines = card.entries.iter().filter_map(|entry| {
             let indicator = self.catalogue.indicator(&entry.figure.indicator)?;
             let table = self.catalogue.table(indicator.measure.table())?;
@@ -249,6 +301,10 @@ impl Gateway {
         let figures = lines.iter().flat_map(|line| line.trend.iter().chain([&line.figure]));
         let mut quarters: BTreeSet<Quarter> = figures.map(|figure| figure.quarter).collect();
         quarters.insert(card.period);
+        let shown = |frozen: &&Arc<Frozen>| quarters.contains(&frozen.release.quarter);
+        for frozen in releases.all().iter().filter(shown) {
+            asking.from.release(frozen);
+        }
         let answer = CardAnswer {
             area_name: area_name(snapshot, frozen, &area),
             quarter: card.period,
@@ -258,7 +314,7 @@ impl Gateway {
             release: frozen.digest,
             area,
         };
-        Ok(Granted { answer, leaf: asking.leaf })
+        Ok(Granted { answer, leaf: asking.leaf, from: asking.from })
     }
 
     /// The permit of the first indicator's table that is permitted.
@@ -300,7 +356,10 @@ impl Gateway {
                 continue;
             }
             match asking.permit(table, &area, &request.purpose) {
-                Ok(granted) => permit = Some(granted),
+                Ok(granted) => {
+                    asking.from.permit(&granted);
+                    permit = Some(granted);
+                }
                 Err(refusal) => return Err(asking.refused_by(Some(&refusal))),
             }
         }
@@ -319,6 +378,7 @@ impl Gateway {
                     let text = FigureText::of(&self.catalogue, &read, measure);
                     figures.push(releases.shown(text));
                     asking.grant(&permit, frozen);
+                    asking.from.release(frozen);
                 }
             }
         }
@@ -328,7 +388,7 @@ impl Gateway {
         let quarters: BTreeSet<Quarter> = figures.iter().map(|figure| figure.quarter).collect();
         let notices = releases.notices(&quarters);
         let answer = QueryAnswer { figures, definition: indicator.definition.clone(), notices };
-        Ok(Granted { answer, leaf: asking.leaf })
+        Ok(Granted { answer, leaf: asking.leaf, from: asking.from })
     }
 }
 
@@ -338,13 +398,14 @@ struct Asking<'a> {
     actor: &'a Actor,
     snapshot: &'a Snapshot,
     leaf: Leaf,
+    from: AnsweredFrom,
 }
 
 impl<'a> Asking<'a> {
     fn new(gateway: &'a Gateway, actor: &'a Actor, snapshot: &'a Snapshot, kind: LeafKind) -> Self {
         let mut leaf = actor.leaf(kind, gateway);
         leaf.notes.policy_epoch = Some(snapshot.epoch());
-        Self { gateway, actor, snapshot, leaf }
+        Self { gateway, actor, snapshot, leaf, from: AnsweredFrom::default() }
     }
 
     fn no(&self, refused: Refused) -> No {
@@ -458,6 +519,17 @@ impl<'a> Asking<'a> {
         self.leaf.notes.release = Some(Hash::new(*frozen.digest.as_bytes()));
         self.leaf.notes.period = Some(frozen.release.quarter);
     }
+}
+
+/// The private detail of a question: who asked, what, and what it was answered from.
+fn asked_item(actor: &Actor, asked: &Asked, from: Option<AnsweredFrom>) -> Item {
+    let asked: Map<String, Value> =
+        asked.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let answered = from.map(|AnsweredFrom { protocols, releases, tables }| {
+        ("answered", json!({ "protocols": protocols, "releases": releases, "tables": tables }))
+    });
+    let caller = actor.name.as_ref().map(CallerName::expose);
+    words(caller, std::iter::once(("asked", Value::Object(asked))).chain(answered))
 }
 
 /// Every table that an indicator or a part reads, in the catalogue's order of indicators.

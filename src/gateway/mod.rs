@@ -15,12 +15,15 @@ mod close_plan;
 mod close_quarter;
 mod consents;
 mod decide;
+mod details;
+mod erase;
 mod figure_text;
 mod figures;
 mod geography;
 mod intake;
 mod keys;
 mod link;
+mod open_detail;
 mod partners;
 mod project_tiles;
 mod protocols;
@@ -37,7 +40,7 @@ mod undo_stream;
 mod withdraw_release;
 
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
-pub use actor::Actor;
+pub use actor::{Actor, CallerName};
 pub use approval::Waiting;
 pub use areas::{AreasInForce, MOST_POSTCODES, PostcodePlace};
 pub use close_quarter::Closed;
@@ -45,6 +48,7 @@ pub use consents::{
     ConsentGiver, ConsentRecord, ConsentRejection, MOST_CONSENTS, RecordedConsents, StatedConsent,
 };
 pub use decide::{Page, PageRequest};
+pub use erase::{MOST_RECORDS, NamedRecords};
 pub use figure_text::{FigureText, ReleaseNotice};
 pub use figures::{CardAnswer, CardLine, CardRequest, QueryAnswer, QueryRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
@@ -52,6 +56,7 @@ pub use intake::{
     Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,
 };
 pub use keys::GatewayKey;
+pub use open_detail::{Opened, OpenedItem, Sought};
 pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};
 pub use protocols::{
@@ -68,8 +73,8 @@ use crate::{
     domain::Lsoa,
     keys::{MasterKeys, Pseudonymiser, Release, Sealer, SigningKey},
     store::{
-        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx, effect,
-        feeds, geography as places,
+        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx,
+        details::Kept, effect, feeds, geography as places,
     },
 };
 use arc_swap::ArcSwap;
@@ -313,10 +318,19 @@ impl Gateway {
     }
 
     /// Logs a refusal and hands it over as the answer.
-    pub async fn refuse(&self, mut leaf: Leaf, refused: Refused) -> Denied {
+    pub async fn refuse(&self, leaf: Leaf, refused: Refused) -> Denied {
+        self.refuse_with(leaf, refused, Effect::None).await
+    }
+
+    /// The same for a leaf that commits to a private detail.
+    async fn refuse_keeping(&self, leaf: Leaf, refused: Refused, kept: Kept) -> Denied {
+        self.refuse_with(leaf, refused, kept.with(Effect::None)).await
+    }
+
+    async fn refuse_with(&self, mut leaf: Leaf, refused: Refused, effect: Effect) -> Denied {
         leaf.kind = LeafKind::Refused;
         leaf.decision = Decision::Refused { reason: refused::word(refused.reason()) };
-        match self.commit(leaf, Effect::None, None).await {
+        match self.commit(leaf, effect, None).await {
             Ok(logged) => Denied::Refused(Box::new(logged.map(|_| refused))),
             Err(_) => Denied::Failed(GatewayError::LogUnavailable),
         }

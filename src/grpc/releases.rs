@@ -80,7 +80,7 @@ impl release_service_server::ReleaseService for ReleaseService {
     }
 }
 
-fn awaited(waiting: &Waiting) -> v1::AwaitedApproval {
+pub(super) fn awaited(waiting: &Waiting) -> v1::AwaitedApproval {
     v1::AwaitedApproval {
         act_digest: waiting.act.as_bytes().to_vec(),
         expires_at: waiting.until.as_microsecond(),

@@ -12,7 +12,7 @@
 //! whether it holds the entries: an act is neither lost nor done twice.
 
 use super::{
-    Effect, Outcome, Rights, Store, StoreError, Tx, effect,
+    Effect, Outcome, Rights, Store, StoreError, Tx, details, effect,
     log::{self, Head},
     partners,
 };
@@ -310,7 +310,8 @@ impl Worker {
         let now = (self.now)();
         let at = now.as_microsecond().max(self.head.as_ref().map_or(i64::MIN, |head| head.at));
         let time = Timestamp::from_microsecond(at).map_err(|_| StoreError::Range)?;
-        let mut batch = Batch { at: time, sequences: BTreeMap::new(), leaves: vec![] };
+        let mut batch =
+            Batch { at: time, sequences: BTreeMap::new(), leaves: vec![], details: vec![] };
         let mut results = Vec::with_capacity(acts.len());
         for act in acts {
             results.push(batch.apply(&mut tx, act).await?);
@@ -320,6 +321,7 @@ impl Worker {
         let hashes: Vec<_> = batch.leaves.iter().map(|leaf| audit::leaf_hash(leaf)).collect();
         let appended = self.frontier.append(&hashes)?;
         log::insert_entries(&mut tx, first, &batch.leaves).await?;
+        details::insert(&mut tx, time, first, &batch.details).await?;
         log::insert_hashes(&mut tx, &appended.new_hashes).await?;
         let size = appended.frontier.size();
         let checkpoint = self.signer.sign_checkpoint(size, &appended.root);
@@ -350,28 +352,31 @@ impl Worker {
 }
 
 /// What one transaction gathers.
-struct Batch {
+struct Batch<'a> {
     at: Timestamp,
     sequences: BTreeMap<PartnerId, u64>,
     leaves: Vec<Vec<u8>>,
+    /// Private details to keep, each with its leaf's place in `leaves`.
+    details: Vec<(u64, &'a details::Kept)>,
 }
 
 type Applied = Result<(Outcome, Option<u64>), ActError>;
 
-impl Batch {
+impl<'a> Batch<'a> {
     /// Applies one act, with its leaf, under a savepoint: what goes wrong with it is its own
     /// matter. The outer error ends the whole transaction.
-    async fn apply(&mut self, tx: &mut Tx, act: &Act) -> Result<Applied, StoreError> {
+    async fn apply(&mut self, tx: &mut Tx, act: &'a Act) -> Result<Applied, StoreError> {
         if let Some(epoch) = act.epoch
             && effect::policy_epoch(tx).await? != epoch
         {
             return Ok(Err(ActError::PolicyChanged));
         }
-        let changes = !matches!(act.effect, Effect::None);
+        let (kept, effect) = act.effect.parts();
+        let changes = !matches!(effect, Effect::None);
         if changes {
             tx.run("SAVEPOINT act").await?;
         }
-        let error = match self.attempt(tx, act).await {
+        let error = match self.attempt(tx, &act.leaf, effect).await {
             Ok((outcome, sequence, leaf)) => {
                 if changes {
                     tx.run("RELEASE SAVEPOINT act").await?;
@@ -379,6 +384,7 @@ impl Batch {
                 if let (Some(partner), Some(sequence)) = (&act.leaf.partner, sequence) {
                     self.sequences.insert(partner.clone(), sequence);
                 }
+                self.details.extend(kept.map(|kept| (self.leaves.len() as u64, kept)));
                 self.leaves.push(leaf);
                 return Ok(Ok((outcome, sequence)));
             }
@@ -402,10 +408,11 @@ impl Batch {
     async fn attempt(
         &self,
         tx: &mut Tx,
-        act: &Act,
+        leaf: &Leaf,
+        effect: &Effect,
     ) -> Result<(Outcome, Option<u64>, Vec<u8>), StoreError> {
-        let outcome = effect::apply(tx, &act.effect, self.at).await?;
-        let mut leaf = act.leaf.clone();
+        let outcome = effect::apply(tx, effect, self.at).await?;
+        let mut leaf = leaf.clone();
         leaf.at = self.at;
         leaf.partner_sequence = self.next_sequence(tx, leaf.partner.as_ref()).await?;
         Ok((outcome, leaf.partner_sequence, leaf.encode()?))

@@ -302,6 +302,7 @@ impl Town {
             roles: roles.iter().copied().collect(),
             areas: areas.map(|areas| areas.iter().map(|area| area.parse().unwrap()).collect()),
             entry: None,
+            name: None,
         }
     }
 
