@@ -5,15 +5,36 @@ use crate::support::{
     copy, files,
     gateway::{Copy, assert_refused, reason},
     output,
+    postgres::cluster,
     stream::{Stream, nhs_number, rows},
     tallygate,
 };
+use jiff::Timestamp;
 use prost::Message;
 use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
+use rand::{SeedableRng, rngs::StdRng};
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tallygate::{
+    audit::{Leaf, LeafKind, LogSigner},
     connector::ProfileFile,
+    disclosure::Catalogue,
+    domain::RecordType,
+    gateway::{Gateway, Setup},
+    keys::{MasterKeys, SigningKey},
+    store::{
+        Location, Rights, Store, erasures,
+        feeds::{self, NewBatch},
+        log,
+    },
     wire::{
         DESCRIPTORS,
         v1::{self, intake_service_client::IntakeServiceClient, push_request, push_response},
@@ -85,7 +106,10 @@ async fn an_item_is_opened_and_checked_on_the_auditors_machine() {
     let (code, shown, _) = open("--record detail-7 --partner health").await;
     assert_eq!((code, &shown["item_index"], &shown["items"]), (Some(0), &7.into(), &128.into()));
     assert_eq!(shown["checked"], "holds, and its entry is in the log");
-    assert_eq!((&shown["item"]["operation"], &shown["state"]), (&"upsert".into(), &"opened".into()));
+    assert_eq!(
+        (&shown["item"]["operation"], &shown["state"]),
+        (&"upsert".into(), &"opened".into())
+    );
     assert!(!shown.to_string().contains("detail-7"), "named by its keyed id alone");
     let (code, _, errors) = open("--record detail-7 --partner centres").await;
     assert_eq!((code, errors.contains("not_found")), (Some(2), true), "{errors}");
@@ -239,6 +263,71 @@ async fn a_stream_that_breaks_off_has_its_closing_in_the_log() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("a stream was opened and never closed");
+}
+
+/// Two gateways on one PostgreSQL, whose clock the test sets.
+async fn two_gateways(clock: &Arc<AtomicI64>) -> Option<[Arc<Gateway>; 2]> {
+    let database = cluster()?.database(None).await;
+    let owner = Store::open(&Location::Postgres(database.location("owner"))).await.unwrap();
+    owner.migrate(Some("gateway")).await.unwrap();
+    owner.close().await;
+    let mut gateways = Vec::new();
+    for seed in [1, 2] {
+        let location = Location::Postgres(database.location("gateway"));
+        let (clock, mut keys) = (Arc::clone(clock), StdRng::seed_from_u64(3));
+        let setup = Setup {
+            store: Store::open(&location).await.unwrap(),
+            log: LogSigner::from_seed("race.example/2026".parse().unwrap(), &[7; 32]).unwrap(),
+            keys: MasterKeys::generate(&mut keys),
+            release_key: SigningKey::generate(&mut keys).unwrap(),
+            catalogue: Catalogue::shipped().unwrap(),
+            now: Arc::new(move || Timestamp::from_microsecond(clock.load(Relaxed)).unwrap()),
+            rng: StdRng::seed_from_u64(seed),
+        };
+        gateways.push(Gateway::start(setup).await.unwrap().0);
+    }
+    gateways.try_into().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_gateways_one_names_the_day() {
+    const DAY: i64 = 86_400_000_000;
+    let clock = Arc::new(AtomicI64::new(20_000 * DAY));
+    let Some(gateways) = two_gateways(&clock).await else { return };
+    for gateway in &gateways {
+        gateway.name_erasures().await.unwrap();
+    }
+    let store = gateways[0].store();
+    let mut tx = store.transact(Rights::Intake).await.unwrap();
+    let feed = feeds::feed(&mut tx, &"health".parse().unwrap(), RecordType::LiveBirth).await;
+    let new = NewBatch {
+        feed: feed.unwrap(),
+        extract_day: 0,
+        digest: [3; 32],
+        protocol: "isp-health".parse().unwrap(),
+        protocol_version: 1,
+        staged_at: Timestamp::from_microsecond(20_000 * DAY).unwrap(),
+        stream: 0,
+        records: 0,
+    };
+    let batch = feeds::stage(&mut tx, &new).await.unwrap();
+    erasures::note(&mut tx, batch, &[5]).await.unwrap();
+    tx.commit().await.unwrap();
+    for day in 1..=3 {
+        clock.store((20_000 + day) * DAY, Relaxed);
+        for _ in 0..2 {
+            let [one, two] = &gateways;
+            let (one, two) = tokio::join!(one.name_erasures(), two.name_erasures());
+            one.and(two).unwrap();
+        }
+        let mut tx = store.read(Rights::Sequencer).await.unwrap();
+        let size = log::head(&mut tx).await.unwrap().unwrap().size;
+        let entries = log::entries(&mut tx, 0, size).await.unwrap();
+        let leaves = entries.iter().map(|entry| Leaf::decode(entry).unwrap());
+        let named = leaves.filter(|leaf| leaf.kind == LeafKind::Erasures).count();
+        assert_eq!(i64::try_from(named).unwrap(), day, "one a day");
+        assert!(erasures::unnamed(&mut tx).await.unwrap().is_empty());
+    }
 }
 
 /// Stops the gateway; its whole log verifies from its files.

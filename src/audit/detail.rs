@@ -319,15 +319,19 @@ mod tests {
             let Slot::Open(salt, item) = slot else { continue };
             let text = item.text();
             let shown = (salt, text.as_bytes());
-            let proves =
-                |shown, index, path: &[_]| detail_is_committed(root.as_bytes(), shown, index, opening.size, path);
+            let proves = |shown, index, path: &[_]| {
+                detail_is_committed(root.as_bytes(), shown, index, opening.size, path)
+            };
             assert!(proves(shown, index, &path));
             assert!(!proves((&[0; 16], text.as_bytes()), index, &path), "another salt");
             assert!(!proves((salt, b"{}"), index, &path), "another item");
             assert!(!proves(shown, index + 1, &path), "another place");
             assert!(!proves(shown, index, &path[1..]), "a shorter path");
         }
-        assert!(!kept.encode().windows(16).any(|window| window == [1; 16]), "key and salt are gone");
+        assert!(
+            !kept.encode().windows(16).any(|window| window == [1; 16]),
+            "key and salt are gone"
+        );
     }
 
     #[test]

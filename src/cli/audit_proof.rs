@@ -160,7 +160,10 @@ fn tell(console: &mut Console<'_>, checked: Option<bool>, good: &str, bad: &str)
     Outcome::findings(checked == Some(false))
 }
 
-pub(super) async fn latest(session: &Session, console: &mut Console<'_>) -> Result<String, CliError> {
+pub(super) async fn latest(
+    session: &Session,
+    console: &mut Console<'_>,
+) -> Result<String, CliError> {
     let request = v1::GetCheckpointRequest {};
     let answer = client(session).get_checkpoint(request).await?.into_inner();
     session.logged(console, answer.receipt)?;

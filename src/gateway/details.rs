@@ -62,7 +62,10 @@ pub(super) fn word(text: &str) -> Value {
 }
 
 /// What a caller asked, in its own words, beside the name by which its partner calls it.
-pub(super) fn words(caller: Option<&str>, said: impl IntoIterator<Item = (&'static str, Value)>) -> Item {
+pub(super) fn words(
+    caller: Option<&str>,
+    said: impl IntoIterator<Item = (&'static str, Value)>,
+) -> Item {
     let mut all = Map::new();
     all.extend(said.into_iter().map(|(name, value)| (name.to_owned(), value)));
     if let Some(caller) = caller {

@@ -36,10 +36,8 @@ use super::{
 };
 use crate::{
     audit::{Hash, Item, Leaf, LeafKind, SizeClass, Slot, item::RecordItem},
-    domain::{
-        BatchId, FeedId, PartnerId, RecordType, SubjectId, time::epoch_day,
-    },
-    keys::{IdentifierKind, KeyVersion, Pseudonym, PseudonymDomain, RawIdentifier},
+    domain::{BatchId, FeedId, PartnerId, RecordType, SubjectId, time::epoch_day},
+    keys::{IdentifierKind, KeyError, KeyVersion, Pseudonym, PseudonymDomain, RawIdentifier},
     protocol::CallerRole,
     store::{
         ActError, Effect, Logged, Rights, StoreError, Tx, details,
@@ -313,7 +311,12 @@ impl Gateway {
         let Some(sealed) = details::of_batch(tx, batch).await? else { return Ok(()) };
         let row = batch.number();
         let corrupt = StoreError::Corrupt { table: "batch_detail", column: "sealed", row };
-        let mut detail = self.unseal_batch(batch, &sealed)?.ok_or(corrupt)?;
+        let mut detail = match self.unseal_batch(batch, &sealed) {
+            Ok(detail) => detail.ok_or(corrupt)?,
+            // A sealing key that was destroyed took every item along.
+            Err(GatewayError::Key(KeyError::NoSealingKey { .. })) => return Ok(()),
+            Err(error) => return Err(error),
+        };
         let mut gone = Vec::new();
         for (at, slot) in (0..).zip(&mut detail.slots) {
             let Slot::Open(_, Item::Record(record)) = slot else { continue };

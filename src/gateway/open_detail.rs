@@ -117,8 +117,7 @@ impl Gateway {
         }
         let mut leaf = actor.leaf(LeafKind::LogRead, self);
         let kept = self.keep_opening(actor, &mut leaf, &item, index)?;
-        let logged =
-            self.commit_for(actor, leaf, || kept.clone().with(Effect::None)).await?;
+        let logged = self.commit_for(actor, leaf, || kept.clone().with(Effect::None)).await?;
         Ok(logged.map(|_| Opened::Item(Box::new(item))))
     }
 
@@ -172,8 +171,7 @@ impl Gateway {
         item: &OpenedItem,
         entry: u64,
     ) -> Result<details::Kept, GatewayError> {
-        let said =
-            [("act", json!("open")), ("entry", json!(entry)), ("item", json!(item.index))];
+        let said = [("act", json!("open")), ("entry", json!(entry)), ("item", json!(item.index))];
         let caller = actor.name.as_ref().map(CallerName::expose);
         self.keep(leaf, vec![words(caller, said)], true)
     }

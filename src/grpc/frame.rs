@@ -3,7 +3,9 @@
 use super::status;
 use crate::{
     audit::{Leaf, LeafKind},
-    gateway::{Actor, CallerName, Denied, Gateway, RefusalKind, Refused, Snapshot, register::TokenKey},
+    gateway::{
+        Actor, CallerName, Denied, Gateway, RefusalKind, Refused, Snapshot, register::TokenKey,
+    },
     identity::{
         CallerCheck, CallerRefused, CertificateFingerprint, CertificateRegister, Peer,
         RegisteredCertificate, TokenKeyEntry, TokenKeys, TokenPublicKey,

@@ -3,8 +3,8 @@
 use super::{Frame, receipt};
 use crate::{
     gateway::{
-        Accepted, Actor, KeyedBatch, MOST_ROWS, NamedRecords, OpenStream, Refused, Rejection, RowReader, StreamTotals,
-        UndoCause,
+        Accepted, Actor, KeyedBatch, MOST_ROWS, NamedRecords, OpenStream, Refused, Rejection,
+        RowReader, StreamTotals, UndoCause,
     },
     store::Logged,
     wire::v1::{

@@ -147,9 +147,7 @@ pub(super) async fn apply(
             approvals::spend(tx, approval).await?;
             Box::pin(apply(tx, effect, at)).await
         }
-        Effect::AskErasure(asked) => {
-            erasures::ask(tx, asked, at).await.map(|()| Outcome::None)
-        }
+        Effect::AskErasure(asked) => erasures::ask(tx, asked, at).await.map(|()| Outcome::None),
         Effect::NameErasures(named) => erasures::name(tx, named).await.map(|()| Outcome::None),
         // A detail inside another effect would be lost: it is refused, never dropped.
         Effect::Keep(_) => Err(StoreError::Unchanged { table: "act_detail" }),

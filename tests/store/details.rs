@@ -41,11 +41,8 @@ async fn a_detail_is_kept_with_its_leaf(fresh: Fresh) {
     }
     // Also beside something that changes, and not where that fails.
     let quarter = "2026Q1".parse().unwrap();
-    let release = tallygate::store::releases::Entry {
-        quarter,
-        digest: [1; 32],
-        document: "{}".to_owned(),
-    };
+    let release =
+        tallygate::store::releases::Entry { quarter, digest: [1; 32], document: "{}".to_owned() };
     let freeze = || Effect::Freeze(Box::new(release.clone()));
     indices.push(commit(kept(4).with(freeze())).await.unwrap());
     commit(kept(5).with(freeze())).await.unwrap_err();
@@ -183,7 +180,10 @@ async fn a_days_erasures_are_named_once_and_whole(fresh: Fresh) {
     fresh.accept(batch).await.unwrap();
     let last = async || {
         let mut tx = fresh.read(Rights::Sequencer).await;
-        (erasures::last_day(&mut tx).await.unwrap(), erasures::unnamed(&mut tx).await.unwrap().len())
+        (
+            erasures::last_day(&mut tx).await.unwrap(),
+            erasures::unnamed(&mut tx).await.unwrap().len(),
+        )
     };
     assert_eq!(last().await, (None, 0));
     let mut tx = fresh.store.transact(Rights::Sequencer).await.unwrap();

@@ -59,8 +59,6 @@ pub(super) const AREAS: [(&str, &str, &str); 3] =
 pub(super) const PLANNING: &str = "childrens_centre_planning";
 /// The day after the close of 2026Q1, at noon.
 const NOW: &str = "2026-05-13T12:00:00Z";
-/// What every key of the town is drawn from.
-const SEED: u64 = 11;
 
 struct Signer {
     key: SigningKey<ProtocolSigning>,
@@ -102,29 +100,7 @@ fn signers(rng: &mut StdRng) -> Vec<Signer> {
         .collect()
 }
 
-/// A gateway's parts; of the same generator the same keys.
-fn setup(store: Store, clock: Arc<AtomicI64>, rng: &mut StdRng, seed: u64) -> Setup {
-    let name: LogName = "example.org/log".parse().unwrap();
-    Setup {
-        store,
-        log: LogSigner::from_seed(name, &[7; 32]).unwrap(),
-        keys: MasterKeys::generate(rng),
-        release_key: SigningKey::generate(rng).unwrap(),
-        catalogue: Catalogue::shipped().unwrap(),
-        now: Arc::new(move || Timestamp::from_microsecond(clock.load(Ordering::SeqCst)).unwrap()),
-        rng: StdRng::seed_from_u64(seed),
-    }
-}
-
 impl Town {
-    /// Another gateway on the same store, with the same keys.
-    pub(super) async fn another(&self) -> Arc<Gateway> {
-        let mut rng = StdRng::seed_from_u64(SEED);
-        drop(signers(&mut rng));
-        let store = self.gateway.store().clone();
-        Gateway::start(setup(store, Arc::clone(&self.clock), &mut rng, 13)).await.unwrap().0
-    }
-
     /// With partners, areas, protocols and root policy in force, and nobody in it.
     pub(super) async fn new() -> Self {
         let town = Self::bare().await;
@@ -138,7 +114,7 @@ impl Town {
 
     /// With partners only.
     pub(super) async fn bare() -> Self {
-        let mut rng = StdRng::seed_from_u64(SEED);
+        let mut rng = StdRng::seed_from_u64(11);
         let dir = tempfile::tempdir().unwrap();
         let location = Location::Sqlite(dir.path().join("gateway.db").into());
         let store = Store::open(&location).await.unwrap();
@@ -147,8 +123,20 @@ impl Town {
         let start: Timestamp = NOW.parse().unwrap();
         let clock = Arc::new(AtomicI64::new(start.as_microsecond()));
         let read = Arc::clone(&clock);
-        let setup = setup(store, read, &mut rng, 12);
-        let vkey = setup.log.vkey();
+        let name: LogName = "example.org/log".parse().unwrap();
+        let log = LogSigner::from_seed(name, &[7; 32]).unwrap();
+        let vkey = log.vkey();
+        let setup = Setup {
+            store,
+            log,
+            keys: MasterKeys::generate(&mut rng),
+            release_key: SigningKey::generate(&mut rng).unwrap(),
+            catalogue: Catalogue::shipped().unwrap(),
+            now: Arc::new(move || {
+                Timestamp::from_microsecond(read.load(Ordering::SeqCst)).unwrap()
+            }),
+            rng: StdRng::seed_from_u64(12),
+        };
         let (gateway, _task) = Gateway::start(setup).await.unwrap();
         let town = Self { gateway, dir, vkey, clock, signers, rng };
         for id in ["authority", "oversight", "health", "dwp", "learning", "families", "centres"] {
