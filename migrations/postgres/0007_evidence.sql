@@ -87,7 +87,7 @@ $$
     DELETE FROM batch WHERE state = 2;
 $$;
 
-GRANT SELECT, INSERT ON act_detail TO tallygate_sequencer;
+GRANT SELECT, INSERT, UPDATE (sealed) ON act_detail TO tallygate_sequencer;
 GRANT SELECT, INSERT, UPDATE ON batch_detail TO tallygate_intake;
 GRANT EXECUTE ON FUNCTION erase_record(BIGINT, BIGINT[]) TO tallygate_intake;
 GRANT SELECT, INSERT ON erasure TO tallygate_sequencer;

@@ -31,11 +31,18 @@ use crate::{
     audit::{Hash, Item, KeptDetail, Leaf, Slot, Token, detail},
     domain::BatchId,
     keys::Cell,
-    store::details::Kept,
+    store::{
+        Rights,
+        details::{self, Kept},
+        subjects,
+    },
 };
 use rand::Rng;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
+
+/// Details that are sealed anew in one transaction.
+const AT_ONCE: i64 = 64;
 
 const fn batch_cell(batch: BatchId) -> Cell {
     Cell { table: "batch_detail", column: "sealed", row: batch.number() }
@@ -130,6 +137,54 @@ impl Gateway {
     ) -> Result<Option<KeptDetail>, GatewayError> {
         let plain = self.sealer.open(batch_cell(batch), sealed)?;
         Ok(KeptDetail::decode(&plain))
+    }
+
+    /// Seals every kept detail anew that is not under the current sealing key, and tells how
+    /// many there were. Before a sealing key is destroyed this must have run: what it alone
+    /// opens is gone with it.
+    ///
+    /// # Errors
+    /// When the store can't be written, or one does not open.
+    pub async fn reseal_details(&self) -> Result<u64, GatewayError> {
+        let mut renewed = 0;
+        let mut after = BatchId::new(i64::MIN);
+        loop {
+            // Erasing writes these rows, too: each transaction takes them as they are.
+            let mut tx = self.store.transact(Rights::Intake).await?;
+            subjects::link_alone(&mut tx).await?;
+            let rows = details::batches_after(&mut tx, after, AT_ONCE).await?;
+            let Some((last, _)) = rows.last() else { break };
+            after = *last;
+            for (batch, old) in rows {
+                if let Some(new) = self.renewed(batch_cell(batch), &old)? {
+                    details::replace(&mut tx, batch, &old, &new).await?;
+                    renewed += 1;
+                }
+            }
+            tx.commit().await?;
+        }
+        let mut after = (i64::MIN, i64::MIN);
+        loop {
+            let mut tx = self.store.transact(Rights::Sequencer).await?;
+            let rows = details::acts_after(&mut tx, after, AT_ONCE).await?;
+            let Some((last, _)) = rows.last() else { return Ok(renewed) };
+            after = *last;
+            for (place, kept) in rows {
+                if let Some(new) = self.renewed(act_cell(kept.mark), &kept.sealed)? {
+                    details::replace_act(&mut tx, place, &new).await?;
+                    renewed += 1;
+                }
+            }
+            tx.commit().await?;
+        }
+    }
+
+    /// The same under the current sealing key; `None` where it is.
+    fn renewed(&self, cell: Cell, sealed: &[u8]) -> Result<Option<Vec<u8>>, GatewayError> {
+        let plain = self.sealer.open(cell, sealed)?;
+        let new = self.sealer.seal(cell, &plain, &mut self.rng())?;
+        // A sealed form begins with its key's version.
+        Ok((new.get(..2) != sealed.get(..2)).then_some(new))
     }
 }
 

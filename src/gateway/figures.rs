@@ -8,14 +8,14 @@
 //! Whether an area or an indicator is unknown or only not the caller's can't be told apart.
 
 use super::{
-    Actor, CallerName, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot,
+    Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot,
+    asked::{AnsweredFrom, Asked},
     close_plan::blame,
-    details::{word, words},
     figure_text::{FigureText, ReleaseNotice},
     released::{Frozen, Releases},
 };
 use crate::{
-    audit::{Hash, Item, Leaf, LeafKind, ProtocolReference, Token},
+    audit::{Hash, Leaf, LeafKind, ProtocolReference, Token},
     disclosure::{
         Catalogue, Digest, FeedWeek, Figure, Indicator, Measure, Table, card::LINKAGE_NOTE, figure,
     },
@@ -23,7 +23,6 @@ use crate::{
     protocol::{CallerRole, FigurePermit, FigureQuestion, Purpose, Reason, Refusal},
     store::{ActError, Effect, Logged},
 };
-use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -31,8 +30,6 @@ use std::{
 
 /// A table that no catalogue has: what an unknown indicator is decided by.
 const NO_TABLE: &str = "no_such_table";
-/// Purposes of a call that its private detail holds.
-const MOST_PURPOSES: usize = 16;
 /// Roles that may see figures, the widest first.
 const READERS: [CallerRole; 3] =
     [CallerRole::DataOfficer, CallerRole::Auditor, CallerRole::Consumer];
@@ -125,29 +122,6 @@ struct Granted<T> {
     from: AnsweredFrom,
 }
 
-/// Everything that an answer came from; its leaf has room for the leading part alone.
-#[derive(Debug, Default)]
-struct AnsweredFrom {
-    protocols: BTreeSet<String>,
-    releases: BTreeSet<String>,
-    tables: BTreeSet<String>,
-}
-
-impl AnsweredFrom {
-    fn permit(&mut self, permit: &FigurePermit) {
-        let clause = permit.clause();
-        self.protocols.insert(format!("{}/{}", clause.protocol(), clause.version().number()));
-        self.tables.insert(permit.table().to_string());
-    }
-
-    fn release(&mut self, frozen: &Frozen) {
-        self.releases.insert(Hash::new(*frozen.digest.as_bytes()).to_string());
-    }
-}
-
-/// What a caller asked, in the words that a private detail may hold.
-type Asked = [(&'static str, Value)];
-
 /// A refusal with the leaf that says so.
 type No = Box<(Leaf, Refused)>;
 
@@ -162,13 +136,7 @@ impl Gateway {
         actor: &Actor,
         request: &CardRequest,
     ) -> Result<Logged<CardAnswer>, Denied> {
-        let purposes: Vec<Value> =
-            request.purposes.iter().take(MOST_PURPOSES).map(|purpose| word(purpose)).collect();
-        let asked = [
-            ("area", word(&request.area)),
-            ("purposes", purposes.into()),
-            ("quarter", word(&request.quarter)),
-        ];
+        let asked = Asked::card(request);
         self.answer(actor, &asked, |snapshot, releases| {
             self.decide_card(actor, request, snapshot, releases)
         })
@@ -185,14 +153,7 @@ impl Gateway {
         actor: &Actor,
         request: &QueryRequest,
     ) -> Result<Logged<QueryAnswer>, Denied> {
-        let asked = [
-            ("area", word(&request.area)),
-            ("by", word(&request.by)),
-            ("from", word(&request.from)),
-            ("indicator", word(&request.indicator)),
-            ("purpose", word(&request.purpose)),
-            ("to", word(&request.to)),
-        ];
+        let asked = Asked::query(request);
         self.answer(actor, &asked, |snapshot, releases| {
             self.decide_query(actor, request, snapshot, releases)
         })
@@ -214,13 +175,13 @@ impl Gateway {
                 Ok(granted) => granted,
                 Err(no) => {
                     let (mut leaf, refused) = *no;
-                    let item = asked_item(actor, asked, None);
+                    let item = asked.item(actor, None);
                     let kept = self.keep(&mut leaf, vec![item], true)?;
                     return Err(self.refuse_keeping(leaf, refused, kept).await);
                 }
             };
             let Granted { answer, mut leaf, from } = granted;
-            let item = asked_item(actor, asked, Some(from));
+            let item = asked.item(actor, Some(from));
             let effect = self.keep(&mut leaf, vec![item], true)?.with(Effect::None);
             match self.commit(leaf, effect, Some(snapshot.epoch())).await {
                 Ok(logged) => return Ok(logged.map(|_| answer)),
@@ -519,17 +480,6 @@ impl<'a> Asking<'a> {
         self.leaf.notes.release = Some(Hash::new(*frozen.digest.as_bytes()));
         self.leaf.notes.period = Some(frozen.release.quarter);
     }
-}
-
-/// The private detail of a question: who asked, what, and what it was answered from.
-fn asked_item(actor: &Actor, asked: &Asked, from: Option<AnsweredFrom>) -> Item {
-    let asked: Map<String, Value> =
-        asked.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let answered = from.map(|AnsweredFrom { protocols, releases, tables }| {
-        ("answered", json!({ "protocols": protocols, "releases": releases, "tables": tables }))
-    });
-    let caller = actor.name.as_ref().map(CallerName::expose);
-    words(caller, std::iter::once(("asked", Value::Object(asked))).chain(answered))
 }
 
 /// Every table that an indicator or a part reads, in the catalogue's order of indicators.

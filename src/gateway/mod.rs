@@ -10,6 +10,7 @@ mod access_log;
 mod actor;
 mod approval;
 mod areas;
+mod asked;
 mod checklist;
 mod close_plan;
 mod close_quarter;

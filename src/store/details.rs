@@ -116,3 +116,52 @@ pub async fn batch_with(tx: &mut Tx, digest: &[u8; 32]) -> Result<Option<BatchId
         "SELECT batch_id FROM batch WHERE digest = $1").bind(&digest[..]).fetch_optional(c).await)?;
     Ok(row.map(|(id,)| BatchId::new(id)))
 }
+
+/// The details of batches after one, in order, at most so many.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn batches_after(
+    tx: &mut Tx,
+    after: BatchId,
+    most: i64,
+) -> Result<Vec<(BatchId, Vec<u8>)>, StoreError> {
+    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
+        "SELECT batch_id, sealed FROM batch_detail WHERE batch_id > $1 \
+         ORDER BY batch_id LIMIT $2").bind(after.number()).bind(most).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(|(id, sealed)| (BatchId::new(id), sealed)).collect())
+}
+
+/// Where an act's detail is: its leaf's time, microseconds since 1970-01-01 UTC, and index.
+pub type ActPlace = (i64, i64);
+
+/// The details of acts after one, in order, at most so many.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn acts_after(
+    tx: &mut Tx,
+    after: ActPlace,
+    most: i64,
+) -> Result<Vec<(ActPlace, Kept)>, StoreError> {
+    let rows: Vec<(i64, i64, i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
+        "SELECT at, leaf_index, mark, sealed FROM act_detail \
+         WHERE at > $1 OR (at = $2 AND leaf_index > $3) ORDER BY at, leaf_index LIMIT $4")
+        .bind(after.0).bind(after.0).bind(after.1).bind(most).fetch_all(c).await)?;
+    Ok(rows
+        .into_iter()
+        .map(|(at, index, mark, sealed)| ((at, index), Kept { mark, sealed }))
+        .collect())
+}
+
+/// Puts another sealed form in place of an act's.
+///
+/// # Errors
+/// [`StoreError::Unchanged`] when it is not there.
+pub async fn replace_act(tx: &mut Tx, place: ActPlace, sealed: &[u8]) -> Result<(), StoreError> {
+    let rows = on!(tx, c => sqlx::query(
+        "UPDATE act_detail SET sealed = $1 WHERE at = $2 AND leaf_index = $3")
+        .bind(sealed).bind(place.0).bind(place.1)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    bulk::touched(rows, 1, "act_detail")
+}

@@ -54,6 +54,22 @@ async fn a_detail_is_kept_with_its_leaf(fresh: Fresh) {
     }
     assert_eq!(details::of_act(&mut tx, now(), bare).await.unwrap(), None);
     assert_eq!(details::of_act(&mut tx, now(), indices[3] + 1).await.unwrap(), None);
+    // All of them in order, from a place on; and sealed anew.
+    let at = now().as_microsecond();
+    let all = details::acts_after(&mut tx, (i64::MIN, i64::MIN), 3).await.unwrap();
+    let place = |n: usize| (at, i64::try_from(indices[n]).unwrap());
+    let expected: Vec<_> = (1..=3).map(|n| (place(usize::from(n) - 1), kept(n))).collect();
+    assert_eq!(all, expected);
+    let rest = details::acts_after(&mut tx, place(2), 3).await.unwrap();
+    assert_eq!(rest, [(place(3), kept(4))]);
+    drop(tx);
+    let mut tx = fresh.store.transact(Rights::Sequencer).await.unwrap();
+    details::replace_act(&mut tx, place(0), b"anew").await.unwrap();
+    details::replace_act(&mut tx, (at, i64::MAX), b"anew").await.unwrap_err();
+    tx.commit().await.unwrap();
+    let mut tx = fresh.read(Rights::Sequencer).await;
+    let anew = details::of_act(&mut tx, now(), indices[0]).await.unwrap().unwrap();
+    assert_eq!(anew, Kept { sealed: b"anew".to_vec(), ..kept(1) });
     let earlier = now() - jiff::SignedDuration::from_micros(1);
     assert_eq!(details::of_act(&mut tx, earlier, indices[0]).await.unwrap(), None);
 }
@@ -79,6 +95,12 @@ async fn a_batchs_detail_is_found_by_its_commitment_and_replaced_by_whoever_saw_
     tx.commit().await.unwrap();
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     details::replace(&mut tx, batch, b"first", b"third").await.unwrap_err();
+    drop(tx);
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let all = details::batches_after(&mut tx, BatchId::new(0), 9).await.unwrap();
+    assert_eq!(all, [(batch, b"other".to_vec()), (abandoned, b"second".to_vec())]);
+    assert_eq!(details::batches_after(&mut tx, batch, 9).await.unwrap(), all[1..]);
+    assert_eq!(details::batches_after(&mut tx, BatchId::new(0), 1).await.unwrap(), all[..1]);
     drop(tx);
     fresh.accept(batch).await.unwrap();
     // What was abandoned takes its detail along.

@@ -3,15 +3,16 @@
 
 use super::{
     last_leaf, reason_of, refused,
-    support::{PLANNING, Town},
-    undo::{push, reviews, withdrawals},
+    support::{PLANNING, Town, keys},
+    undo::{counted, push, reviews, withdrawals},
 };
 use crate::{
     audit::{Leaf, LeafKind},
     gateway::{
-        Actor, CallerName, CardRequest, ConsentGiver, ConsentRecord, Denied, Opened, OpenedItem,
-        QueryRequest, Sought, StatedConsent,
+        Actor, CallerName, CardRequest, ConsentGiver, ConsentRecord, Denied, NamedRecords, Opened,
+        OpenedItem, QueryRequest, Sought, StatedConsent,
     },
+    keys::{KeyVersion, MasterKeys, Sealer},
     protocol::CallerRole,
     store::{Logged, Rights, log},
     verify::{OpenedDetail, OpeningProblem, verify_opening},
@@ -232,4 +233,44 @@ async fn each_consent_is_an_item() {
     let (index, _) = last_of(&town, LeafKind::ConsentWithdrawn).await;
     let item = opened(&town, index, Sought::Item(0)).await;
     assert_eq!((&text(&item)["state"], item.size), (&"withdrawn".into(), 128));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn details_outlive_the_key_that_sealed_them_where_they_were_sealed_anew() {
+    let mut town = Town::new().await;
+    push(&town, reviews(0..3)).await;
+    let (batch, _) = last_of(&town, LeafKind::BatchAccepted).await;
+    let health = town.actor("health", &[CallerRole::Provider], None);
+    town.gateway.withdraw_consent(&health, "c-1".to_owned()).await.unwrap();
+    let (consent, _) = last_of(&town, LeafKind::ConsentWithdrawn).await;
+    assert_eq!(town.gateway.reseal_details().await.unwrap(), 0);
+    let mut rotated = keys();
+    let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(5);
+    rotated.rotate_sealing(&mut rng).unwrap();
+    let gateway = std::sync::Arc::get_mut(&mut town.gateway).unwrap();
+    gateway.sealer = Sealer::new(&rotated).unwrap();
+    assert_eq!(town.gateway.reseal_details().await.unwrap(), 2);
+    assert_eq!(town.gateway.reseal_details().await.unwrap(), 0);
+    rotated.retire_sealing(KeyVersion::FIRST).unwrap();
+    let gateway = std::sync::Arc::get_mut(&mut town.gateway).unwrap();
+    gateway.sealer = Sealer::new(&rotated).unwrap();
+    assert!(opened(&town, batch, record("r-1")).await.shown.is_some());
+    assert!(opened(&town, consent, Sought::Item(0)).await.shown.is_some());
+    // What was left under a key that is gone is told as gone, and stops no erasure.
+    let gateway = std::sync::Arc::get_mut(&mut town.gateway).unwrap();
+    let mut others = MasterKeys::generate(&mut rng);
+    others.rotate_sealing(&mut rng).unwrap();
+    others.rotate_sealing(&mut rng).unwrap();
+    for version in [1, 2] {
+        others.retire_sealing(KeyVersion::new(version)).unwrap();
+    }
+    gateway.sealer = Sealer::new(&others).unwrap();
+    assert_eq!(refused(open(&town, batch, Sought::Item(0)).await).0, "detail_gone");
+    let named = NamedRecords {
+        record_type: "health_review".to_owned(),
+        record_ids: vec!["r-1".to_owned()],
+    };
+    town.gateway.erase_records(&health, named).await.unwrap();
+    town.gateway.carry_out_erasures().await.unwrap();
+    assert_eq!(counted(&town).await, 2);
 }

@@ -100,6 +100,13 @@ fn signers(rng: &mut StdRng) -> Vec<Signer> {
         .collect()
 }
 
+/// The keys of every town.
+pub(super) fn keys() -> MasterKeys {
+    let mut rng = StdRng::seed_from_u64(11);
+    drop(signers(&mut rng));
+    MasterKeys::generate(&mut rng)
+}
+
 impl Town {
     /// With partners, areas, protocols and root policy in force, and nobody in it.
     pub(super) async fn new() -> Self {
