@@ -31,7 +31,7 @@ use tallygate::{
     gateway::{Gateway, Setup},
     keys::{MasterKeys, SigningKey},
     store::{
-        Location, Rights, Store, erasures,
+        Act, Effect, Location, Rights, Store, erasures,
         feeds::{self, NewBatch},
         log,
     },
@@ -112,7 +112,7 @@ async fn an_item_is_opened_and_checked_on_the_auditors_machine() {
     );
     assert!(!shown.to_string().contains("detail-7"), "named by its keyed id alone");
     let (code, _, errors) = open("--record detail-7 --partner centres").await;
-    assert_eq!((code, errors.contains("not_found")), (Some(2), true), "{errors}");
+    assert_eq!((code, errors.contains("NOT_FOUND")), (Some(2), true), "{errors}");
 
     // Its sender has it erased; looking, it is gone at once, and within the day in truth.
     let ids = "detail-7 detail-8 never-sent --type health_review";
@@ -152,7 +152,7 @@ async fn who_asked_is_shown_where_two_auditors_want_it() {
     let (code, waits, said) = run(format!("audit open {entry} --profile {auditor}")).await;
     assert_eq!((code, &waits["state"]), (Some(0), &"waiting for a second person".into()), "{said}");
     let (code, _, said) = run(format!("audit open {entry} --profile {auditor}")).await;
-    assert_eq!((code, said.contains("second_person_needed")), (Some(2), true), "{said}");
+    assert_eq!((code, said.contains("SECOND_PERSON_NEEDED")), (Some(2), true), "{said}");
     let (code, shown, _) = run(format!("audit open {entry} --profile {second}")).await;
     assert_eq!((code, shown["checked"].as_str().unwrap().starts_with("holds")), (Some(0), true));
     assert_eq!(shown["item"]["user"], gateway.profile("manager-CC01").user);
@@ -313,6 +313,9 @@ async fn of_two_gateways_one_names_the_day() {
     let batch = feeds::stage(&mut tx, &new).await.unwrap();
     erasures::note(&mut tx, batch, &[5]).await.unwrap();
     tx.commit().await.unwrap();
+    let (leaf, effect) =
+        (Leaf::new(LeafKind::BatchAccepted, Timestamp::UNIX_EPOCH), Effect::AcceptBatch(batch));
+    gateways[0].sequencer().commit(Act { leaf, effect, epoch: None }).await.unwrap();
     for day in 1..=3 {
         clock.store((20_000 + day) * DAY, Relaxed);
         for _ in 0..2 {

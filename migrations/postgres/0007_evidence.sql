@@ -84,6 +84,7 @@ $$
     DELETE FROM sent WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2);
     DELETE FROM withdrawal WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2);
     DELETE FROM batch_detail WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2);
+    DELETE FROM erased WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2);
     DELETE FROM batch WHERE state = 2;
 $$;
 

@@ -283,7 +283,9 @@ pub(super) async fn name(tx: &mut Tx, named: &Named) -> Result<(), StoreError> {
         "INSERT INTO erasure_day (day) VALUES ($1) ON CONFLICT DO NOTHING")
         .bind(day).execute(c).await.map(|done| done.rows_affected()))?;
     bulk::touched(rows, 1, "erasure_day")?;
-    let rows = on!(tx, c => sqlx::query("UPDATE erased SET day = $1 WHERE day = $2")
+    let rows = on!(tx, c => sqlx::query(
+        "UPDATE erased SET day = $1 WHERE day = $2 \
+         AND EXISTS (SELECT 1 FROM batch b WHERE b.batch_id = erased.batch_id)")
         .bind(day).bind(UNNAMED).execute(c).await.map(|done| done.rows_affected()))?;
     // Where more were erased meanwhile the leaf would say too little: count anew.
     if rows == named.count { Ok(()) } else { Err(StoreError::Unchanged { table: "erased" }) }

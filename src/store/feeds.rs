@@ -159,6 +159,7 @@ pub async fn clear_unaccepted(tx: &mut Tx, staged_before: Timestamp) -> Result<(
         "DELETE FROM sent WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
         "DELETE FROM withdrawal WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
         "DELETE FROM batch_detail WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
+        "DELETE FROM erased WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
         "DELETE FROM batch WHERE state = 2",
     ] {
         tx.run(sql).await?;

@@ -215,6 +215,13 @@ async fn a_days_erasures_are_named_once_and_whole(fresh: Fresh) {
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     erasures::note(&mut tx, batch, &[4, 2]).await.unwrap();
     tx.commit().await.unwrap();
+    // An item of a batch that was never accepted goes with it, and stands in no day's way.
+    let left = stage(&fresh, feed, [9; 32], b"left").await;
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    erasures::note(&mut tx, left, &[0]).await.unwrap();
+    feeds::abandon(&mut tx, &[left]).await.unwrap();
+    feeds::clear_unaccepted(&mut tx, now()).await.unwrap();
+    tx.commit().await.unwrap();
     assert_eq!(last().await, (Some(20_000), 2));
     let mut tx = fresh.read(Rights::Sequencer).await;
     let unnamed = erasures::unnamed(&mut tx).await.unwrap();
