@@ -48,6 +48,8 @@
 //! - I10 A policy, protocol or register that can't be read in full permits nothing.
 //! - I11 A quarter is closed by two people, who have seen and accepted what is open
 //!   ([`gateway::Gateway::close_quarter`]).
+//! - I12 What an act was about beyond its leaf is committed to under salts: an item is opened
+//!   and proved alone, and one that is erased leaves its neighbours provable ([`audit::detail`]).
 
 pub mod audit;
 mod bench;

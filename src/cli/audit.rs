@@ -3,6 +3,7 @@
 use super::{
     CliError, Console, Outcome,
     argument::{from_moment, until_moment},
+    audit_open::Open,
     audit_proof::{Consistency, Prove},
     audit_verify::Verify,
     output::{Format, Printing, Table},
@@ -43,6 +44,8 @@ pub(super) enum AuditCommand {
     Prove(Prove),
     /// Proves that an earlier log is the beginning of a later one.
     Consistency(Consistency),
+    /// Opens an item of an entry's private detail, and checks it; 1 when it failed.
+    Open(Open),
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,6 +99,7 @@ impl AuditCommand {
             Self::Verify(verify) => verify.run(console).await,
             Self::Prove(prove) => prove.run(console).await,
             Self::Consistency(consistency) => consistency.run(console).await,
+            Self::Open(open) => open.run(console).await,
         }
     }
 }

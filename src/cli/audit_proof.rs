@@ -60,7 +60,11 @@ pub(super) fn read_key(path: &Path) -> Result<VerifierKey, CliError> {
 }
 
 impl KeyFile {
-    fn read(&self) -> Result<Option<VerifierKey>, CliError> {
+    /// The key, if one was given.
+    ///
+    /// # Errors
+    /// When the file can't be read or holds something else.
+    pub(super) fn read(&self) -> Result<Option<VerifierKey>, CliError> {
         self.vkey_file.as_deref().map(read_key).transpose()
     }
 }
@@ -100,7 +104,7 @@ impl Prove {
 }
 
 /// Whether the proof leads from the entry to the signed root.
-fn check_inclusion(receipt: &v1::Receipt, key: &VerifierKey) -> bool {
+pub(super) fn check_inclusion(receipt: &v1::Receipt, key: &VerifierKey) -> bool {
     let proof: Option<Vec<Sha>> = receipt.inclusion_proof.iter().map(|hash| sha(hash)).collect();
     let (Some(leaf_hash), Some(proof)) = (sha(&receipt.leaf_hash), proof) else { return false };
     let receipt = verify::Receipt {
@@ -156,7 +160,10 @@ fn tell(console: &mut Console<'_>, checked: Option<bool>, good: &str, bad: &str)
     Outcome::findings(checked == Some(false))
 }
 
-async fn latest(session: &Session, console: &mut Console<'_>) -> Result<String, CliError> {
+pub(super) async fn latest(
+    session: &Session,
+    console: &mut Console<'_>,
+) -> Result<String, CliError> {
     let request = v1::GetCheckpointRequest {};
     let answer = client(session).get_checkpoint(request).await?.into_inner();
     session.logged(console, answer.receipt)?;
@@ -164,7 +171,7 @@ async fn latest(session: &Session, console: &mut Console<'_>) -> Result<String, 
 }
 
 /// The size that a checkpoint states, trusted or not.
-fn size_of(checkpoint: &str) -> Result<u64, CliError> {
+pub(super) fn size_of(checkpoint: &str) -> Result<u64, CliError> {
     let size = checkpoint.lines().nth(1).and_then(|line| line.parse().ok());
     size.ok_or(CliError::AnswerIncomplete { part: "checkpoint" })
 }

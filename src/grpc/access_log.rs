@@ -1,10 +1,10 @@
 //! `tallygate.v1.AccessLogService`: the checkpoint, searches and proofs.
 
-use super::{Frame, receipt};
+use super::{Frame, receipt, releases::awaited};
 use crate::{
     audit::Hash,
-    gateway::LogSearch,
-    wire::v1::{self, access_log_service_server},
+    gateway::{LogSearch, Opened, OpenedItem, Sought},
+    wire::v1::{self, access_log_service_server, open_detail_request::Item},
 };
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -71,6 +71,51 @@ impl access_log_service_server::AccessLogService for AccessLogService {
             hashes: all(&consistency.hashes),
             receipt: Some(receipt(&proof)),
         }))
+    }
+
+    async fn open_detail(
+        &self,
+        request: Request<v1::OpenDetailRequest>,
+    ) -> Result<Response<v1::OpenDetailResponse>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let v1::OpenDetailRequest { index, item } = request.into_inner();
+        let sought = match item {
+            None => Sought::Item(0),
+            Some(Item::ItemIndex(item)) => Sought::Item(item),
+            Some(Item::Record(v1::DetailRecord { partner_id, record_id })) => {
+                Sought::Record { partner: partner_id, record_id }
+            }
+        };
+        let opened = self.0.gateway().open_detail(&actor, index, sought).await;
+        let (opened, proof) = opened.map_err(|denied| self.0.status(denied))?.into_parts();
+        let mut answer = match opened {
+            Opened::Item(item) => item_shown(*item),
+            Opened::Waiting(waiting) => v1::OpenDetailResponse {
+                awaited: Some(awaited(&waiting)),
+                ..v1::OpenDetailResponse::default()
+            },
+        };
+        answer.receipt = Some(receipt(&proof));
+        Ok(Response::new(answer))
+    }
+}
+
+fn item_shown(opened: OpenedItem) -> v1::OpenDetailResponse {
+    let (salt, item) = match &opened.shown {
+        Some((salt, item)) => (salt.to_vec(), item.clone().into_bytes()),
+        None => (Vec::new(), Vec::new()),
+    };
+    v1::OpenDetailResponse {
+        leaf: opened.leaf,
+        item_index: opened.index,
+        items: opened.size,
+        erased: opened.shown.is_none(),
+        item,
+        salt,
+        item_hash: opened.hash.as_bytes().to_vec(),
+        path: all(&opened.path),
+        awaited: None,
+        receipt: None,
     }
 }
 

@@ -3,7 +3,9 @@
 use super::status;
 use crate::{
     audit::{Leaf, LeafKind},
-    gateway::{Actor, Denied, Gateway, RefusalKind, Refused, Snapshot, register::TokenKey},
+    gateway::{
+        Actor, CallerName, Denied, Gateway, RefusalKind, Refused, Snapshot, register::TokenKey,
+    },
     identity::{
         CallerCheck, CallerRefused, CertificateFingerprint, CertificateRegister, Peer,
         RegisteredCertificate, TokenKeyEntry, TokenKeys, TokenPublicKey,
@@ -123,6 +125,7 @@ impl Frame {
             roles: claimed.intersection(&entry.roles).copied().collect(),
             areas,
             entry: snapshot.register().entry(&partner),
+            name: Some(CallerName::new(caller.user().expose())),
             partner,
         })
     }

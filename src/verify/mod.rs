@@ -9,6 +9,7 @@
 //!   named by file and number.
 //! - [`rows`]: the log's tables in a database; every row that is wrong is named.
 //! - [`receipt`]: one receipt, or two checkpoints of one log; [`years`]: two years' logs.
+//! - [`opening`]: an item of an entry's private detail against its commitment.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
 //!
 //! What it can't show: that an act was logged at all (receipts and the partners' own
@@ -19,6 +20,7 @@ pub mod leaf;
 mod level;
 pub mod log;
 pub mod note;
+pub mod opening;
 pub mod path;
 pub mod proof;
 pub mod receipt;
@@ -31,6 +33,7 @@ pub mod years;
 
 pub use log::verify_log;
 pub use note::{Checkpoint, NoteProblem, VerifierKey};
+pub use opening::{OpenedDetail, OpeningProblem, verify_opening};
 pub use proof::detail_is_committed;
 pub use receipt::{
     Receipt, ReceiptProblem, verify_consistency, verify_receipt, verify_receipt_in_log,

@@ -168,6 +168,7 @@ impl World {
             roles: roles.iter().copied().collect(),
             areas: None,
             entry: None,
+            name: None,
         }
     }
 
