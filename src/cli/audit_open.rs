@@ -49,6 +49,9 @@ pub(super) struct Open {
     /// The record's sender.
     #[arg(long, value_name = "PARTNER", requires = "record")]
     partner: Option<PartnerId>,
+    /// The name of the year's log that the entry is of, if not of the one that grows.
+    #[arg(long, value_name = "NAME", conflicts_with = "vkey_file")]
+    origin: Option<String>,
     #[command(flatten)]
     key: KeyFile,
     #[command(flatten)]
@@ -92,7 +95,8 @@ impl Open {
             }),
             _ => Item::ItemIndex(self.item),
         };
-        let request = v1::OpenDetailRequest { index: self.entry, item: Some(item) };
+        let origin = self.origin.clone().unwrap_or_default();
+        let request = v1::OpenDetailRequest { index: self.entry, item: Some(item), origin };
         let mut answer = client(&session).open_detail(request).await?.into_inner();
         session.logged(console, answer.receipt.take())?;
         let format = self.printing.format;

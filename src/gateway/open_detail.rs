@@ -23,11 +23,11 @@ use super::{
     forms::Forms,
 };
 use crate::{
-    audit::{Hash, Item, KeptDetail, Leaf, LeafKind, Slot, leaf_hash},
+    audit::{AuditError, Hash, Item, KeptDetail, Leaf, LeafKind, Slot, leaf_hash},
     domain::PartnerId,
-    keys::{KeyError, Pseudonym},
+    keys::{KeyError, KeyVersion, Pseudonym},
     protocol::CallerRole,
-    store::{ActError, Effect, Logged, Rights, StoreError, details, log, records},
+    store::{ActError, Effect, Logged, Rights, StoreError, Tx, details, feeds, log, records},
 };
 use serde_json::json;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -84,7 +84,8 @@ struct Entry {
 }
 
 impl Gateway {
-    /// Opens one item of an entry's private detail.
+    /// Opens one item of an entry's private detail. `origin`: the name of the year's log that
+    /// the entry is of; empty for the one that grows.
     ///
     /// # Errors
     /// For callers who are no auditors; `no_detail` for an entry that commits to none,
@@ -93,11 +94,12 @@ impl Gateway {
     pub async fn open_detail(
         &self,
         actor: &Actor,
+        origin: &str,
         index: u64,
         sought: Sought,
     ) -> Result<Logged<Opened>, Denied> {
         self.require(actor, &[CallerRole::Auditor]).await?;
-        let entry = self.detailed_entry(actor, index).await?;
+        let entry = self.detailed_entry(actor, origin, index).await?;
         let at = match &sought {
             Sought::Item(at) => Some(*at).filter(|at| *at < u64::from(entry.detail.size)),
             Sought::Record { partner, record_id } => {
@@ -178,16 +180,19 @@ impl Gateway {
     }
 
     /// An entry and its private detail, which is the one that the entry commits to.
-    async fn detailed_entry(&self, actor: &Actor, index: u64) -> Result<Entry, Denied> {
+    async fn detailed_entry(
+        &self,
+        actor: &Actor,
+        origin: &str,
+        index: u64,
+    ) -> Result<Entry, Denied> {
         let mut tx = self.store.read(Rights::Sequencer).await?;
-        let size = log::head(&mut tx).await?.ok_or(StoreError::LogDamaged)?.size;
-        if index >= size {
+        let bytes = entry_of(&mut tx, origin, index).await?;
+        let Some(bytes) = bytes else {
             drop(tx);
-            let refused = Refused::invalid("index", "an entry of the log");
+            let refused = Refused::invalid("index", "an entry of the log of that name");
             return Err(self.refuse_malformed(actor, refused).await);
-        }
-        let bytes = log::entries(&mut tx, index, index + 1).await?.pop();
-        let bytes = bytes.ok_or(StoreError::LogDamaged)?;
+        };
         let leaf = Leaf::decode(&bytes)?;
         let Some(commitment) = leaf.detail else {
             drop(tx);
@@ -260,7 +265,7 @@ impl Gateway {
         }
         let key = self.record_key(sender, record_type, id);
         let mut tx = self.store.read(Rights::Intake).await?;
-        let feed = crate::store::feeds::known(&mut tx, sender, record_type).await?;
+        let feed = feeds::known(&mut tx, sender, record_type).await?;
         let number = match feed {
             Some(feed) => {
                 let forms = Forms::of(&self.keys(), key.domain(), &[*key.as_bytes()])?;
@@ -278,7 +283,7 @@ impl Gateway {
     fn find(&self, detail: &KeptDetail, key: &Pseudonym, number: Option<i64>) -> Option<u64> {
         let is_it = |slot: &Slot| {
             let Slot::Open(_, Item::Record(record)) = slot else { return false };
-            let version = crate::keys::KeyVersion::new(record.key_version);
+            let version = KeyVersion::new(record.key_version);
             number == Some(record.place.number)
                 || self
                     .keys()
@@ -290,11 +295,27 @@ impl Gateway {
     }
 }
 
+/// The entry of a year's log, if there is one.
+async fn entry_of(tx: &mut Tx, origin: &str, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut logs = log::past(tx).await?;
+    logs.extend(log::head(tx).await?);
+    let head = match origin {
+        "" => logs.pop(),
+        origin => logs.into_iter().find(|head| head.origin() == origin),
+    };
+    match head {
+        Some(head) if index < head.size => {
+            Ok(log::entries_of(tx, head.base, index, index + 1).await?.pop())
+        }
+        _ => Ok(None),
+    }
+}
+
 /// An item with its path.
 fn shown(entry: &Entry, at: u64) -> Result<OpenedItem, GatewayError> {
     let detail = entry.detail.detail();
     let opening = detail.open(at)?;
-    let hash = detail.hash(at).ok_or(crate::audit::AuditError::BeyondTree)?;
+    let hash = detail.hash(at).ok_or(AuditError::BeyondTree)?;
     let slot = usize::try_from(at).ok().and_then(|at| entry.detail.slots.get(at));
     let shown = match slot {
         Some(Slot::Open(salt, item)) => Some((*salt, item.text())),

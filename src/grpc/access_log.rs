@@ -78,7 +78,7 @@ impl access_log_service_server::AccessLogService for AccessLogService {
         request: Request<v1::OpenDetailRequest>,
     ) -> Result<Response<v1::OpenDetailResponse>, Status> {
         let actor = self.0.recognise(&request).await?;
-        let v1::OpenDetailRequest { index, item } = request.into_inner();
+        let v1::OpenDetailRequest { index, item, origin } = request.into_inner();
         let sought = match item {
             None => Sought::Item(0),
             Some(Item::ItemIndex(item)) => Sought::Item(item),
@@ -86,7 +86,7 @@ impl access_log_service_server::AccessLogService for AccessLogService {
                 Sought::Record { partner: partner_id, record_id }
             }
         };
-        let opened = self.0.gateway().open_detail(&actor, index, sought).await;
+        let opened = self.0.gateway().open_detail(&actor, &origin, index, sought).await;
         let (opened, proof) = opened.map_err(|denied| self.0.status(denied))?.into_parts();
         let mut answer = match opened {
             Opened::Item(item) => item_shown(*item),

@@ -8,13 +8,14 @@ use super::{
 };
 use crate::{
     audit::{Leaf, LeafKind},
+    domain::BatchId,
     gateway::{
         Actor, CallerName, CardRequest, ConsentGiver, ConsentRecord, Denied, NamedRecords, Opened,
         OpenedItem, QueryRequest, Sought, StatedConsent,
     },
     keys::{KeyVersion, KeysInUse, MasterKeys, VersionState, Versions},
     protocol::CallerRole,
-    store::{Logged, Rights, log},
+    store::{Logged, Rights, details as kept, log},
     verify::{OpenedDetail, OpeningProblem, verify_opening},
 };
 use serde_json::Value;
@@ -39,7 +40,7 @@ pub(super) async fn open(
     index: u64,
     sought: Sought,
 ) -> Result<Logged<Opened>, Denied> {
-    town.gateway.open_detail(&town.auditor(), index, sought).await
+    town.gateway.open_detail(&town.auditor(), "", index, sought).await
 }
 
 /// An item that one person may open, checked by the verifier.
@@ -121,20 +122,19 @@ async fn what_an_entry_is_not_about_is_not_opened() {
     assert_eq!(refused(open(&town, opened_stream, Sought::Item(0)).await).0, "no_detail");
     let beyond = newest(&town).await + 100;
     assert_eq!(refused(open(&town, beyond, Sought::Item(0)).await).0, "invalid_argument");
+    let auditor = town.auditor();
+    let other = town.gateway.open_detail(&auditor, "example.org/2019", 0, Sought::Item(0)).await;
+    assert_eq!(refused(other).0, "invalid_argument");
     let officer = Actor { roles: [CallerRole::DataOfficer].into(), ..town.officer() };
     let (batch, _) = last_of(&town, LeafKind::BatchAccepted).await;
-    let answer = town.gateway.open_detail(&officer, batch, record("r-0")).await;
+    let answer = town.gateway.open_detail(&officer, "", batch, record("r-0")).await;
     assert_eq!(refused(answer).0, "wrong_role");
     // A detail that was changed in the store is an error, and nothing is shown of it.
-    let path = town.dir.path().join("gateway.db");
-    let beside = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display())).await.unwrap();
-    sqlx::raw_sql("UPDATE batch_detail SET sealed = substr(sealed, 1, 40)")
-        .execute(&beside)
-        .await
-        .unwrap();
+    let mut tx = town.gateway.store().transact(Rights::Intake).await.unwrap();
+    let (id, sealed) = kept::batches_after(&mut tx, BatchId::new(0), 1).await.unwrap().remove(0);
+    kept::replace(&mut tx, id, &sealed, &sealed[..40]).await.unwrap();
+    tx.commit().await.unwrap();
     assert!(matches!(open(&town, batch, Sought::Item(0)).await, Err(Denied::Failed(_))));
-    sqlx::raw_sql("DELETE FROM batch_detail").execute(&beside).await.unwrap();
-    assert_eq!(refused(open(&town, batch, Sought::Item(0)).await).0, "detail_gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +162,7 @@ async fn a_callers_words_take_two_auditors() {
         user: town.user("oversight", "another auditor"),
         ..named(town.auditor(), "another auditor")
     };
-    let shown = town.gateway.open_detail(&second, card, Sought::Item(0)).await.unwrap();
+    let shown = town.gateway.open_detail(&second, "", card, Sought::Item(0)).await.unwrap();
     let Opened::Item(item) = shown.into_parts().0 else { panic!("waits for a third") };
     assert_eq!((check(&item), item.size), (Ok(()), 1));
     let words = text(&item);
@@ -174,7 +174,7 @@ async fn a_callers_words_take_two_auditors() {
     let done = last_leaf(&town).await;
     assert_eq!((done.kind, done.notes.approval), (LeafKind::LogRead, Some(waiting.act)));
     // One word serves one opening.
-    let again = town.gateway.open_detail(&second, card, Sought::Item(0)).await.unwrap();
+    let again = town.gateway.open_detail(&second, "", card, Sought::Item(0)).await.unwrap();
     assert!(matches!(again.value(), Opened::Waiting(_)));
 }
 
@@ -198,7 +198,7 @@ async fn a_refused_question_keeps_what_was_asked_and_no_identifier() {
         assert!(leaf.detail.is_some() && !reason_of(&leaf).is_empty());
         open(&town, index, Sought::Item(0)).await.unwrap();
         let second = Actor { user: town.user("oversight", "another"), ..town.auditor() };
-        let shown = town.gateway.open_detail(&second, index, Sought::Item(0)).await.unwrap();
+        let shown = town.gateway.open_detail(&second, "", index, Sought::Item(0)).await.unwrap();
         let Opened::Item(item) = shown.into_parts().0 else { panic!("waits") };
         assert_eq!(check(&item), Ok(()));
         text(&item)
