@@ -18,7 +18,7 @@ const FILES: [&str; 10] = [
 
 /// Messages that carry identifiers, names, addresses, birth dates or references: no
 /// Debug, so that none can reach a log by accident.
-const UNPRINTABLE: [&str; 9] = [
+const UNPRINTABLE: [&str; 13] = [
     ".tallygate.v1.PushRequest",
     ".tallygate.v1.RecordBatch",
     ".tallygate.v1.RecordRow",
@@ -28,6 +28,10 @@ const UNPRINTABLE: [&str; 9] = [
     ".tallygate.v1.GetConsentRequest",
     ".tallygate.v1.PostcodePlace",
     ".tallygate.v1.LoadPostcodesRequest",
+    ".tallygate.v1.EraseRecordsRequest",
+    ".tallygate.v1.FindRecordsRequest",
+    ".tallygate.v1.OpenDetailRequest",
+    ".tallygate.v1.DetailRecord",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "cargo hands a build script its folder this way")]

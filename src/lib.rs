@@ -52,6 +52,8 @@
 //!   ([`gateway::Gateway::close_quarter`]).
 //! - I12 Figures are answered only while the witnesses that the root policy wants cosign the
 //!   log, and nothing is served from a database that is behind one ([`gateway::Witnesses`]).
+//! - I13 What an act was about beyond its leaf is committed to under salts: an item is opened
+//!   and proved alone, and one that is erased leaves its neighbours provable ([`audit::detail`]).
 
 pub mod audit;
 mod bench;

@@ -84,6 +84,7 @@ const MATRIX: &[Row] = &[
     ("AccessLogService/GetTile",             "the first leaf hashes", nothing,               [OK,                     OK,                     OK,                        OK]),
     ("AccessLogService/GetTile",             "beyond the log",        tile_beyond,           [asked("not_found"),     asked("not_found"),     asked("not_found"),        asked("not_found")]),
     ("AccessLogService/ReadEntries",         "all",                   nothing,               [ROLE,                   ROLE,                   ROLE,                      OK]),
+    ("AccessLogService/OpenDetail",          "the first entry",       nothing,               [ROLE,                   ROLE,                   ROLE,                      asked("no_detail")]),
     ("AreaService/LoadAreas",                "no areas at all",       load_areas,            [ROLE,                   ROLE,                   asked("invalid_argument"), ROLE]),
     ("AreaService/LoadPostcodes",            "no postcodes",          nothing,               [ROLE,                   ROLE,                   OK,                        ROLE]),
     ("AreaService/ListAreas",                "",                      nothing,               [OK,                     OK,                     OK,                        OK]),
@@ -97,6 +98,8 @@ const MATRIX: &[Row] = &[
     ("IntakeService/Push",                   "health's protocol",     push_births,           [OK,                     ROLE,                   ROLE,                      ROLE]),
     ("IntakeService/Push",                   "another's protocol",    push_registrations,    [no("protocol_unknown"), ROLE,                   ROLE,                      ROLE]),
     ("IntakeService/UndoStream",             "no stream of its own",  undo_nothing,          [HIDDEN,                 ROLE,                   ROLE,                      ROLE]),
+    ("IntakeService/EraseRecords",           "a record never sent",   a_record,              [OK,                     ROLE,                   ROLE,                      ROLE]),
+    ("IntakeService/FindRecords",            "a record never sent",   a_record,              [OK,                     ROLE,                   ROLE,                      ROLE]),
     ("KeyService/ListKeys",                  "",                      nothing,               [OK,                     OK,                     OK,                        OK]),
     ("KeyService/RotateKeys",                "no newer version",      nothing,               [ROLE,                   ROLE,                   asked("no_new_key_version"), ROLE]),
     ("KeyService/DestroyKeys",               "a version in use",      destroy_keys,          [ROLE,                   ROLE,                   asked("keys_in_use"),      ROLE]),
@@ -524,6 +527,11 @@ fn undo_nothing(_: &Copy) -> Vec<u8> {
         reason: v1::UndoReason::WrongFile.into(),
     }
     .encode_to_vec()
+}
+
+fn a_record(_: &Copy) -> Vec<u8> {
+    let (record_type, record_ids) = ("health_review".to_owned(), vec!["access-1".to_owned()]);
+    v1::EraseRecordsRequest { record_type, record_ids }.encode_to_vec()
 }
 
 fn withdraw_nothing(_: &Copy) -> Vec<u8> {

@@ -15,6 +15,8 @@ mod bench;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod details;
+#[cfg(test)]
 mod gateways;
 #[cfg(test)]
 mod intake;

@@ -95,7 +95,8 @@ leaf_kinds! {
     CardAnswered = "card_answered",
     /// A released figure was given.
     QueryAnswered = "query_answered",
-    /// A register was read: protocols, partners, areas, keys or releases.
+    /// A register was read: protocols, partners, areas, keys or releases; or a sender looked at
+    /// its own consents or records (which its wanting some of them erased looks like, too).
     RegisterRead = "register_read",
     /// The log itself was read.
     LogRead = "log_read",
@@ -200,7 +201,8 @@ pub struct Notes {
     pub act: Option<Code>,
     /// Digest of what is to be done: the same in the first person's leaf and in the second's.
     pub approval: Option<Hash>,
-    /// Digest of an accepted batch.
+    /// Digest of an accepted batch, as leaves had it before batches had a private detail: it
+    /// was not salted, so it is written no more, and still read.
     pub batch: Option<Hash>,
     /// Why who acted did it: a code of a closed list.
     pub cause: Option<Code>,

@@ -6,7 +6,8 @@
 //! with it.
 //!
 //! - [`leaf`]: what a leaf says, and its one canonical encoding (RFC 8785).
-//! - [`detail`]: the commitment to private details that live off the log.
+//! - [`detail`], [`item`]: the commitment to private details that live off the log, and
+//!   what they are.
 //! - [`tree`]: the append-only tree and its proofs (RFC 6962 §2.1).
 //! - [`tile`]: files of the log on disk (C2SP tlog-tiles).
 //! - [`note`]: signed checkpoints (C2SP signed-note, tlog-checkpoint).
@@ -22,6 +23,7 @@ pub mod cosignature;
 pub mod detail;
 pub mod error;
 pub mod hash;
+pub mod item;
 pub mod leaf;
 mod leaf_form;
 pub mod note;
@@ -31,9 +33,10 @@ pub mod tree;
 pub mod words;
 
 pub use cosignature::{Cosignature, WitnessKey};
-pub use detail::{Detail, Opening};
+pub use detail::{Detail, KeptDetail, Opening, Slot};
 pub use error::AuditError;
 pub use hash::{Hash, leaf_hash, node_hash};
+pub use item::Item;
 pub use leaf::{Decision, Leaf, LeafKind, Notes, PreviousLog, ProtocolReference, SizeClass};
 pub use note::{LogName, LogSigner};
 pub use receipt::Receipt;

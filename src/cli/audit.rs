@@ -7,6 +7,7 @@ use super::{
     audit_export::{Export, VerifyProof},
     audit_fetch::Fetch,
     audit_gaps::Gaps,
+    audit_open::Open,
     audit_patterns::Patterns,
     audit_proof::{Consistency, Prove},
     audit_reconcile::Reconcile,
@@ -54,6 +55,8 @@ pub(super) enum AuditCommand {
     Trace(Trace),
     /// Lists what may be worth a look: refusals, volume, areas, hours, enumeration.
     Patterns(Patterns),
+    /// Opens an item of an entry's private detail, and checks it; 1 when it failed.
+    Open(Open),
 }
 
 pub(super) type Client = AccessLogServiceClient<Service>;
@@ -81,6 +84,7 @@ impl AuditCommand {
             Self::VerifyProof(verify) => verify.run(console),
             Self::Trace(trace) => trace.run(console).await,
             Self::Patterns(patterns) => patterns.run(console),
+            Self::Open(open) => open.run(console).await,
         }
     }
 }

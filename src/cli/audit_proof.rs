@@ -60,7 +60,11 @@ pub(super) fn read_key(path: &Path) -> Result<VerifierKey, CliError> {
 }
 
 impl KeyFile {
-    fn read(&self) -> Result<Option<VerifierKey>, CliError> {
+    /// The key, if one was given.
+    ///
+    /// # Errors
+    /// When the file can't be read or holds something else.
+    pub(super) fn read(&self) -> Result<Option<VerifierKey>, CliError> {
         self.vkey_file.as_deref().map(read_key).transpose()
     }
 }
@@ -100,7 +104,7 @@ impl Prove {
 }
 
 /// Whether the proof leads from the entry to the signed root.
-fn check_inclusion(receipt: &v1::Receipt, key: &VerifierKey) -> bool {
+pub(super) fn check_inclusion(receipt: &v1::Receipt, key: &VerifierKey) -> bool {
     let proof: Option<Vec<Sha>> = receipt.inclusion_proof.iter().map(|hash| sha(hash)).collect();
     let (Some(leaf_hash), Some(proof)) = (sha(&receipt.leaf_hash), proof) else { return false };
     let receipt = verify::Receipt {

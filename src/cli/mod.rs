@@ -17,6 +17,7 @@ mod audit_export;
 mod audit_fetch;
 mod audit_gaps;
 mod audit_mirror;
+mod audit_open;
 mod audit_patterns;
 mod audit_proof;
 mod audit_reconcile;
@@ -31,6 +32,7 @@ mod card_text;
 mod consent;
 mod consent_file;
 mod demo;
+mod erase;
 mod error;
 mod keys;
 mod keys_versions;
@@ -122,11 +124,15 @@ enum Command {
     Push(push::Push),
     /// Takes a whole file back that was pushed wrongly, by its receipts.
     Undo(undo::Undo),
+    /// Erases records of your own for good, by your ids of them.
+    Erase(erase::Erase),
+    /// Tells which records of your own the gateway has.
+    Find(erase::Find),
     /// Asks for one released indicator of one area.
     Query(query::Query),
     /// Prints an area's card: every indicator you may see, with its margin and trend.
     Card(card::Card),
-    /// The access log: fetch, search, verify, prove, reconcile, gaps, trace, patterns and more.
+    /// The access log: fetch, search, verify, prove, open, reconcile, gaps, trace and more.
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
     /// Keys: new, list; rotate and destroy versions of the gateway's.
@@ -173,6 +179,8 @@ impl Command {
             Self::Release(command) => command.run(console).await,
             Self::Push(push) => push.run(console).await,
             Self::Undo(undo) => undo.run(console).await,
+            Self::Erase(erase) => erase.run(console).await,
+            Self::Find(find) => find.run(console).await,
             Self::Query(command) => command.run(console).await,
             Self::Card(command) => command.run(console).await,
             Self::Audit(command) => command.run(console).await,

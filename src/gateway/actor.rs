@@ -11,6 +11,7 @@ use crate::{
     store::{ActError, Effect, Logged, Outcome},
 };
 use std::{collections::BTreeSet, sync::Arc};
+use zeroize::Zeroizing;
 
 /// A recognised caller: an organisation, one of its people or machines as a keyed
 /// pseudonym, and what it may be.
@@ -26,6 +27,31 @@ pub struct Actor {
     pub areas: Option<BTreeSet<AreaCode>>,
     /// The organisation's entry in the register as the caller was recognised by it.
     pub entry: Option<Arc<Partner>>,
+    /// Who of it, as the organisation says: for private details alone.
+    pub name: Option<CallerName>,
+}
+
+/// The name by which a partner calls one of its people or machines. No Debug shows it.
+#[derive(Clone)]
+pub struct CallerName(Arc<Zeroizing<String>>);
+
+impl CallerName {
+    /// From a token's subject.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(Arc::new(Zeroizing::new(name.to_owned())))
+    }
+
+    /// The name, for a private detail and nothing else.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for CallerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CallerName([redacted])")
+    }
 }
 
 impl Actor {

@@ -130,6 +130,8 @@ impl Gateway {
                 return Ok(given.map(|waiting| waiting.map(Closed::Waiting)));
             }
         };
+        // What is to be erased is not counted once more.
+        self.carry_out_erasures().await?;
         let Some(release) = self.count(plan, accepted).await? else {
             return Ok(Err(ActError::Conflict));
         };

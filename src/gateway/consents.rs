@@ -6,14 +6,14 @@
 
 use super::{Actor, Denied, Gateway, GatewayError, Refused, decide::Decided};
 use crate::{
-    audit::{LeafKind, SizeClass, Token},
+    audit::{Item, Leaf, LeafKind, SizeClass, Token},
     domain::{
         field::{FieldKind, Rule, parse_date},
         time::{date_of, epoch_day},
     },
     keys::{IdentifierKind, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain, RawIdentifier},
     protocol::{self, CallerRole},
-    store::{Effect, Logged, Rights, StoreError, consents},
+    store::{Effect, Logged, Outcome, Rights, StoreError, consents},
 };
 use jiff::civil::Date;
 use std::collections::BTreeMap;
@@ -167,11 +167,8 @@ impl Gateway {
         };
         let mut leaf = actor.leaf(kind, self);
         leaf.size_class = Some(SizeClass::of(answer.recorded as u64));
-        let effect = |keys: &KeysInUse| match entries.is_empty() {
-            true => Ok(Effect::None),
-            false => in_use(keys, entries.values()),
-        };
-        let logged = self.commit_keyed(actor, leaf, effect).await?;
+        let entries: Vec<consents::Entry> = entries.into_values().collect();
+        let logged = self.commit_consents(actor, leaf, &entries).await?;
         Ok(logged.map(|_| answer))
     }
 
@@ -196,7 +193,7 @@ impl Gateway {
         };
         let mut leaf = actor.leaf(LeafKind::ConsentWithdrawn, self);
         leaf.size_class = Some(SizeClass::of(1));
-        let logged = self.commit_keyed(actor, leaf, |keys| in_use(keys, [&entry])).await?;
+        let logged = self.commit_consents(actor, leaf, &[entry]).await?;
         Ok(logged.map(|_| ()))
     }
 
@@ -223,6 +220,27 @@ impl Gateway {
             })
             .await?;
         Ok(logged.map(|(_, standing)| standing))
+    }
+
+    /// Commits consents with their leaf, whose private detail has an item for each.
+    async fn commit_consents(
+        &self,
+        actor: &Actor,
+        mut leaf: Leaf,
+        entries: &[consents::Entry],
+    ) -> Result<Logged<Outcome>, Denied> {
+        let item = |entry: &consents::Entry| Item::Consent {
+            key: entry.key,
+            key_version: entry.key_version,
+            state: entry.state,
+            recorded_on: entry.recorded_on,
+        };
+        let kept = self.keep(&mut leaf, entries.iter().map(item).collect(), false)?;
+        let effect = |keys: &KeysInUse| match entries {
+            [] => Ok(kept.clone().with(Effect::None)),
+            entries => in_use(keys, entries).map(|effect| kept.clone().with(effect)),
+        };
+        self.commit_keyed(actor, leaf, effect).await
     }
 
     /// The key of one reference of a provider's.
@@ -301,7 +319,7 @@ pub(super) fn read((state, day): (u8, i32)) -> Result<(ConsentRecord, Date), Sto
 
 /// The rule of references in records, so that what is recorded here can be relied on there:
 /// they too are read without the spaces around them.
-fn reference(text: &str) -> Result<&str, Rule> {
+pub(super) fn reference(text: &str) -> Result<&str, Rule> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
         return Err(Rule::Missing);

@@ -9,6 +9,7 @@
 
 use super::{
     Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot,
+    asked::{AnsweredFrom, Asked},
     close_plan::blame,
     figure_text::{FigureText, ReleaseNotice},
     released::{Frozen, Releases},
@@ -118,6 +119,7 @@ pub struct QueryAnswer {
 struct Granted<T> {
     answer: T,
     leaf: Leaf,
+    from: AnsweredFrom,
 }
 
 /// A refusal with the leaf that says so.
@@ -134,7 +136,8 @@ impl Gateway {
         actor: &Actor,
         request: &CardRequest,
     ) -> Result<Logged<CardAnswer>, Denied> {
-        self.answer(actor, |snapshot, releases| {
+        let asked = Asked::card(request);
+        self.answer(actor, &asked, |snapshot, releases| {
             self.decide_card(actor, request, snapshot, releases)
         })
         .await
@@ -150,7 +153,8 @@ impl Gateway {
         actor: &Actor,
         request: &QueryRequest,
     ) -> Result<Logged<QueryAnswer>, Denied> {
-        self.answer(actor, |snapshot, releases| {
+        let asked = Asked::query(request);
+        self.answer(actor, &asked, |snapshot, releases| {
             self.decide_query(actor, request, snapshot, releases)
         })
         .await
@@ -160,6 +164,7 @@ impl Gateway {
     async fn answer<T>(
         &self,
         actor: &Actor,
+        asked: &Asked,
         decide: impl Fn(&Snapshot, &Releases) -> Result<Granted<T>, No>,
     ) -> Result<Logged<T>, Denied> {
         self.require(actor, &READERS).await?;
@@ -170,12 +175,17 @@ impl Gateway {
             let granted = match decide(&snapshot, &releases) {
                 Ok(granted) => granted,
                 Err(no) => {
-                    let (leaf, refused) = *no;
-                    return Err(self.refuse(leaf, refused).await);
+                    let (mut leaf, refused) = *no;
+                    let item = asked.item(actor, None);
+                    let kept = self.keep(&mut leaf, vec![item], true)?;
+                    return Err(self.refuse_keeping(leaf, refused, kept).await);
                 }
             };
-            match self.commit(granted.leaf, Effect::None, Some(snapshot.epoch())).await {
-                Ok(logged) => return Ok(logged.map(|_| granted.answer)),
+            let Granted { answer, mut leaf, from } = granted;
+            let item = asked.item(actor, Some(from));
+            let effect = self.keep(&mut leaf, vec![item], true)?.with(Effect::None);
+            match self.commit(leaf, effect, Some(snapshot.epoch())).await {
+                Ok(logged) => return Ok(logged.map(|_| answer)),
                 Err(ActError::PolicyChanged) => self.policy_moved(actor).await?,
                 Err(error) => return Err(error.into()),
             }
@@ -222,6 +232,9 @@ impl Gateway {
         let card = releases.card(&self.catalogue, &area, frozen.release.quarter);
         let Ok(card) = card else { return Err(asking.no(Refused::not_found())) };
         asking.grant(leading, frozen);
+        for permit in permits.values() {
+            asking.from.permit(permit);
+        }
         let lines = card.entries.iter().filter_map(|entry| {
             let indicator = self.catalogue.indicator(&entry.figure.indicator)?;
             let table = self.catalogue.table(indicator.measure.table())?;
@@ -250,6 +263,10 @@ impl Gateway {
         let figures = lines.iter().flat_map(|line| line.trend.iter().chain([&line.figure]));
         let mut quarters: BTreeSet<Quarter> = figures.map(|figure| figure.quarter).collect();
         quarters.insert(card.period);
+        let shown = |frozen: &&Arc<Frozen>| quarters.contains(&frozen.release.quarter);
+        for frozen in releases.all().iter().filter(shown) {
+            asking.from.release(frozen);
+        }
         let answer = CardAnswer {
             area_name: area_name(snapshot, frozen, &area),
             quarter: card.period,
@@ -259,7 +276,7 @@ impl Gateway {
             release: frozen.digest,
             area,
         };
-        Ok(Granted { answer, leaf: asking.leaf })
+        Ok(Granted { answer, leaf: asking.leaf, from: asking.from })
     }
 
     /// The permit of the first indicator's table that is permitted.
@@ -301,7 +318,10 @@ impl Gateway {
                 continue;
             }
             match asking.permit(table, &area, &request.purpose) {
-                Ok(granted) => permit = Some(granted),
+                Ok(granted) => {
+                    asking.from.permit(&granted);
+                    permit = Some(granted);
+                }
                 Err(refusal) => return Err(asking.refused_by(Some(&refusal))),
             }
         }
@@ -320,6 +340,7 @@ impl Gateway {
                     let text = FigureText::of(&self.catalogue, &read, measure);
                     figures.push(releases.shown(text));
                     asking.grant(&permit, frozen);
+                    asking.from.release(frozen);
                 }
             }
         }
@@ -329,7 +350,7 @@ impl Gateway {
         let quarters: BTreeSet<Quarter> = figures.iter().map(|figure| figure.quarter).collect();
         let notices = releases.notices(&quarters);
         let answer = QueryAnswer { figures, definition: indicator.definition.clone(), notices };
-        Ok(Granted { answer, leaf: asking.leaf })
+        Ok(Granted { answer, leaf: asking.leaf, from: asking.from })
     }
 }
 
@@ -339,13 +360,14 @@ struct Asking<'a> {
     actor: &'a Actor,
     snapshot: &'a Snapshot,
     leaf: Leaf,
+    from: AnsweredFrom,
 }
 
 impl<'a> Asking<'a> {
     fn new(gateway: &'a Gateway, actor: &'a Actor, snapshot: &'a Snapshot, kind: LeafKind) -> Self {
         let mut leaf = actor.leaf(kind, gateway);
         leaf.notes.policy_epoch = Some(snapshot.epoch());
-        Self { gateway, actor, snapshot, leaf }
+        Self { gateway, actor, snapshot, leaf, from: AnsweredFrom::default() }
     }
 
     fn no(&self, refused: Refused) -> No {

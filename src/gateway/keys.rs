@@ -126,7 +126,7 @@ impl Gateway {
         Ok(counts)
     }
 
-    /// Whether any row is of a version.
+    /// Whether any row is of a version, or any private detail sealed under it.
     pub(super) async fn is_needed(&self, version: KeyVersion) -> Result<bool, StoreError> {
         let mut tx = self.store.read(Rights::Keys).await?;
         for table in KeyedTable::ALL {
@@ -134,7 +134,7 @@ impl Gateway {
                 return Ok(true);
             }
         }
-        Ok(false)
+        rewrap::any_detail(&mut tx, version).await
     }
 }
 

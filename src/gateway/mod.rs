@@ -10,6 +10,7 @@ mod access_log;
 mod actor;
 mod approval;
 mod areas;
+mod asked;
 mod checklist;
 mod close_plan;
 mod close_quarter;
@@ -17,6 +18,8 @@ mod consents;
 mod cosigning;
 mod decide;
 mod destroy_keys;
+mod details;
+mod erase;
 mod figure_text;
 mod figures;
 mod forms;
@@ -25,6 +28,7 @@ mod intake;
 mod keys;
 mod link;
 mod log_stream;
+mod open_detail;
 mod partners;
 mod project_tiles;
 mod protocols;
@@ -44,7 +48,7 @@ mod withdraw_release;
 mod witnessing;
 
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
-pub use actor::Actor;
+pub use actor::{Actor, CallerName};
 pub use approval::Waiting;
 pub use areas::{AreasInForce, MOST_POSTCODES, PostcodePlace};
 pub use close_quarter::Closed;
@@ -54,6 +58,7 @@ pub use consents::{
 pub use cosigning::HistoryError;
 pub use decide::{Page, PageRequest};
 pub use destroy_keys::{DestroyReason, Destroyed, DestroyedKeys};
+pub use erase::{MOST_RECORDS, NamedRecords};
 pub use figure_text::{FigureText, ReleaseNotice};
 pub use figures::{CardAnswer, CardLine, CardRequest, QueryAnswer, QueryRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
@@ -62,6 +67,7 @@ pub use intake::{
 };
 pub use keys::{GatewayKey, RowsLeft};
 pub use log_stream::{EntryBundle, EntryStream};
+pub use open_detail::{Opened, OpenedItem, Sought};
 pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};
 pub use protocols::{
@@ -85,7 +91,7 @@ use crate::{
     },
     store::{
         Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx,
-        calendar_year, effect, feeds, geography as places, key_versions,
+        calendar_year, details::Kept, effect, feeds, geography as places, key_versions,
     },
 };
 use arc_swap::ArcSwap;
@@ -402,10 +408,19 @@ impl Gateway {
     }
 
     /// Logs a refusal and hands it over as the answer.
-    pub async fn refuse(&self, mut leaf: Leaf, refused: Refused) -> Denied {
+    pub async fn refuse(&self, leaf: Leaf, refused: Refused) -> Denied {
+        self.refuse_with(leaf, refused, Effect::None).await
+    }
+
+    /// The same for a leaf that commits to a private detail.
+    async fn refuse_keeping(&self, leaf: Leaf, refused: Refused, kept: Kept) -> Denied {
+        self.refuse_with(leaf, refused, kept.with(Effect::None)).await
+    }
+
+    async fn refuse_with(&self, mut leaf: Leaf, refused: Refused, effect: Effect) -> Denied {
         leaf.kind = LeafKind::Refused;
         leaf.decision = Decision::Refused { reason: refused::word(refused.reason()) };
-        match self.commit(leaf, Effect::None, None).await {
+        match self.commit(leaf, effect, None).await {
             Ok(logged) => Denied::Refused(Box::new(logged.map(|_| refused))),
             Err(_) => Denied::Failed(GatewayError::LogUnavailable),
         }

@@ -81,11 +81,12 @@ enum Step {
 /// Before the next version is written under.
 const BEFORE: [Step; 1] = [Step::CopyConsents];
 /// After it is.
-const AFTER: [Step; 5] = [
+const AFTER: [Step; 6] = [
     Step::Renew(KeyedTable::Postcodes),
     Step::Renew(KeyedTable::Sent),
     Step::Renew(KeyedTable::Subjects),
     Step::Renew(KeyedTable::Events),
+    Step::Renew(KeyedTable::Erasures),
     Step::RemoveConsents,
 ];
 
@@ -256,7 +257,8 @@ impl Gateway {
         }
     }
 
-    /// Sends back to the start whichever table still has rows of a version; whether one had.
+    /// Sends back to the start whichever table still has rows of a version, and seals private
+    /// details anew that are under it; whether there was anything.
     /// No new ones can come: every batch since the passage had the lock that intake stages
     /// under, so whoever had not heard of it has finished.
     async fn again(&self, from: KeyVersion) -> Result<bool, GatewayError> {
@@ -269,7 +271,13 @@ impl Gateway {
                 left.push(step);
             }
         }
+        let details = rewrap::any_detail(&mut tx, from).await?;
         drop(tx);
+        if details {
+            // In bounded batches of its own; what a kill leaves is found by the next look.
+            self.reseal_details().await?;
+            return Ok(true);
+        }
         if left.is_empty() {
             return Ok(false);
         }
@@ -308,6 +316,7 @@ impl Passage<'_> {
             Step::Renew(KeyedTable::Sent) => self.sent(tx, progress).await?,
             Step::Renew(KeyedTable::Subjects) => self.subjects(tx, progress, rng).await?,
             Step::Renew(KeyedTable::Events) => self.events(tx, progress).await?,
+            Step::Renew(KeyedTable::Erasures) => self.erasures(tx, progress).await?,
         };
         progress.done = rows < BATCH;
         Ok(rows as u64)
@@ -370,6 +379,17 @@ impl Passage<'_> {
         let renewed = |(feed, key)| Ok((feed, key, self.renewed(PseudonymDomain::Record, &key)?));
         let renewed: Vec<_> = keys.into_iter().map(renewed).collect::<Result<_, KeyError>>()?;
         rewrap::renew_sent(tx, self.to, &renewed).await?;
+        Ok(renewed.len())
+    }
+
+    async fn erasures(&self, tx: &mut Tx, progress: &mut Progress) -> Result<usize, GatewayError> {
+        let keys = rewrap::erasures(tx, self.from, progress, BATCH).await?;
+        if let Some((feed, last)) = keys.last() {
+            (progress.place, progress.key) = (feed.number(), last.to_vec());
+        }
+        let renewed = |(feed, key)| Ok((feed, key, self.renewed(PseudonymDomain::Record, &key)?));
+        let renewed: Vec<_> = keys.into_iter().map(renewed).collect::<Result<_, KeyError>>()?;
+        rewrap::renew_erasures(tx, self.to, &renewed).await?;
         Ok(renewed.len())
     }
 

@@ -1,10 +1,12 @@
 //! `tallygate.v1.AccessLogService`: the checkpoint, searches, proofs, tiles and entries.
 
-use super::{Frame, receipt};
+use super::{Frame, receipt, releases::awaited};
 use crate::{
     audit::{self, Hash},
-    gateway::{EntryStream, LogSearch},
-    wire::v1::{self, access_log_service_server, read_entries_response::Message},
+    gateway::{EntryStream, LogSearch, Opened, OpenedItem, Sought},
+    wire::v1::{
+        self, access_log_service_server, open_detail_request::Item, read_entries_response::Message,
+    },
 };
 use std::{pin::Pin, sync::Arc};
 use tokio::sync::mpsc;
@@ -114,6 +116,32 @@ impl access_log_service_server::AccessLogService for AccessLogService {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
     }
+
+    async fn open_detail(
+        &self,
+        request: Request<v1::OpenDetailRequest>,
+    ) -> Result<Response<v1::OpenDetailResponse>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let v1::OpenDetailRequest { index, item, origin } = request.into_inner();
+        let sought = match item {
+            None => Sought::Item(0),
+            Some(Item::ItemIndex(item)) => Sought::Item(item),
+            Some(Item::Record(v1::DetailRecord { partner_id, record_id })) => {
+                Sought::Record { partner: partner_id, record_id }
+            }
+        };
+        let opened = self.0.gateway().open_detail(&actor, &origin, index, sought).await;
+        let (opened, proof) = opened.map_err(|denied| self.0.status(denied))?.into_parts();
+        let mut answer = match opened {
+            Opened::Item(item) => item_shown(*item),
+            Opened::Waiting(waiting) => v1::OpenDetailResponse {
+                awaited: Some(awaited(&waiting)),
+                ..v1::OpenDetailResponse::default()
+            },
+        };
+        answer.receipt = Some(receipt(&proof));
+        Ok(Response::new(answer))
+    }
 }
 
 /// Sends a stream that was opened. However it ends, the log says so, with its size class.
@@ -151,6 +179,25 @@ async fn serve(
 async fn answer(answers: &Sender, message: Message) -> Result<(), Status> {
     let response = v1::ReadEntriesResponse { message: Some(message) };
     answers.send(Ok(response)).await.map_err(|_| Status::cancelled("the caller has gone away"))
+}
+
+fn item_shown(opened: OpenedItem) -> v1::OpenDetailResponse {
+    let (salt, item) = match &opened.shown {
+        Some((salt, item)) => (salt.to_vec(), item.clone().into_bytes()),
+        None => (Vec::new(), Vec::new()),
+    };
+    v1::OpenDetailResponse {
+        leaf: opened.leaf,
+        item_index: opened.index,
+        items: opened.size,
+        erased: opened.shown.is_none(),
+        item,
+        salt,
+        item_hash: opened.hash.as_bytes().to_vec(),
+        path: all(&opened.path),
+        awaited: None,
+        receipt: None,
+    }
 }
 
 fn all(hashes: &[Hash]) -> Vec<Vec<u8>> {

@@ -3,12 +3,13 @@
 use super::{Frame, receipt};
 use crate::{
     gateway::{
-        Accepted, KeyedBatch, MOST_ROWS, OpenStream, Refused, Rejection, RowReader, StreamTotals,
-        UndoCause,
+        Accepted, Actor, KeyedBatch, MOST_ROWS, NamedRecords, OpenStream, Refused, Rejection,
+        RowReader, StreamTotals, UndoCause,
     },
     store::Logged,
     wire::v1::{
-        BatchAcknowledgement, PushClosed, PushOpen, PushOpened, PushRequest, PushResponse,
+        BatchAcknowledgement, EraseRecordsRequest, EraseRecordsResponse, FindRecordsRequest,
+        FindRecordsResponse, PushClosed, PushOpen, PushOpened, PushRequest, PushResponse,
         RecordBatch, RowRejection, UndoReason, UndoStreamRequest, UndoStreamResponse,
         intake_service_server, push_request, push_response,
     },
@@ -74,6 +75,33 @@ impl intake_service_server::IntakeService for IntakeService {
             receipt: Some(receipt(&proof)),
         }))
     }
+
+    async fn erase_records(
+        &self,
+        request: Request<EraseRecordsRequest>,
+    ) -> Result<Response<EraseRecordsResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let EraseRecordsRequest { record_type, record_ids } = request.into_inner();
+        let named = NamedRecords { record_type, record_ids };
+        let erased = frame.gateway().erase_records(&actor, named).await;
+        let (received, proof) = erased.map_err(|denied| frame.status(denied))?.into_parts();
+        let received = u32::try_from(received).unwrap_or(u32::MAX);
+        Ok(Response::new(EraseRecordsResponse { received, receipt: Some(receipt(&proof)) }))
+    }
+
+    async fn find_records(
+        &self,
+        request: Request<FindRecordsRequest>,
+    ) -> Result<Response<FindRecordsResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let FindRecordsRequest { record_type, record_ids } = request.into_inner();
+        let named = NamedRecords { record_type, record_ids };
+        let found = frame.gateway().find_records(&actor, named).await;
+        let (held, proof) = found.map_err(|denied| frame.status(denied))?.into_parts();
+        Ok(Response::new(FindRecordsResponse { held, receipt: Some(receipt(&proof)) }))
+    }
 }
 
 const fn cause(reason: UndoReason) -> Option<UndoCause> {
@@ -90,15 +118,14 @@ type Sender = mpsc::Sender<Result<PushResponse, Status>>;
 
 async fn serve(
     frame: &Arc<Frame>,
-    actor: crate::gateway::Actor,
+    actor: Actor,
     requests: &mut Streaming<PushRequest>,
     answers: &Sender,
 ) -> Result<(), Status> {
-    let Some(push_request::Message::Open(open)) = next(requests).await? else {
-        let refused = Refused::invalid("message", "the first message opens the stream");
-        return Err(frame.status(frame.gateway().refuse_malformed(&actor, refused).await));
+    let Some(push_request::Message::Open(open)) = next(frame, &actor, requests).await? else {
+        return Err(malformed(frame, &actor, "the first message opens the stream").await);
     };
-    let opened = frame.gateway().open_stream(actor, opening(open)).await;
+    let opened = frame.gateway().open_stream(actor.clone(), opening(open)).await;
     let (mut intake, proof) = opened.map_err(|denied| frame.status(denied))?.into_parts();
     let opened = PushOpened {
         protocol_version: intake.protocol_version(),
@@ -107,7 +134,7 @@ async fn serve(
     };
     answer(answers, push_response::Message::Opened(opened)).await?;
     let (read, mut batches) = mpsc::channel(READ_AHEAD);
-    let reading = read_batches(frame, intake.reader(), requests, read);
+    let reading = read_batches(frame, &actor, intake.reader(), requests, read);
     let taking = async {
         while let Some((sequence, batch)) = batches.recv().await {
             let (accepted, logged) =
@@ -125,13 +152,24 @@ async fn serve(
 }
 
 async fn next(
+    frame: &Frame,
+    actor: &Actor,
     requests: &mut Streaming<PushRequest>,
 ) -> Result<Option<push_request::Message>, Status> {
     match requests.message().await? {
         None => Ok(None),
         Some(PushRequest { message: Some(message) }) => Ok(Some(message)),
-        Some(PushRequest { message: None }) => Err(Status::invalid_argument("an empty message")),
+        Some(PushRequest { message: None }) => {
+            Err(malformed(frame, actor, "an opening or a batch, not an empty message").await)
+        }
     }
+}
+
+/// A message that does not belong into a stream is refused like anything else: logged, and
+/// with a receipt.
+async fn malformed(frame: &Frame, actor: &Actor, rule: &'static str) -> Status {
+    let refused = Refused::invalid("message", rule);
+    frame.status(frame.gateway().refuse_malformed(actor, refused).await)
 }
 
 async fn answer(answers: &Sender, message: push_response::Message) -> Result<(), Status> {
@@ -154,13 +192,14 @@ fn opening(open: PushOpen) -> OpenStream {
 /// Checks and keys batches as they come, ahead of the one that is being stored.
 async fn read_batches(
     frame: &Frame,
+    actor: &Actor,
     reader: Arc<RowReader>,
     requests: &mut Streaming<PushRequest>,
     read: mpsc::Sender<(u64, KeyedBatch)>,
 ) -> Result<(), Status> {
-    while let Some(message) = next(requests).await? {
+    while let Some(message) = next(frame, actor, requests).await? {
         let push_request::Message::Batch(RecordBatch { sequence, rows }) = message else {
-            return Err(Status::invalid_argument("a stream is opened once; send batches"));
+            return Err(malformed(frame, actor, "a stream is opened once; send batches").await);
         };
         let reader = Arc::clone(&reader);
         let rows = rows.into_iter().map(|row| row.values).collect();

@@ -30,7 +30,8 @@ impl UserSubject {
         sound.then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// The text itself, for the keyed pseudonym of the access log and nothing else.
+    /// The text itself, for the keyed pseudonym of the access log and its sealed private
+    /// details, and nothing else.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

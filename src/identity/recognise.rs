@@ -10,7 +10,9 @@ use super::{
 use crate::{
     audit::{Leaf, LeafKind},
     domain::PartnerId,
-    gateway::{Actor, Denied, Gateway, RefusalKind, Refused, Snapshot, register::TokenKey},
+    gateway::{
+        Actor, CallerName, Denied, Gateway, RefusalKind, Refused, Snapshot, register::TokenKey,
+    },
 };
 use http::HeaderMap;
 use jiff::civil::Date;
@@ -102,6 +104,7 @@ impl Recogniser {
             roles: claimed.intersection(&entry.roles).copied().collect(),
             areas,
             entry: snapshot.register().entry(&partner),
+            name: Some(CallerName::new(caller.user().expose())),
             partner,
         })
     }

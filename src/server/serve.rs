@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often failed handshakes become a leaf.
 const TALLY_EVERY: Duration = Duration::from_secs(60);
+/// How often it is asked whether a day has ended whose erasures are to be named.
+const DAY_CHECK: Duration = Duration::from_secs(600);
 /// Verified tokens that are remembered.
 const REMEMBERED_TOKENS: usize = 10_000;
 
@@ -148,6 +150,7 @@ pub async fn start(
     witnesses.check_history(&store, &setup.log).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     gateway.note_quorum().await?;
+    gateway.name_erasures().await?;
     let tls = server_config(
         &read(&config.certificate)?,
         &read(&config.key)?,
@@ -182,6 +185,7 @@ pub async fn start(
         tokio::spawn(watch_quorum(Arc::clone(&gateway), stop.clone(), config.tick)),
         tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
         tokio::spawn(Arc::clone(&gateway).keep_rotating(stop.clone())),
+        tokio::spawn(name_days(Arc::clone(&gateway), stop.clone())),
         tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
     ];
     Ok(Running {
@@ -294,6 +298,20 @@ async fn tally(gateway: Arc<Gateway>, failures: Arc<HandshakeFailures>, stop: Ca
         tokio::select! {
             () = stop.cancelled() => return,
             () = time::sleep(TALLY_EVERY) => log_failures(&gateway, &failures).await,
+        }
+    }
+}
+
+/// Carries out each day's erasures once the day has ended, and names them in its one leaf. What
+/// fails is told to the operator and tried again.
+async fn name_days(gateway: Arc<Gateway>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = time::sleep(DAY_CHECK) => {}
+        }
+        if let Err(error) = gateway.name_erasures().await {
+            tracing::error!(%error, "the day's erasures could not be carried out or named");
         }
     }
 }

@@ -128,6 +128,7 @@ const SUBJECT: &[&str] = &["subject_id", "person_id", "nhs", "facts"];
 const SUBJECT_KEY: &[&str] = &["match_key", "subject_id", "rung"];
 const EVENT: &[&str] =
     &["person_id", "event_number", "role", "subject_id", "batch_id", "consent_key", "body"];
+const BATCH_DETAIL: &[&str] = &["batch_id", "sealed"];
 const LOG_ENTRY: &[&str] = &["leaf_index", "leaf"];
 const LOG_HASH: &[&str] = &["level", "hash_index", "hash"];
 
@@ -170,6 +171,7 @@ pub async fn batches(store: &Store, first_entry: u64) -> Result<Vec<BareBatch>, 
     let mut sent = sent_rows(&mut tx).await?;
     let mut events = event_rows(&mut tx).await?;
     let (mut subjects, mut keys) = subject_rows(&mut tx, &events).await?;
+    let mut details = detail_rows(&mut tx).await?;
     let (mut entries, mut hashes) = log_rows(&mut tx, stored(first_entry)?).await?;
     let mut left = heads.len();
     let mut all = Vec::with_capacity(left);
@@ -183,6 +185,7 @@ pub async fn batches(store: &Store, first_entry: u64) -> Result<Vec<BareBatch>, 
                 subject_table(subjects.remove(&id).unwrap_or_default()),
                 key_table(keys.remove(&id).unwrap_or_default()),
                 event_table(&events.remove(&id).unwrap_or_default()),
+                detail_table(id, details.remove(&id)),
                 entry_table(share(&mut entries, left)),
                 hash_table(share(&mut hashes, left)),
             ],
@@ -308,6 +311,18 @@ async fn log_rows(tx: &mut Tx, first: i64) -> Result<LogRows, StoreError> {
         "SELECT level, hash_index, hash FROM log_hash WHERE level > 0 OR hash_index >= $1 \
          ORDER BY level, hash_index").bind(first).fetch_all(c).await)?;
     Ok((entries, hashes))
+}
+
+async fn detail_rows(tx: &mut Tx) -> Result<BTreeMap<i64, Vec<u8>>, StoreError> {
+    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
+        "SELECT batch_id, sealed FROM batch_detail").fetch_all(c).await)?;
+    Ok(rows.into_iter().collect())
+}
+
+fn detail_table(batch: i64, sealed: Option<Vec<u8>>) -> Rows {
+    let ids = sealed.iter().map(|_| batch).collect();
+    let columns = vec![Column::Numbers(ids), Column::Bytes(sealed.into_iter().map(Some).collect())];
+    Rows::new("batch_detail", BATCH_DETAIL, columns)
 }
 
 fn sent_table(batch: i64, rows: Vec<SentRow>) -> Rows {

@@ -1,8 +1,8 @@
 //! The small effects that are committed together with a leaf.
 
 use super::{
-    StoreError, Tx, approvals, consents, feeds, geography, key_versions, partners, protocols,
-    releases, tx::on, undo,
+    StoreError, Tx, approvals, consents, details, erasures, feeds, geography, key_versions,
+    partners, protocols, releases, tx::on, undo,
 };
 use crate::domain::{BatchId, Quarter};
 use jiff::Timestamp;
@@ -41,6 +41,23 @@ pub enum Effect {
     ChangeKeys(key_versions::Change),
     /// What a second person does upon a first one's word, which is used up by it.
     Approved(Box<(approvals::Approval, Effect)>),
+    /// Records are to be erased.
+    AskErasure(Vec<erasures::Asked>),
+    /// A day's erasures are named.
+    NameErasures(erasures::Named),
+    /// What changes with a leaf that commits to a private detail, which is kept with it. It
+    /// stands outermost: the sequencer keeps it where it writes the leaf.
+    Keep(Box<(details::Kept, Effect)>),
+}
+
+impl Effect {
+    /// The private detail to keep, and what changes.
+    pub(super) const fn parts(&self) -> (Option<&details::Kept>, &Self) {
+        match self {
+            Self::Keep(parts) => (Some(&parts.0), &parts.1),
+            effect => (None, effect),
+        }
+    }
 }
 
 /// What an effect has to tell.
@@ -137,6 +154,10 @@ pub(super) async fn apply(
             approvals::spend(tx, approval).await?;
             Box::pin(apply(tx, effect, at)).await
         }
+        Effect::AskErasure(asked) => erasures::ask(tx, asked, at).await.map(|()| Outcome::None),
+        Effect::NameErasures(named) => erasures::name(tx, named).await.map(|()| Outcome::None),
+        // A detail inside another effect would be lost: it is refused, never dropped.
+        Effect::Keep(_) => Err(StoreError::Unchanged { table: "act_detail" }),
     }
 }
 

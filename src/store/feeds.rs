@@ -20,7 +20,7 @@ pub struct NewBatch {
     pub feed: FeedId,
     /// The day the extract stands for, days since 1970-01-01.
     pub extract_day: i32,
-    /// SHA-256 over the keyed rows.
+    /// The commitment to its private detail, an item a record.
     pub digest: [u8; 32],
     /// The protocol relied on.
     pub protocol: ProtocolId,
@@ -43,12 +43,8 @@ pub async fn feed(
     partner: &PartnerId,
     record_type: RecordType,
 ) -> Result<FeedId, StoreError> {
-    let known: Option<(i64,)> = on!(tx, c => sqlx::query_as(
-        "SELECT feed_id FROM feed WHERE partner_id = $1 AND record_type = $2")
-        .bind(partner.as_str()).bind(i64::from(record_type.number()))
-        .fetch_optional(c).await)?;
-    if let Some((id,)) = known {
-        return Ok(FeedId::new(id));
+    if let Some(known) = known(tx, partner, record_type).await? {
+        return Ok(known);
     }
     let id = tx.take_numbers("feed", 1).await?;
     let (id,): (i64,) = on!(tx, c => sqlx::query_as(
@@ -58,6 +54,22 @@ pub async fn feed(
         .bind(id).bind(partner.as_str()).bind(i64::from(record_type.number()))
         .fetch_one(c).await)?;
     Ok(FeedId::new(id))
+}
+
+/// The feed of a partner's records of one type, if there is one.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn known(
+    tx: &mut Tx,
+    partner: &PartnerId,
+    record_type: RecordType,
+) -> Result<Option<FeedId>, StoreError> {
+    let known: Option<(i64,)> = on!(tx, c => sqlx::query_as(
+        "SELECT feed_id FROM feed WHERE partner_id = $1 AND record_type = $2")
+        .bind(partner.as_str()).bind(i64::from(record_type.number()))
+        .fetch_optional(c).await)?;
+    Ok(known.map(|(id,)| FeedId::new(id)))
 }
 
 /// Every feed there is.
@@ -146,11 +158,24 @@ pub async fn clear_unaccepted(tx: &mut Tx, staged_before: Timestamp) -> Result<(
         "DELETE FROM event WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
         "DELETE FROM sent WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
         "DELETE FROM withdrawal WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
+        "DELETE FROM batch_detail WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
+        "DELETE FROM erased WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
         "DELETE FROM batch WHERE state = 2",
     ] {
         tx.run(sql).await?;
     }
     Ok(())
+}
+
+/// The batches of a feed that were undone, in order.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn undone(tx: &mut Tx, feed: FeedId) -> Result<Vec<BatchId>, StoreError> {
+    let rows: Vec<(i64,)> = on!(tx, c => sqlx::query_as(
+        "SELECT batch_id FROM batch WHERE feed_id = $1 AND state = $2 ORDER BY batch_id")
+        .bind(feed.number()).bind(UNDONE).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(|(id,)| BatchId::new(id)).collect())
 }
 
 /// How fresh a feed is, by its sender's declaration.

@@ -37,12 +37,14 @@ pub enum KeyedTable {
     Subjects,
     /// `event`: references of consents, cases and providers.
     Events,
+    /// `erasure`: ids of records that are to be erased.
+    Erasures,
 }
 
 impl KeyedTable {
     /// Every one.
-    pub const ALL: [Self; 5] =
-        [Self::Consents, Self::Postcodes, Self::Sent, Self::Subjects, Self::Events];
+    pub const ALL: [Self; 6] =
+        [Self::Consents, Self::Postcodes, Self::Sent, Self::Subjects, Self::Events, Self::Erasures];
 
     /// The table that says which version its rows are of.
     #[must_use]
@@ -53,6 +55,7 @@ impl KeyedTable {
             Self::Sent => "sent",
             Self::Subjects => "subject",
             Self::Events => "event",
+            Self::Erasures => "erasure",
         }
     }
 }
@@ -76,6 +79,7 @@ pub async fn count(tx: &mut Tx, table: KeyedTable, version: KeyVersion) -> Resul
         KeyedTable::Sent => "SELECT COUNT(*) FROM sent WHERE key_version = $1",
         KeyedTable::Subjects => "SELECT COUNT(*) FROM subject WHERE key_version = $1",
         KeyedTable::Events => "SELECT COUNT(*) FROM event WHERE key_version = $1",
+        KeyedTable::Erasures => "SELECT COUNT(*) FROM erasure WHERE key_version = $1",
     };
     let (rows,): (i64,) =
         on!(tx, c => sqlx::query_as(sql).bind(number(version)).fetch_one(c).await)?;
@@ -93,12 +97,34 @@ pub async fn any(tx: &mut Tx, table: KeyedTable, version: KeyVersion) -> Result<
         KeyedTable::Sent => "SELECT 1 FROM sent WHERE key_version = $1 LIMIT 1",
         KeyedTable::Subjects => "SELECT 1 FROM subject WHERE key_version = $1 LIMIT 1",
         KeyedTable::Events => "SELECT 1 FROM event WHERE key_version = $1 LIMIT 1",
+        KeyedTable::Erasures => "SELECT 1 FROM erasure WHERE key_version = $1 LIMIT 1",
     };
     // Literals differ in their type between the engines; a count is one on both.
     let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM ({sql}) AS found"));
     let (found,): (i64,) =
         on!(tx, c => sqlx::query_as(sql).bind(number(version)).fetch_one(c).await)?;
     Ok(found > 0)
+}
+
+/// Whether a private detail is sealed under a version: a sealed form begins with it.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn any_detail(tx: &mut Tx, version: KeyVersion) -> Result<bool, StoreError> {
+    let begins = version.number().to_be_bytes().to_vec();
+    for sql in [
+        "SELECT COUNT(*) FROM (SELECT 1 FROM act_detail WHERE substr(sealed, 1, 2) = $1 LIMIT 1) \
+         AS found",
+        "SELECT COUNT(*) FROM (SELECT 1 FROM batch_detail WHERE substr(sealed, 1, 2) = $1 \
+         LIMIT 1) AS found",
+    ] {
+        let (found,): (i64,) =
+            on!(&mut *tx, c => sqlx::query_as(sql).bind(begins.clone()).fetch_one(c).await)?;
+        if found > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// consent_key, state, given_by, recorded_on, notice_version.
@@ -235,6 +261,51 @@ pub async fn renew_sent(
         ],
     )
     .await
+}
+
+/// Keys of records that are to be erased, of a version behind a place.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn erasures(
+    tx: &mut Tx,
+    of: KeyVersion,
+    after: &Progress,
+    limit: usize,
+) -> Result<Vec<(FeedId, [u8; 16])>, StoreError> {
+    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
+        "SELECT feed_id, record_key FROM erasure \
+         WHERE (feed_id, record_key) > ($1, $2) AND key_version = $3 \
+         ORDER BY feed_id, record_key LIMIT $4")
+        .bind(after.place).bind(after.key.clone()).bind(number(of)).bind(size(limit))
+        .fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(feed, key)| Ok((FeedId::new(feed), key16(&key, "erasure", "record_key")?)))
+        .collect()
+}
+
+/// Writes keys of records that are to be erased under another version. One that was asked for
+/// again meanwhile, under that version, stands once.
+///
+/// # Errors
+/// When they can't be written.
+pub async fn renew_erasures(
+    tx: &mut Tx,
+    to: KeyVersion,
+    keys: &[(FeedId, [u8; 16], [u8; 16])],
+) -> Result<(), StoreError> {
+    for (feed, old, new) in keys {
+        on!(&mut *tx, c => sqlx::query(
+            "UPDATE erasure SET record_key = $1, key_version = $2 \
+             WHERE feed_id = $3 AND record_key = $4 AND NOT EXISTS \
+             (SELECT 1 FROM erasure e WHERE e.feed_id = $5 AND e.record_key = $6)")
+            .bind(new.to_vec()).bind(number(to)).bind(feed.number()).bind(old.to_vec())
+            .bind(feed.number()).bind(new.to_vec()).execute(c).await.map(drop))?;
+        on!(&mut *tx, c => sqlx::query(
+            "DELETE FROM erasure WHERE feed_id = $1 AND record_key = $2")
+            .bind(feed.number()).bind(old.to_vec()).execute(c).await.map(drop))?;
+    }
+    Ok(())
 }
 
 /// What is keyed or sealed of a subject.

@@ -17,7 +17,7 @@
 //! neither do its years.
 
 use super::{
-    Effect, Outcome, Rights, Store, StoreError, Tx, effect,
+    Effect, Outcome, Rights, Store, StoreError, Tx, details, effect,
     log::{self, Growth, Head},
     partners,
 };
@@ -359,7 +359,12 @@ impl Worker {
                         return Ok(*committed);
                     }
                 }
-                Err(error) if error.is_duplicate_of("log_entry") => self.reload().await?,
+                Err(error)
+                    if error.is_duplicate_of("log_entry")
+                        || error.is_duplicate_of("act_detail") =>
+                {
+                    self.reload().await?;
+                }
                 Err(error) if error.is_lost_connection() => {
                     tracing::warn!(%error, "the database was lost; trying again");
                     self.reload().await?;
@@ -401,7 +406,8 @@ impl Worker {
         let at = time.as_microsecond();
         let signer = self.years.signer(time);
         let known = self.known.clone();
-        let mut batch = Batch { at: time, known, acted: BTreeSet::new(), leaves: vec![] };
+        let (acted, details) = (BTreeSet::new(), Vec::new());
+        let mut batch = Batch { at: time, known, acted, leaves: vec![], details };
         let (mut base, mut frontier) = match &self.head {
             Some(head) => (head.base, self.frontier.clone()),
             None => (0, Frontier::empty()),
@@ -423,6 +429,7 @@ impl Worker {
         let first = frontier.size();
         let hashes: Vec<_> = batch.leaves.iter().map(|leaf| audit::leaf_hash(leaf)).collect();
         let appended = frontier.append(&hashes)?;
+        details::insert(&mut tx, time, first, &batch.details).await?;
         let size = appended.frontier.size();
         let checkpoint = signer.sign_checkpoint(size, &appended.root);
         let head = Head { base, size, root: appended.root, checkpoint, at };
@@ -464,30 +471,33 @@ fn opening(old: &Head, at: Timestamp) -> Result<Vec<u8>, StoreError> {
 }
 
 /// What one transaction gathers.
-struct Batch {
+struct Batch<'a> {
     at: Timestamp,
     known: Known,
     /// Partners whose counters moved.
     acted: BTreeSet<PartnerId>,
     leaves: Vec<Vec<u8>>,
+    /// Private details to keep, each with its leaf's place in `leaves`.
+    details: Vec<(u64, &'a details::Kept)>,
 }
 
 type Applied = Result<(Outcome, Option<u64>), ActError>;
 
-impl Batch {
+impl<'a> Batch<'a> {
     /// Applies one act, with its leaf, under a savepoint: what goes wrong with it is its own
     /// matter. The outer error ends the whole transaction.
-    async fn apply(&mut self, tx: &mut Tx, act: &Act) -> Result<Applied, StoreError> {
+    async fn apply(&mut self, tx: &mut Tx, act: &'a Act) -> Result<Applied, StoreError> {
         if let Some(epoch) = act.epoch
             && self.policy_epoch(tx).await? != epoch
         {
             return Ok(Err(ActError::PolicyChanged));
         }
-        let changes = !matches!(act.effect, Effect::None);
+        let (kept, effect) = act.effect.parts();
+        let changes = !matches!(effect, Effect::None);
         if changes {
             tx.run("SAVEPOINT act").await?;
         }
-        let error = match self.attempt(tx, act).await {
+        let error = match self.attempt(tx, &act.leaf, effect).await {
             Ok((outcome, sequence, leaf)) => {
                 if changes {
                     tx.run("RELEASE SAVEPOINT act").await?;
@@ -500,6 +510,7 @@ impl Batch {
                     self.known.sequences.insert(partner.clone(), sequence);
                     self.acted.insert(partner.clone());
                 }
+                self.details.extend(kept.map(|kept| (self.leaves.len() as u64, kept)));
                 self.leaves.push(leaf);
                 return Ok(Ok((outcome, sequence)));
             }
@@ -523,11 +534,12 @@ impl Batch {
     async fn attempt(
         &self,
         tx: &mut Tx,
-        act: &Act,
+        leaf: &Leaf,
+        effect: &Effect,
     ) -> Result<(Outcome, Option<u64>, Vec<u8>), StoreError> {
-        let outcome = effect::apply(tx, &act.effect, self.at).await?;
-        let sequence = self.next_sequence(tx, act.leaf.partner.as_ref()).await?;
-        Ok((outcome, sequence, act.leaf.encode_as(self.at, sequence)?))
+        let outcome = effect::apply(tx, effect, self.at).await?;
+        let sequence = self.next_sequence(tx, leaf.partner.as_ref()).await?;
+        Ok((outcome, sequence, leaf.encode_as(self.at, sequence)?))
     }
 
     /// The acting partner's next number, so that it can see a gap.

@@ -245,6 +245,24 @@ pub const TABLES: &[Table] = &[
             integer("done", 7),
         ],
     ),
+    table(
+        "act_detail",
+        2,
+        &[integer("at", 7), integer("leaf_index", 7), integer("mark", 7), bytes("sealed", 7)],
+    ),
+    table("batch_detail", 1, &[integer("batch_id", 7), bytes("sealed", 7)]),
+    table(
+        "erasure",
+        2,
+        &[
+            integer("feed_id", 7),
+            bytes("record_key", 7),
+            integer("key_version", 7),
+            integer("asked_at", 7),
+        ],
+    ),
+    table("erased", 2, &[integer("batch_id", 7), integer("item", 7), integer("day", 7)]),
+    table("erasure_day", 1, &[integer("day", 7)]),
     table("log_entry", 1, &[integer("leaf_index", 2), bytes("leaf", 2)]),
     table("log_hash", 2, &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)]),
     table(

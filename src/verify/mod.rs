@@ -15,6 +15,7 @@
 //! - [`entries`], [`search`], [`counters`], [`erasures`], [`trace`], [`patterns`]: what a
 //!   mirrored log says.
 //! - [`tlog_proof`]: proofs as files.
+//! - [`opening`]: an item of an entry's private detail against its commitment.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
 //!
 //! What it can't show: that an act was logged at all (receipts and the partners' own
@@ -35,6 +36,7 @@ mod leaf_scan;
 mod level;
 pub mod log;
 pub mod note;
+pub mod opening;
 pub mod path;
 pub mod patterns;
 pub mod proof;
@@ -56,6 +58,7 @@ pub use cosignature::{Cosigned, WitnessKey};
 pub use growth::{Growth, GrowthProblem};
 pub use log::{verify_log, verify_log_on};
 pub use note::{Checkpoint, NoteProblem, VerifierKey};
+pub use opening::{OpenedDetail, OpeningProblem, verify_opening};
 pub use proof::detail_is_committed;
 pub use receipt::{
     Receipt, ReceiptProblem, verify_consistency, verify_receipt, verify_receipt_in_log,

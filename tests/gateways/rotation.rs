@@ -482,7 +482,6 @@ fn destroyed_by_two(ground: &Ground, node: &mut Node, stolen: &Path, current: u1
     {
         assert!(listed.contains(&line), "{listed}");
     }
-    assert!(!fs::read_to_string(ground.key_file()).unwrap().contains("\"1\": \"") || current == 1);
     // It goes on with what is left, and the log says what was done and verifies.
     node.kill();
     node.start();
@@ -567,7 +566,7 @@ fn without_the_new_keys(ground: &Ground, nodes: &mut [Node; 2]) {
     let refused = tallygate(&words);
     let said = String::from_utf8_lossy(&refused.stderr).to_ascii_lowercase();
     assert_eq!(refused.status.code(), Some(2), "{said}");
-    assert!(said.contains("keys_behind") || said.contains("hold the keys in use"), "{said}");
+    assert!(said.contains("after 0 rows"), "{said}");
     // Figures and registers it still answers.
     let officer = ground.profile("officer", two);
     output(&["keys", "list", "--profile", &officer], 0);

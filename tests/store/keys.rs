@@ -257,6 +257,7 @@ async fn every_table_is_gone_through_in_bounded_batches(fresh: Fresh) {
         (KeyedTable::Events, 0, 600),
         (KeyedTable::Postcodes, 0, 100),
         (KeyedTable::Consents, 0, 0),
+        (KeyedTable::Erasures, 0, 0),
     ] {
         assert_eq!(rewrap::count(&mut tx, table, ONE).await.unwrap(), one, "{table:?}");
         assert_eq!(rewrap::count(&mut tx, table, TWO).await.unwrap(), two, "{table:?}");

@@ -3,6 +3,7 @@
 
 mod consents;
 mod cosignatures;
+mod details;
 mod keys;
 mod log;
 mod records;

@@ -189,6 +189,31 @@ async fn only_the_sequencer_gives_words_notices_and_undoes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn private_details_are_for_those_who_keep_them() {
+    let Some((_fresh, gateway)) = gateway().await else { return };
+    let (intake, sequencer) = (Rights::Intake.role(), Rights::Sequencer.role());
+    for role in Rights::ALL.map(Rights::role) {
+        for (sql, permitted) in [
+            ("SELECT sealed FROM act_detail", sequencer),
+            ("SELECT sealed FROM batch_detail", intake),
+            ("UPDATE batch_detail SET sealed = sealed", intake),
+            ("UPDATE act_detail SET sealed = sealed", sequencer),
+            ("UPDATE act_detail SET mark = mark", ""),
+            ("DELETE FROM act_detail", ""),
+            ("DELETE FROM batch_detail", ""),
+            ("DELETE FROM erasure", intake),
+            ("SELECT erase_record(1, NULL)", intake),
+            ("UPDATE erased SET day = 0", sequencer),
+            ("DELETE FROM erased", ""),
+            ("INSERT INTO erasure_day VALUES (1)", sequencer),
+            ("DELETE FROM erasure_day", ""),
+        ] {
+            assert_eq!(may(&gateway, role, sql).await, role == permitted, "{role}: {sql}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_itself_can_do_nothing_without_a_role() {
     let Some((fresh, gateway)) = gateway().await else { return };
     for table in RECORDS.iter().chain(&LOG).chain(&["partner", "migration", "counter"]) {

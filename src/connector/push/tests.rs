@@ -240,6 +240,20 @@ impl IntakeService for Gateway {
     ) -> Result<Response<v1::UndoStreamResponse>, Status> {
         Err(refusal())
     }
+
+    async fn erase_records(
+        &self,
+        _: Request<v1::EraseRecordsRequest>,
+    ) -> Result<Response<v1::EraseRecordsResponse>, Status> {
+        Err(refusal())
+    }
+
+    async fn find_records(
+        &self,
+        _: Request<v1::FindRecordsRequest>,
+    ) -> Result<Response<v1::FindRecordsResponse>, Status> {
+        Err(refusal())
+    }
 }
 
 /// A gateway, the line to it, and a partner's folder.

@@ -2,6 +2,7 @@
 
 use super::{Accepted, Intake, Rejection, Row, RowReader};
 use crate::{
+    audit::{Hash, detail::item_hash, item::record_text},
     domain::{
         Event, Role,
         field::Value,
@@ -17,14 +18,16 @@ use crate::{
         forms,
     },
     keys::{
-        BirthDate, IdentifierKind, KeyError, KeyVersion, KeysInUse, PseudonymDomain, RawIdentifier,
-        RawText,
+        BirthDate, IdentifierKind, KeyError, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain,
+        RawIdentifier, RawText,
     },
     linkage::{self, KeyedIdentity, RawIdentity, Sender},
     protocol::{ConsentEvidence, ConsentState, RecordFacts, Whereabouts},
     store::{Rights, consents},
 };
 use jiff::civil::Date;
+use rand::Rng;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use zeroize::Zeroize;
 
@@ -46,6 +49,48 @@ pub(super) struct KeyedRecord {
     pub(super) consent: Option<[u8; 16]>,
     /// What it says; `None` withdraws the record.
     pub(super) content: Option<KeyedContent>,
+    /// Its item in the batch's private detail.
+    pub(super) item: KeyedItem,
+}
+
+/// A record's item, but for where its rows will be.
+pub(super) struct KeyedItem {
+    /// Its salt.
+    pub(super) salt: [u8; 16],
+    /// Version of the key that wrapped the record's key.
+    pub(super) key_version: u16,
+    /// Salted hash of what is kept.
+    pub(super) content: Option<[u8; 32]>,
+    /// Salted hash of the item.
+    pub(super) hash: Hash,
+}
+
+impl KeyedItem {
+    /// Hashed here, beside the batch that is being stored, and not inside its transaction.
+    fn new(
+        salt: [u8; 16],
+        key: &Pseudonym,
+        consent: Option<[u8; 16]>,
+        content: Option<&KeyedContent>,
+        scratch: &mut Vec<u8>,
+    ) -> Self {
+        let content = content.map(|content| {
+            scratch.clear();
+            content.event.encode(scratch);
+            let mut hash = Sha256::new_with_prefix(salt);
+            hash.update(consent.unwrap_or_default());
+            hash.update((scratch.len() as u64).to_be_bytes());
+            hash.update(&*scratch);
+            for (role, identity) in &content.persons {
+                hash.update([role.number()]);
+                hash.update(identity.fingerprint.as_bytes());
+            }
+            hash.finalize().into()
+        });
+        let key_version = key.key_version().number();
+        let text = record_text(*key.as_bytes(), key_version, content);
+        Self { salt, key_version, content, hash: item_hash(&salt, text.as_bytes()) }
+    }
 }
 
 /// What a record says, keyed.
@@ -83,9 +128,15 @@ impl KeyedBatch {
             malformed: Vec::new(),
             admitted: Vec::new(),
         };
+        let mut rng = reader.gateway.rng();
+        let mut scratch = Vec::with_capacity(64);
         for (at, mut row) in rows.into_iter().enumerate() {
             match reader.layout.check(&row, today) {
-                Ok(checked) => batch.records.push(keying.record(at, checked)?),
+                Ok(checked) => {
+                    let mut salt = [0; 16];
+                    rng.fill_bytes(&mut salt);
+                    batch.records.push(keying.record(at, checked, salt, &mut scratch)?);
+                }
                 Err(violations) => batch.malformed.extend(violations.into_iter().map(|v| {
                     let (rule, sentence) = (v.rule.code(), v.rule.sentence());
                     Rejection { row: at, field: v.field, rule, sentence, by_protocol: false }
@@ -107,16 +158,23 @@ impl KeyedBatch {
         if self.under == keys.current() {
             return Ok(());
         }
+        let mut scratch = Vec::with_capacity(64);
         for record in &mut self.records {
-            record.key = keys.renewed(PseudonymDomain::Record, self.under, &record.key)?;
+            let key = Pseudonym::from_stored(PseudonymDomain::Record, self.under, &record.key)?;
+            let key = keys.pseudonymiser.rewrap(&key, keys.current())?;
+            record.key = *key.as_bytes();
             if let Some(consent) = &mut record.consent {
                 *consent = keys.renewed(PseudonymDomain::Consent, self.under, consent)?;
             }
-            let Some(content) = &mut record.content else { continue };
-            forms::renew_references(&mut content.event, keys, self.under)?;
-            for (_, identity) in &mut content.persons {
-                identity.rewrap(&keys.pseudonymiser, keys.current())?;
+            if let Some(content) = &mut record.content {
+                forms::renew_references(&mut content.event, keys, self.under)?;
+                for (_, identity) in &mut content.persons {
+                    identity.rewrap(&keys.pseudonymiser, keys.current())?;
+                }
             }
+            // The private detail says what is stored, as it is stored.
+            let (salt, content) = (record.item.salt, record.content.as_ref());
+            record.item = KeyedItem::new(salt, &key, record.consent, content, &mut scratch);
         }
         self.under = keys.current();
         Ok(())
@@ -186,7 +244,13 @@ struct Keying<'a> {
 }
 
 impl Keying<'_> {
-    fn record(&self, row: usize, checked: CheckedRow<'_>) -> Result<KeyedRecord, KeyError> {
+    fn record(
+        &self,
+        row: usize,
+        checked: CheckedRow<'_>,
+        salt: [u8; 16],
+        scratch: &mut Vec<u8>,
+    ) -> Result<KeyedRecord, KeyError> {
         let with = &self.keys.pseudonymiser;
         let partner = &self.reader.partner;
         let record_type = self.reader.record_type.name();
@@ -201,20 +265,16 @@ impl Keying<'_> {
             Some(content) => Some(self.content(content, checked.extracted_at, &key)?),
             None => None,
         };
-        Ok(KeyedRecord {
-            row,
-            key: *key.as_bytes(),
-            known: epoch_day(checked.extracted_at),
-            consent,
-            content,
-        })
+        let item = KeyedItem::new(salt, &key, consent, content.as_ref(), scratch);
+        let (key, known) = (*key.as_bytes(), epoch_day(checked.extracted_at));
+        Ok(KeyedRecord { row, key, known, consent, content, item })
     }
 
     fn content(
         &self,
         content: Content<'_>,
         extracted_at: Date,
-        record: &crate::keys::Pseudonym,
+        record: &Pseudonym,
     ) -> Result<KeyedContent, KeyError> {
         let Content { event_date, principal, others, mut values, references } = content;
         let definition = self.reader.record_type.definition();
@@ -285,7 +345,7 @@ impl Keying<'_> {
         &self,
         identity: Identity<'_>,
         plurality: Option<u8>,
-        record: &crate::keys::Pseudonym,
+        record: &Pseudonym,
         position: u8,
     ) -> Result<KeyedIdentity, KeyError> {
         let linkable = |checked: Option<CheckedIdentifier<'_>>| {

@@ -370,7 +370,7 @@ impl Intake {
             leaf.size_class = Some(SizeClass::of(accepted.well_formed as u64));
             leaf.notes.record_type = Some(self.record_type);
             leaf.notes.stream = Some(self.opened);
-            leaf.notes.batch = Some(Hash::new(staged.digest));
+            leaf.detail = Some(staged.commitment);
             let effect = Effect::AcceptBatch(staged.batch);
             match gateway.commit(leaf, effect, Some(self.permit.epoch())).await {
                 Ok(logged) => {

@@ -2,9 +2,14 @@
 
 use super::{
     Accepted, Intake, Rejection,
-    keyed::{KeyedBatch, KeyedContent, KeyedRecord},
+    keyed::{KeyedBatch, KeyedContent, KeyedItem, KeyedRecord},
 };
 use crate::{
+    audit::{
+        Detail, Hash, Item, KeptDetail, Slot,
+        detail::filled,
+        item::{RecordItem, RecordPlace},
+    },
     domain::{BatchId, Event, PersonId, SubjectId, field::Rule, time::epoch_day},
     gateway::{
         GatewayError,
@@ -13,32 +18,32 @@ use crate::{
     },
     keys::{KeysInUse, PseudonymDomain},
     store::{
-        Rights, Tx,
+        Rights, Tx, details,
         feeds::{self, NewBatch},
         key_versions,
         records::{self, NewEvent, NewWithdrawal, Sent},
         subjects,
     },
 };
-use sha2::{Digest, Sha256};
+use rand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A staged batch.
 pub(super) struct Staged {
     /// Its number.
     pub(super) batch: BatchId,
-    /// SHA-256 over the keyed rows that are new, in order.
-    pub(super) digest: [u8; 32],
+    /// The commitment to its private detail.
+    pub(super) commitment: Hash,
 }
 
 /// What a batch adds, once what was sent before is left out.
 #[derive(Default)]
 struct Additions<'a> {
     new: Vec<(&'a KeyedRecord, &'a KeyedContent)>,
-    /// Withdrawals of records that are there.
-    withdrawn: Vec<(i64, i32)>,
-    /// Withdrawals of records of this very batch: place in `new`, day.
-    withdrawn_here: Vec<(usize, i32)>,
+    /// Withdrawals of records that are there, with the records' numbers.
+    withdrawn: Vec<(&'a KeyedRecord, i64)>,
+    /// Withdrawals of records of this very batch, with their places in `new`.
+    withdrawn_here: Vec<(&'a KeyedRecord, usize)>,
     /// Staged by a batch that was never accepted, or was undone: to be taken over.
     taken_over: Vec<[u8; 16]>,
     abandoned: BTreeSet<BatchId>,
@@ -67,7 +72,8 @@ pub(super) async fn stage(
         return Err(GatewayError::KeysBehind);
     }
     let additions = sort_out(intake, &mut tx, batch, keys, accepted).await?;
-    let digest = digest(&additions);
+    let detail = BatchDetail::of(&additions, &mut gateway.rng());
+    let commitment = detail.commitment()?;
     let abandoned: Vec<BatchId> = additions.abandoned.iter().copied().collect();
     feeds::abandon(&mut tx, &abandoned).await?;
     let taken_over = Forms::of(keys, PseudonymDomain::Record, &additions.taken_over)?;
@@ -77,7 +83,7 @@ pub(super) async fn stage(
         &NewBatch {
             feed: intake.feed,
             extract_day: epoch_day(intake.extract_day),
-            digest,
+            digest: *commitment.as_bytes(),
             protocol: intake.permit.protocol().clone(),
             protocol_version: intake.permit.version().number(),
             staged_at: gateway.now(),
@@ -86,9 +92,11 @@ pub(super) async fn stage(
         },
     )
     .await?;
-    write(intake, &mut tx, number, keys, &additions).await?;
+    let places = write(intake, &mut tx, number, keys, &additions).await?;
+    let sealed = gateway.seal_batch(number, &detail.kept(places))?;
+    details::stage(&mut tx, number, &sealed).await?;
     tx.commit().await?;
-    Ok(Staged { batch: number, digest })
+    Ok(Staged { batch: number, commitment })
 }
 
 /// Gives up a staged batch whose permit no longer holds.
@@ -129,14 +137,14 @@ async fn sort_out<'a>(
             }
             (None, Some(sent), _) => {
                 if gone.insert(sent.event_number) {
-                    additions.withdrawn.push((sent.event_number, record.known));
+                    additions.withdrawn.push((record, sent.event_number));
                 } else {
                     accepted.sent_before += 1;
                 }
             }
             (None, None, Some(at)) => {
                 if gone_here.insert(*at) {
-                    additions.withdrawn_here.push((*at, record.known));
+                    additions.withdrawn_here.push((record, *at));
                 } else {
                     accepted.sent_before += 1;
                 }
@@ -167,14 +175,14 @@ fn take_over(additions: &mut Additions<'_>, record: &KeyedRecord, before: Option
     }
 }
 
-/// Writes the rows of a staged batch.
+/// Writes the rows of a staged batch, and says where they are, in the order of its items.
 async fn write(
     intake: &Intake,
     tx: &mut Tx,
     batch: BatchId,
     keys: &KeysInUse,
     additions: &Additions<'_>,
-) -> Result<(), GatewayError> {
+) -> Result<Vec<RecordPlace>, GatewayError> {
     let first = records::take_event_numbers(tx, additions.new.len()).await?;
     let identities: Vec<_> = additions
         .new
@@ -183,23 +191,40 @@ async fn write(
         .collect();
     let mut rng = intake.gateway.rng();
     let placed = link(keys, tx, &identities, &mut rng).await?;
+    let mut places = places(first, additions, &placed);
     let version = keys.current().number();
     let (sent, events) = rows(first, &additions.new, placed, version);
     records::stage_sent(tx, intake.feed, batch, &sent, version).await?;
     records::stage_events(tx, batch, &events).await?;
     let numbers: Vec<i64> = (first..).take(additions.new.len()).collect();
-    let here = additions
-        .withdrawn_here
-        .iter()
-        .map(|(at, known)| NewWithdrawal { event_number: numbers[*at], known: *known });
-    let withdrawals: Vec<NewWithdrawal> = additions
-        .withdrawn
-        .iter()
-        .map(|(event_number, known)| NewWithdrawal { event_number: *event_number, known: *known })
+    let before = additions.withdrawn.iter().map(|(record, number)| (record, *number));
+    let here = additions.withdrawn_here.iter().map(|(record, at)| (record, numbers[*at]));
+    let withdrawals: Vec<NewWithdrawal> = before
         .chain(here)
+        .map(|(record, event_number)| NewWithdrawal { event_number, known: record.known })
         .collect();
     records::stage_withdrawals(tx, batch, &withdrawals).await?;
-    Ok(())
+    places.extend(
+        withdrawals
+            .iter()
+            .map(|made| RecordPlace { number: made.event_number, subjects: Vec::new() }),
+    );
+    Ok(places)
+}
+
+/// Where each new record is.
+fn places(
+    first: i64,
+    additions: &Additions<'_>,
+    placed: &[(SubjectId, PersonId)],
+) -> Vec<RecordPlace> {
+    let mut placed = placed.iter().map(|(subject, _)| subject.number());
+    let new = additions.new.iter().zip(first..);
+    new.map(|((_, content), number)| RecordPlace {
+        number,
+        subjects: placed.by_ref().take(content.persons.len()).collect(),
+    })
+    .collect()
 }
 
 type SentRow = ([u8; 16], i64);
@@ -236,28 +261,40 @@ fn rows(
     (sent, events)
 }
 
-fn digest(additions: &Additions<'_>) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    let mut body = Vec::new();
-    for (record, content) in &additions.new {
-        body.clear();
-        content.event.encode(&mut body);
-        hash.update(record.key);
-        hash.update(record.consent.unwrap_or_default());
-        hash.update((body.len() as u64).to_be_bytes());
-        hash.update(&body);
-        for (role, identity) in &content.persons {
-            hash.update([role.number()]);
-            hash.update(identity.fingerprint.as_bytes());
-        }
+/// The private detail of a batch: an item for each record that is new or withdrawn.
+struct BatchDetail<'a> {
+    filling: [u8; 16],
+    size: usize,
+    /// The records, in the order of their items, with their numbers once they have them.
+    records: Vec<&'a KeyedRecord>,
+}
+
+impl<'a> BatchDetail<'a> {
+    fn of(additions: &Additions<'a>, rng: &mut impl Rng) -> Self {
+        let mut filling = [0; 16];
+        rng.fill_bytes(&mut filling);
+        let new = additions.new.iter().map(|(record, _)| *record);
+        let withdrawn = additions.withdrawn.iter().map(|(record, _)| *record);
+        let here = additions.withdrawn_here.iter().map(|(record, _)| *record);
+        let records: Vec<_> = new.chain(withdrawn).chain(here).collect();
+        Self { filling, size: filled(records.len(), false), records }
     }
-    for (at, known) in &additions.withdrawn_here {
-        hash.update((*at as u64).to_be_bytes());
-        hash.update(known.to_be_bytes());
+
+    fn commitment(&self) -> Result<Hash, GatewayError> {
+        let hashes = self.records.iter().map(|record| record.item.hash).collect();
+        Ok(Detail::filled_up(hashes, &self.filling, self.size).commitment()?)
     }
-    for (number, known) in &additions.withdrawn {
-        hash.update(number.to_be_bytes());
-        hash.update(known.to_be_bytes());
+
+    /// What is kept of it, once it is known where each record's rows are.
+    fn kept(&self, places: Vec<RecordPlace>) -> KeptDetail {
+        let slots = self.records.iter().zip(places).map(|(record, place)| {
+            let KeyedItem { salt, key_version, content, .. } = record.item;
+            Slot::Open(
+                salt,
+                Item::Record(RecordItem { key: record.key, key_version, content, place }),
+            )
+        });
+        let size = u32::try_from(self.size).unwrap_or(u32::MAX);
+        KeptDetail { filling: self.filling, size, slots: slots.collect() }
     }
-    hash.finalize().into()
 }

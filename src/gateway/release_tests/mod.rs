@@ -2,6 +2,8 @@
 
 mod approval;
 mod close;
+mod details;
+mod erase;
 mod figures;
 mod log;
 mod support;

@@ -100,6 +100,13 @@ fn signers(rng: &mut StdRng) -> Vec<Signer> {
         .collect()
 }
 
+/// The keys of every town.
+pub(super) fn keys() -> MasterKeys {
+    let mut rng = StdRng::seed_from_u64(11);
+    drop(signers(&mut rng));
+    MasterKeys::generate(&mut rng)
+}
+
 impl Town {
     /// With partners, areas, protocols and root policy in force, and nobody in it.
     pub(super) async fn new() -> Self {
@@ -313,10 +320,11 @@ impl Town {
             roles: roles.iter().copied().collect(),
             areas: areas.map(|areas| areas.iter().map(|area| area.parse().unwrap()).collect()),
             entry: None,
+            name: None,
         }
     }
 
-    fn user(&self, id: &str, name: &str) -> UserPseudonym {
+    pub(super) fn user(&self, id: &str, name: &str) -> UserPseudonym {
         self.gateway.user_pseudonym(&partner(id), name)
     }
 

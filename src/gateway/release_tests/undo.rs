@@ -27,8 +27,8 @@ const COLUMNS: [&str; 8] = [
 ];
 
 /// The opening's receipt.
-struct Opened {
-    index: u64,
+pub(super) struct Opened {
+    pub(super) index: u64,
     hash: [u8; 32],
 }
 
@@ -37,7 +37,7 @@ fn nhs_number(n: usize) -> String {
     (9_990_000_000_u64..).map(|number| number.to_string()).filter(valid).nth(n).unwrap()
 }
 
-fn reviews(range: std::ops::Range<usize>) -> Vec<Vec<String>> {
+pub(super) fn reviews(range: std::ops::Range<usize>) -> Vec<Vec<String>> {
     let row = |n: usize| {
         let (id, nhs) = (format!("r-{n}"), nhs_number(n));
         let (day, birth) = ("2026-02-03", "2024-02-28");
@@ -48,7 +48,7 @@ fn reviews(range: std::ops::Range<usize>) -> Vec<Vec<String>> {
     range.map(row).collect()
 }
 
-fn withdrawals(range: std::ops::Range<usize>) -> Vec<Vec<String>> {
+pub(super) fn withdrawals(range: std::ops::Range<usize>) -> Vec<Vec<String>> {
     let row = |n: usize| {
         let id = format!("r-{n}");
         [&*id, "withdraw", "2026-05-01", "", "", "", "", ""].map(str::to_owned).to_vec()
@@ -56,11 +56,11 @@ fn withdrawals(range: std::ops::Range<usize>) -> Vec<Vec<String>> {
     range.map(row).collect()
 }
 
-fn health(town: &Town) -> Actor {
+pub(super) fn health(town: &Town) -> Actor {
     town.actor("health", &[CallerRole::Provider], None)
 }
 
-async fn open(town: &Town) -> (Intake, Opened) {
+pub(super) async fn open(town: &Town) -> (Intake, Opened) {
     let open = OpenStream {
         protocol: "isp-health".to_owned(),
         version: 0,
@@ -75,13 +75,13 @@ async fn open(town: &Town) -> (Intake, Opened) {
     (intake, Opened { index: receipt.leaf_index, hash: *receipt.leaf_hash.as_bytes() })
 }
 
-async fn take(intake: &mut Intake, rows: Vec<Vec<String>>) -> Accepted {
+pub(super) async fn take(intake: &mut Intake, rows: Vec<Vec<String>>) -> Accepted {
     let batch = intake.reader().read(rows).unwrap();
     intake.take_batch(batch).await.unwrap().0
 }
 
 /// A stream of one batch, closed: its opening, and how many were sent before.
-async fn push(town: &Town, rows: Vec<Vec<String>>) -> (Opened, usize) {
+pub(super) async fn push(town: &Town, rows: Vec<Vec<String>>) -> (Opened, usize) {
     let wanted = rows.len();
     let (mut intake, opened) = open(town).await;
     let accepted = take(&mut intake, rows).await;
@@ -90,14 +90,14 @@ async fn push(town: &Town, rows: Vec<Vec<String>>) -> (Opened, usize) {
     (opened, accepted.sent_before)
 }
 
-async fn undo(town: &Town, opened: &Opened) -> UndoneStream {
+pub(super) async fn undo(town: &Town, opened: &Opened) -> UndoneStream {
     let (actor, cause) = (health(town), UndoCause::WrongFile);
     let undone = town.gateway.undo_stream(&actor, opened.index, &opened.hash, cause).await;
     undone.unwrap().into_parts().0
 }
 
 /// How many persons have a health review that counts.
-async fn counted(town: &Town) -> usize {
+pub(super) async fn counted(town: &Town) -> usize {
     let mut tx = town.gateway.store().transact(Rights::Intake).await.unwrap();
     let feed = feeds::feed(&mut tx, &partner("health"), RecordType::HealthReview).await.unwrap();
     let last = scan::last_person(&mut tx).await.unwrap();

@@ -202,7 +202,7 @@ async fn keys_are_listed_to_any_recognised_caller() {
         matches!(&keys[0], GatewayKey::Log { vkey } if vkey.starts_with("tallygate.test/2026+"))
     );
     assert!(matches!(&keys[1], GatewayKey::Release { jwk } if jwk.contains("Ed25519")));
-    assert_eq!(keys.len(), 2 + PseudonymDomain::ALL.len());
+    assert_eq!(keys.len(), 2 + PseudonymDomain::ALL.len() + 1, "log, release, domains, sealing");
     let leaf = world.last_leaf().await;
     assert_eq!((leaf.kind, leaf.notes.register), (LeafKind::RegisterRead, Some(id("keys"))));
 }

@@ -169,6 +169,7 @@ impl World {
             roles: roles.iter().copied().collect(),
             areas: None,
             entry: None,
+            name: None,
         }
     }
 
