@@ -49,6 +49,10 @@
 //! - I11 A quarter is closed by two people, who have seen and accepted what is open
 //!   ([`gateway::Gateway::close_quarter`]).
 
+#[cfg(test)]
+// Some of the integration tests' support is used inside the library, too.
+extern crate self as tallygate;
+
 pub mod audit;
 mod bench;
 pub mod cli;

@@ -15,11 +15,17 @@ mod demo;
 #[cfg(test)]
 mod gateways;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod intake;
+#[cfg(test)]
+mod kills;
 #[cfg(test)]
 mod leaks;
 #[cfg(test)]
 mod log_rows;
+#[cfg(test)]
+mod projection;
 #[cfg(test)]
 mod raw_values;
 #[cfg(test)]
@@ -28,6 +34,8 @@ mod refusals;
 mod store;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tampering;
 #[cfg(test)]
 mod truth;
 #[cfg(test)]

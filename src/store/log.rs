@@ -45,6 +45,8 @@ pub(super) async fn lock_head(tx: &mut Tx) -> Result<Option<Head>, StoreError> {
 }
 
 async fn read_head(tx: &mut Tx, sql: &'static str) -> Result<Option<Head>, StoreError> {
+    #[cfg(test)]
+    super::faults::name(sql);
     let row: Option<(i64, Vec<u8>, String, i64)> =
         on!(tx, c => sqlx::query_as(sql).fetch_optional(c).await)?;
     row.map(|(size, root, checkpoint, at)| {

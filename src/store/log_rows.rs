@@ -3,7 +3,11 @@
 //! Where [`super::log`] stops at the first row that is not as it must be, these read whatever
 //! is there, also what no gateway would have written.
 
-use super::{StoreError, Tx, error::stored, tx::on};
+use super::{
+    StoreError, Tx,
+    error::stored,
+    tx::{on, on_either},
+};
 use sqlx::Row;
 
 /// The head row, unchecked.
@@ -26,7 +30,7 @@ pub struct HeadRow {
 pub async fn head(tx: &mut Tx) -> Result<Option<HeadRow>, StoreError> {
     let sql = "SELECT size, root, checkpoint, at FROM log_head WHERE only_row = 1";
     // Unchecked: a changed row may hold another type, which must be seen and not stop us.
-    on!(tx, c => sqlx::query(sql).fetch_optional(c).await?.map(|row| Ok(HeadRow {
+    on_either!(tx, c => sqlx::query(sql).fetch_optional(c).await?.map(|row| Ok(HeadRow {
         size: row.try_get_unchecked(0)?,
         root: row.try_get_unchecked(1)?,
         checkpoint: row.try_get_unchecked(2)?,
@@ -45,7 +49,7 @@ pub async fn entries(
 ) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
     let sql = "SELECT leaf_index, leaf FROM log_entry \
                WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index";
-    on!(tx, c => sqlx::query(sql).bind(stored(from)?).bind(stored(until)?)
+    on_either!(tx, c => sqlx::query(sql).bind(stored(from)?).bind(stored(until)?)
         .fetch_all(c).await?.iter()
         .map(|row| Ok((row.try_get_unchecked(0)?, row.try_get_unchecked(1)?))).collect())
 }
@@ -62,7 +66,7 @@ pub async fn hashes(
 ) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
     let sql = "SELECT hash_index, hash FROM log_hash \
                WHERE level = $1 AND hash_index >= $2 AND hash_index < $3 ORDER BY hash_index";
-    on!(tx, c => sqlx::query(sql).bind(i64::from(level)).bind(stored(from)?).bind(stored(until)?)
+    on_either!(tx, c => sqlx::query(sql).bind(i64::from(level)).bind(stored(from)?).bind(stored(until)?)
         .fetch_all(c).await?.iter()
         .map(|row| Ok((row.try_get_unchecked(0)?, row.try_get_unchecked(1)?))).collect())
 }
