@@ -12,7 +12,7 @@ use crate::{
     },
     support::{copy, demo, output},
 };
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use std::{fs, net::TcpListener, path::Path, time::Duration};
 use tallygate::connector::KeptReceipt;

@@ -213,7 +213,8 @@ async fn nothing_is_lost_and_the_log_has_one_history() {
     let before = accepted(&database).await;
     let mut nodes = [ground.configure("one"), ground.configure("two")];
     nodes.iter_mut().for_each(Node::start);
-    let (load, callers) = Load::begin(ground.path("profiles"), nodes.each_ref().map(|node| node.address.clone()));
+    let (load, callers) =
+        Load::begin(ground.path("profiles"), nodes.each_ref().map(|node| node.address.clone()));
 
     // Ten kills in five minutes; in the suite one or two.
     let kills = (seconds() / 30).max(2);
@@ -266,7 +267,8 @@ async fn an_upgrade_under_load_is_not_noticed() {
     let before = accepted(&database).await;
     let mut nodes = [ground.configure("one"), ground.configure("two")];
     nodes.iter_mut().for_each(Node::start);
-    let (load, callers) = Load::begin(ground.path("profiles"), nodes.each_ref().map(|node| node.address.clone()));
+    let (load, callers) =
+        Load::begin(ground.path("profiles"), nodes.each_ref().map(|node| node.address.clone()));
     load.goes_on((0, 0)).await;
     // What a migration may do: add tables and columns with defaults; see `store::migrate`.
     let next = "BEGIN; SET LOCAL lock_timeout = '5s'; \
