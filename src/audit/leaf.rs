@@ -6,7 +6,10 @@
 //! of one, sizes only as classes; decoding refuses unknown fields and any other spelling of
 //! the same facts. A field that does not apply is absent, never null.
 
-use super::{AuditError, Code, Hash, LogName, Token, UserPseudonym, leaf_form::Form};
+use super::{
+    AuditError, Code, Hash, LogName, Token, UserPseudonym,
+    leaf_form::{self, Form},
+};
 use crate::domain::{AreaCode, IndicatorId, PartnerId, ProtocolId, Quarter, RecordType, TableId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -284,11 +287,23 @@ impl Leaf {
     /// `NumberTooLarge` for a number JSON can't carry exactly; `EntryTooLong` and
     /// `NotEncodable` cannot occur for leaves made of this module's words.
     pub fn encode(&self) -> Result<Vec<u8>, AuditError> {
+        self.encode_as(self.at, self.partner_sequence)
+    }
+
+    /// The same with another time and counter: what the sequencer alone knows.
+    ///
+    /// # Errors
+    /// As [`Leaf::encode`].
+    pub fn encode_as(
+        &self,
+        at: Timestamp,
+        partner_sequence: Option<u64>,
+    ) -> Result<Vec<u8>, AuditError> {
         let notes = &self.notes;
         for (field, number) in [
             ("policy_epoch", notes.policy_epoch),
             ("previous", notes.previous.as_ref().map(|previous| previous.size)),
-            ("sequence", self.partner_sequence),
+            ("sequence", partner_sequence),
             ("stream", notes.stream),
         ] {
             if number.is_some_and(|number| number > MAX_EXACT) {
@@ -299,7 +314,7 @@ impl Leaf {
         // numbers are exact integers, so plain JSON is RFC 8785 already (and cheaper
         // than sorting it; a test compares the two).
         let bytes =
-            serde_json::to_vec(&Form::from(self.clone())).map_err(|_| AuditError::NotEncodable)?;
+            leaf_form::write(self, at, partner_sequence).map_err(|_| AuditError::NotEncodable)?;
         if bytes.len() > usize::from(u16::MAX) {
             return Err(AuditError::EntryTooLong);
         }

@@ -21,10 +21,17 @@ enum FormDecision {
 
 macro_rules! form {
     ($($name:ident: $type:ty,)*) => {
-        #[derive(Serialize, Deserialize)]
+        /// As read.
+        #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(super) struct Form {
-            $(#[serde(skip_serializing_if = "Option::is_none")] $name: Option<$type>,)*
+            $($name: Option<$type>,)*
+        }
+
+        /// As written: borrowed, since a leaf is written by whoever else waits for it.
+        #[derive(Serialize)]
+        pub(super) struct Written<'a> {
+            $(#[serde(skip_serializing_if = "Option::is_none")] $name: Option<&'a $type>,)*
         }
     };
 }
@@ -65,49 +72,53 @@ form! {
     v: u8,
 }
 
-impl From<Leaf> for Form {
-    fn from(leaf: Leaf) -> Self {
-        let notes = leaf.notes;
-        let (decision, reason) = match leaf.decision {
-            Decision::Granted => (FormDecision::Granted, None),
-            Decision::Refused { reason } => (FormDecision::Refused, Some(reason)),
-        };
-        Self {
-            about: notes.about,
-            accepted: notes.accepted,
-            act: notes.act,
-            approval: notes.approval,
-            area: leaf.area,
-            at: Some(format!("{:.6}", leaf.at)),
-            batch: notes.batch,
-            cause: notes.cause,
-            clause: leaf.clause,
-            decision: Some(decision),
-            detail: leaf.detail,
-            document: notes.document,
-            indicator: leaf.indicator,
-            key: notes.key,
-            kind: Some(leaf.kind),
-            legal_basis: leaf.legal_basis,
-            partner: leaf.partner,
-            period: notes.period,
-            policy_epoch: notes.policy_epoch,
-            previous: notes.previous,
-            protocol: leaf.protocol,
-            purpose: leaf.purpose,
-            reason,
-            record_type: notes.record_type,
-            register: notes.register,
-            release: notes.release,
-            sequence: leaf.partner_sequence,
-            size_class: leaf.size_class,
-            software: notes.software,
-            stream: notes.stream,
-            table: leaf.table,
-            user: leaf.user,
-            v: Some(LEAF_VERSION),
-        }
-    }
+/// A leaf's canonical bytes, with another time and counter than its own.
+pub(super) fn write(
+    leaf: &Leaf,
+    at: Timestamp,
+    sequence: Option<u64>,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let notes = &leaf.notes;
+    let (decision, reason) = match &leaf.decision {
+        Decision::Granted => (FormDecision::Granted, None),
+        Decision::Refused { reason } => (FormDecision::Refused, Some(reason)),
+    };
+    let at = format!("{at:.6}");
+    serde_json::to_vec(&Written {
+        about: notes.about.as_ref(),
+        accepted: notes.accepted.as_ref(),
+        act: notes.act.as_ref(),
+        approval: notes.approval.as_ref(),
+        area: leaf.area.as_ref(),
+        at: Some(&at),
+        batch: notes.batch.as_ref(),
+        cause: notes.cause.as_ref(),
+        clause: leaf.clause.as_ref(),
+        decision: Some(&decision),
+        detail: leaf.detail.as_ref(),
+        document: notes.document.as_ref(),
+        indicator: leaf.indicator.as_ref(),
+        key: notes.key.as_ref(),
+        kind: Some(&leaf.kind),
+        legal_basis: leaf.legal_basis.as_ref(),
+        partner: leaf.partner.as_ref(),
+        period: notes.period.as_ref(),
+        policy_epoch: notes.policy_epoch.as_ref(),
+        previous: notes.previous.as_ref(),
+        protocol: leaf.protocol.as_ref(),
+        purpose: leaf.purpose.as_ref(),
+        reason,
+        record_type: notes.record_type.as_ref(),
+        register: notes.register.as_ref(),
+        release: notes.release.as_ref(),
+        sequence: sequence.as_ref(),
+        size_class: leaf.size_class.as_ref(),
+        software: notes.software.as_ref(),
+        stream: notes.stream.as_ref(),
+        table: leaf.table.as_ref(),
+        user: leaf.user.as_ref(),
+        v: Some(&LEAF_VERSION),
+    })
 }
 
 impl TryFrom<Form> for Leaf {

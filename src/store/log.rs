@@ -10,6 +10,7 @@ use super::{
     tx::on,
 };
 use crate::audit::{Frontier, Hash, NewHash, TileId, TileSet};
+use sqlx::{Postgres, Transaction};
 use std::collections::BTreeSet;
 
 /// The newest state of the log.
@@ -55,12 +56,81 @@ async fn read_head(tx: &mut Tx, sql: &'static str) -> Result<Option<Head>, Store
     .transpose()
 }
 
-/// Moves the head from `old` to `new`; `false` when another gateway was faster.
-pub(super) async fn swap_head(
+/// What a transaction adds to the log.
+#[derive(Debug)]
+pub(super) struct Growth<'a> {
+    /// The index of its first entry.
+    pub(super) first: u64,
+    /// Its entries.
+    pub(super) leaves: &'a [Vec<u8>],
+    /// The tree's new hashes.
+    pub(super) hashes: &'a [NewHash],
+}
+
+/// Adds entries and hashes and then, last of all, moves the head from `old` to `new`; `false`
+/// when another gateway was faster and moved it first.
+///
+/// PostgreSQL does it in one statement: each that is sent costs a journey to the server, with
+/// everybody who waits for the log waiting for it.
+pub(super) async fn grow(
     tx: &mut Tx,
+    growth: &Growth<'_>,
     old: Option<&Head>,
     new: &Head,
 ) -> Result<bool, StoreError> {
+    match (&mut *tx, old) {
+        (Tx::Postgres(tx), Some(old)) => grow_at_once(tx, growth, old, new).await,
+        _ => {
+            insert_entries(tx, growth).await?;
+            insert_hashes(tx, growth.hashes).await?;
+            swap_head(tx, old, new).await
+        }
+    }
+}
+
+async fn grow_at_once(
+    tx: &mut Transaction<'static, Postgres>,
+    growth: &Growth<'_>,
+    old: &Head,
+    new: &Head,
+) -> Result<bool, StoreError> {
+    let leaves: Vec<&[u8]> = growth.leaves.iter().map(|leaf| &**leaf).collect();
+    let indices: Result<Vec<i64>, StoreError> =
+        growth.hashes.iter().map(|new| stored(new.index)).collect();
+    let levels: Vec<i64> = growth.hashes.iter().map(|new| i64::from(new.level)).collect();
+    let hashes: Vec<&[u8]> = growth.hashes.iter().map(|new| &new.hash.as_bytes()[..]).collect();
+    let done = sqlx::query(
+        "WITH entries AS (INSERT INTO log_entry (leaf_index, leaf) \
+             SELECT * FROM UNNEST($1::BIGINT[], $2::BYTEA[])), \
+         hashes AS (INSERT INTO log_hash (level, hash_index, hash) \
+             SELECT * FROM UNNEST($3::BIGINT[], $4::BIGINT[], $5::BYTEA[])) \
+         UPDATE log_head SET size = $6, root = $7, checkpoint = $8, at = $9 \
+             WHERE only_row = 1 AND size = $10 AND root = $11",
+    )
+    .bind(numbers(growth)?)
+    .bind(leaves)
+    .bind(levels)
+    .bind(indices?)
+    .bind(hashes)
+    .bind(stored(new.size)?)
+    .bind(&new.root.as_bytes()[..])
+    .bind(&*new.checkpoint)
+    .bind(new.at)
+    .bind(stored(old.size)?)
+    .bind(&old.root.as_bytes()[..])
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The indices of the new entries.
+fn numbers(growth: &Growth<'_>) -> Result<Vec<i64>, StoreError> {
+    let first = stored(growth.first)?;
+    let count = i64::try_from(growth.leaves.len()).map_err(|_| StoreError::Range)?;
+    Ok((first..first + count).collect())
+}
+
+async fn swap_head(tx: &mut Tx, old: Option<&Head>, new: &Head) -> Result<bool, StoreError> {
     let (size, root) = (stored(new.size)?, new.root.as_bytes().to_vec());
     let rows = if let Some(old) = old {
         let (old_size, old_root) = (stored(old.size)?, old.root.as_bytes().to_vec());
@@ -80,27 +150,19 @@ pub(super) async fn swap_head(
     Ok(rows == 1)
 }
 
-/// Adds entries from `first` on.
-pub(super) async fn insert_entries(
-    tx: &mut Tx,
-    first: u64,
-    leaves: &[Vec<u8>],
-) -> Result<(), StoreError> {
-    let first = stored(first)?;
-    let until = first + i64::try_from(leaves.len()).map_err(|_| StoreError::Range)?;
+async fn insert_entries(tx: &mut Tx, growth: &Growth<'_>) -> Result<(), StoreError> {
     bulk::insert_new(
         tx,
         "log_entry",
         &[
-            ("leaf_index", Integers((first..until).collect())),
-            ("leaf", Bytes(leaves.iter().map(|leaf| &**leaf).collect())),
+            ("leaf_index", Integers(numbers(growth)?)),
+            ("leaf", Bytes(growth.leaves.iter().map(|leaf| &**leaf).collect())),
         ],
     )
     .await
 }
 
-/// Adds the tree's new hashes.
-pub(super) async fn insert_hashes(tx: &mut Tx, hashes: &[NewHash]) -> Result<(), StoreError> {
+async fn insert_hashes(tx: &mut Tx, hashes: &[NewHash]) -> Result<(), StoreError> {
     let indices: Result<Vec<i64>, StoreError> =
         hashes.iter().map(|new| stored(new.index)).collect();
     bulk::insert_new(

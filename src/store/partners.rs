@@ -6,7 +6,6 @@ use super::{
     tx::on,
 };
 use crate::domain::PartnerId;
-use std::collections::BTreeMap;
 
 /// A partner's entry.
 #[derive(Debug, Clone)]
@@ -64,7 +63,7 @@ pub(super) async fn sequence(tx: &mut Tx, partner: &PartnerId) -> Result<Option<
 
 pub(super) async fn store_sequences(
     tx: &mut Tx,
-    sequences: &BTreeMap<PartnerId, u64>,
+    sequences: &[(&PartnerId, u64)],
 ) -> Result<(), StoreError> {
     for (partner, acts) in sequences {
         let rows = on!(tx, c => sqlx::query("UPDATE partner SET acts = $1 WHERE partner_id = $2")

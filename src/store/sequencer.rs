@@ -13,7 +13,7 @@
 
 use super::{
     Effect, Outcome, Rights, Store, StoreError, Tx, effect,
-    log::{self, Head},
+    log::{self, Growth, Head},
     partners,
 };
 use crate::{
@@ -21,7 +21,11 @@ use crate::{
     domain::PartnerId,
 };
 use jiff::Timestamp;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -136,7 +140,8 @@ impl Sequencer {
         drop(tx);
         let (queue, acts) = mpsc::channel(QUEUE);
         let (size, head_size) = watch::channel(frontier.size());
-        let worker = Worker { store, signer, now, head, frontier, size };
+        let known = Known::default();
+        let worker = Worker { store, signer, now, head, frontier, known, size };
         let task = tokio::spawn(worker.run(acts));
         Ok((Self { queue, head: head_size }, task))
     }
@@ -172,7 +177,18 @@ struct Worker {
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     head: Option<Head>,
     frontier: Frontier,
+    known: Known,
     size: watch::Sender<u64>,
+}
+
+/// What the database is known to hold as of the head: whatever changes it moves the head in
+/// the same transaction, so that it needs no look while the head stands.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    /// The policy epoch.
+    epoch: Option<u64>,
+    /// Partners' own counters.
+    sequences: BTreeMap<PartnerId, u64>,
 }
 
 /// What a transaction came to.
@@ -188,6 +204,7 @@ enum Tried {
 struct Committed {
     head: Head,
     appended: Appended,
+    known: Known,
     results: Vec<Result<Done, ActError>>,
     /// The index of its first entry, and its entries.
     first: u64,
@@ -240,7 +257,7 @@ impl Worker {
         committed: Committed,
         replies: Vec<oneshot::Sender<Result<Logged<Outcome>, ActError>>>,
     ) {
-        let Committed { head, appended, results, .. } = committed;
+        let Committed { head, appended, known, results, .. } = committed;
         for (result, reply) in results.into_iter().zip(replies) {
             let answer = result.and_then(|done| {
                 let checkpoint = head.checkpoint.clone();
@@ -252,6 +269,7 @@ impl Worker {
             let _ = reply.send(answer);
         }
         self.frontier = appended.frontier;
+        self.known = known;
         self.size.send_replace(head.size);
         self.head = Some(head);
     }
@@ -260,6 +278,7 @@ impl Worker {
         let mut tx = self.store.read(Rights::Sequencer).await?;
         self.head = log::head(&mut tx).await?;
         self.frontier = log::frontier(&mut tx, self.head.as_ref()).await?;
+        self.known = Known::default();
         Ok(())
     }
 
@@ -304,28 +323,31 @@ impl Worker {
             if head != self.head {
                 self.frontier = log::frontier(&mut tx, head.as_ref()).await?;
                 self.head = head;
+                self.known = Known::default();
             }
         }
         // A clock that went back must not make the log's times go back.
         let now = (self.now)();
         let at = now.as_microsecond().max(self.head.as_ref().map_or(i64::MIN, |head| head.at));
         let time = Timestamp::from_microsecond(at).map_err(|_| StoreError::Range)?;
-        let mut batch = Batch { at: time, sequences: BTreeMap::new(), leaves: vec![] };
+        let known = self.known.clone();
+        let mut batch = Batch { at: time, known, acted: BTreeSet::new(), leaves: vec![] };
         let mut results = Vec::with_capacity(acts.len());
         for act in acts {
             results.push(batch.apply(&mut tx, act).await?);
         }
-        partners::store_sequences(&mut tx, &batch.sequences).await?;
+        partners::store_sequences(&mut tx, &batch.new_sequences()).await?;
         let first = self.frontier.size();
         let hashes: Vec<_> = batch.leaves.iter().map(|leaf| audit::leaf_hash(leaf)).collect();
         let appended = self.frontier.append(&hashes)?;
-        log::insert_entries(&mut tx, first, &batch.leaves).await?;
-        log::insert_hashes(&mut tx, &appended.new_hashes).await?;
         let size = appended.frontier.size();
         let checkpoint = self.signer.sign_checkpoint(size, &appended.root);
         let head = Head { size, root: appended.root, checkpoint, at };
-        if size > first && !log::swap_head(&mut tx, self.head.as_ref(), &head).await? {
-            return Ok(Tried::HeadMoved);
+        if size > first {
+            let growth = Growth { first, leaves: &batch.leaves, hashes: &appended.new_hashes };
+            if !log::grow(&mut tx, &growth, self.head.as_ref(), &head).await? {
+                return Ok(Tried::HeadMoved);
+            }
         }
         let mut placed = (first..).zip(hashes);
         let results = results
@@ -336,8 +358,8 @@ impl Worker {
                 Ok(Done { outcome, leaf_hash, leaf_index, partner_sequence })
             })
             .collect();
-        let leaves = batch.leaves;
-        let committed = Box::new(Committed { head, appended, results, first, leaves });
+        let Batch { known, leaves, .. } = batch;
+        let committed = Box::new(Committed { head, appended, known, results, first, leaves });
         match tx.commit().await {
             Ok(()) => Ok(Tried::Committed(committed)),
             Err(error) if error.is_lost_connection() => {
@@ -352,7 +374,9 @@ impl Worker {
 /// What one transaction gathers.
 struct Batch {
     at: Timestamp,
-    sequences: BTreeMap<PartnerId, u64>,
+    known: Known,
+    /// Partners whose counters moved.
+    acted: BTreeSet<PartnerId>,
     leaves: Vec<Vec<u8>>,
 }
 
@@ -363,7 +387,7 @@ impl Batch {
     /// matter. The outer error ends the whole transaction.
     async fn apply(&mut self, tx: &mut Tx, act: &Act) -> Result<Applied, StoreError> {
         if let Some(epoch) = act.epoch
-            && effect::policy_epoch(tx).await? != epoch
+            && self.policy_epoch(tx).await? != epoch
         {
             return Ok(Err(ActError::PolicyChanged));
         }
@@ -376,8 +400,13 @@ impl Batch {
                 if changes {
                     tx.run("RELEASE SAVEPOINT act").await?;
                 }
+                if changes {
+                    // It may have raised the epoch.
+                    self.known.epoch = None;
+                }
                 if let (Some(partner), Some(sequence)) = (&act.leaf.partner, sequence) {
-                    self.sequences.insert(partner.clone(), sequence);
+                    self.known.sequences.insert(partner.clone(), sequence);
+                    self.acted.insert(partner.clone());
                 }
                 self.leaves.push(leaf);
                 return Ok(Ok((outcome, sequence)));
@@ -405,10 +434,8 @@ impl Batch {
         act: &Act,
     ) -> Result<(Outcome, Option<u64>, Vec<u8>), StoreError> {
         let outcome = effect::apply(tx, &act.effect, self.at).await?;
-        let mut leaf = act.leaf.clone();
-        leaf.at = self.at;
-        leaf.partner_sequence = self.next_sequence(tx, leaf.partner.as_ref()).await?;
-        Ok((outcome, leaf.partner_sequence, leaf.encode()?))
+        let sequence = self.next_sequence(tx, act.leaf.partner.as_ref()).await?;
+        Ok((outcome, sequence, act.leaf.encode_as(self.at, sequence)?))
     }
 
     /// The acting partner's next number, so that it can see a gap.
@@ -418,10 +445,25 @@ impl Batch {
         partner: Option<&PartnerId>,
     ) -> Result<Option<u64>, StoreError> {
         let Some(partner) = partner else { return Ok(None) };
-        let last = match self.sequences.get(partner) {
+        let last = match self.known.sequences.get(partner) {
             Some(last) => Some(*last),
             None => partners::sequence(tx, partner).await?,
         };
         Ok(last.map(|last| last + 1))
+    }
+
+    async fn policy_epoch(&mut self, tx: &mut Tx) -> Result<u64, StoreError> {
+        if let Some(known) = self.known.epoch {
+            return Ok(known);
+        }
+        let epoch = effect::policy_epoch(tx).await?;
+        self.known.epoch = Some(epoch);
+        Ok(epoch)
+    }
+
+    /// The counters of the partners that acted.
+    fn new_sequences(&self) -> Vec<(&PartnerId, u64)> {
+        let counter = |partner| Some((partner, *self.known.sequences.get(partner)?));
+        self.acted.iter().filter_map(counter).collect()
     }
 }
