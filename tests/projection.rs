@@ -81,6 +81,8 @@ fn must_fail(done: Result<(), ProjectionError>, case: &str) {
 
 /// Puts a folder with something in it where a file is to go, so that it can't be replaced.
 fn block(path: &Path) {
+    // An attempt before this one may have written it.
+    let _ = fs::remove_file(path);
     fs::create_dir_all(path.join("in the way")).unwrap();
 }
 

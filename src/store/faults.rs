@@ -129,17 +129,39 @@ pub(super) fn after(due: Option<Fault>) -> Result<(), sqlx::Error> {
 
 /// [`before`], for statements that are put together.
 pub(super) async fn before_bulk(tx: &mut Tx, sql: &str) -> Result<Option<Fault>, sqlx::Error> {
-    match (before(sql), tx) {
-        (Err(error), Tx::Postgres(tx)) => Err(spoil(tx, error).await),
-        (due, _) => due,
+    match tx {
+        Tx::Sqlite(_) => before(sql),
+        Tx::Postgres(tx) => before_on_postgres(tx, sql).await,
     }
 }
 
 /// [`after`], for statements that are put together.
 pub(super) async fn after_bulk(tx: &mut Tx, due: Option<Fault>) -> Result<(), sqlx::Error> {
-    match (after(due), tx) {
-        (Err(error), Tx::Postgres(tx)) => Err(spoil(tx, error).await),
-        (done, _) => done,
+    match tx {
+        Tx::Sqlite(_) => after(due),
+        Tx::Postgres(tx) => after_on_postgres(tx, due).await,
+    }
+}
+
+/// [`before`], for statements that only PostgreSQL has.
+pub(super) async fn before_on_postgres(
+    tx: &mut Transaction<'static, Postgres>,
+    sql: &str,
+) -> Result<Option<Fault>, sqlx::Error> {
+    match before(sql) {
+        Err(error) => Err(spoil(tx, error).await),
+        due => due,
+    }
+}
+
+/// [`after`], for statements that only PostgreSQL has.
+pub(super) async fn after_on_postgres(
+    tx: &mut Transaction<'static, Postgres>,
+    due: Option<Fault>,
+) -> Result<(), sqlx::Error> {
+    match after(due) {
+        Err(error) => Err(spoil(tx, error).await),
+        done => done,
     }
 }
 

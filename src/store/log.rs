@@ -99,6 +99,8 @@ async fn grow_at_once(
         growth.hashes.iter().map(|new| stored(new.index)).collect();
     let levels: Vec<i64> = growth.hashes.iter().map(|new| i64::from(new.level)).collect();
     let hashes: Vec<&[u8]> = growth.hashes.iter().map(|new| &new.hash.as_bytes()[..]).collect();
+    #[cfg(test)]
+    let due = super::faults::before_on_postgres(tx, "WITH entries").await?;
     let done = sqlx::query(
         "WITH entries AS (INSERT INTO log_entry (leaf_index, leaf) \
              SELECT * FROM UNNEST($1::BIGINT[], $2::BYTEA[])), \
@@ -120,6 +122,8 @@ async fn grow_at_once(
     .bind(&old.root.as_bytes()[..])
     .execute(&mut **tx)
     .await?;
+    #[cfg(test)]
+    super::faults::after_on_postgres(tx, due).await?;
     Ok(done.rows_affected() == 1)
 }
 

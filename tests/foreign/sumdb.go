@@ -1,7 +1,7 @@
 // Verifies copies of a log with the packages that Go's checksum database is checked with:
 //
 //	sumdb VKEY-FILE WITNESS-VKEY-FILE KEPT-CHECKPOINT FOLDER...
-//	sumdb --vectors CHECKPOINTS.json
+//	sumdb --vectors VECTORS.json...
 //
 // A line for each folder: its name, `accepted` or `refused`, and why. The checkpoint is opened
 // by note.Open, every tile is authenticated against the signed tree by tlog.TileHashReader,
@@ -10,8 +10,8 @@
 // the paths of C2SP tlog-tiles, entry bundles, and a cosignature's message. A witness that the
 // folder's name asks for (`cosign...`) must have cosigned.
 //
-// With --vectors, every checkpoint of that file is opened, and signed anew by note.Sign: the
-// bytes must be the same.
+// With --vectors, every checkpoint and cosignature of those files is opened, and signed anew
+// by note.Sign: the bytes must be the same.
 package main
 
 import (
@@ -199,11 +199,29 @@ func verify(dir string, log, cosigner note.Verifier, kept tlog.Tree) error {
 	return tlog.CheckTree(proof, tree.N, tree.Hash, kept.N, kept.Hash)
 }
 
-// vectors opens each checkpoint of a file, and makes it anew.
+// cosigner is the note.Signer of a witness, at a time.
+type cosigner struct {
+	witness
+	secret ed25519.PrivateKey
+	time   uint64
+}
+
+func (c cosigner) Sign(text []byte) ([]byte, error) {
+	message := fmt.Sprintf("cosignature/v1\ntime %d\n%s", c.time, text)
+	dated := binary.BigEndian.AppendUint64(nil, c.time)
+	return append(dated, ed25519.Sign(c.secret, []byte(message))...), nil
+}
+
+// vectors opens each checkpoint or cosignature of a file, and makes it anew.
 func vectors(path string) error {
 	var file struct {
-		Seed, Vkey  string
-		Checkpoints []struct{ Note string }
+		Seed, Vkey   string
+		LogVkey      string `json:"log_vkey"`
+		Checkpoints  []struct{ Note string }
+		Cosignatures []struct {
+			Time             uint64
+			Checkpoint, Line string
+		}
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -212,34 +230,62 @@ func vectors(path string) error {
 	if err := json.Unmarshal(data, &file); err != nil {
 		return err
 	}
-	log, err := note.NewVerifier(file.Vkey)
-	if err != nil {
-		return err
-	}
 	seed, err := hex.DecodeString(file.Seed)
 	if err != nil {
 		return err
 	}
-	secret := base64.StdEncoding.EncodeToString(append([]byte{1}, seed...))
-	skey := fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", log.Name(), log.KeyHash(), secret)
-	signer, err := note.NewSigner(skey)
-	if err != nil {
+	remade := func(text string, signer note.Signer, expected string) error {
+		signed, err := note.Sign(&note.Note{Text: text}, signer)
+		if err == nil && string(signed) != expected {
+			err = errors.New("another spelling than in the vectors")
+		}
 		return err
 	}
 	for _, vector := range file.Checkpoints {
+		log, err := note.NewVerifier(file.Vkey)
+		if err != nil {
+			return err
+		}
+		secret := base64.StdEncoding.EncodeToString(append([]byte{1}, seed...))
+		skey := fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", log.Name(), log.KeyHash(), secret)
+		signer, err := note.NewSigner(skey)
+		if err != nil {
+			return err
+		}
 		opened, err := note.Open([]byte(vector.Note), note.VerifierList(log))
 		if err != nil {
 			return err
 		}
-		signed, err := note.Sign(&note.Note{Text: opened.Text}, signer)
+		if err := remade(opened.Text, signer, vector.Note); err != nil {
+			return err
+		}
+	}
+	for _, vector := range file.Cosignatures {
+		log, err := note.NewVerifier(file.LogVkey)
 		if err != nil {
 			return err
 		}
-		if string(signed) != vector.Note {
-			return errors.New("another spelling than in the vectors")
+		witness, err := newWitness(file.Vkey)
+		if err != nil {
+			return err
+		}
+		cosigned := []byte(vector.Checkpoint + vector.Line)
+		opened, err := note.Open(cosigned, note.VerifierList(log, witness))
+		if err != nil {
+			return err
+		}
+		if len(opened.Sigs) != 2 {
+			return errors.New("not signed by both")
+		}
+		signer := cosigner{*witness, ed25519.NewKeyFromSeed(seed), vector.Time}
+		if err := remade(opened.Text, &signer, opened.Text+"\n"+vector.Line); err != nil {
+			return err
 		}
 	}
-	fmt.Println(len(file.Checkpoints), "checkpoints are the same byte for byte")
+	if len(file.Checkpoints)+len(file.Cosignatures) == 0 {
+		return errors.New("a file without vectors")
+	}
+	fmt.Println(path, "is the same byte for byte")
 	return nil
 }
 
@@ -251,8 +297,10 @@ func fail(err error) {
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "--vectors" {
-		fail(vectors(os.Args[2]))
+	if len(os.Args) > 2 && os.Args[1] == "--vectors" {
+		for _, path := range os.Args[2:] {
+			fail(vectors(path))
+		}
 		return
 	}
 	if len(os.Args) < 5 {

@@ -25,14 +25,14 @@ fn both(first: usize, then: usize, done: bool) -> Vec<Fault> {
 async fn a_recovery_that_fails_too_forks_nothing() {
     for world in World::each().await {
         world.store.faults.arm(Rights::Sequencer, Vec::new());
-        assert_eq!(told(&three(&world, "no-fault").await), "GGC");
+        assert_eq!(told(&three(&world, "health", "no-fault").await), "GGC");
         let steps = world.store.faults.disarm().len();
         for first in [0, 2, steps / 2, steps - 2, steps - 1] {
             for after in 1..=4 {
                 for done in [false, true] {
                     let id = format!("d{first}-{after}-{done}");
                     world.store.faults.arm(Rights::Sequencer, both(first, first + after, done));
-                    let answers = three(&world, &id).await;
+                    let answers = three(&world, "health", &id).await;
                     world.store.faults.disarm();
                     let case = format!("{}: {id} {}", world.name(), told(&answers));
                     let held = about(&world.leaves().await, &id);
@@ -61,7 +61,7 @@ async fn a_database_that_stays_away_answers_nobody() {
             let all = (0..2_000).map(|step| Fault { step, report, done: false }).collect();
             world.store.faults.arm(Rights::Sequencer, all);
             for _ in 0..3 {
-                let answers = three(&world, "away").await;
+                let answers = three(&world, "health", "away").await;
                 assert_eq!(told(&answers), "UUU");
             }
             world.store.faults.disarm();

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use postgres::{Cluster, Database};
 use sha2::Sha256;
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     sync::{
         Arc, OnceLock,
@@ -117,8 +118,14 @@ impl World {
         let leaves: Vec<Leaf> = entries.iter().map(|entry| Leaf::decode(entry).unwrap()).collect();
         assert!(leaves.is_sorted_by_key(|leaf| leaf.at), "times go back");
         assert_eq!(leaves.last().unwrap().at.as_microsecond(), head.at);
-        let sequences: Vec<u64> = leaves.iter().filter_map(|leaf| leaf.partner_sequence).collect();
-        assert!(sequences.iter().copied().eq(1..=sequences.len() as u64), "{sequences:?}");
+        let mut counters: BTreeMap<&PartnerId, u64> = BTreeMap::new();
+        for leaf in &leaves {
+            if let Some(partner) = &leaf.partner {
+                let counter = counters.entry(partner).or_default();
+                *counter += 1;
+                assert_eq!(leaf.partner_sequence, Some(*counter), "a partner sees a gap");
+            }
+        }
         leaves
     }
 
@@ -166,7 +173,12 @@ fn leaf(about: &str, of: Option<&str>) -> Leaf {
 
 /// An act of the partner `health` that changes nothing.
 pub(super) fn reads(about: &str) -> Act {
-    Act { leaf: leaf(about, Some("health")), effect: Effect::None, epoch: None }
+    reads_as("health", about)
+}
+
+/// An act of a partner that changes nothing.
+pub(super) fn reads_as(who: &str, about: &str) -> Act {
+    Act { leaf: leaf(about, Some(who)), effect: Effect::None, epoch: None }
 }
 
 /// Enters a partner.
