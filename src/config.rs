@@ -4,13 +4,14 @@
 //! be readable by their owner alone. Relative paths start at the file's own folder.
 
 use crate::{
-    audit::LogName,
+    audit::{LogName, WitnessKey},
     store::{Location, LocationError, PostgresLocation},
 };
+use http::Uri;
 use serde::Deserialize;
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -72,10 +73,46 @@ struct LogFile {
     tiles: PathBuf,
     #[serde(default = "default_tick")]
     tick_seconds: u64,
+    #[serde(default = "default_outage")]
+    outage_minutes: u64,
+    #[serde(default)]
+    witness: Vec<WitnessFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessFile {
+    /// Its verifier key, or a file with it.
+    vkey: Option<String>,
+    vkey_file: Option<PathBuf>,
+    /// Where it takes checkpoints: what stands before `/add-checkpoint`.
+    url: String,
+    /// The authority of its server certificate, PEM.
+    ca: Option<PathBuf>,
+    /// Whether it is the oversight body's.
+    #[serde(default)]
+    oversight: bool,
+}
+
+const fn default_outage() -> u64 {
+    15
 }
 
 const fn default_tick() -> u64 {
     5
+}
+
+/// A witness that cosigns the log.
+#[derive(Debug, Clone)]
+pub struct WitnessConfig {
+    /// Its verifier key.
+    pub key: WitnessKey,
+    /// Where it takes checkpoints: https, or http on this machine itself.
+    pub url: Uri,
+    /// The authority of its server certificate, PEM; given with https.
+    pub ca: Option<PathBuf>,
+    /// Whether it is the oversight body's; else it is a partner's.
+    pub oversight: bool,
 }
 
 /// A validated configuration; every path is resolved.
@@ -109,6 +146,11 @@ pub struct Config {
     pub tiles: PathBuf,
     /// How often: a fixed tick, so that the log's growth times nobody's act.
     pub tick: Duration,
+    /// Who is asked to cosign the log.
+    pub witnesses: Vec<WitnessConfig>,
+    /// How long their quorum may be missing before figures stop, where the signed root policy
+    /// does not allow less.
+    pub outage: Duration,
 }
 
 /// The configuration can't be used. Says which file and what to do.
@@ -181,6 +223,8 @@ impl Config {
                 "a name without scheme and spaces, like gateway.example/coventry/2026",
             )
         })?;
+        let witnesses = witnesses(&file.log.witness, path)?;
+        let outage = Duration::from_secs(file.log.outage_minutes.saturating_mul(60));
         let (database, owner) = databases(&file.database, path)?;
         Ok(Self {
             audience: file.audience,
@@ -197,8 +241,53 @@ impl Config {
             origin,
             tiles: at(&file.log.tiles),
             tick: Duration::from_secs(file.log.tick_seconds),
+            witnesses,
+            outage,
         })
     }
+}
+
+/// The witnesses; each key stands for one voice, so none may be there twice.
+fn witnesses(files: &[WitnessFile], path: &Path) -> Result<Vec<WitnessConfig>, ConfigError> {
+    let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut known: Vec<WitnessConfig> = Vec::new();
+    for file in files {
+        let vkey = match (&file.vkey, &file.vkey_file) {
+            (Some(vkey), None) => vkey.clone(),
+            (None, Some(vkey)) => {
+                let path = folder.join(vkey);
+                let text = fs::read_to_string(&path);
+                text.map_err(|source| ConfigError::Unreadable { path, source })?
+            }
+            _ => return Err(wrong("log.witness", "give either vkey or vkey_file")),
+        };
+        let key: WitnessKey = vkey.trim_end().parse().map_err(|_| {
+            wrong("log.witness.vkey", "a witness's verifier key: name+8 hex digits+base64")
+        })?;
+        if known.iter().any(|other| other.key.has_key_of(&key)) {
+            return Err(wrong("log.witness.vkey", "a key can't be there twice"));
+        }
+        let url: Uri = file.url.parse().map_err(|_| wrong("log.witness.url", "a URL"))?;
+        let host = url.host().unwrap_or_default();
+        let is_here = host == "localhost"
+            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        match (url.scheme_str(), &file.ca) {
+            (Some("https"), Some(_)) => {}
+            (Some("https"), None) => {
+                let rule = "give the authority that signed the witness's certificate, a PEM file";
+                return Err(wrong("log.witness.ca", rule));
+            }
+            (Some("http"), None) if is_here => {}
+            _ => {
+                let rule = "https://..., or http:// with this machine's own loopback address";
+                return Err(wrong("log.witness.url", rule));
+            }
+        }
+        let ca = file.ca.as_ref().map(|ca| folder.join(ca));
+        known.push(WitnessConfig { key, url, ca, oversight: file.oversight });
+    }
+    Ok(known)
 }
 
 /// The database as the gateway and as the tables' owner use it.
@@ -293,6 +382,35 @@ tiles = "tiles"
         ] {
             let error = postgres(lines).unwrap_err().to_string();
             assert!(error.contains(says) && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn witnesses_are_read_and_their_mistakes_named() {
+        let vkey =
+            "oversight.example/witness+c86bf9ec+BD1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM";
+        let with = |lines: &str| read(&format!("{GOOD}{lines}"));
+        assert_eq!(read(GOOD).unwrap().outage, Duration::from_secs(900));
+        let one = format!("[[log.witness]]\nvkey = \"{vkey}\"\n");
+        let here = format!("{one}url = \"http://127.0.0.1:7380\"\noversight = true\n");
+        let config = with(&format!("outage_minutes = 5\n{here}")).unwrap();
+        assert_eq!(config.outage, Duration::from_secs(300));
+        assert!(config.witnesses[0].oversight && config.witnesses[0].ca.is_none());
+        let there = format!("{one}url = \"https://w.example/log\"\nca = \"w.pem\"\n");
+        assert!(with(&there).unwrap().witnesses[0].ca.as_ref().unwrap().is_absolute());
+        for (lines, says) in [
+            (format!("{here}{there}"), "twice"),
+            (format!("{one}url = \"https://w.example\"\n"), "log.witness.ca"),
+            (format!("{one}url = \"http://w.example\"\n"), "https://..."),
+            (format!("{one}url = \"http://10.0.0.1\"\n"), "https://..."),
+            (format!("{one}url = \"ftp://127.0.0.1\"\n"), "https://..."),
+            (format!("{one}url = \"127.0.0.1\"\n"), "https://..."),
+            (here.replace("c86bf9ec", "c86bf9ed"), "log.witness.vkey"),
+            (here.replace("vkey =", "vkey_file = \"x\"\nvkey ="), "either vkey or vkey_file"),
+            (here.replace("oversight", "oversigth"), "oversigth"),
+        ] {
+            let error = with(&lines).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
         }
     }
 

@@ -16,6 +16,7 @@
 //! | [`keys`] | pseudonyms, sealing, signatures; the one door for identifiers |
 //! | [`domain`] | the words of the field as types |
 //! | [`verify`] | the auditor's verifier; shares no code with [`audit`] |
+//! | [`witness`] | the cosigning service that the oversight body and partners run |
 //! | [`files`], [`connector`] | the partner's side: files, push, resume |
 //! | [`synth`] | a synthetic population and its truth |
 //! | `bench` | what `bench` measures, and the limits that it compares with |
@@ -48,6 +49,8 @@
 //! - I10 A policy, protocol or register that can't be read in full permits nothing.
 //! - I11 A quarter is closed by two people, who have seen and accepted what is open
 //!   ([`gateway::Gateway::close_quarter`]).
+//! - I12 Figures are answered only while the witnesses that the root policy wants cosign the
+//!   log, and nothing is served from a database that is behind one ([`gateway::Witnesses`]).
 
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.
@@ -73,3 +76,4 @@ pub mod store;
 pub mod synth;
 pub mod verify;
 pub mod wire;
+pub mod witness;

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What each room may use. Rooms lower in the house come first.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("domain", &[]),
     ("wire", &[]),
     ("keys", &["domain"]),
@@ -20,6 +20,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("audit", &["domain", "keys"]),
     // Stand-alone rooms: the verifier shares nothing with what it verifies.
     ("verify", &["domain"]),
+    ("witness", &["domain", "keys", "verify"]),
     ("files", &["domain", "keys"]),
     ("synth", &["domain", "keys"]),
     ("store", &["domain", "keys", "protocol", "linkage", "disclosure", "audit"]),

@@ -40,3 +40,5 @@ mod tampering;
 mod truth;
 #[cfg(test)]
 mod undo;
+#[cfg(test)]
+mod witness;

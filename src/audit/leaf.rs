@@ -101,6 +101,12 @@ leaf_kinds! {
     Refused = "refused",
     /// Failed TLS handshakes of one minute, as one leaf.
     HandshakesFailed = "handshakes_failed",
+    /// Enough witnesses have cosigned the log: figures may be answered, at first or again.
+    WitnessQuorumReached = "witness_quorum_reached",
+    /// Too few witnesses have cosigned for too long: figures are answered no more.
+    WitnessQuorumLost = "witness_quorum_lost",
+    /// A witness (by its key) has seen another history of this log, or more of it than there is.
+    WitnessContradicted = "witness_contradicted",
     /// Calls shed under overload in one minute, as one leaf.
     CallsShed = "calls_shed",
 }

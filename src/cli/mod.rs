@@ -43,6 +43,7 @@ mod text;
 mod token;
 mod tree;
 mod undo;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -85,6 +86,8 @@ enum Command {
     Backup(backup::Backup),
     /// Puts a backup into an empty database of either engine and verifies the access log.
     Restore(restore::Restore),
+    /// Runs a witness: cosigns the checkpoints of logs that only grow.
+    Witness(witness::Witness),
     /// Writes the partner files of a synthetic population.
     Synth(synth::Synth),
     /// The register of partners: add, list, show, disable.
@@ -147,6 +150,7 @@ impl Command {
             Self::Migrate(migrate) => migrate.run(console).await,
             Self::Backup(backup) => backup.run(console).await,
             Self::Restore(restore) => restore.run(console).await,
+            Self::Witness(witness) => witness.run(console).await,
             Self::Token(token) => token.run(console),
             Self::Synth(synth) => synth.run(console),
             Self::Partner(command) => command.run(console).await,

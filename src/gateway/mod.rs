@@ -14,6 +14,7 @@ mod checklist;
 mod close_plan;
 mod close_quarter;
 mod consents;
+mod cosigning;
 mod decide;
 mod figure_text;
 mod figures;
@@ -35,6 +36,7 @@ mod snapshot;
 mod tests;
 mod undo_stream;
 mod withdraw_release;
+mod witnessing;
 
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::Actor;
@@ -44,6 +46,7 @@ pub use close_quarter::Closed;
 pub use consents::{
     ConsentGiver, ConsentRecord, ConsentRejection, MOST_CONSENTS, RecordedConsents, StatedConsent,
 };
+pub use cosigning::HistoryError;
 pub use decide::{Page, PageRequest};
 pub use figure_text::{FigureText, ReleaseNotice};
 pub use figures::{CardAnswer, CardLine, CardRequest, QueryAnswer, QueryRequest};
@@ -61,6 +64,7 @@ pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
 pub use snapshot::{ProtocolRecord, Snapshot};
 pub use undo_stream::{UndoCause, UndoneStream};
+pub use witnessing::{Answering, AskWitness, NoAnswer, Quorum, Reply, Witness, Witnesses};
 
 use crate::{
     audit::{Decision, Leaf, LeafKind, LogSigner},
@@ -106,6 +110,8 @@ pub struct Setup {
     pub release_key: SigningKey<Release>,
     /// What is counted.
     pub catalogue: Catalogue,
+    /// Who cosigns the log.
+    pub witnesses: Arc<Witnesses>,
     /// The time.
     pub now: Now,
     /// Randomness for nonces and noise.
@@ -121,6 +127,7 @@ pub struct Gateway {
     release_key: SigningKey<Release>,
     log_vkey: String,
     catalogue: Catalogue,
+    witnesses: Arc<Witnesses>,
     now: Now,
     rng: Mutex<StdRng>,
     snapshot: ArcSwap<Snapshot>,
@@ -149,7 +156,7 @@ impl Gateway {
     /// # Errors
     /// When the store, the log or the keys can't be used.
     pub async fn start(setup: Setup) -> Result<(Arc<Self>, JoinHandle<()>), GatewayError> {
-        let Setup { store, log, keys, release_key, catalogue, now, rng } = setup;
+        let Setup { store, log, keys, release_key, catalogue, witnesses, now, rng } = setup;
         let left_before = if store.is_embedded() { Timestamp::MAX } else { now() - LEFT_BEHIND };
         let mut tx = store.transact(Rights::Intake).await?;
         feeds::clear_unaccepted(&mut tx, left_before).await?;
@@ -168,6 +175,7 @@ impl Gateway {
             release_key,
             log_vkey,
             catalogue,
+            witnesses,
             now,
             rng: Mutex::new(rng),
             snapshot: ArcSwap::from_pointee(snapshot),

@@ -9,6 +9,7 @@
 //! A folder that is ahead of the database, or tells another history, is left alone: then
 //! the database was put back to an earlier state, and writing over the evidence would hide it.
 
+use super::Witnesses;
 use crate::{
     audit::{
         AuditError, Hash, TileFile, TileId,
@@ -61,6 +62,8 @@ pub enum ProjectionError {
 pub struct Projector {
     store: Store,
     dir: PathBuf,
+    /// Who is asked to cosign what is projected.
+    witnesses: Option<Arc<Witnesses>>,
     /// The size that the folder holds; `None` until it was compared with the database.
     projected: Arc<Mutex<Option<u64>>>,
 }
@@ -69,7 +72,13 @@ impl Projector {
     /// A projector of a store's log into a folder, which is made when it is not there.
     #[must_use]
     pub fn new(store: Store, dir: impl Into<PathBuf>) -> Self {
-        Self { store, dir: dir.into(), projected: Arc::default() }
+        Self { store, dir: dir.into(), witnesses: None, projected: Arc::default() }
+    }
+
+    /// Lets these witnesses cosign each checkpoint before it is published.
+    #[must_use]
+    pub fn with_witnesses(self, witnesses: Arc<Witnesses>) -> Self {
+        Self { witnesses: Some(witnesses), ..self }
     }
 
     /// Brings the folder up to the log's head.
@@ -81,8 +90,14 @@ impl Projector {
         let mut tx = self.store.read(Rights::Figures).await?;
         let Some(head) = log::head(&mut tx).await? else { return Ok(()) };
         drop(tx);
+        self.ask_witnesses(&head).await;
+        let checkpoint = self.checkpoint(&head).await?;
         let old = match *projected {
-            Some(size) if size == head.size => return Ok(()),
+            Some(size) if size == head.size => {
+                let publish =
+                    move |folder: &Folder| folder.write(CHECKPOINT_PATH, checkpoint.as_bytes());
+                return self.on_disk(publish).await;
+            }
             Some(size) => size,
             None => {
                 self.compare(&head).await?;
@@ -100,7 +115,6 @@ impl Projector {
             })
             .await?;
         }
-        let checkpoint = head.checkpoint.clone();
         let first = projected.is_none();
         let gone: Vec<String> = superseded(old, head.size).map(|file| file.path()).collect();
         let wanted: HashSet<String> =
@@ -134,6 +148,23 @@ impl Projector {
             if stopping {
                 return;
             }
+        }
+    }
+
+    /// Asks the witnesses for their cosignatures. Without them the log is projected all the
+    /// same: whether figures may be answered then is another's decision.
+    async fn ask_witnesses(&self, head: &log::Head) {
+        let Some(witnesses) = &self.witnesses else { return };
+        if let Err(error) = witnesses.round(&self.store, head).await {
+            tracing::error!(%error, "the witnesses could not be asked");
+        }
+    }
+
+    /// The checkpoint as it is published: with the cosignatures that there are.
+    async fn checkpoint(&self, head: &log::Head) -> Result<String, ProjectionError> {
+        match &self.witnesses {
+            Some(witnesses) => witnesses.cosigned(&self.store, head).await,
+            None => Ok(head.checkpoint.clone()),
         }
     }
 

@@ -4,6 +4,7 @@
 //! - [`handshake`]: what failed handshakes are counted as, and how many run at once.
 //! - [`serve`]: everything put together, and stopped in order.
 //! - [`telemetry`]: where tracing goes.
+//! - `witness_client`: how checkpoints get to witnesses.
 //! - [`tls`]: the gateway's TLS configuration from PEM texts, ready to be exchanged whole.
 
 pub mod handshake;
@@ -11,6 +12,7 @@ pub mod listen;
 pub mod serve;
 pub mod telemetry;
 pub mod tls;
+mod witness_client;
 
 #[cfg(test)]
 mod tests;

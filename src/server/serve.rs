@@ -3,14 +3,15 @@
 
 use super::{
     HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener, TlsError,
-    server_config,
+    server_config, witness_client::WitnessClient,
 };
 use crate::{
     audit::{AuditError, Leaf, LeafKind, LogSigner, SizeClass},
     config::Config,
     disclosure::{Catalogue, DisclosureError},
     gateway::{
-        Denied, Gateway, GatewayError, ProjectionError, Projector, Setup, register::Partner,
+        Denied, Gateway, GatewayError, HistoryError, ProjectionError, Projector, Setup, Witness,
+        Witnesses, register::Partner,
     },
     grpc,
     identity::{CallerCheck, Clock, TokenCache, TokenVerifier},
@@ -60,6 +61,9 @@ pub enum ServeError {
     /// The catalogue.
     #[error(transparent)]
     Disclosure(#[from] DisclosureError),
+    /// The database is not what a witness has seen.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The log's tiles can't be written.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
@@ -136,7 +140,11 @@ pub async fn start(
 ) -> Result<Running, ServeError> {
     let store = open(config).await?;
     let setup = setup(config, store.clone(), Arc::clone(&clock), rng)?;
+    let witnesses = Arc::clone(&setup.witnesses);
+    // Before anything is added: what is added to an old copy would be a fork.
+    witnesses.check_history(&store, &setup.log).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
+    gateway.note_quorum().await?;
     let tls = server_config(
         &read(&config.certificate)?,
         &read(&config.key)?,
@@ -159,8 +167,9 @@ pub async fn start(
         listener.incoming(stop.clone()),
         stop.clone().cancelled_owned(),
     ));
-    let projector = Projector::new(store, config.tiles.clone());
+    let projector = Projector::new(store, config.tiles.clone()).with_witnesses(witnesses);
     let background = vec![
+        tokio::spawn(watch_quorum(Arc::clone(&gateway), stop.clone(), config.tick)),
         tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
         tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
     ];
@@ -184,15 +193,43 @@ fn setup(
     rng: StdRng,
 ) -> Result<Setup, ServeError> {
     let log_key: SigningKey<Log> = SigningKey::load(&config.log_key)?;
+    let witnesses = Arc::new(witnesses(config, &clock)?);
     Ok(Setup {
         store,
         log: LogSigner::from_pkcs8(config.origin.clone(), &log_key.to_pkcs8()?)?,
         keys: MasterKeys::load(&config.master_keys)?,
         release_key: SigningKey::<Release>::load(&config.release_key)?,
         catalogue: Catalogue::shipped()?,
+        witnesses,
         now: Arc::new(move || clock.now()),
         rng,
     })
+}
+
+/// The witnesses, and the way to each.
+fn witnesses(config: &Config, clock: &Arc<dyn Clock>) -> Result<Witnesses, ServeError> {
+    let (mut known, mut ways) = (Vec::new(), Vec::new());
+    for witness in &config.witnesses {
+        let ca = witness.ca.as_ref().map(read).transpose()?;
+        known.push(Witness { key: witness.key.clone(), oversight: witness.oversight });
+        ways.push((witness.clone(), ca));
+    }
+    let client = Box::new(WitnessClient::new(&ways, clock)?);
+    let clock = Arc::clone(clock);
+    Ok(Witnesses::new(known, client, config.outage, Arc::new(move || clock.now())))
+}
+
+/// Logs when the witnesses' quorum is lost and when it is there again.
+async fn watch_quorum(gateway: Arc<Gateway>, stop: CancellationToken, tick: Duration) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = time::sleep(tick) => {}
+        }
+        if let Err(error) = gateway.note_quorum().await {
+            tracing::error!(%error, "the witnesses' quorum could not be logged");
+        }
+    }
 }
 
 /// A generator for nonces and noise, seeded by the operating system.
@@ -245,12 +282,13 @@ impl Running {
         self.address
     }
 
-    /// Writes the log's tiles up to now, without waiting for the tick.
+    /// Writes the log's tiles up to now, cosigned, without waiting for the tick.
     ///
     /// # Errors
     /// When they can't be written.
     pub async fn project_log(&self) -> Result<(), ServeError> {
         self.projector.project_once().await?;
+        self.gateway.note_quorum().await?;
         Ok(())
     }
 

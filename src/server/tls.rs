@@ -34,6 +34,11 @@ pub enum TlsError {
     /// The client authorities' file holds no usable certificate.
     #[error("the client authority is not a PEM file with at least one authority certificate")]
     ClientAuthority,
+    /// A witness's authority, or the host in its address.
+    #[error(
+        "log.witness: ca is not a PEM file with an authority certificate, or url has no host that a certificate can name"
+    )]
+    WitnessAuthority,
     /// The crypto provider lacks TLS 1.3.
     #[error("the crypto provider does not offer TLS 1.3")]
     Provider,

@@ -19,6 +19,7 @@ pub mod backup;
 pub mod bench;
 mod bulk;
 pub mod consents;
+pub mod cosignatures;
 pub mod effect;
 mod error;
 #[cfg(test)]

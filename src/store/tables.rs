@@ -211,6 +211,18 @@ pub const TABLES: &[Table] = &[
             integer("given_at", 6),
         ],
     ),
+    table(
+        "cosignature",
+        1,
+        &[
+            text("witness", 7),
+            integer("size", 7),
+            bytes("root", 7),
+            integer("cosigned_at", 7),
+            integer("received_at", 7),
+            text("line", 7),
+        ],
+    ),
     table("log_entry", 1, &[integer("leaf_index", 2), bytes("leaf", 2)]),
     table("log_hash", 2, &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)]),
     table(

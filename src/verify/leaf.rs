@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Every kind of leaf, as this verifier knows them.
-pub const KINDS: [&str; 32] = [
+pub const KINDS: [&str; 35] = [
     "approval_given",
     "areas_loaded",
     "batch_accepted",
@@ -42,6 +42,9 @@ pub const KINDS: [&str; 32] = [
     "release_previewed",
     "release_withdrawn",
     "root_policy_activated",
+    "witness_contradicted",
+    "witness_quorum_lost",
+    "witness_quorum_reached",
 ];
 
 /// Every class of sizes.

@@ -9,12 +9,14 @@
 //!   named by file and number.
 //! - [`rows`]: the log's tables in a database; every row that is wrong is named.
 //! - [`receipt`]: one receipt, or two checkpoints of one log.
+//! - [`cosignature`]: which witnesses cosigned a checkpoint, and when.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
 //!
 //! What it can't show: that an act was logged at all (receipts and the partners' own
 //! sequence numbers are for that), that a time is true, and anything about what came after
 //! the checkpoint it was given.
 
+pub mod cosignature;
 pub mod leaf;
 mod level;
 pub mod log;
@@ -28,6 +30,7 @@ pub mod rows;
 mod settle;
 pub mod source;
 
+pub use cosignature::{Cosigned, WitnessKey};
 pub use log::verify_log;
 pub use note::{Checkpoint, NoteProblem, VerifierKey};
 pub use proof::detail_is_committed;

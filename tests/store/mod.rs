@@ -2,6 +2,7 @@
 //! runs on SQLite and, where PostgreSQL is installed, on a database of its own there.
 
 mod consents;
+mod cosignatures;
 mod log;
 mod records;
 mod register;

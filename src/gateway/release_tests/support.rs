@@ -10,7 +10,7 @@ use crate::{
         time::{days_after, epoch_day},
     },
     gateway::{
-        Actor, Closed, Frozen, Gateway, Setup,
+        Actor, Closed, Frozen, Gateway, Setup, Witnesses,
         link::facts_cell,
         register::{Partner, PartnerKey},
     },
@@ -132,6 +132,7 @@ impl Town {
             keys: MasterKeys::generate(&mut rng),
             release_key: SigningKey::generate(&mut rng).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
+            witnesses: Arc::new(Witnesses::none()),
             now: Arc::new(move || {
                 Timestamp::from_microsecond(read.load(Ordering::SeqCst)).unwrap()
             }),
