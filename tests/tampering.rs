@@ -8,7 +8,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use tallygate::{
     audit::tile::CHECKPOINT_PATH,
     verify::{
-        Checkpoint, Problem, ReceiptProblem, VerifierKey, note::verify_checkpoint,
+        Checkpoint, NoteProblem, Problem, ReceiptProblem, VerifierKey, WitnessKey,
+        note::{self, verify_checkpoint},
         verify_consistency, verify_log,
     },
 };
@@ -165,6 +166,40 @@ fn each_way_of_tampering_is_refused_for_its_reason() {
         refused += usize::from(verdict != Verdict::Accepted);
     }
     assert_eq!(refused, 17);
+}
+
+/// A forged cosignature makes a log no worse than it is, and counts for nothing: whoever
+/// wants this witness's word is told that the line is not its own.
+#[test]
+fn a_forged_cosignature_is_not_counted() {
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("vectors/cosignatures.json")).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let witness: WitnessKey = text(&vectors["vkey"]).parse().unwrap();
+    let key: VerifierKey = text(&vectors["log_vkey"]).parse().unwrap();
+    let [one, two] = [1, 2].map(|n| &vectors["cosignatures"][n]);
+    let (checkpoint, line) = (text(&one["checkpoint"]), text(&one["line"]));
+    let judge = |line: &str| {
+        let note = format!("{checkpoint}{line}");
+        verify_checkpoint(note.as_bytes(), &key).unwrap();
+        witness.cosigned_at(&note::read(note.as_bytes()).unwrap())
+    };
+    let forged = Err(NoteProblem::BadSignature { line: 6 });
+    assert_eq!(judge(&line), Ok(one["time"].as_u64()));
+    // The witness's line of another checkpoint.
+    assert_eq!(judge(&text(&two["line"])), forged);
+    // Its key id and time before a signature of somebody else.
+    let (head, blob) = line.trim_end().rsplit_once(' ').unwrap();
+    let mut blob = STANDARD.decode(blob).unwrap();
+    blob[12..].reverse();
+    assert_eq!(judge(&format!("{head} {}\n", STANDARD.encode(&blob))), forged);
+    // Another time before its signature.
+    let mut blob = STANDARD.decode(line.trim_end().rsplit_once(' ').unwrap().1).unwrap();
+    blob[11] ^= 1;
+    assert_eq!(judge(&format!("{head} {}\n", STANDARD.encode(&blob))), forged);
+    // Another name before its line: by nobody who was asked for.
+    assert_eq!(judge(&line.replace("oversight", "elsewhere")), Ok(None));
+    assert_eq!(judge(&format!("{line}{line}")), Err(NoteProblem::SecondSignature { line: 7 }));
 }
 
 /// The seeds differ, so that what "another key" says is about another key.
