@@ -18,7 +18,23 @@ GRANT INSERT, UPDATE ON cosignature TO tallygate_sequencer;
 
 
 -- YEARS
--- (section of the yearly origins)
+-- Each year's log has a name and a tree of its own. All lie in the same tables: `base` is where
+-- the one that grows begins, and those that ended are here as they ended.
+ALTER TABLE log_head ADD COLUMN base BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE past_log (
+    base BIGINT NOT NULL PRIMARY KEY,
+    size BIGINT NOT NULL,
+    root BYTEA NOT NULL,
+    checkpoint TEXT NOT NULL,
+    at BIGINT NOT NULL
+);
+CREATE FUNCTION past_log_stays() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'a log that ended stays as it ended'; END $$;
+CREATE TRIGGER past_log_stays BEFORE UPDATE OR DELETE ON past_log
+FOR EACH ROW EXECUTE FUNCTION past_log_stays();
+CREATE TRIGGER past_log_whole BEFORE TRUNCATE ON past_log EXECUTE FUNCTION past_log_stays();
+GRANT SELECT ON past_log TO tallygate_figures, tallygate_sequencer;
+GRANT INSERT ON past_log TO tallygate_sequencer;
 
 
 -- DETAILS

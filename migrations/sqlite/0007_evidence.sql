@@ -16,7 +16,20 @@ CREATE TABLE cosignature (
 
 
 -- YEARS
--- (section of the yearly origins)
+-- Each year's log has a name and a tree of its own. All lie in the same tables: `base` is where
+-- the one that grows begins, and those that ended are here as they ended.
+ALTER TABLE log_head ADD COLUMN base BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE past_log (
+    base BIGINT NOT NULL PRIMARY KEY,
+    size BIGINT NOT NULL,
+    root BLOB NOT NULL,
+    checkpoint TEXT NOT NULL,
+    at BIGINT NOT NULL
+);
+CREATE TRIGGER past_log_stays BEFORE UPDATE ON past_log
+BEGIN SELECT RAISE(ABORT, 'a log that ended stays as it ended'); END;
+CREATE TRIGGER past_log_kept BEFORE DELETE ON past_log
+BEGIN SELECT RAISE(ABORT, 'a log that ended stays as it ended'); END;
 
 
 -- DETAILS

@@ -9,13 +9,17 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// signed-note's type of an Ed25519 signature over the note's text.
 const TYPE_ED25519: u8 = 1;
 
+/// Stands for the year in the name of a log that has a new one each year.
+const YEAR: &str = "{year}";
+
 /// A log's origin, also its key's name, such as `tallygate.example/coventry/2026`: one for
-/// each gateway and year. A URL without its scheme.
+/// each deployment and year. A URL without its scheme. As configured it may hold `{year}`,
+/// which [`LogName::in_year`] fills in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LogName(String);
 
@@ -24,6 +28,22 @@ impl LogName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name that the log has in a year: itself, unless it holds `{year}`.
+    #[must_use]
+    pub fn in_year(&self, year: i16) -> Self {
+        Self(self.0.replace(YEAR, &year.to_string()))
+    }
+
+    /// Whether this name may follow another: they differ in nothing but their last part, so
+    /// that a slip in a configuration doesn't end a log.
+    #[must_use]
+    pub fn may_follow(&self, old: &str) -> bool {
+        match (self.0.rsplit_once('/'), old.rsplit_once('/')) {
+            (Some((here, new)), Some((there, last))) => here == there && new != last,
+            _ => false,
+        }
     }
 }
 
@@ -66,9 +86,10 @@ pub fn checkpoint_text(name: &LogName, size: u64, root: &Hash) -> String {
 }
 
 /// Signs a log's checkpoints. Its Debug shows the name alone.
+#[derive(Clone)]
 pub struct LogSigner {
     name: LogName,
-    key: Ed25519KeyPair,
+    key: Arc<Ed25519KeyPair>,
     key_id: [u8; 4],
 }
 
@@ -85,7 +106,7 @@ impl LogSigner {
     /// `KeyRejected` when the library refuses the key.
     pub fn from_seed(name: LogName, seed: &[u8; 32]) -> Result<Self, AuditError> {
         let key = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| AuditError::KeyRejected)?;
-        Ok(Self::new(name, key))
+        Ok(Self::new(name, Arc::new(key)))
     }
 
     /// From a PKCS#8 document, version 1 or 2 (RFC 5958).
@@ -95,10 +116,22 @@ impl LogSigner {
     pub fn from_pkcs8(name: LogName, document: &[u8]) -> Result<Self, AuditError> {
         let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(document)
             .map_err(|_| AuditError::KeyRejected)?;
-        Ok(Self::new(name, key))
+        Ok(Self::new(name, Arc::new(key)))
     }
 
-    fn new(name: LogName, key: Ed25519KeyPair) -> Self {
+    /// The same key for the log of a year; its id is another, as its name is.
+    #[must_use]
+    pub fn in_year(&self, year: i16) -> Self {
+        Self::new(self.name.in_year(year), Arc::clone(&self.key))
+    }
+
+    /// The same key under another name.
+    #[must_use]
+    pub fn named(&self, name: LogName) -> Self {
+        Self::new(name, Arc::clone(&self.key))
+    }
+
+    fn new(name: LogName, key: Arc<Ed25519KeyPair>) -> Self {
         let mut sha = Sha256::new();
         sha.update(name.as_str());
         sha.update([b'\n', TYPE_ED25519]);

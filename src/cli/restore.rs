@@ -7,10 +7,7 @@ use super::{
     migrate::read_config,
     output::{Format, Printing},
 };
-use crate::{
-    store::{Location, Store, backup},
-    verify::RowReport,
-};
+use crate::store::{Location, Store, backup};
 use serde_json::json;
 use std::{
     fs::File,
@@ -65,26 +62,26 @@ impl Restore {
         let restored = backup::restore(&store, gateway, &mut archive).await;
         store.close().await;
         let contents = restored.map_err(|error| failed(error.into()))?;
-        let report = audit_rows::check(&config, None).await?;
+        let logs = audit_rows::check(&config, None).await?;
         match self.printing.format {
             Format::Table => {
                 console.record(Format::Table, &record(&contents))?;
                 console.text("")?;
-                audit_rows::print(console, &report)?;
+                audit_rows::print(console, &logs)?;
             }
             Format::Json => console.json(&json!({
-                "restored": record(&contents), "sound": report.is_sound(), "log": report,
+                "restored": record(&contents), "sound": logs.is_sound(), "log": logs.current,
             }))?,
-            Format::Csv => console.table(Format::Csv, &audit_rows::findings(&report))?,
+            Format::Csv => console.table(Format::Csv, &audit_rows::findings(&logs))?,
         }
-        console.note(&verdict(&report, &self.from, &key_files(&config)));
-        Ok(Outcome::findings(!report.is_sound()))
+        console.note(&verdict(&logs, &self.from, &key_files(&config)));
+        Ok(Outcome::findings(!logs.is_sound()))
     }
 }
 
-fn verdict(report: &RowReport, from: &Path, keys: &str) -> String {
+fn verdict(logs: &audit_rows::Logs, from: &Path, keys: &str) -> String {
     let from = from.display();
-    if report.is_sound() {
+    if logs.is_sound() {
         format!("{from} is restored and its access log is sound; a gateway needs its keys: {keys}")
     } else {
         format!("{from} is restored but its access log is NOT sound: do not serve from it")

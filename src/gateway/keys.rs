@@ -40,7 +40,7 @@ impl Gateway {
         let logged = self
             .settle(actor, |_| {
                 let mut keys = vec![
-                    GatewayKey::Log { vkey: self.log_vkey.clone() },
+                    GatewayKey::Log { vkey: self.log_vkey() },
                     GatewayKey::Release { jwk: jwk.clone() },
                 ];
                 keys.extend(PseudonymDomain::ALL.iter().map(|domain| GatewayKey::Pseudonym {

@@ -72,8 +72,8 @@ use crate::{
     domain::Lsoa,
     keys::{MasterKeys, Pseudonymiser, Release, Sealer, SigningKey},
     store::{
-        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx, effect,
-        feeds, geography as places,
+        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx,
+        calendar_year, effect, feeds, geography as places,
     },
 };
 use arc_swap::ArcSwap;
@@ -125,7 +125,7 @@ pub struct Gateway {
     pseudonymiser: Pseudonymiser,
     sealer: Sealer,
     release_key: SigningKey<Release>,
-    log_vkey: String,
+    log: LogSigner,
     catalogue: Catalogue,
     witnesses: Arc<Witnesses>,
     now: Now,
@@ -161,8 +161,8 @@ impl Gateway {
         let mut tx = store.transact(Rights::Intake).await?;
         feeds::clear_unaccepted(&mut tx, left_before).await?;
         tx.commit().await?;
-        let log_vkey = log.vkey();
-        let (sequencer, task) = Sequencer::start(store.clone(), log, Arc::clone(&now)).await?;
+        let (sequencer, task) =
+            Sequencer::start(store.clone(), log.clone(), Arc::clone(&now)).await?;
         let mut tx = store.read(Rights::Figures).await?;
         let snapshot = Snapshot::load(&mut tx).await?;
         let postcodes = PostcodeLookup::load(&mut tx).await?;
@@ -173,7 +173,7 @@ impl Gateway {
             pseudonymiser: Pseudonymiser::new(&keys)?,
             sealer: Sealer::new(&keys)?,
             release_key,
-            log_vkey,
+            log,
             catalogue,
             witnesses,
             now,
@@ -221,10 +221,10 @@ impl Gateway {
         &self.catalogue
     }
 
-    /// The log's verifier key, which auditors should hold from elsewhere.
+    /// The verifier key of this year's log, which auditors should hold from elsewhere.
     #[must_use]
-    pub fn log_vkey(&self) -> &str {
-        &self.log_vkey
+    pub fn log_vkey(&self) -> String {
+        self.log.in_year(calendar_year(self.now())).vkey()
     }
 
     /// The store, for what serves it as a whole: projecting tiles, closing.

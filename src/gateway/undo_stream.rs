@@ -12,7 +12,7 @@ use super::{Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refuse
 use crate::{
     audit::{Leaf, LeafKind, SizeClass, leaf_hash},
     protocol::CallerRole,
-    store::{ActError, Effect, Logged, Outcome, Rights, StoreError, log, undo},
+    store::{ActError, Effect, Logged, Outcome, Rights, StoreError, Tx, log, undo},
 };
 
 /// Why a sender takes a file back.
@@ -136,31 +136,45 @@ impl Gateway {
         leaf: &mut Leaf,
     ) -> Result<Found, GatewayError> {
         let mut tx = self.store.read(Rights::Figures).await?;
-        let size = log::head(&mut tx).await?.ok_or(StoreError::LogDamaged)?.size;
-        if opened >= size {
+        let Some((stream, opening)) = opening_leaf(&mut tx, opened, hash).await? else {
             return Ok(Found::Nothing);
-        }
-        let entry = log::entries(&mut tx, opened, opened + 1).await?.pop();
-        let entry = entry.ok_or(StoreError::LogDamaged)?;
-        let opening = Leaf::decode(&entry)?;
+        };
         let own = opening.kind == LeafKind::IntakeStreamOpened
-            && opening.partner.as_ref() == Some(&actor.partner)
-            && leaf_hash(&entry).as_bytes() == hash;
+            && opening.partner.as_ref() == Some(&actor.partner);
         if !own {
             return Ok(Found::Nothing);
         }
         leaf.notes.stream = Some(opened);
         leaf.notes.record_type = opening.notes.record_type;
         leaf.protocol = opening.protocol;
-        if let Some(undone) = undo::undone(&mut tx, opened).await? {
+        if let Some(undone) = undo::undone(&mut tx, stream).await? {
             return Ok(Found::Undone(undone));
         }
-        Ok(match undo::accepted(&mut tx, opened).await? {
+        Ok(match undo::accepted(&mut tx, stream).await? {
             Some((feed, batches, records)) => {
                 let cause = cause.code();
-                Found::Accepted(undo::Undo { stream: opened, feed, cause, batches, records })
+                Found::Accepted(undo::Undo { stream, feed, cause, batches, records })
             }
             None => Found::NoBatch,
         })
     }
+}
+
+/// The leaf of an index and hash, with its place among those of all years: the index alone
+/// does not say of which year's log it is.
+async fn opening_leaf(
+    tx: &mut Tx,
+    index: u64,
+    hash: &[u8],
+) -> Result<Option<(u64, Leaf)>, GatewayError> {
+    let mut logs = log::past(tx).await?;
+    logs.extend(log::head(tx).await?);
+    for head in logs.into_iter().rev().filter(|head| index < head.size) {
+        let entry = log::entries_of(tx, head.base, index, index + 1).await?.pop();
+        let entry = entry.ok_or(StoreError::LogDamaged)?;
+        if leaf_hash(&entry).as_bytes() == hash {
+            return Ok(Some((head.base + index, Leaf::decode(&entry)?)));
+        }
+    }
+    Ok(None)
 }

@@ -57,6 +57,11 @@ pub enum StoreError {
         "the access log in the database does not fit its own head; run `tallygate audit verify`"
     )]
     LogDamaged,
+    /// The log goes by another name than the configuration's.
+    #[error(
+        "the database's access log has another name than log.origin: only its last part, the year, may change, and never back; set log.origin right, or restart this gateway with the others' new one"
+    )]
+    OtherLog,
     /// A leaf could not be formed.
     #[error("a log entry could not be formed")]
     Leaf(#[from] crate::audit::AuditError),

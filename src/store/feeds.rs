@@ -28,7 +28,7 @@ pub struct NewBatch {
     pub protocol_version: u32,
     /// When it is staged.
     pub staged_at: Timestamp,
-    /// The log index of its stream's "opened" leaf.
+    /// The place of its stream's "opened" leaf among those of all years.
     pub stream: u64,
     /// The records, and withdrawals of records, that it brings.
     pub records: u64,

@@ -47,7 +47,7 @@ pub use effect::{Effect, Outcome};
 pub use error::StoreError;
 pub use postgres::{LocationError, PostgresLocation};
 pub use rights::Rights;
-pub use sequencer::{Act, ActError, Logged, Sequencer};
+pub use sequencer::{Act, ActError, Logged, Sequencer, calendar_year};
 pub use tx::Tx;
 
 use sqlx::{Pool, Sqlite};

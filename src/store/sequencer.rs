@@ -10,6 +10,11 @@
 //! commit leaves nothing; after it, the act is logged although nobody was told, which is
 //! safe. Where the connection breaks while a commit is under way, the log itself is asked
 //! whether it holds the entries: an act is neither lost nor done twice.
+//!
+//! A new year is a new log with a name and a tree of its own: the first transaction of the
+//! year (by Europe/London, as quarters are) ends the old log as it is, and the new one begins
+//! with a leaf that carries the old one's last checkpoint. The log's times never go back, so
+//! neither do its years.
 
 use super::{
     Effect, Outcome, Rights, Store, StoreError, Tx, effect,
@@ -17,10 +22,10 @@ use super::{
     partners,
 };
 use crate::{
-    audit::{self, Appended, Frontier, Leaf, LogSigner, Receipt},
+    audit::{self, Appended, Frontier, Leaf, LeafKind, LogName, LogSigner, PreviousLog, Receipt},
     domain::PartnerId,
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -72,6 +77,7 @@ pub enum ActError {
 pub struct Logged<T> {
     value: T,
     receipt: Receipt,
+    place: u64,
     partner_sequence: Option<u64>,
 }
 
@@ -86,6 +92,11 @@ impl<T> Logged<T> {
         &self.receipt
     }
 
+    /// Where its leaf lies among those of all years: the log's base and the leaf's index.
+    pub const fn place(&self) -> u64 {
+        self.place
+    }
+
     /// The acting partner's own counter of logged acts.
     pub const fn partner_sequence(&self) -> Option<u64> {
         self.partner_sequence
@@ -96,6 +107,7 @@ impl<T> Logged<T> {
         Logged {
             value: form(self.value),
             receipt: self.receipt,
+            place: self.place,
             partner_sequence: self.partner_sequence,
         }
     }
@@ -125,10 +137,12 @@ impl std::fmt::Debug for Sequencer {
 }
 
 impl Sequencer {
-    /// Starts the task; it ends once every handle is dropped and the queue is empty.
+    /// Starts the task; it ends once every handle is dropped and the queue is empty. The
+    /// signer's name may hold the year, see [`LogName::in_year`](crate::audit::LogName::in_year).
     ///
     /// # Errors
-    /// When the log's head can't be read or does not fit its hashes.
+    /// When the log's head can't be read or does not fit its hashes, or its name is not one
+    /// that the signer's may follow.
     pub async fn start(
         store: Store,
         signer: LogSigner,
@@ -137,11 +151,18 @@ impl Sequencer {
         let mut tx = store.read(Rights::Sequencer).await?;
         let head = log::head(&mut tx).await?;
         let frontier = log::frontier(&mut tx, head.as_ref()).await?;
+        let mut years = Years::new(signer);
+        if let Some(head) = &head {
+            let signer = years.signer(latest(now(), Some(head))?);
+            if signer.name().as_str() != head.origin() {
+                may_begin(&mut tx, signer.name(), head).await?;
+            }
+        }
         drop(tx);
         let (queue, acts) = mpsc::channel(QUEUE);
         let (size, head_size) = watch::channel(frontier.size());
         let known = Known::default();
-        let worker = Worker { store, signer, now, head, frontier, known, size };
+        let worker = Worker { store, years, now, head, frontier, known, size };
         let task = tokio::spawn(worker.run(acts));
         Ok((Self { queue, head: head_size }, task))
     }
@@ -173,7 +194,7 @@ impl Sequencer {
 
 struct Worker {
     store: Store,
-    signer: LogSigner,
+    years: Years,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     head: Option<Head>,
     frontier: Frontier,
@@ -189,6 +210,49 @@ struct Known {
     epoch: Option<u64>,
     /// Partners' own counters.
     sequences: BTreeMap<PartnerId, u64>,
+}
+
+/// The log's signer in each year.
+struct Years {
+    configured: LogSigner,
+    of: Option<(i16, LogSigner)>,
+}
+
+impl Years {
+    const fn new(configured: LogSigner) -> Self {
+        Self { configured, of: None }
+    }
+
+    fn signer(&mut self, at: Timestamp) -> LogSigner {
+        let year = calendar_year(at);
+        if let Some((of, signer)) = &self.of
+            && *of == year
+        {
+            return signer.clone();
+        }
+        let signer = self.configured.in_year(year);
+        self.of = Some((year, signer.clone()));
+        signer
+    }
+}
+
+/// The year in Europe/London.
+#[must_use]
+pub fn calendar_year(at: Timestamp) -> i16 {
+    at.to_zoned(TimeZone::get("Europe/London").unwrap_or(TimeZone::UTC)).year()
+}
+
+/// The time of the next leaf: a clock that went back must not make the log's times go back.
+fn latest(now: Timestamp, head: Option<&Head>) -> Result<Timestamp, StoreError> {
+    let at = now.as_microsecond().max(head.map_or(i64::MIN, |head| head.at));
+    Timestamp::from_microsecond(at).map_err(|_| StoreError::Range)
+}
+
+/// Makes sure that a log of that name may follow the one that grows.
+async fn may_begin(tx: &mut Tx, name: &LogName, old: &Head) -> Result<(), StoreError> {
+    let past = log::past(tx).await?;
+    let new = past.iter().all(|head| head.origin() != name.as_str());
+    if new && name.may_follow(old.origin()) { Ok(()) } else { Err(StoreError::OtherLog) }
 }
 
 /// What a transaction came to.
@@ -263,7 +327,8 @@ impl Worker {
                 let checkpoint = head.checkpoint.clone();
                 let receipt = Receipt::of(&appended, done.leaf_index, done.leaf_hash, checkpoint)
                     .map_err(|_| ActError::Unavailable)?;
-                Ok(Logged { value: done.outcome, receipt, partner_sequence: done.partner_sequence })
+                let (value, place) = (done.outcome, head.base + done.leaf_index);
+                Ok(Logged { value, receipt, place, partner_sequence: done.partner_sequence })
             });
             // A caller that has gone away is still logged.
             let _ = reply.send(answer);
@@ -307,12 +372,18 @@ impl Worker {
 
     /// Whether the log holds the entries of a commit whose answer was lost.
     async fn holds(&self, committed: &Committed) -> Result<bool, StoreError> {
-        if self.frontier.size() < committed.head.size {
+        let (base, size) = (committed.head.base, committed.head.size);
+        let held = self.head.as_ref().map_or((0, 0), |head| (head.base, head.size));
+        if held < (base, size) {
             return Ok(false);
         }
         let mut tx = self.store.read(Rights::Sequencer).await?;
-        let entries = log::entries(&mut tx, committed.first, committed.head.size).await?;
-        Ok(entries == committed.leaves)
+        let entries = log::entries_of(&mut tx, base, committed.first, size).await;
+        match entries {
+            // Another gateway ended that log without them.
+            Err(StoreError::LogDamaged) if held.0 > base => Ok(false),
+            entries => Ok(entries? == committed.leaves),
+        }
     }
 
     /// One transaction.
@@ -326,30 +397,43 @@ impl Worker {
                 self.known = Known::default();
             }
         }
-        // A clock that went back must not make the log's times go back.
-        let now = (self.now)();
-        let at = now.as_microsecond().max(self.head.as_ref().map_or(i64::MIN, |head| head.at));
-        let time = Timestamp::from_microsecond(at).map_err(|_| StoreError::Range)?;
+        let time = latest((self.now)(), self.head.as_ref())?;
+        let at = time.as_microsecond();
+        let signer = self.years.signer(time);
         let known = self.known.clone();
         let mut batch = Batch { at: time, known, acted: BTreeSet::new(), leaves: vec![] };
+        let (mut base, mut frontier) = match &self.head {
+            Some(head) => (head.base, self.frontier.clone()),
+            None => (0, Frontier::empty()),
+        };
+        let mut own = 0;
+        if let Some(old) = &self.head
+            && old.origin() != signer.name().as_str()
+        {
+            may_begin(&mut tx, signer.name(), old).await?;
+            log::end(&mut tx, old).await?;
+            batch.leaves.push(opening(old, time)?);
+            (base, frontier, own) = (old.base + log::SPAN, Frontier::empty(), 1);
+        }
         let mut results = Vec::with_capacity(acts.len());
         for act in acts {
             results.push(batch.apply(&mut tx, act).await?);
         }
         partners::store_sequences(&mut tx, &batch.new_sequences()).await?;
-        let first = self.frontier.size();
+        let first = frontier.size();
         let hashes: Vec<_> = batch.leaves.iter().map(|leaf| audit::leaf_hash(leaf)).collect();
-        let appended = self.frontier.append(&hashes)?;
+        let appended = frontier.append(&hashes)?;
         let size = appended.frontier.size();
-        let checkpoint = self.signer.sign_checkpoint(size, &appended.root);
-        let head = Head { size, root: appended.root, checkpoint, at };
+        let checkpoint = signer.sign_checkpoint(size, &appended.root);
+        let head = Head { base, size, root: appended.root, checkpoint, at };
         if size > first {
-            let growth = Growth { first, leaves: &batch.leaves, hashes: &appended.new_hashes };
+            let (leaves, hashes) = (&*batch.leaves, &*appended.new_hashes);
+            let growth = Growth { base, first, leaves, hashes };
             if !log::grow(&mut tx, &growth, self.head.as_ref(), &head).await? {
                 return Ok(Tried::HeadMoved);
             }
         }
-        let mut placed = (first..).zip(hashes);
+        let mut placed = (first..).zip(hashes).skip(own);
         let results = results
             .into_iter()
             .map(|result| {
@@ -369,6 +453,14 @@ impl Worker {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The first leaf of a new year's log, which carries the last checkpoint of the old one.
+fn opening(old: &Head, at: Timestamp) -> Result<Vec<u8>, StoreError> {
+    let mut leaf = Leaf::new(LeafKind::LogOpened, at);
+    let origin = old.origin().parse().map_err(|_| StoreError::LogDamaged)?;
+    leaf.notes.previous = Some(PreviousLog { origin, root: old.root, size: old.size });
+    Ok(leaf.encode()?)
 }
 
 /// What one transaction gathers.

@@ -226,6 +226,17 @@ pub const TABLES: &[Table] = &[
     table("log_entry", 1, &[integer("leaf_index", 2), bytes("leaf", 2)]),
     table("log_hash", 2, &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)]),
     table(
+        "past_log",
+        1,
+        &[
+            integer("base", 7),
+            integer("size", 7),
+            bytes("root", 7),
+            text("checkpoint", 7),
+            integer("at", 7),
+        ],
+    ),
+    table(
         "log_head",
         1,
         &[
@@ -234,6 +245,7 @@ pub const TABLES: &[Table] = &[
             bytes("root", 2),
             text("checkpoint", 2),
             integer("at", 2),
+            integer("base", 7),
         ],
     ),
 ];

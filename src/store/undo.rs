@@ -16,7 +16,7 @@ use jiff::Timestamp;
 /// A stream to undo, as it was when that was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undo {
-    /// The log index of its "opened" leaf.
+    /// The place of its "opened" leaf among those of all years.
     pub stream: u64,
     /// Its feed.
     pub feed: FeedId,

@@ -8,7 +8,7 @@
 //! - [`log`]: a whole folder of tiles against a verifier key; every place that is wrong is
 //!   named by file and number.
 //! - [`rows`]: the log's tables in a database; every row that is wrong is named.
-//! - [`receipt`]: one receipt, or two checkpoints of one log.
+//! - [`receipt`]: one receipt, or two checkpoints of one log; [`years`]: two years' logs.
 //! - [`cosignature`]: which witnesses cosigned a checkpoint, and when.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
 //!
@@ -29,6 +29,7 @@ pub mod row_report;
 pub mod rows;
 mod settle;
 pub mod source;
+pub mod years;
 
 pub use cosignature::{Cosigned, WitnessKey};
 pub use log::verify_log;

@@ -110,6 +110,18 @@ impl VerifierKey {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The same key for a log of another name: of another year.
+    ///
+    /// # Errors
+    /// When the name can't be a log's.
+    pub fn named(&self, name: &str) -> Result<Self, NoteProblem> {
+        let mut key = vec![TYPE_ED25519];
+        key.extend_from_slice(&self.public_key);
+        let digest =
+            Sha256::new_with_prefix(name).chain_update(b"\n").chain_update(&key).finalize();
+        format!("{name}+{}+{}", hex::encode(&digest[..4]), STANDARD.encode(key)).parse()
+    }
 }
 
 impl FromStr for VerifierKey {

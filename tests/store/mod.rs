@@ -9,6 +9,7 @@ mod register;
 mod rights;
 mod schema;
 mod undo;
+mod years;
 
 use crate::support::postgres::{Database, cluster};
 use jiff::Timestamp;

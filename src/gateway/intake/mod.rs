@@ -140,6 +140,8 @@ pub struct Intake {
     extract_day: Date,
     dry_run: bool,
     opened: u64,
+    /// Its place among those of all years.
+    stream: u64,
     decided_on: Date,
     totals: StreamTotals,
 }
@@ -173,7 +175,7 @@ impl Gateway {
             leaf.notes.record_type = Some(record_type);
             match self.commit(leaf, Effect::None, Some(permit.epoch())).await {
                 Ok(logged) => {
-                    let opened = logged.receipt().leaf_index;
+                    let (opened, stream) = (logged.receipt().leaf_index, logged.place());
                     let reader = RowReader {
                         gateway: Arc::clone(self),
                         partner: actor.partner.clone(),
@@ -190,6 +192,7 @@ impl Gateway {
                         extract_day,
                         dry_run: open.dry_run,
                         opened,
+                        stream,
                         decided_on,
                         totals: StreamTotals::default(),
                     }));
@@ -383,7 +386,7 @@ impl Intake {
     /// A stream that was undone takes no more batches.
     async fn must_not_be_undone(&self, batch: BatchId) -> Result<(), Denied> {
         let mut tx = self.gateway.store.read(Rights::Intake).await?;
-        let undone = undo::undone(&mut tx, self.opened).await?;
+        let undone = undo::undone(&mut tx, self.stream).await?;
         drop(tx);
         if undone.is_none() {
             return Ok(());

@@ -68,7 +68,7 @@ pub(super) async fn stage(
             protocol: intake.permit.protocol().clone(),
             protocol_version: intake.permit.version().number(),
             staged_at: gateway.now(),
-            stream: intake.opened,
+            stream: intake.stream,
             records: additions.records(),
         },
     )
