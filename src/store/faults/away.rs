@@ -7,7 +7,7 @@ use super::{
     world::{NOON, World, enter, reads},
 };
 use crate::store::{ActError, Engine, Rights};
-use std::{collections::BTreeSet, sync::atomic::Ordering};
+use std::collections::BTreeSet;
 
 fn both(first: usize, then: usize, done: bool) -> Vec<Fault> {
     [Report::Refused, Report::Lost]
@@ -154,7 +154,7 @@ async fn a_clock_that_goes_backwards_does_not_take_the_log_with_it() {
         for (n, clock) in [5, 3, -1_000_000_000, 4, 6, i64::MIN / 2 - NOON].into_iter().enumerate()
         {
             let at = (NOON + clock).max(-100_000_000_000_000_000);
-            world.clock.store(at, Ordering::Relaxed);
+            world.set_clock(at);
             let logged = world.act(reads(&format!("c{n}"))).await.unwrap();
             world.holds(logged.receipt()).await;
         }

@@ -10,7 +10,7 @@
 use super::{
     Fault,
     Report::{self, Lost, Refused},
-    world::{Answer, World, bar_nobody, enter, letter, reads_as},
+    world::{Answer, NOON, World, bar_nobody, enter, letter, reads_as},
 };
 use crate::{audit::Leaf, store::Rights};
 use std::collections::BTreeSet;
@@ -37,10 +37,13 @@ const fn second_alone(step: &'static str) -> Row {
     (step, [("GUC", 1), ("GUC", 1), ALL, ALL])
 }
 
-const TABLE: [Row; 16] = [
+const TABLE: [Row; 18] = [
     all_or_nothing("begin"),
     // Several gateways share a database: the head is locked and read first.
-    all_or_nothing("SELECT size, root, checkpoint, at FROM log_head WHERE only_row"),
+    all_or_nothing("SELECT base, size, root, checkpoint, at FROM log_head WHERE only_row"),
+    // A new year: the names that logs have had, and the end of the old one.
+    all_or_nothing("SELECT base, size, root, checkpoint, at FROM past_log ORDER BY base"),
+    all_or_nothing("INSERT INTO past_log"),
     all_or_nothing("SELECT acts FROM partner WHERE partner_id"),
     all_or_nothing("SAVEPOINT act"),
     second_alone("INSERT INTO partner"),
@@ -89,39 +92,76 @@ pub(super) fn about(leaves: &[Leaf], id: &str) -> usize {
 #[tokio::test]
 async fn each_step_that_fails_comes_to_what_the_table_says() {
     for world in World::each().await {
-        // The steps of a transaction in which nothing goes wrong.
-        let steps = run(&world, "s", None).await;
-        assert_eq!(steps.first().map(String::as_str), Some("begin"));
-        assert_eq!(steps.last().map(String::as_str), Some("COMMIT"));
-        for (number, step) in steps.iter().enumerate() {
-            for (way, (report, done)) in WAYS.into_iter().enumerate() {
-                let case = format!("{}: {number} {step}, {report:?}, done {done}", world.name());
-                let fault = Fault { step: number, report, done };
-                let expected = (case.as_str(), expected(step, way));
-                let taken = run(&world, &format!("s{number}-{way}"), Some((fault, expected))).await;
-                assert_eq!(taken[number], *step, "{case}: another step failed");
-            }
-        }
-        let met: BTreeSet<&str> = steps.iter().map(String::as_str).collect();
+        let met = every_step(&world, &mut |_| ()).await;
         assert!(met.len() >= 11, "steps that were never reached: {met:?}");
+        assert_eq!(world.ended().await, 0);
     }
+}
+
+/// The same of the transaction that begins a new year: the old log ends once, and the new one
+/// begins with its end, whichever step failed and however often.
+#[tokio::test]
+async fn each_step_of_a_new_year_that_fails_comes_to_what_the_table_says() {
+    for world in World::each().await {
+        let mut years = 0;
+        let mut next_year = |world: &World| {
+            years += 1;
+            world.set_clock(NOON + years * YEAR);
+        };
+        let met = every_step(&world, &mut next_year).await;
+        assert!(met.contains("INSERT INTO past_log"), "no log was ended: {met:?}");
+        assert_eq!(world.ended().await, usize::try_from(years).unwrap(), "{}", world.name());
+    }
+}
+
+/// A year, microseconds.
+const YEAR: i64 = 365 * 86_400 * 1_000_000;
+
+/// Lets every step of a transaction fail in every way; which steps there were.
+async fn every_step(world: &World, prepare: &mut impl FnMut(&World)) -> BTreeSet<String> {
+    // The steps of a transaction in which nothing goes wrong.
+    let steps = run(world, "s", prepare, None).await;
+    assert_eq!(steps.first().map(String::as_str), Some("begin"));
+    assert_eq!(steps.last().map(String::as_str), Some("COMMIT"));
+    for (number, step) in steps.iter().enumerate() {
+        for (way, (report, done)) in WAYS.into_iter().enumerate() {
+            let case = format!("{}: {number} {step}, {report:?}, done {done}", world.name());
+            let expected = Expected { case, outcome: expected(step, way) };
+            let fault = Fault { step: number, report, done };
+            let id = format!("s{number}-{way}");
+            let taken = run(world, &id, prepare, Some((fault, &expected))).await;
+            assert_eq!(taken[number], *step, "{}: another step failed", expected.case);
+        }
+    }
+    steps.into_iter().collect()
+}
+
+/// What must come of a case.
+struct Expected {
+    case: String,
+    outcome: Outcome,
 }
 
 /// Lets three callers share a transaction in which a step fails, and checks what comes of it;
 /// the steps that were taken.
-async fn run(world: &World, id: &str, fault: Option<(Fault, (&str, Outcome))>) -> Vec<String> {
-    let (due, (case, (tells, leaves))) =
-        fault.map_or((vec![], ("no fault", ALL)), |(fault, expected)| (vec![fault], expected));
+async fn run(
+    world: &World,
+    id: &str,
+    prepare: &mut impl FnMut(&World),
+    fault: Option<(Fault, &Expected)>,
+) -> Vec<String> {
+    let (due, expected) = fault.unzip();
+    let case = expected.map_or("no fault", |expected| expected.case.as_str());
+    let (tells, leaves) = expected.map_or(ALL, |expected| expected.outcome);
     // Somebody whose counter the sequencer has not seen yet.
     let asker = format!("{id}-a");
     world.act(enter(&asker)).await.unwrap();
-    let size = world.leaves().await.len();
-    world.store.faults.arm(Rights::Sequencer, due);
+    prepare(world);
+    world.store.faults.arm(Rights::Sequencer, due.into_iter().collect());
     let answers = three(world, &asker, id).await;
     let steps = world.store.faults.disarm();
     let log = world.leaves().await;
-    assert_eq!((told(&answers).as_str(), log.len() - size), (tells, leaves), "{case}");
-    assert_eq!(about(&log, id), leaves, "{case}: a leaf lost or doubled");
+    assert_eq!((told(&answers).as_str(), about(&log, id)), (tells, leaves), "{case}");
     // The partner is there exactly when its leaf is.
     let entered = answers[1].is_ok() || (leaves == 2 && tells == "UUU");
     assert_eq!(world.knows(id).await, entered, "{case}: the effect without its leaf");
@@ -130,7 +170,8 @@ async fn run(world: &World, id: &str, fault: Option<(Fault, (&str, Outcome))>) -
     }
     let next = world.act(reads_as(&asker, "next")).await;
     let next = next.unwrap_or_else(|error| panic!("{case}: {error}"));
-    assert_eq!(next.receipt().leaf_index, log.len() as u64, "{case}");
+    let size = world.leaves().await.len() as u64;
+    assert_eq!(next.receipt().leaf_index, size - 1, "{case}");
     world.holds(next.receipt()).await;
     steps
 }

@@ -46,7 +46,7 @@ pub(super) struct World {
 pub(super) type Answer = Result<Logged<Outcome>, ActError>;
 
 fn signer() -> LogSigner {
-    LogSigner::from_seed("faults.example/2026".parse().unwrap(), &[7; 32]).unwrap()
+    LogSigner::from_seed("faults.example/{year}".parse().unwrap(), &[7; 32]).unwrap()
 }
 
 /// The database of one test on PostgreSQL; `None` on a machine without it.
@@ -120,10 +120,10 @@ impl World {
         assert_eq!(leaves.last().unwrap().at.as_microsecond(), head.at);
         let mut counters: BTreeMap<&PartnerId, u64> = BTreeMap::new();
         for leaf in &leaves {
-            if let Some(partner) = &leaf.partner {
-                let counter = counters.entry(partner).or_default();
-                *counter += 1;
-                assert_eq!(leaf.partner_sequence, Some(*counter), "a partner sees a gap");
+            if let (Some(partner), Some(found)) = (&leaf.partner, leaf.partner_sequence) {
+                let next = counters.get(partner).map_or(found, |last| last + 1);
+                assert_eq!(found, next, "a partner sees a gap");
+                counters.insert(partner, next);
             }
         }
         leaves
@@ -140,10 +140,35 @@ impl World {
         }
         let index = usize::try_from(receipt.leaf_index).unwrap();
         let root = Hash::try_from(tree.root().as_bytes().as_slice()).unwrap();
-        assert_eq!(signer().sign_checkpoint(size, &root), receipt.checkpoint, "no tree of the log");
+        let name = receipt.checkpoint.lines().next().unwrap().parse().unwrap();
+        let signed = signer().named(name).sign_checkpoint(size, &root);
+        assert_eq!(signed, receipt.checkpoint, "no tree of the log");
         assert_eq!(leaf_hash(tree.get(index).unwrap()), receipt.leaf_hash, "another leaf");
         let proof: Vec<u8> = receipt.proof.iter().flat_map(|hash| *hash.as_bytes()).collect();
         assert_eq!(tree.prove_inclusion(index).as_bytes(), proof, "the proof leads elsewhere");
+    }
+
+    /// How many logs have ended, once each is seen to be whole and followed by the next one's
+    /// first leaf.
+    pub(super) async fn ended(&self) -> usize {
+        let mut tx = self.store.read(Rights::Figures).await.unwrap();
+        let past = log::past(&mut tx).await.unwrap();
+        for (head, number) in past.iter().zip(0..) {
+            assert_eq!(head.base, number * log::SPAN);
+            let entries = log::entries_of(&mut tx, head.base, 0, head.size).await.unwrap();
+            let hashes: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+            assert_eq!(Frontier::empty().append(&hashes).unwrap().root, head.root);
+            let next = log::entries_of(&mut tx, head.base + log::SPAN, 0, 1).await.unwrap();
+            let previous = Leaf::decode(&next[0]).unwrap().notes.previous.unwrap();
+            let (origin, root, size) = (previous.origin.as_str(), previous.root, previous.size);
+            assert_eq!((origin, root, size), (head.origin(), head.root, head.size));
+        }
+        past.len()
+    }
+
+    /// Sets the clock.
+    pub(super) fn set_clock(&self, at: i64) {
+        self.clock.store(at, Ordering::Relaxed);
     }
 
     /// Whether a partner is in the register.
