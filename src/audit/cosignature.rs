@@ -124,6 +124,7 @@ pub fn request(old: u64, proof: &[Hash], checkpoint: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::Value;
 
     fn vectors() -> Value {
@@ -185,5 +186,19 @@ mod tests {
             "old 7\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\
              //////////////////////////////////////////8=\n\no\n9\nr\n\n\u{2014} o s\n"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(answer in "\\PC{0,200}|(\u{2014} [a-z.]{1,30} [A-Za-z0-9+/=]{0,120}\n){0,4}") {
+            let key: WitnessKey = text(&vectors()["vkey"]).parse().unwrap();
+            prop_assert_eq!(key.cosignature(&answer, "o\n1\nr\n"), None);
+        }
+
+        #[test]
+        fn no_text_makes_a_key_panic(text in "\\PC{0,100}|[a-z]{0,9}[+][0-9a-f]{8}[+][A-Za-z0-9+/=]{0,60}") {
+            let _ = text.parse::<WitnessKey>();
+            let _ = text.parse::<crate::verify::WitnessKey>();
+        }
     }
 }

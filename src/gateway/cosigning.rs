@@ -16,7 +16,7 @@ use crate::{
         tree,
     },
     store::{
-        Rights, Store, StoreError,
+        Rights, Store, StoreError, calendar_year,
         cosignatures::{self, Kept},
         log,
     },
@@ -91,27 +91,46 @@ impl Witnesses {
         store: &Store,
         signer: &LogSigner,
     ) -> Result<(), HistoryError> {
-        for (number, witness) in self.witnesses.iter().enumerate() {
-            for _ in 0..CONFLICTS {
-                let head = match head_of(store).await? {
-                    Some(head) => head,
-                    None => empty(signer),
-                };
-                let name = || witness.key.name().to_owned();
-                match self.ask(store, number, &head).await? {
-                    Asked::Cosigned(kept) => self.keep(store, &[*kept]).await?,
-                    Asked::Moved => continue,
-                    Asked::OtherHistory => return Err(HistoryError::Other { witness: name() }),
-                    Asked::Ahead(seen) => {
-                        let (witness, held) = (name(), head.size);
-                        return Err(HistoryError::Behind { witness, seen, held });
-                    }
-                    Asked::Failed(reason) => {
-                        tracing::warn!(witness = witness.key.name(), reason, "not cosigned");
-                    }
-                }
-                break;
+        let signer = signer.in_year(calendar_year((self.now)()));
+        for number in 0..self.witnesses.len() {
+            self.check_log(store, number, None).await?;
+            // A new year's log that the database has not begun: nobody may have seen any of it.
+            let held = head_of(store).await?;
+            if held.is_none_or(|held| held.origin() != signer.name().as_str()) {
+                self.check_log(store, number, Some(empty(&signer))).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Whether one witness has seen a beginning of the log that grows, or of another.
+    async fn check_log(
+        &self,
+        store: &Store,
+        number: usize,
+        other: Option<log::Head>,
+    ) -> Result<(), HistoryError> {
+        let witness = self.witnesses[number].key.name().to_owned();
+        for _ in 0..CONFLICTS {
+            let growing = match &other {
+                Some(head) => Some(head.clone()),
+                None => head_of(store).await?,
+            };
+            let Some(head) = growing else { break };
+            match self.ask(store, number, &head).await? {
+                Asked::Cosigned(kept) if other.is_none() => self.keep(store, &[*kept]).await?,
+                // That nothing is there yet is no word about the log.
+                Asked::Cosigned(_) => {}
+                Asked::Moved => continue,
+                Asked::OtherHistory => return Err(HistoryError::Other { witness }),
+                Asked::Ahead(seen) => {
+                    return Err(HistoryError::Behind { witness, seen, held: head.size });
+                }
+                Asked::Failed(reason) => {
+                    tracing::warn!(witness, reason, "a witness did not cosign");
+                }
+            }
+            break;
         }
         Ok(())
     }
@@ -208,7 +227,7 @@ impl Witnesses {
             _ => 0,
         };
         for _ in 0..CONFLICTS {
-            let proof = proof(store, old, head.size).await?;
+            let proof = proof(store, old, head).await?;
             let body = request(old, &proof, &head.checkpoint);
             let reply = match asker.ask(number, body).await {
                 Ok(reply) => reply,
@@ -226,8 +245,12 @@ impl Witnesses {
                 _ => return Ok(Asked::Failed("it refused")),
             };
             if seen > head.size {
-                let held = head_of(store).await?.map_or(0, |head| head.size);
-                return Ok(if held >= seen { Asked::Moved } else { Asked::Ahead(seen) });
+                return Ok(match head_of(store).await? {
+                    // Added to meanwhile, or ended: by another gateway.
+                    Some(now) if now.origin() == head.origin() && now.size >= seen => Asked::Moved,
+                    Some(now) if now.origin() != head.origin() && head.size > 0 => Asked::Moved,
+                    _ => Asked::Ahead(seen),
+                });
             }
             if seen == old {
                 // The size is right, so it is the root that it does not know.
@@ -291,14 +314,14 @@ async fn head_of(store: &Store) -> Result<Option<log::Head>, StoreError> {
 /// The head of a log that has no entry yet: a witness that has seen one must say so.
 fn empty(signer: &LogSigner) -> log::Head {
     let checkpoint = signer.sign_checkpoint(0, &Hash::EMPTY_TREE);
-    log::Head { size: 0, root: Hash::EMPTY_TREE, checkpoint, at: 0 }
+    log::Head { base: 0, size: 0, root: Hash::EMPTY_TREE, checkpoint, at: 0 }
 }
 
-async fn proof(store: &Store, old: u64, new: u64) -> Result<Vec<Hash>, GatewayError> {
-    let needed = tree::tiles_for_consistency(old, new)?;
+async fn proof(store: &Store, old: u64, head: &log::Head) -> Result<Vec<Hash>, GatewayError> {
+    let needed = tree::tiles_for_consistency(old, head.size)?;
     let mut tx = store.read(Rights::Figures).await?;
-    let tiles = log::tiles(&mut tx, new, &needed).await?;
-    Ok(tree::consistency_proof(&tiles, old, new)?)
+    let tiles = log::tiles_of(&mut tx, head.base, head.size, &needed).await?;
+    Ok(tree::consistency_proof(&tiles, old, head.size)?)
 }
 
 /// The size that a conflict tells: its body and content type are as the standard says.
