@@ -8,8 +8,8 @@
 //! - [`log`]: a whole folder of tiles against a verifier key; every place that is wrong is
 //!   named by file and number.
 //! - [`rows`]: the log's tables in a database; every row that is wrong is named.
-//! - [`receipt`]: one receipt, or two checkpoints of one log; [`years`]: two years' logs.
 //! - [`cosignature`]: which witnesses cosigned a checkpoint, and when.
+//! - [`receipt`]: one receipt, or two checkpoints of one log; [`years`]: two years' logs.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
 //!
 //! What it can't show: that an act was logged at all (receipts and the partners' own
