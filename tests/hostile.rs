@@ -7,7 +7,10 @@
 
 use crate::audit_log::{Files, Log, NAME, log};
 use proptest::prelude::*;
-use std::{cell::Cell, sync::OnceLock};
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 use tallygate::{
     audit::{
         AuditError, Frontier, Hash, Leaf, LogName,
@@ -112,13 +115,23 @@ fn silent(error: &impl std::fmt::Display) -> Result<(), TestCaseError> {
 /// A source that counts what is asked of it.
 struct Counted<'a> {
     files: &'a Files,
-    most_asked: Cell<usize>,
-    reads: Cell<usize>,
+    most_asked: AtomicUsize,
+    reads: AtomicUsize,
 }
 
 impl<'a> Counted<'a> {
     fn new(files: &'a Files) -> Self {
-        Self { files, most_asked: Cell::new(0), reads: Cell::new(0) }
+        Self { files, most_asked: AtomicUsize::new(0), reads: AtomicUsize::new(0) }
+    }
+}
+
+impl Counted<'_> {
+    fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    fn most_asked(&self) -> usize {
+        self.most_asked.load(Ordering::Relaxed)
     }
 }
 
@@ -128,8 +141,8 @@ impl TileSource for Counted<'_> {
     }
 
     fn read(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, SourceError> {
-        self.most_asked.set(self.most_asked.get().max(max));
-        self.reads.set(self.reads.get() + 1);
+        self.most_asked.fetch_max(max, Ordering::Relaxed);
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.files.read(path, max)
     }
 }
@@ -239,8 +252,8 @@ proptest! {
         }
         let source = Counted::new(&files);
         let report = verify_log(&source, &shared().key()).unwrap();
-        prop_assert!(source.most_asked.get() <= LONGEST_BUNDLE);
-        prop_assert!(source.reads.get() <= 20 * (files.len() + 20), "{}", source.reads.get());
+        prop_assert!(source.most_asked() <= LONGEST_BUNDLE);
+        prop_assert!(source.reads() <= 20 * (files.len() + 20), "{}", source.reads());
         let touched = files != shared().files;
         prop_assert!(!touched || !report.is_sound() || size.is_none(), "{:?}", report);
         prop_assert!(report.is_sound() == (report.signed && report.findings.is_empty()
@@ -303,7 +316,7 @@ proptest! {
         let source = Counted::new(&shared().files);
         let checked = verify_consistency(&source, &earlier, &later).unwrap();
         prop_assert_eq!(checked.is_ok(), old == new && old != 0);
-        prop_assert!(source.reads.get() <= 200 && source.most_asked.get() <= LONGEST_BUNDLE);
+        prop_assert!(source.reads() <= 200 && source.most_asked() <= LONGEST_BUNDLE);
     }
 
     #[test]
