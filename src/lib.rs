@@ -55,6 +55,10 @@
 //! - I13 What an act was about beyond its leaf is committed to under salts: an item is opened
 //!   and proved alone, and one that is erased leaves its neighbours provable ([`audit::detail`]).
 
+#[cfg(test)]
+// Some of the integration tests' support is used inside the library, too.
+extern crate self as tallygate;
+
 pub mod audit;
 mod bench;
 pub mod cli;

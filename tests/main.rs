@@ -19,11 +19,17 @@ mod details;
 #[cfg(test)]
 mod gateways;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod intake;
+#[cfg(test)]
+mod kills;
 #[cfg(test)]
 mod leaks;
 #[cfg(test)]
 mod log_rows;
+#[cfg(test)]
+mod projection;
 #[cfg(test)]
 mod raw_values;
 #[cfg(test)]
@@ -32,6 +38,8 @@ mod refusals;
 mod store;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tampering;
 #[cfg(test)]
 mod tiles;
 #[cfg(test)]

@@ -86,12 +86,14 @@ impl Inventory {
         }
     }
 
-    /// One past the highest number among a row's files.
+    /// One past the highest number among a row's files, but no more than there are files: one
+    /// stray file with a huge number sends nobody on a journey over what is missing before it.
     pub(super) fn end(&self, row: Row) -> u64 {
         let full = self.full.get(&row).and_then(|row| row.last()).copied();
         let partial =
             self.partial.range((row, 0)..=(row, u64::MAX)).next_back().map(|file| file.0.1);
-        full.max(partial).map_or(0, |last| last.saturating_add(1))
+        let files = self.full.values().map(Vec::len).sum::<usize>() + self.partial.len();
+        full.max(partial).map_or(0, |last| last.saturating_add(1)).min(files as u64)
     }
 
     /// Partial files that a wider one has replaced: the standard lets them stay.

@@ -241,9 +241,10 @@ fn readable(note: &[u8]) -> Result<&str, NoteProblem> {
     }
 }
 
+/// No tree has more than 2^63 - 1 entries: what is beyond would only overflow somebody's sums.
 fn size(line: &str) -> Option<u64> {
     let plain = line.bytes().all(|b| b.is_ascii_digit()) && (line == "0" || !line.starts_with('0'));
-    line.parse().ok().filter(|_| plain)
+    line.parse().ok().filter(|size| plain && i64::try_from(*size).is_ok())
 }
 
 fn root(line: &str) -> Option<Sha> {

@@ -179,11 +179,19 @@ async fn proofs_hold_for_a_foreign_verifier() {
             &proof
         ));
     }
-    for (index, size) in [(checkpoint.size, checkpoint.size), (0, 1_000_000), (5, 5)] {
+    let (last, signed) = (u64::MAX, 1 << 63);
+    for (index, size) in [
+        (checkpoint.size, checkpoint.size),
+        (0, 1_000_000),
+        (5, 5),
+        (last, 0),
+        (0, last),
+        (last, signed),
+    ] {
         let refusal = refused(gateway.prove_inclusion(&auditor, index, size).await);
         assert_eq!(refusal.0, "invalid_argument");
     }
-    for (from, to) in [(0, 0), (6, 5), (1, 1_000_000)] {
+    for (from, to) in [(0, 0), (6, 5), (1, 1_000_000), (last, 0), (1, last), (signed, signed)] {
         let refusal = refused(gateway.prove_consistency(&auditor, from, to).await);
         assert_eq!(refusal.0, "invalid_argument");
     }
