@@ -41,7 +41,7 @@ pub(super) fn word_digits(bytes: &[u8]) -> Option<u32> {
     for word in words {
         let word = u64::from_le_bytes(*word);
         let numeral = between(word, b'0', b'9');
-        let lawful = between(word | ONES * 0x20, b'a', b'z')
+        let lawful = between(word | (ONES * 0x20), b'a', b'z')
             | between(word, b'-', b':')
             | between(word, b'(', b')')
             | between(word, b'[', b'[')
