@@ -445,6 +445,7 @@ async fn the_same_people_are_there_as_without_it_and_the_old_keys_go() {
             let left = rewrap::count(&mut tx, table, KeyVersion::new(version)).await.unwrap();
             assert_eq!(left, 0, "{table:?} v{version}");
         }
+        assert!(!rewrap::any_detail(&mut tx, KeyVersion::new(version)).await.unwrap());
     }
     drop(tx);
     after.close().await;

@@ -6,7 +6,9 @@ use tallygate::{
     domain::{FeedId, PersonId, RecordType, SubjectId},
     keys::{KeyVersion, VersionState},
     store::{
-        ActError, Effect, Rights, Tx, consents, effect, feeds, geography,
+        ActError, Effect, Rights, Tx, consents, details, effect,
+        erasures::{self, Asked},
+        feeds, geography,
         key_versions::{self, Change, Progress},
         records::{self, NewEvent},
         rewrap::{self, KeyedTable},
@@ -20,6 +22,7 @@ on_both!(
     consents_are_copied_merged_and_removed,
     every_table_is_gone_through_in_bounded_batches,
     a_moved_event_takes_its_version_with_it,
+    what_is_to_be_erased_is_renewed_and_details_are_seen,
 );
 
 const ONE: KeyVersion = KeyVersion::FIRST;
@@ -288,4 +291,34 @@ async fn a_moved_event_takes_its_version_with_it(fresh: Fresh) {
     };
     assert!(of(&mut tx, TWO).await.contains(&(650, 2)));
     assert!(of(&mut tx, ONE).await.contains(&(1, 600)));
+}
+
+async fn what_is_to_be_erased_is_renewed_and_details_are_seen(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    let asked = |number: usize, key_version| {
+        let key = if key_version == 1 { key(number) } else { other(key(number)) };
+        Asked { feed, key, key_version }
+    };
+    // The second was asked for again, when the next version was in use.
+    let all = vec![asked(1, 1), asked(2, 1), asked(2, 2)];
+    fresh.act(Effect::AskErasure(all)).await.unwrap();
+    let mut tx = keys(&fresh).await;
+    let found = rewrap::erasures(&mut tx, ONE, &Progress::default(), 10).await.unwrap();
+    assert_eq!(found.len(), 2);
+    let renewed: Vec<_> = found.into_iter().map(|(f, old)| (f, old, other(old))).collect();
+    rewrap::renew_erasures(&mut tx, TWO, &renewed).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = fresh.read(Rights::Intake).await;
+    let mut left = erasures::asked(&mut tx, (FeedId::new(0), [0; 16]), 10).await.unwrap();
+    left.sort_by_key(|asked| asked.key != other(key(1)));
+    assert_eq!(left, [asked(1, 2), asked(2, 2)]);
+    drop(tx);
+    // A sealed form begins with its version.
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let batch = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
+    details::stage(&mut tx, batch, &[0, 1, 9, 9]).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = fresh.read(Rights::Keys).await;
+    assert!(rewrap::any_detail(&mut tx, ONE).await.unwrap());
+    assert!(!rewrap::any_detail(&mut tx, TWO).await.unwrap());
 }
