@@ -13,7 +13,7 @@ use tallygate::{
 };
 
 /// Starts and stops a gateway, which adds to the log.
-async fn grow(site: &Site, config: &std::path::PathBuf, times: usize) {
+async fn grow(site: &Site, config: &std::path::Path, times: usize) {
     for _ in 0..times {
         site.serve(config).await.unwrap().stop().await.unwrap();
     }

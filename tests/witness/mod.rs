@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use std::{
     fs,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -198,7 +198,7 @@ impl Site {
         path
     }
 
-    async fn serve(&self, config: &PathBuf) -> Result<Running, ServeError> {
+    async fn serve(&self, config: &Path) -> Result<Running, ServeError> {
         let config = Config::read(config).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         // A program that another test is starting at this moment holds what was just closed.

@@ -50,12 +50,9 @@ async fn all_else_goes_on(site: &Site, running: &Running, round: usize) {
     assert_eq!(stream.acknowledged().await.well_formed, 5);
     let mut protocols = ProtocolServiceClient::new(health);
     let protocol_id = "isp-health".to_owned();
-    let suspend = v1::SuspendProtocolRequest {
-        protocol_id: protocol_id.clone(),
-        ..v1::SuspendProtocolRequest::default()
-    };
+    let suspend = v1::SuspendProtocolRequest { protocol_id: protocol_id.clone() };
     protocols.suspend_protocol(suspend).await.unwrap();
-    let resume = v1::ResumeProtocolRequest { protocol_id, ..v1::ResumeProtocolRequest::default() };
+    let resume = v1::ResumeProtocolRequest { protocol_id };
     protocols.resume_protocol(resume).await.unwrap();
     let officer = site.caller(running, "officer").await;
     let mut releases = ReleaseServiceClient::new(officer);
@@ -176,7 +173,7 @@ async fn with_its_witnesses_away_it_starts_and_answers_figures_once_they_are_bac
 }
 
 /// Stands before a witness and changes its answers.
-async fn go_between(witness: SocketAddr, change: fn(String) -> String) -> SocketAddr {
+async fn go_between(witness: SocketAddr, change: fn(&str) -> String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -188,14 +185,14 @@ async fn go_between(witness: SocketAddr, change: fn(String) -> String) -> Socket
 }
 
 /// One request and its answer, each with a content length.
-async fn relay(stream: TcpStream, witness: SocketAddr, change: fn(String) -> String) {
+async fn relay(stream: TcpStream, witness: SocketAddr, change: fn(&str) -> String) {
     let mut caller = BufReader::new(stream);
     let (head, body) = message(&mut caller).await;
     let mut there = TcpStream::connect(witness).await.unwrap();
     there.write_all(head.as_bytes()).await.unwrap();
     there.write_all(body.as_bytes()).await.unwrap();
     let (head, body) = message(&mut BufReader::new(there)).await;
-    let changed = if head.starts_with("HTTP/1.1 200") { change(body) } else { body };
+    let changed = if head.starts_with("HTTP/1.1 200") { change(&body) } else { body };
     let lines = head.lines().filter(|line| !line.is_empty());
     let kept = lines.filter(|line| !line.to_ascii_lowercase().starts_with("content-length"));
     let head: String = kept.map(|line| format!("{line}\r\n")).collect();
@@ -221,13 +218,13 @@ async fn message(stream: &mut BufReader<TcpStream>) -> (String, String) {
     (head, String::from_utf8(body).unwrap())
 }
 
-fn tampered(answer: String) -> String {
+fn tampered(answer: &str) -> String {
     let at = answer.len() - 20;
     let other = if &answer[at..=at] == "A" { "B" } else { "A" };
     format!("{}{other}{}", &answer[..at], &answer[at + 1..])
 }
 
-fn among_others(answer: String) -> String {
+fn among_others(answer: &str) -> String {
     let stranger = answer.replace("oversight.example ", "stranger.example ");
     format!("{stranger}{answer}{stranger}")
 }
