@@ -42,25 +42,25 @@ steps![
 /// Each step keeps the program before it working: gateways are upgraded one by one while
 /// others run (see [`check`]).
 pub(super) async fn run(store: &Store, gateway: Option<&str>) -> Result<(), StoreError> {
-    for _ in 0..ROLE_TRIES {
-        match run_once(store, gateway).await {
-            Err(error) if error.is_role_race() => time::sleep(ROLE_PAUSE).await,
-            done => return done,
-        }
-    }
-    run_once(store, gateway).await
-}
-
-async fn run_once(store: &Store, gateway: Option<&str>) -> Result<(), StoreError> {
     run_until(store, STEPS.len()).await?;
     if let Some(gateway) = gateway.filter(|_| !store.is_embedded()) {
-        grant(store, gateway).await?;
+        grant_in_the_end(store, gateway).await?;
     }
     fits(&mut store.transact_as_owner().await?).await
 }
 
 /// Applies the first `level` steps, those of them that are missing.
 pub(super) async fn run_until(store: &Store, level: usize) -> Result<(), StoreError> {
+    for _ in 0..ROLE_TRIES {
+        match apply_until(store, level).await {
+            Err(error) if error.is_role_race() => time::sleep(ROLE_PAUSE).await,
+            done => return done,
+        }
+    }
+    apply_until(store, level).await
+}
+
+async fn apply_until(store: &Store, level: usize) -> Result<(), StoreError> {
     let mut tx = store.transact_as_owner().await?;
     tx.run("CREATE TABLE IF NOT EXISTS migration (step BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)")
         .await?;
@@ -116,6 +116,16 @@ async fn is_present(tx: &mut Tx) -> Result<bool, StoreError> {
     };
     let (present,): (i64,) = on!(tx, c => sqlx::query_as(sql).fetch_one(c).await)?;
     Ok(present > 0)
+}
+
+async fn grant_in_the_end(store: &Store, gateway: &str) -> Result<(), StoreError> {
+    for _ in 0..ROLE_TRIES {
+        match grant(store, gateway).await {
+            Err(error) if error.is_role_race() => time::sleep(ROLE_PAUSE).await,
+            done => return done,
+        }
+    }
+    grant(store, gateway).await
 }
 
 /// Lets a database user take on the gateway's rights, one transaction at a time.

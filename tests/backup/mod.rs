@@ -3,6 +3,7 @@
 
 mod attacks;
 mod restore;
+mod twins;
 
 use crate::{
     gateways::{Service, connect},

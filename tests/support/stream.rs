@@ -44,6 +44,8 @@ pub(crate) fn rows(prefix: &str, range: std::ops::Range<usize>) -> Vec<v1::Recor
 pub(crate) struct Stream {
     send: mpsc::Sender<v1::PushRequest>,
     answers: tonic::Streaming<v1::PushResponse>,
+    /// The receipt of its opening.
+    pub(crate) opened: Option<v1::Receipt>,
 }
 
 impl Stream {
@@ -65,9 +67,19 @@ impl Stream {
         let message = Some(push_request::Message::Open(open));
         send.send(v1::PushRequest { message }).await.ok();
         let answers = IntakeServiceClient::new(health).push(ReceiverStream::new(receive)).await?;
-        let mut stream = Self { send, answers: answers.into_inner() };
-        stream.answers.message().await?.ok_or_else(gone)?;
+        let mut stream = Self { send, answers: answers.into_inner(), opened: None };
+        let first = stream.answers.message().await?.ok_or_else(gone)?;
+        if let Some(push_response::Message::Opened(opened)) = first.message {
+            stream.opened = opened.receipt;
+        }
         Ok(stream)
+    }
+
+    /// Ends it in order and waits until the gateway has.
+    pub(crate) async fn finish(self) {
+        let Self { send, mut answers, .. } = self;
+        drop(send);
+        while let Ok(Some(_)) = answers.message().await {}
     }
 
     pub(crate) async fn send(&self, sequence: u64, rows: Vec<v1::RecordRow>) {
