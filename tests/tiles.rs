@@ -154,6 +154,33 @@ fn key(gateway: &Copy) -> VerifierKey {
     fs::read_to_string(gateway.path("log.vkey")).unwrap().trim().parse().unwrap()
 }
 
+/// A gateway whose log has more entries than a tile, all of them published.
+async fn with_a_full_tile() -> Copy {
+    let gateway = Copy::start().await;
+    look(&gateway, 300).await;
+    gateway
+}
+
+/// Looks at the checkpoint until the log has so many entries, each look being one.
+async fn look(gateway: &Copy, size: u64) {
+    let client = AccessLogServiceClient::new(gateway.caller("auditor").await);
+    loop {
+        // No more at once than a connection may have streams.
+        let missing = size.saturating_sub(live_size(gateway).await).min(40);
+        if missing == 0 {
+            break;
+        }
+        let looks = (0..missing).map(|_| {
+            let mut client = client.clone();
+            async move { client.get_checkpoint(v1::GetCheckpointRequest {}).await.map(drop) }
+        });
+        for look in futures_util::future::join_all(looks).await {
+            look.unwrap();
+        }
+    }
+    gateway.running.project_log().await.unwrap();
+}
+
 /// Sets the tick so that none but the first comes by itself, and waits for that one.
 async fn with_a_standing_tick() -> Copy {
     let gateway = Copy::start().await;
@@ -165,7 +192,7 @@ async fn with_a_standing_tick() -> Copy {
     // The second waits behind the task's own first, which has begun by then.
     gateway.running.project_log().await.unwrap();
     tokio::task::yield_now().await;
-    gateway.running.project_log().await.unwrap();
+    look(&gateway, 300).await;
     // With a partial tile at the edge that is not about to be full.
     while !(1..200).contains(&(published_size(&gateway) % 256)) {
         live_size(&gateway).await;
@@ -401,7 +428,7 @@ async fn malformed_requests_have_the_status_of_the_standard_and_nothing_is_repea
 
 #[tokio::test]
 async fn http_2_and_a_kept_connection_work_as_well() {
-    let gateway = Copy::start().await;
+    let gateway = with_a_full_tile().await;
     let health = Visitor::partner(&gateway, "health");
     let stream = TokioIo::new(health.connect(&[b"h2"]).await);
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await;
@@ -575,7 +602,7 @@ impl<'a> Fetch<'a> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_is_fetched_grows_and_survives_accidents() {
-    let gateway = Copy::start().await;
+    let gateway = with_a_full_tile().await;
     let fetch = Fetch::of(&gateway, "auditor");
     let first = fetch.fetched();
     fetch.verify(0);

@@ -21,10 +21,11 @@ use indicatif::ProgressBar;
 use std::path::PathBuf;
 
 const HELP: &str = "\
-DIR is a folder in the C2SP tlog-tiles layout, for `audit verify` and any tool that reads it. It is
-made when it is not there, one for each year's log, which the key names; from then on only what is new is fetched, and a fetch that was
-interrupted goes on where it was. DIR verifies at every moment. A log that was rolled back or
-forked is refused with exit code 1, and both checkpoints are kept in DIR.evidence.
+DIR is a folder in the C2SP tlog-tiles layout, for `audit verify` and any tool that reads it, one
+for each year's log: the key names which. It is made when it is not there; from then on only what
+is new is fetched, and a fetch that was interrupted goes on where it was. DIR verifies at every
+moment. A log that was rolled back or forked is refused with exit code 1, and both checkpoints are
+kept in DIR.evidence.
 
 A mirror found damaged is made anew, and the damaged one kept as DIR.damaged-1. Lost files are
 found each time, altered ones with --recheck.

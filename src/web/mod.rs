@@ -23,7 +23,8 @@
 //!
 //! # Answers
 //! Fixed words, nothing of the request: neither paths nor headers are repeated. What is
-//! served is what was published at the last tick ([`crate::gateway::Published`]).
+//! served is what was published at the last tick ([`crate::gateway::Published`]), of the log
+//! that grows: those of earlier years are folders beside its own, and come over gRPC.
 
 pub mod path;
 pub mod serve;
