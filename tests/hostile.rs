@@ -151,7 +151,7 @@ impl TileSource for Counted<'_> {
 const LONGEST_BUNDLE: usize = 256 * (2 + 65_535);
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn notes_are_accepted_as_they_were_signed_or_not_at_all(
