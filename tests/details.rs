@@ -28,7 +28,7 @@ use tallygate::{
     connector::ProfileFile,
     disclosure::Catalogue,
     domain::RecordType,
-    gateway::{Gateway, Setup},
+    gateway::{Gateway, Setup, Witnesses},
     keys::{MasterKeys, SigningKey},
     store::{
         Act, Effect, Location, Rights, Store, erasures,
@@ -279,8 +279,10 @@ async fn two_gateways(clock: &Arc<AtomicI64>) -> Option<[Arc<Gateway>; 2]> {
             store: Store::open(&location).await.unwrap(),
             log: LogSigner::from_seed("race.example/2026".parse().unwrap(), &[7; 32]).unwrap(),
             keys: MasterKeys::generate(&mut keys),
+            key_file: None,
             release_key: SigningKey::generate(&mut keys).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
+            witnesses: Arc::new(Witnesses::none()),
             now: Arc::new(move || Timestamp::from_microsecond(clock.load(Relaxed)).unwrap()),
             rng: StdRng::seed_from_u64(seed),
         };

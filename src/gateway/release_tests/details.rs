@@ -277,4 +277,11 @@ async fn details_outlive_the_key_that_sealed_them_where_they_were_sealed_anew() 
     }
     use_keys(&town, others);
     assert_eq!(refused(open(&town, batch, Sought::Item(0)).await).0, "detail_gone");
+    let named = NamedRecords {
+        record_type: "health_review".to_owned(),
+        record_ids: vec!["r-1".to_owned()],
+    };
+    town.gateway.erase_records(&health, named).await.unwrap();
+    town.gateway.carry_out_erasures().await.unwrap();
+    assert_eq!(counted(&town).await, 2);
 }
