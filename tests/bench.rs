@@ -41,7 +41,16 @@ fn every_measure_has_its_limit_and_the_files_say_the_same() {
     let printed = output(&[&all[..], &["--format", "json"]].concat(), 0);
     let rows = rows(&printed);
     let names: BTreeSet<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
-    let expected = ["figures_card", "figures_query", "intake", "log", "log_p99", "release"];
+    let expected = [
+        "figures_card",
+        "figures_query",
+        "intake",
+        "log",
+        "log_growth",
+        "log_growth_memory",
+        "log_p99",
+        "release",
+    ];
     assert_eq!(names, BTreeSet::from(expected));
     for row in &rows {
         let fields: Vec<_> = row.as_object().unwrap().keys().map(String::as_str).collect();

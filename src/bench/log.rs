@@ -87,7 +87,7 @@ pub(super) async fn measure(
 }
 
 /// A leaf as long as those of answered questions.
-fn leaf(clock: &Arc<dyn Clock>) -> Result<Leaf, BenchError> {
+pub(super) fn leaf(clock: &Arc<dyn Clock>) -> Result<Leaf, BenchError> {
     let mut leaf = Leaf::new(LeafKind::QueryAnswered, clock.now());
     leaf.partner = Some("centres".parse()?);
     leaf.user = Some(UserPseudonym::new([7; 16]));

@@ -12,6 +12,7 @@
 
 pub(crate) mod chart;
 mod figures;
+mod growth;
 mod intake;
 mod log;
 mod release;
@@ -44,19 +45,23 @@ pub(crate) enum Measure {
     Release,
     /// The access log's write path.
     Log,
+    /// The same on a long log.
+    Growth,
 }
 
 impl Measure {
     /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 4] = [Self::Intake, Self::Figures, Self::Release, Self::Log];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Intake, Self::Figures, Self::Release, Self::Log, Self::Growth];
 
-    /// How large it is unless told otherwise: children, calls, persons, leaves.
+    /// How large it is unless told otherwise: children, calls, persons, leaves, entries.
     const fn usual_size(self) -> u64 {
         match self {
             Self::Intake => 2_000,
             Self::Figures => 12_000,
             Self::Release => 100_000,
             Self::Log => 60_000,
+            Self::Growth => 1_000_000,
         }
     }
 }
@@ -191,6 +196,7 @@ async fn measure_all(
             Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
             Measure::Release => release::measure(scratch, &clock, size, say).await?,
             Measure::Log => log::measure(scratch, &clock, size, say).await?,
+            Measure::Growth => growth::measure(scratch, &clock, size, say).await?,
         });
     }
     Ok(rows)

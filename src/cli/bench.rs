@@ -41,6 +41,9 @@ pub(super) enum BenchCommand {
         after_help = "Example:\n  tallygate bench log --database postgres://tallygate@localhost/postgres"
     )]
     Log(Bench),
+    /// The access log when it is long, beside one of 10,000 entries; --size is entries.
+    #[command(after_help = "Example:\n  tallygate bench growth --size 10000000")]
+    Growth(Bench),
     /// All of them, one after the other.
     #[command(after_help = "Example:\n  tallygate bench all --out results")]
     All(Bench),
@@ -75,6 +78,7 @@ impl BenchCommand {
             Self::Figures(bench) => (vec![Measure::Figures], bench),
             Self::Release(bench) => (vec![Measure::Release], bench),
             Self::Log(bench) => (vec![Measure::Log], bench),
+            Self::Growth(bench) => (vec![Measure::Growth], bench),
             Self::All(bench) => (Measure::ALL.to_vec(), bench),
         };
         bench.run(measures, console).await

@@ -12,10 +12,17 @@
 //! - What is copied here was invented; no limit reads what it writes.
 
 use super::{
-    Location, PostgresLocation, Rights, Store, StoreError, Tx, bulk::touched, error::stored,
-    scan::RANGE, tx::on,
+    Location, PostgresLocation, Rights, Store, StoreError, Tx,
+    bulk::touched,
+    error::stored,
+    log::{self, Growth, Head},
+    scan::RANGE,
+    tx::on,
 };
-use crate::domain::PersonId;
+use crate::{
+    audit::{Frontier, Leaf, LogSigner, leaf_hash},
+    domain::PersonId,
+};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres, Sqlite, Transaction,
 };
@@ -443,6 +450,44 @@ impl RawLog {
         self.size = next;
         Ok(())
     }
+}
+
+/// Entries that a transaction of [`fill_log`] takes.
+const FILL: u64 = 20_000;
+
+/// Makes an empty log as long as told, of one leaf again and again, with its whole tree: what
+/// the write path can go on from.
+///
+/// # Errors
+/// When the engine refuses, or the log is not empty.
+pub async fn fill_log(
+    store: &Store,
+    signer: &LogSigner,
+    leaf: &Leaf,
+    entries: u64,
+) -> Result<(), StoreError> {
+    let bytes = leaf.encode()?;
+    let hash = leaf_hash(&bytes);
+    let mut frontier = Frontier::empty();
+    let mut old = None;
+    while frontier.size() < entries {
+        let (first, count) = (frontier.size(), FILL.min(entries - frontier.size()));
+        let count = usize::try_from(count).map_err(|_| StoreError::Range)?;
+        let appended = frontier.append(&vec![hash; count])?;
+        let size = appended.frontier.size();
+        let checkpoint = signer.sign_checkpoint(size, &appended.root);
+        let at = leaf.at.as_microsecond();
+        let head = Head { base: 0, size, root: appended.root, checkpoint, at };
+        let leaves = vec![bytes.clone(); count];
+        let growth = Growth { base: 0, first, leaves: &leaves, hashes: &appended.new_hashes };
+        let mut tx = begin(store).await?;
+        if !log::grow(&mut tx, &growth, old.as_ref(), &head).await? {
+            return Err(StoreError::Unchanged { table: "log_head" });
+        }
+        tx.commit().await?;
+        (frontier, old) = (appended.frontier, Some(head));
+    }
+    Ok(())
 }
 
 /// Reads every event and every sealed fact once, in stored order, by key range as a release
