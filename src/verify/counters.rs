@@ -198,15 +198,14 @@ mod tests {
         Leaf { partner: Some(partner), sequence, ..Leaf::default() }
     }
 
-    fn found(counters: &Counters) -> Vec<(&str, &str, Option<u64>, Option<u64>, u64)> {
+    /// Partner, problem, first and last number, and the entry.
+    type Told<'f> = (&'f str, &'f str, Option<u64>, Option<u64>, u64);
+
+    fn found(counters: &Counters) -> Vec<Told<'_>> {
         let (findings, _) = counters.findings();
-        let one = |f: &CounterFinding| (f.problem.word(), f.from, f.through, f.index);
         findings
             .iter()
-            .map(|f| {
-                let (word, from, through, index) = one(f);
-                (f.partner.as_str(), word, from, through, index)
-            })
+            .map(|f| (f.partner.as_str(), f.problem.word(), f.from, f.through, f.index))
             .collect()
     }
 

@@ -34,7 +34,7 @@ pub(super) struct Pair {
 /// What they came to.
 pub(super) enum Content {
     /// The entries have the hashes of the tile.
-    Agreed(Agreed),
+    Agreed(Box<Agreed>),
     /// They don't, or one of the two is missing.
     Unsettled(Option<Bundle>, Option<Vec<Sha>>),
 }
@@ -91,7 +91,7 @@ pub(super) fn read_pair(
             for (number, entry) in bundle.iter().enumerate() {
                 leaves.read(entries, number, entry, scratch);
             }
-            Content::Agreed(Agreed { root: tile_root(&tile), hashes: tile, leaves })
+            Content::Agreed(Box::new(Agreed { root: tile_root(&tile), hashes: tile, leaves }))
         }
         (bundle, tile) => Content::Unsettled(bundle, tile),
     };

@@ -171,7 +171,7 @@ impl<S: TileSource + Sync> Walk<'_, S> {
                 let pair = pair?;
                 self.report.add(pair.report);
                 let root = match pair.content {
-                    Content::Agreed(agreed) => self.agreed(index, agreed)?,
+                    Content::Agreed(agreed) => self.agreed(index, *agreed)?,
                     Content::Unsettled(bundle, tile) => {
                         let above = self.hash_above(index)?;
                         let believed = self.settle(index, bundle.as_ref(), tile, |hashes| {
@@ -222,7 +222,7 @@ impl<S: TileSource + Sync> Walk<'_, S> {
             match pair.content {
                 Content::Agreed(agreed) => {
                     let hashes = agreed.hashes.clone();
-                    self.agreed(full, agreed)?;
+                    self.agreed(full, *agreed)?;
                     Some(hashes)
                 }
                 Content::Unsettled(bundle, tile) => {

@@ -150,7 +150,7 @@ impl Tracer {
         }
         match leaf.kind {
             Some("release_frozen") if leaf.period == Some(&self.quarter) => {
-                self.freeze(index, leaf)
+                self.freeze(index, leaf);
             }
             Some("release_withdrawn") => {
                 let digest = leaf.release;

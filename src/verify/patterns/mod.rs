@@ -195,7 +195,7 @@ impl Patterns {
             let steps = u64::from(self.config.enumeration.steps);
             let pause = minutes(self.config.enumeration.minutes);
             let walk = self.walks.entry(actor.clone()).or_default();
-            let ended = walk.note((micros, index), asked, steps, pause);
+            let ended = walk.note((micros, index), &asked, steps, pause);
             self.found_walk(actor, ended);
         }
     }

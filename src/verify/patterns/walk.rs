@@ -58,7 +58,7 @@ impl Walk {
     pub(super) fn note(
         &mut self,
         (at, index): (i64, u64),
-        question: Question,
+        question: &Question,
         steps: u64,
         micros: i64,
     ) -> Option<Found> {
@@ -67,14 +67,14 @@ impl Walk {
             Some((before, previous)) => (Some(previous), at.saturating_sub(before) > micros),
             None => (None, false),
         };
-        if !paused && previous.as_ref() == Some(&question) {
+        if !paused && previous.as_ref() == Some(question) {
             return None;
         }
         let keeps = |number: usize| {
             let nesting = NESTINGS[number / 2];
             let key = |question: &Question| nesting.map(|part| question[part].clone());
             previous.as_ref().is_some_and(|previous| {
-                let (old, new) = (key(previous), key(&question));
+                let (old, new) = (key(previous), key(question));
                 !paused && if number.is_multiple_of(2) { old < new } else { old > new }
             })
         };
@@ -82,14 +82,14 @@ impl Walk {
         let goes_on = self.runs.iter().enumerate().any(|(n, run)| run.steps() >= steps && keeps(n));
         let ended = longest.filter(|_| !goes_on);
         if self.runs.is_empty() || ended.is_some() {
-            self.runs = vec![Found::new(at, index, &question); 2 * NESTINGS.len()];
+            self.runs = vec![Found::new(at, index, question); 2 * NESTINGS.len()];
             return ended;
         }
         for (number, run) in self.runs.iter_mut().enumerate() {
             if keeps(number) {
-                run.add(at, index, &question);
+                run.add(at, index, question);
             } else {
-                *run = Found::new(at, index, &question);
+                *run = Found::new(at, index, question);
             }
         }
         None
