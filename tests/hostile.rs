@@ -382,7 +382,7 @@ fn what_is_too_long_is_refused_unread() {
         matches!(problem, NoteProblem::NotText { .. }) && !problem.to_string().contains(CANARY)
     );
     // Ten thousand signature lines, within the limit or not, are looked at once each.
-    let lines = format!("\u{2014} a AAAAAAA=\n").repeat(2_000);
+    let lines = "\u{2014} a AAAAAAA=\n".repeat(2_000);
     let many = String::from_utf8(shared().files[CHECKPOINT_PATH].clone()).unwrap() + &lines;
     assert!(verify_checkpoint(many.as_bytes(), &key).is_err());
 }

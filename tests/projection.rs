@@ -75,7 +75,7 @@ impl Ground {
     }
 }
 
-fn must_fail(done: Result<(), ProjectionError>, case: &str) {
+fn must_fail(done: &Result<(), ProjectionError>, case: &str) {
     assert!(matches!(done, Err(ProjectionError::File { .. })), "{case}: {done:?}");
 }
 
@@ -101,14 +101,14 @@ async fn a_write_that_fails_at_any_file_leaves_the_log_of_before() {
             let case = format!("step {step}, {path}");
             let target = ground.tiles().join(path);
             block(&target);
-            must_fail(projector.project_once().await, &case);
+            must_fail(&projector.project_once().await, &case);
             fs::remove_dir_all(&target).unwrap();
             if size > 0 {
                 ground.must_be_as_before(size, &case);
             }
             // A gateway that starts at this moment compares, and is as careful.
             block(&target);
-            must_fail(ground.projector().project_once().await, &case);
+            must_fail(&ground.projector().project_once().await, &case);
             fs::remove_dir_all(&target).unwrap();
             if size > 0 {
                 ground.must_be_as_before(size, &case);
@@ -131,7 +131,7 @@ async fn a_full_disk_leaves_the_log_of_before() {
     let staged = ground.folder.path().join(".tiles.writing");
     symlink("/dev/full", &staged).unwrap();
     for _ in 0..3 {
-        must_fail(projector.project_once().await, "no space");
+        must_fail(&projector.project_once().await, "no space");
         ground.must_be_whole(5, "no space");
     }
     fs::remove_file(&staged).unwrap();

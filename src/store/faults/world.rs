@@ -13,7 +13,6 @@ use postgres::{Cluster, Database};
 use sha2::Sha256;
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicI64, Ordering},
@@ -24,12 +23,6 @@ use std::{
 #[expect(dead_code, reason = "made for the integration tests, which use all of it")]
 #[path = "../../../tests/support/postgres.rs"]
 mod postgres;
-
-/// What whoever runs the tests says by the environment.
-#[expect(clippy::disallowed_methods, reason = "the tests have no configuration file")]
-fn told(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
-}
 
 /// What the clock says at first.
 pub(super) const NOON: i64 = 1_790_000_000_000_000;
