@@ -635,9 +635,9 @@ async fn a_mirror_is_fetched_grows_and_survives_accidents() {
     for path in ["tile/entries/000", "tile/0/000", "tile/1/000.p"] {
         let path = mirror.join(path);
         if path.is_dir() {
-            fs::remove_dir_all(path).unwrap()
+            fs::remove_dir_all(path).unwrap();
         } else {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }
         fetch.verify(1);
         fetch.fetched();
