@@ -308,6 +308,12 @@ pub async fn renew_erasures(
     Ok(())
 }
 
+/// A subject's key: its rung, its form, and the form that it gets.
+pub type RenewedKey = (u8, [u8; 16], [u8; 16]);
+
+/// subject_id, nhs, facts.
+type SubjectRow = (i64, Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// What is keyed or sealed of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyedSubject {
@@ -318,7 +324,7 @@ pub struct KeyedSubject {
     /// Its sealed facts.
     pub facts: Option<Vec<u8>>,
     /// Its keys with their rungs; each may get another form in the second place.
-    pub keys: Vec<(u8, [u8; 16], [u8; 16])>,
+    pub keys: Vec<RenewedKey>,
 }
 
 /// Subjects of a version behind a place, with their keys in one form twice.
@@ -331,7 +337,7 @@ pub async fn subjects(
     after: &Progress,
     limit: usize,
 ) -> Result<Vec<KeyedSubject>, StoreError> {
-    let rows: Vec<(i64, Option<Vec<u8>>, Option<Vec<u8>>)> = on!(&mut *tx, c => sqlx::query_as(
+    let rows: Vec<SubjectRow> = on!(&mut *tx, c => sqlx::query_as(
         "SELECT subject_id, nhs, facts FROM subject WHERE subject_id > $1 AND key_version = $2 \
          ORDER BY subject_id LIMIT $3")
         .bind(after.place).bind(number(of)).bind(size(limit)).fetch_all(c).await)?;
@@ -339,7 +345,7 @@ pub async fn subjects(
     let among = Among::Numbers(&ids);
     let head = "SELECT subject_id, rung, match_key FROM subject_key WHERE subject_id";
     let found: Vec<(i64, i64, Vec<u8>)> = bulk::select(tx, head, None, &among, "").await?;
-    let mut keys: BTreeMap<i64, Vec<(u8, [u8; 16], [u8; 16])>> = BTreeMap::new();
+    let mut keys: BTreeMap<i64, Vec<RenewedKey>> = BTreeMap::new();
     for (subject, rung, key) in found {
         let corrupt = StoreError::Corrupt { table: "subject_key", column: "rung", row: subject };
         let rung = u8::try_from(rung).map_err(|_| corrupt)?;
