@@ -279,6 +279,7 @@ async fn two_gateways(clock: &Arc<AtomicI64>) -> Option<[Arc<Gateway>; 2]> {
             store: Store::open(&location).await.unwrap(),
             log: LogSigner::from_seed("race.example/2026".parse().unwrap(), &[7; 32]).unwrap(),
             keys: MasterKeys::generate(&mut keys),
+            key_file: None,
             release_key: SigningKey::generate(&mut keys).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
             now: Arc::new(move || Timestamp::from_microsecond(clock.load(Relaxed)).unwrap()),

@@ -144,7 +144,10 @@ async fn three_records(fresh: &Fresh) -> FeedId {
         let number = usize::try_from(id).unwrap();
         let keys = vec![(0, key(number)), (1, key(number + 10))];
         let (id, person) = (SubjectId::new(id), PersonId::new(person));
-        NewSubject { subject: Subject { id, person, nhs: None, keys }, facts: Some(vec![1]) }
+        NewSubject {
+            subject: Subject { id, person, nhs: None, keys, key_version: 1 },
+            facts: Some(vec![1]),
+        }
     };
     subjects::insert(&mut tx, &[subject(1, 1), subject(2, 1), subject(3, 2)]).await.unwrap();
     let batch = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
@@ -155,7 +158,7 @@ async fn three_records(fresh: &Fresh) -> FeedId {
             Event { record_type, role, day: Some(1), known: 2, place: None, values: vec![] };
         event.encode(&mut body);
         let (person, subject) = (PersonId::new(person), SubjectId::new(subject));
-        NewEvent { person, subject, event_number, role: 0, consent: None, body }
+        NewEvent { person, subject, event_number, role: 0, consent: None, body, key_version: 0 }
     };
     let events = [event(1, 1, 11), event(1, 2, 12), event(2, 3, 13)];
     records::stage_events(&mut tx, batch, &events).await.unwrap();
