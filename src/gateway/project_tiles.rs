@@ -120,6 +120,9 @@ impl Projector {
         let checkpoint = self.checkpoint(&head).await?;
         let known = projected.filter(|_| same_log);
         if known.is_some_and(|held| held.size == head.size) {
+            if self.witnesses.is_none() {
+                return Ok(());
+            }
             // New cosignatures of what is there already.
             let publish =
                 move |folder: &Folder| folder.write(CHECKPOINT_PATH, checkpoint.as_bytes());

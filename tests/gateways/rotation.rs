@@ -172,6 +172,9 @@ struct Content {
 /// Feed, record key, role, consent, and the event's stored form.
 type Record = (i64, [u8; 16], i64, Option<[u8; 16]>, Vec<u8>);
 
+/// Person, number and role; consent; stored form.
+type ReadEvent = ((i64, i64, i64), Option<[u8; 16]>, Vec<u8>);
+
 /// Reads a store through every version of a key file, as under its newest.
 struct Reader {
     with: Pseudonymiser,
@@ -281,7 +284,7 @@ impl Reader {
         &self,
         store: &Store,
         numbers: &BTreeMap<i64, (i64, [u8; 16])>,
-        events: Vec<((i64, i64, i64), Option<[u8; 16]>, Vec<u8>)>,
+        events: Vec<ReadEvent>,
         ids: &BTreeMap<tallygate::domain::SubjectId, [u8; 16]>,
     ) -> Vec<(BTreeSet<[u8; 16]>, Vec<Record>)> {
         let mut tx = store.read(Rights::Intake).await.unwrap();

@@ -158,7 +158,7 @@ async fn three_records(fresh: &Fresh) -> FeedId {
             Event { record_type, role, day: Some(1), known: 2, place: None, values: vec![] };
         event.encode(&mut body);
         let (person, subject) = (PersonId::new(person), SubjectId::new(subject));
-        NewEvent { person, subject, event_number, role: 0, consent: None, body, key_version: 1 }
+        NewEvent { person, subject, event_number, role: 0, consent: None, body, key_version: 0 }
     };
     let events = [event(1, 1, 11), event(1, 2, 12), event(2, 3, 13)];
     records::stage_events(&mut tx, batch, &events).await.unwrap();

@@ -208,7 +208,11 @@ async fn private_details_are_for_those_who_keep_them() {
             ("INSERT INTO erasure_day VALUES (1)", sequencer),
             ("DELETE FROM erasure_day", ""),
         ] {
-            assert_eq!(may(&gateway, role, sql).await, role == permitted, "{role}: {sql}");
+            // Whoever wraps anew looks which version a sealed form is of, and has requests to
+            // erase in another form.
+            let looks = sql.starts_with("SELECT sealed") || sql == "DELETE FROM erasure";
+            let permitted = role == permitted || (looks && role == Rights::Keys.role());
+            assert_eq!(may(&gateway, role, sql).await, permitted, "{role}: {sql}");
         }
     }
 }
