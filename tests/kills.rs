@@ -29,11 +29,16 @@ fn node(folder: &Path) -> Node {
     let address = listener.local_addr().unwrap().to_string();
     let config = folder.join("gateway.toml");
     let text = fs::read_to_string(&config).unwrap();
-    let lines = text.lines().map(|line| match line {
-        _ if line.starts_with("listen") => format!("listen = \"{address}\"\n"),
-        _ => format!("{line}\n"),
-    });
-    fs::write(&config, lines.collect::<String>()).unwrap();
+    let (grpc, web) = text.split_once("[web]").unwrap();
+    let listen = |part: &str, at: &str| -> String {
+        let lines = part.lines().map(|line| match line {
+            _ if line.starts_with("listen") => format!("listen = \"{at}\"\n"),
+            _ => format!("{line}\n"),
+        });
+        lines.collect()
+    };
+    let text = format!("{}[web]{}", listen(grpc, &address), listen(web, "127.0.0.1:0"));
+    fs::write(&config, text).unwrap();
     Node::new(config, address, folder.join("profiles"))
 }
 
