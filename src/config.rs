@@ -4,14 +4,15 @@
 //! be readable by their owner alone. Relative paths start at the file's own folder.
 
 use crate::{
-    audit::LogName,
+    audit::{LogName, WitnessKey},
     keys::{MasterFile, PassphraseSource},
     store::{Location, LocationError, PostgresLocation},
 };
+use http::Uri;
 use serde::Deserialize;
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,6 +25,8 @@ struct ConfigFile {
     /// What the gateway calls itself in tokens.
     audience: String,
     grpc: GrpcFile,
+    /// The log's public side over HTTPS; none without it.
+    web: Option<WebFile>,
     database: DatabaseFile,
     keys: KeysFile,
     log: LogFile,
@@ -38,6 +41,16 @@ struct GrpcFile {
     client_ca: PathBuf,
     #[serde(default = "default_drain")]
     drain_seconds: u64,
+}
+
+/// What is left out is as for gRPC.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebFile {
+    listen: SocketAddr,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
 }
 
 const fn default_drain() -> u64 {
@@ -77,10 +90,59 @@ struct LogFile {
     tiles: PathBuf,
     #[serde(default = "default_tick")]
     tick_seconds: u64,
+    #[serde(default = "default_outage")]
+    outage_minutes: u64,
+    #[serde(default)]
+    witness: Vec<WitnessFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessFile {
+    /// Its verifier key, or a file with it.
+    vkey: Option<String>,
+    vkey_file: Option<PathBuf>,
+    /// Where it takes checkpoints: what stands before `/add-checkpoint`.
+    url: String,
+    /// The authority of its server certificate, PEM.
+    ca: Option<PathBuf>,
+    /// Whether it is the oversight body's.
+    #[serde(default)]
+    oversight: bool,
+}
+
+const fn default_outage() -> u64 {
+    15
 }
 
 const fn default_tick() -> u64 {
     5
+}
+
+/// The listener of the web, where one is wanted.
+#[derive(Debug, Clone)]
+pub struct WebConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The server's certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The authority that signs partners' client certificates, PEM.
+    pub client_ca: PathBuf,
+}
+
+/// A witness that cosigns the log.
+#[derive(Debug, Clone)]
+pub struct WitnessConfig {
+    /// Its verifier key.
+    pub key: WitnessKey,
+    /// Where it takes checkpoints: https, or http on this machine itself.
+    pub url: Uri,
+    /// The authority of its server certificate, PEM; given with https.
+    pub ca: Option<PathBuf>,
+    /// Whether it is the oversight body's; else it is a partner's.
+    pub oversight: bool,
 }
 
 /// A validated configuration; every path is resolved.
@@ -98,6 +160,8 @@ pub struct Config {
     pub client_ca: PathBuf,
     /// How long open streams may finish after a stop is asked for.
     pub drain: Duration,
+    /// The web listener; `None` for none.
+    pub web: Option<WebConfig>,
     /// The database, as the gateway uses it.
     pub database: Location,
     /// The database as the owner of its tables uses it: what `migrate` needs and nobody else.
@@ -114,6 +178,11 @@ pub struct Config {
     pub tiles: PathBuf,
     /// How often: a fixed tick, so that the log's growth times nobody's act.
     pub tick: Duration,
+    /// Who is asked to cosign the log.
+    pub witnesses: Vec<WitnessConfig>,
+    /// How long their quorum may be missing before figures stop, where the signed root policy
+    /// does not allow less.
+    pub outage: Duration,
 }
 
 /// The configuration can't be used. Says which file and what to do.
@@ -190,6 +259,18 @@ impl Config {
                 "a name without scheme and spaces, like gateway.example/coventry/2026",
             )
         })?;
+        let grpc = &file.grpc;
+        let web = file.web.as_ref().map(|web| WebConfig {
+            listen: web.listen,
+            certificate: at(web.certificate.as_ref().unwrap_or(&grpc.certificate)),
+            key: at(web.key.as_ref().unwrap_or(&grpc.key)),
+            client_ca: at(web.client_ca.as_ref().unwrap_or(&grpc.client_ca)),
+        });
+        if file.web.as_ref().is_some_and(|web| web.certificate.is_some() != web.key.is_some()) {
+            return Err(wrong("web.certificate", "give certificate and key together, or neither"));
+        }
+        let witnesses = witnesses(&file.log.witness, path)?;
+        let outage = Duration::from_secs(file.log.outage_minutes.saturating_mul(60));
         let (database, owner) = databases(&file.database, path)?;
         let passphrase = match (&file.keys.passphrase_file, &file.keys.passphrase_credential) {
             (None, None) => None,
@@ -210,6 +291,7 @@ impl Config {
             key: at(&file.grpc.key),
             client_ca: at(&file.grpc.client_ca),
             drain: Duration::from_secs(file.grpc.drain_seconds),
+            web,
             database,
             owner,
             master_keys: MasterFile::new(at(&file.keys.master), passphrase),
@@ -218,8 +300,53 @@ impl Config {
             origin,
             tiles: at(&file.log.tiles),
             tick: Duration::from_secs(file.log.tick_seconds),
+            witnesses,
+            outage,
         })
     }
+}
+
+/// The witnesses; each key stands for one voice, so none may be there twice.
+fn witnesses(files: &[WitnessFile], path: &Path) -> Result<Vec<WitnessConfig>, ConfigError> {
+    let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut known: Vec<WitnessConfig> = Vec::new();
+    for file in files {
+        let vkey = match (&file.vkey, &file.vkey_file) {
+            (Some(vkey), None) => vkey.clone(),
+            (None, Some(vkey)) => {
+                let path = folder.join(vkey);
+                let text = fs::read_to_string(&path);
+                text.map_err(|source| ConfigError::Unreadable { path, source })?
+            }
+            _ => return Err(wrong("log.witness", "give either vkey or vkey_file")),
+        };
+        let key: WitnessKey = vkey.trim_end().parse().map_err(|_| {
+            wrong("log.witness.vkey", "a witness's verifier key: name+8 hex digits+base64")
+        })?;
+        if known.iter().any(|other| other.key.has_key_of(&key)) {
+            return Err(wrong("log.witness.vkey", "a key can't be there twice"));
+        }
+        let url: Uri = file.url.parse().map_err(|_| wrong("log.witness.url", "a URL"))?;
+        let host = url.host().unwrap_or_default();
+        let is_here = host == "localhost"
+            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        match (url.scheme_str(), &file.ca) {
+            (Some("https"), Some(_)) => {}
+            (Some("https"), None) => {
+                let rule = "give the authority that signed the witness's certificate, a PEM file";
+                return Err(wrong("log.witness.ca", rule));
+            }
+            (Some("http"), None) if is_here => {}
+            _ => {
+                let rule = "https://..., or http:// with this machine's own loopback address";
+                return Err(wrong("log.witness.url", rule));
+            }
+        }
+        let ca = file.ca.as_ref().map(|ca| folder.join(ca));
+        known.push(WitnessConfig { key, url, ca, oversight: file.oversight });
+    }
+    Ok(known)
 }
 
 /// Where systemd puts a service's credentials.
@@ -307,6 +434,21 @@ tiles = "tiles"
     }
 
     #[test]
+    fn the_web_is_as_grpc_where_it_does_not_say() {
+        assert!(read(GOOD).unwrap().web.is_none());
+        let with = |lines: &str| read(&GOOD.replace("[database]", &format!("{lines}\n[database]")));
+        let web = with("[web]\nlisten = \"127.0.0.1:8444\"").unwrap().web.unwrap();
+        assert_eq!(web.listen.port(), 8444);
+        assert!(web.certificate.ends_with("server.pem") && web.key.ends_with("server.key"));
+        assert!(web.client_ca.ends_with("ca.pem"));
+        let own = "[web]\nlisten = \"127.0.0.1:0\"\ncertificate = \"w.pem\"\nkey = \"w.key\"";
+        assert!(with(own).unwrap().web.unwrap().key.ends_with("w.key"));
+        let half = with("[web]\nlisten = \"127.0.0.1:0\"\nkey = \"w.key\"").unwrap_err();
+        assert!(half.to_string().starts_with("web.certificate"), "{half}");
+        assert!(with("[web]\nlisten = \"here\"").is_err());
+    }
+
+    #[test]
     fn a_postgres_database_is_read_with_its_owner() {
         let postgres = |lines: &str| read(&GOOD.replace("sqlite = \"gateway.db\"", lines));
         let url = "postgres = \"postgres://gateway@localhost,127.0.0.1:5433/tallygate\"";
@@ -326,6 +468,35 @@ tiles = "tiles"
         ] {
             let error = postgres(lines).unwrap_err().to_string();
             assert!(error.contains(says) && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn witnesses_are_read_and_their_mistakes_named() {
+        let vkey =
+            "oversight.example/witness+c86bf9ec+BD1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM";
+        let with = |lines: &str| read(&format!("{GOOD}{lines}"));
+        assert_eq!(read(GOOD).unwrap().outage, Duration::from_secs(900));
+        let one = format!("[[log.witness]]\nvkey = \"{vkey}\"\n");
+        let here = format!("{one}url = \"http://127.0.0.1:7380\"\noversight = true\n");
+        let config = with(&format!("outage_minutes = 5\n{here}")).unwrap();
+        assert_eq!(config.outage, Duration::from_secs(300));
+        assert!(config.witnesses[0].oversight && config.witnesses[0].ca.is_none());
+        let there = format!("{one}url = \"https://w.example/log\"\nca = \"w.pem\"\n");
+        assert!(with(&there).unwrap().witnesses[0].ca.as_ref().unwrap().is_absolute());
+        for (lines, says) in [
+            (format!("{here}{there}"), "twice"),
+            (format!("{one}url = \"https://w.example\"\n"), "log.witness.ca"),
+            (format!("{one}url = \"http://w.example\"\n"), "https://..."),
+            (format!("{one}url = \"http://10.0.0.1\"\n"), "https://..."),
+            (format!("{one}url = \"ftp://127.0.0.1\"\n"), "https://..."),
+            (format!("{one}url = \"127.0.0.1\"\n"), "https://..."),
+            (here.replace("c86bf9ec", "c86bf9ed"), "log.witness.vkey"),
+            (here.replace("vkey =", "vkey_file = \"x\"\nvkey ="), "either vkey or vkey_file"),
+            (here.replace("oversight", "oversigth"), "oversigth"),
+        ] {
+            let error = with(&lines).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
         }
     }
 

@@ -9,6 +9,7 @@
 //! | [`cli`] | the commands, one a file; the only room that prints |
 //! | [`server`], [`config`] | the composition root: listeners, TLS, telemetry, shutdown |
 //! | [`grpc`] | thin: wire to domain and back, callers recognised, denials mapped once |
+//! | [`web`] | thin, too: the published log over HTTPS, in C2SP tlog-tiles |
 //! | [`identity`] | who calls: certificates, tokens, the strict check of both |
 //! | [`gateway`] | the use cases: take a batch, accept a protocol, close a quarter, answer |
 //! | [`store`] | the only room that names SQL; the log's write path |
@@ -16,6 +17,7 @@
 //! | [`keys`] | pseudonyms, sealing, signatures; the one door for identifiers |
 //! | [`domain`] | the words of the field as types |
 //! | [`verify`] | the auditor's verifier; shares no code with [`audit`] |
+//! | [`witness`] | the cosigning service that the oversight body and partners run |
 //! | [`files`], [`connector`] | the partner's side: files, push, resume |
 //! | [`synth`] | a synthetic population and its truth |
 //! | `bench` | what `bench` measures, and the limits that it compares with |
@@ -39,7 +41,7 @@
 //! - I3 An exact count has one exit, and that adds noise ([`disclosure::Counter`]).
 //! - I4 What no fully signed, running protocol grants is refused ([`protocol`]).
 //! - I5 An answer exists only after the transaction with its effect and its leaf has
-//!   committed ([`store::Logged`]).
+//!   committed ([`store::Logged`]); the log's own published hashes alone are no act ([`web`]).
 //! - I6 Rows of a batch count only once the batch is accepted, each record once, and no more
 //!   once it is undone.
 //! - I7 A release never changes, and nothing is counted to answer a question.
@@ -48,8 +50,14 @@
 //! - I10 A policy, protocol or register that can't be read in full permits nothing.
 //! - I11 A quarter is closed by two people, who have seen and accepted what is open
 //!   ([`gateway::Gateway::close_quarter`]).
-//! - I12 What an act was about beyond its leaf is committed to under salts: an item is opened
+//! - I12 Figures are answered only while the witnesses that the root policy wants cosign the
+//!   log, and nothing is served from a database that is behind one ([`gateway::Witnesses`]).
+//! - I13 What an act was about beyond its leaf is committed to under salts: an item is opened
 //!   and proved alone, and one that is erased leaves its neighbours provable ([`audit::detail`]).
+
+#[cfg(test)]
+// Some of the integration tests' support is used inside the library, too.
+extern crate self as tallygate;
 
 pub mod audit;
 mod bench;
@@ -70,4 +78,6 @@ pub mod server;
 pub mod store;
 pub mod synth;
 pub mod verify;
+pub mod web;
 pub mod wire;
+pub mod witness;

@@ -81,6 +81,9 @@ const MATRIX: &[Row] = &[
     ("AccessLogService/SearchEntries",       "",                      nothing,               [ROLE,                   ROLE,                   ROLE,                      OK]),
     ("AccessLogService/GetInclusionProof",   "the first entry",       nothing,               [ROLE,                   ROLE,                   ROLE,                      OK]),
     ("AccessLogService/GetConsistencyProof", "from the first entry",  from_one,              [ROLE,                   ROLE,                   ROLE,                      OK]),
+    ("AccessLogService/GetTile",             "the first leaf hashes", nothing,               [OK,                     OK,                     OK,                        OK]),
+    ("AccessLogService/GetTile",             "beyond the log",        tile_beyond,           [asked("not_found"),     asked("not_found"),     asked("not_found"),        asked("not_found")]),
+    ("AccessLogService/ReadEntries",         "all",                   nothing,               [ROLE,                   ROLE,                   ROLE,                      OK]),
     ("AccessLogService/OpenDetail",          "the first entry",       nothing,               [ROLE,                   ROLE,                   ROLE,                      asked("no_detail")]),
     ("AreaService/LoadAreas",                "no areas at all",       load_areas,            [ROLE,                   ROLE,                   asked("invalid_argument"), ROLE]),
     ("AreaService/LoadPostcodes",            "no postcodes",          nothing,               [ROLE,                   ROLE,                   OK,                        ROLE]),
@@ -378,6 +381,10 @@ fn nothing(_: &Copy) -> Vec<u8> {
 
 fn from_one(_: &Copy) -> Vec<u8> {
     v1::GetConsistencyProofRequest { from_size: 1, to_size: 0 }.encode_to_vec()
+}
+
+fn tile_beyond(_: &Copy) -> Vec<u8> {
+    v1::GetTileRequest { level: 0, index: u64::MAX, width: 256 }.encode_to_vec()
 }
 
 fn load_areas(_: &Copy) -> Vec<u8> {

@@ -19,22 +19,22 @@ use tallygate::{
     },
 };
 
-type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-fn signer(seed: u8, name: &str) -> LogSigner {
+pub(crate) fn signer(seed: u8, name: &str) -> LogSigner {
     LogSigner::from_seed(name.parse().unwrap(), &[seed; 32]).unwrap()
 }
 
-const NAME: &str = "tallygate.example/test/2026";
+pub(crate) const NAME: &str = "tallygate.example/test/2026";
 
 /// A writer that keeps what a store would keep.
-struct Log {
+pub(crate) struct Log {
     signer: LogSigner,
     frontier: Frontier,
-    entries: Vec<Vec<u8>>,
+    pub(crate) entries: Vec<Vec<u8>>,
     hashes: BTreeMap<(u8, u64), Hash>,
-    files: Files,
-    receipts: Vec<Receipt>,
+    pub(crate) files: Files,
+    pub(crate) receipts: Vec<Receipt>,
 }
 
 impl Log {
@@ -83,7 +83,7 @@ impl Log {
         assert!(self.files.insert(file.path(), bytes).is_none(), "{}", file.path());
     }
 
-    fn key(&self) -> VerifierKey {
+    pub(crate) fn key(&self) -> VerifierKey {
         self.signer.vkey().parse().unwrap()
     }
 
@@ -92,7 +92,7 @@ impl Log {
     }
 }
 
-fn entry(n: u64) -> Vec<u8> {
+pub(crate) fn entry(n: u64) -> Vec<u8> {
     let at = Timestamp::from_second(1_780_000_000).unwrap()
         + SignedDuration::from_millis(n.cast_signed());
     let mut leaf = if n % 7 == 3 {
@@ -110,7 +110,7 @@ fn entries(count: u64) -> Vec<Vec<u8>> {
 }
 
 /// 700 entries in uneven steps: two full tiles, a partial one, and older partial files.
-fn log() -> Log {
+pub(crate) fn log() -> Log {
     let mut log = Log::new(signer(1, NAME));
     let entries = entries(700);
     for (from, to) in [(0, 1), (1, 200), (200, 256), (256, 257), (257, 600), (600, 700)] {
@@ -226,7 +226,7 @@ fn flipped_bytes_are_named_by_file_and_place() {
 }
 
 /// Writes anew, from entries, what a forger who lacks the log's key can write.
-fn rebuilt(entries: &[Vec<u8>], seed: u8, name: &str) -> Log {
+pub(crate) fn rebuilt(entries: &[Vec<u8>], seed: u8, name: &str) -> Log {
     let mut log = Log::new(signer(seed, name));
     log.append(entries);
     log

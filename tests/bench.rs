@@ -50,6 +50,7 @@ fn every_measure_has_its_limit_and_the_files_say_the_same() {
         "log_growth_memory",
         "log_p99",
         "release",
+        "verify",
     ];
     assert_eq!(names, BTreeSet::from(expected));
     for row in &rows {

@@ -28,7 +28,7 @@ use tallygate::{
     connector::ProfileFile,
     disclosure::Catalogue,
     domain::RecordType,
-    gateway::{Gateway, Setup},
+    gateway::{Gateway, Setup, Witnesses},
     keys::{MasterKeys, SigningKey},
     store::{
         Act, Effect, Location, Rights, Store, erasures,
@@ -282,6 +282,7 @@ async fn two_gateways(clock: &Arc<AtomicI64>) -> Option<[Arc<Gateway>; 2]> {
             key_file: None,
             release_key: SigningKey::generate(&mut keys).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
+            witnesses: Arc::new(Witnesses::none()),
             now: Arc::new(move || Timestamp::from_microsecond(clock.load(Relaxed)).unwrap()),
             rng: StdRng::seed_from_u64(seed),
         };

@@ -7,6 +7,8 @@ mod architecture;
 #[cfg(test)]
 mod audit_log;
 #[cfg(test)]
+mod auditor;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod bench;
@@ -17,11 +19,17 @@ mod details;
 #[cfg(test)]
 mod gateways;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod intake;
+#[cfg(test)]
+mod kills;
 #[cfg(test)]
 mod leaks;
 #[cfg(test)]
 mod log_rows;
+#[cfg(test)]
+mod projection;
 #[cfg(test)]
 mod raw_values;
 #[cfg(test)]
@@ -31,6 +39,12 @@ mod store;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tampering;
+#[cfg(test)]
+mod tiles;
+#[cfg(test)]
 mod truth;
 #[cfg(test)]
 mod undo;
+#[cfg(test)]
+mod witness;

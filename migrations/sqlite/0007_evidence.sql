@@ -2,7 +2,17 @@
 -- replaced and destroyed.
 
 -- WITNESSES
--- (section of the witness work)
+-- Each witness's newest cosignature: the size and root of the log that it is about, the
+-- witness's own time in seconds since 1970-01-01 UTC, the gateway's in microseconds, and the
+-- signature line. Known to every gateway on the database, and after a restart.
+CREATE TABLE cosignature (
+    witness TEXT NOT NULL PRIMARY KEY,
+    size BIGINT NOT NULL,
+    root BLOB NOT NULL,
+    cosigned_at BIGINT NOT NULL,
+    received_at BIGINT NOT NULL,
+    line TEXT NOT NULL
+);
 
 
 -- YEARS

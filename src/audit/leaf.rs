@@ -100,10 +100,20 @@ leaf_kinds! {
     RegisterRead = "register_read",
     /// The log itself was read.
     LogRead = "log_read",
+    /// A stream of the log's entries to an auditor was let in.
+    LogStreamOpened = "log_stream_opened",
+    /// The stream ended.
+    LogStreamClosed = "log_stream_closed",
     /// A request was refused; the reason says why.
     Refused = "refused",
     /// Failed TLS handshakes of one minute, as one leaf.
     HandshakesFailed = "handshakes_failed",
+    /// Enough witnesses have cosigned the log: figures may be answered, at first or again.
+    WitnessQuorumReached = "witness_quorum_reached",
+    /// Too few witnesses have cosigned for too long: figures are answered no more.
+    WitnessQuorumLost = "witness_quorum_lost",
+    /// A witness (by its key) has seen another history of this log, or more of it than there is.
+    WitnessContradicted = "witness_contradicted",
     /// Calls shed under overload in one minute, as one leaf.
     CallsShed = "calls_shed",
 }

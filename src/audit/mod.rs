@@ -11,6 +11,7 @@
 //! - [`tree`]: the append-only tree and its proofs (RFC 6962 §2.1).
 //! - [`tile`]: files of the log on disk (C2SP tlog-tiles).
 //! - [`note`]: signed checkpoints (C2SP signed-note, tlog-checkpoint).
+//! - [`cosignature`]: what is asked of witnesses, and what of their answers is believed.
 //! - [`receipt`]: what an answer carries to prove that it was logged.
 //!
 //! The tree's arithmetic is our own, not that of the crate `tlog_tiles`: that one addresses
@@ -18,6 +19,7 @@
 //! and writes Go's older tile paths. Here a batch's receipts come from the tiles that the
 //! batch itself touched, without a read. Both agree on the published vectors.
 
+pub mod cosignature;
 pub mod detail;
 pub mod error;
 pub mod hash;
@@ -30,6 +32,7 @@ pub mod tile;
 pub mod tree;
 pub mod words;
 
+pub use cosignature::{Cosignature, WitnessKey};
 pub use detail::{Detail, KeptDetail, Opening, Slot};
 pub use error::AuditError;
 pub use hash::{Hash, leaf_hash, node_hash};

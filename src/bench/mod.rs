@@ -18,6 +18,7 @@ mod log;
 mod release;
 mod sample;
 mod site;
+mod verify;
 
 use crate::{
     connector::ConnectorError,
@@ -47,12 +48,14 @@ pub(crate) enum Measure {
     Log,
     /// The same on a long log.
     Growth,
+    /// The auditor's verification of a whole log.
+    Verify,
 }
 
 impl Measure {
     /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Intake, Self::Figures, Self::Release, Self::Log, Self::Growth];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Intake, Self::Figures, Self::Release, Self::Log, Self::Growth, Self::Verify];
 
     /// How large it is unless told otherwise: children, calls, persons, leaves, entries.
     const fn usual_size(self) -> u64 {
@@ -61,7 +64,7 @@ impl Measure {
             Self::Figures => 12_000,
             Self::Release => 100_000,
             Self::Log => 60_000,
-            Self::Growth => 1_000_000,
+            Self::Growth | Self::Verify => 1_000_000,
         }
     }
 }
@@ -149,6 +152,12 @@ pub(crate) enum BenchError {
     /// A profile of the ground.
     #[error(transparent)]
     Profile(#[from] toml::de::Error),
+    /// The files of a log.
+    #[error(transparent)]
+    Files(#[from] crate::verify::SourceError),
+    /// The verifier did not call a sound log sound.
+    #[error("the verifier finds fault with the log that was written for it")]
+    NotSound,
     /// A task was cut short.
     #[error("a part of the measurement was cut short")]
     CutShort,
@@ -197,6 +206,7 @@ async fn measure_all(
             Measure::Release => release::measure(scratch, &clock, size, say).await?,
             Measure::Log => log::measure(scratch, &clock, size, say).await?,
             Measure::Growth => growth::measure(scratch, &clock, size, say).await?,
+            Measure::Verify => verify::measure(scratch, &*clock, size, say)?,
         });
     }
     Ok(rows)

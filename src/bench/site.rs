@@ -58,6 +58,14 @@ impl Scratch {
         if self.server.is_some() { "postgres" } else { "sqlite" }
     }
 
+    /// A folder of the scratch.
+    pub(super) fn folder(&self, name: &str) -> Result<PathBuf, BenchError> {
+        let path = self.dir.join(name);
+        let failed = |source| BenchError::File { path: path.clone(), source };
+        fs::create_dir_all(&path).map_err(failed)?;
+        Ok(path)
+    }
+
     /// A new, empty database.
     pub(super) async fn database(&mut self, name: &str) -> Result<Location, BenchError> {
         let Some(server) = &self.server else {

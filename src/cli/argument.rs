@@ -13,6 +13,9 @@ pub(super) enum InvalidArgument {
     /// Not a quarter or a span of quarters.
     #[error("write a quarter like 2026Q1, or a span like 2025Q2..2026Q1, the earlier one first")]
     Period,
+    /// Not a user's pseudonym.
+    #[error("write a user's pseudonym as the log has it: 32 of 0-9 and a-f")]
+    User,
     /// Not a day or a moment.
     #[error("write a day like 2026-03-31, or a moment like 2026-03-31T09:30:00Z")]
     Moment,
@@ -35,6 +38,13 @@ impl FromStr for Period {
         let period = Self { from: quarter(from)?, to: quarter(to)? };
         if period.from <= period.to { Ok(period) } else { Err(InvalidArgument::Period) }
     }
+}
+
+/// A user's pseudonym, as the log has it.
+pub(super) fn user_pseudonym(text: &str) -> Result<String, InvalidArgument> {
+    let lawful =
+        text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if lawful { Ok(text.to_owned()) } else { Err(InvalidArgument::User) }
 }
 
 /// From this moment on: a day counts from its first instant in London.
@@ -98,6 +108,15 @@ mod tests {
         assert_eq!(until_moment(moment).unwrap().to_string(), moment);
         for bad in ["yesterday", "2026-02-30", "31/03/2026", "2026-03-31T09:30:00"] {
             assert_eq!(from_moment(bad), Err(InvalidArgument::Moment), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_users_pseudonym_is_as_the_log_has_it() {
+        let good = "0123456789abcdef0123456789abcdef";
+        assert_eq!(user_pseudonym(good).unwrap(), good);
+        for bad in ["", &good[1..], &good.to_uppercase(), "jane.doe@example.org"] {
+            assert_eq!(user_pseudonym(bad), Err(InvalidArgument::User), "{bad}");
         }
     }
 

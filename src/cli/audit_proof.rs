@@ -160,6 +160,10 @@ fn tell(console: &mut Console<'_>, checked: Option<bool>, good: &str, bad: &str)
     Outcome::findings(checked == Some(false))
 }
 
+/// The gateway's latest checkpoint, unchecked.
+///
+/// # Errors
+/// When the gateway refuses.
 pub(super) async fn latest(
     session: &Session,
     console: &mut Console<'_>,
@@ -171,6 +175,9 @@ pub(super) async fn latest(
 }
 
 /// The size that a checkpoint states, trusted or not.
+///
+/// # Errors
+/// When it states none.
 pub(super) fn size_of(checkpoint: &str) -> Result<u64, CliError> {
     let size = checkpoint.lines().nth(1).and_then(|line| line.parse().ok());
     size.ok_or(CliError::AnswerIncomplete { part: "checkpoint" })

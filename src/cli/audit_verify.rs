@@ -5,16 +5,20 @@
 
 use super::{
     CliError, Console, Outcome,
+    audit_mirror::verify_mirror,
     audit_proof::read_key,
     audit_rows,
     output::{Format, Printing, Record, Table},
     partner_file::read_text,
+    receipt_files::{Kept, read_receipts},
     text::counted,
 };
 use crate::verify::{
-    self, Checkpoint, Directory, Notice, Receipt, Report, VerifierKey, note::verify_checkpoint,
-    verify_log,
+    self, Checkpoint, Cosigned, Directory, Notice, Receipt, Report, VerifierKey, WitnessKey,
+    cosignature::cosigned,
+    note::{self, verify_checkpoint},
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -30,8 +34,12 @@ With --config, the log's tables in the gateway's database are verified instead, 
 its tiles folder; the gateway may be running. Whatever is wrong is named by table and row. The
 verifier key is that of the configured log key, unless --vkey-file names another.
 
+With --witness-vkey-file, once for each witness, the log's checkpoint must carry its cosignature:
+who cosigned is listed with the witness's own time, and one that did not is a failed check.
+
 Examples:
   tallygate audit verify demo/tiles --vkey-file demo/log.vkey
+  tallygate audit verify tiles --vkey-file log.vkey --witness-vkey-file oversight.vkey
   tallygate audit verify --config demo/gateway.toml
   tallygate audit verify demo/tiles --receipts demo/receipts --vkey-file demo/log.vkey
   tallygate audit verify --receipts receipts --vkey-file log.vkey --format json";
@@ -48,6 +56,9 @@ pub(super) struct Verify {
     /// The log's verifier key, which you hold from elsewhere.
     #[arg(long, value_name = "FILE", required_unless_present = "config")]
     vkey_file: Option<PathBuf>,
+    /// A witness's verifier key, which you hold from elsewhere: it must have cosigned.
+    #[arg(long, value_name = "FILE", requires = "tiles")]
+    witness_vkey_file: Vec<PathBuf>,
     /// Verify the database of this gateway configuration.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tiles", "receipts"])]
     config: Option<PathBuf>,
@@ -77,8 +88,14 @@ impl Verify {
         console: &mut Console<'_>,
     ) -> Result<Outcome, CliError> {
         let report = match &self.tiles {
-            Some(tiles) => Some(verify_log(&Directory::new(tiles), key).map_err(unreadable)?),
+            Some(tiles) => Some(verify_mirror(&Directory::new(tiles), key, console)?),
             None => None,
+        };
+        let witnesses: Result<Vec<WitnessKey>, CliError> =
+            self.witness_vkey_file.iter().map(|path| read_witness_key(path)).collect();
+        let cosigned = match &self.tiles {
+            Some(tiles) => cosigned_by(tiles, &witnesses?),
+            None => Vec::new(),
         };
         let log = self.tiles.as_deref().zip(report.as_ref());
         let checked = match &self.receipts {
@@ -86,19 +103,49 @@ impl Verify {
             None => None,
         };
         match self.printing.format {
-            Format::Json => console.json(&document(report.as_ref(), checked.as_ref()))?,
-            Format::Csv => {
-                console.table(Format::Csv, &findings(report.as_ref(), checked.as_ref()))?;
+            Format::Json => {
+                console.json(&document(report.as_ref(), checked.as_ref(), &cosigned))?;
             }
-            Format::Table => print(console, report.as_ref(), checked.as_ref())?,
+            Format::Csv => {
+                let found = findings(report.as_ref(), checked.as_ref(), &cosigned);
+                console.table(Format::Csv, &found)?;
+            }
+            Format::Table => print(console, report.as_ref(), checked.as_ref(), &cosigned)?,
         }
-        let failed = report.is_some_and(|report| !report.is_sound())
+        let uncosigned = cosigned.iter().any(|cosigned| cosigned.at.is_none());
+        let failed = uncosigned
+            || report.is_some_and(|report| !report.is_sound())
             || checked.is_some_and(|checked| !checked.bad.is_empty());
         if failed {
             console.note("FAILED: see the findings");
         }
         Ok(Outcome::findings(failed))
     }
+}
+
+fn read_witness_key(path: &Path) -> Result<WitnessKey, CliError> {
+    read_text(path)?.trim().parse().map_err(|source: verify::NoteProblem| CliError::WrongEntry {
+        path: path.to_owned(),
+        expected: "a witness's verifier key",
+        source: source.into(),
+    })
+}
+
+/// Who cosigned the checkpoint; one that can't be read is cosigned by nobody.
+fn cosigned_by(tiles: &Path, witnesses: &[WitnessKey]) -> Vec<Cosigned> {
+    let bytes = fs::read(tiles.join("checkpoint")).unwrap_or_default();
+    let nobody =
+        |key: &WitnessKey| Cosigned { witness: key.name().to_owned(), at: None, problem: None };
+    match note::read(&bytes) {
+        Ok(opened) => cosigned(&opened, witnesses),
+        Err(_) => witnesses.iter().map(nobody).collect(),
+    }
+}
+
+/// A witness's time, as people read it.
+fn moment(at: u64) -> String {
+    let time = i64::try_from(at).ok().and_then(|at| Timestamp::from_second(at).ok());
+    time.map_or_else(|| at.to_string(), |time| time.to_string())
 }
 
 fn unreadable(source: verify::SourceError) -> CliError {
@@ -116,23 +163,14 @@ fn check_receipts(
         let note = fs::read(tiles.join("checkpoint")).ok()?;
         Some((Directory::new(tiles), verify_checkpoint(&note, key).ok()?))
     });
-    for path in receipt_files(folder)? {
-        let mut receipts = Vec::new();
-        if let Ok(value) = serde_json::from_str(&read_text(&path)?) {
-            receipts_of(value, &mut receipts);
-        }
-        if receipts.is_empty() {
-            receipts.push(None);
-        }
-        for receipt in receipts {
-            let problem = match receipt {
-                Some(receipt) => check_receipt(&receipt, log.as_ref(), key)?,
-                None => Some("not a receipt".to_owned()),
-            };
-            match problem {
-                None => checked.good += 1,
-                Some(problem) => checked.bad.push((path.clone(), problem)),
-            }
+    for Kept { path, receipt } in read_receipts(&[folder.to_owned()])? {
+        let problem = match receipt {
+            Some(receipt) => check_receipt(&receipt, log.as_ref(), key)?,
+            None => Some("not a receipt".to_owned()),
+        };
+        match problem {
+            None => checked.good += 1,
+            Some(problem) => checked.bad.push((path, problem)),
         }
     }
     Ok(checked)
@@ -153,38 +191,7 @@ fn check_receipt(
     Ok(result.err().map(|problem| problem.to_string()))
 }
 
-/// Every receipt that a file holds: it may be one itself, or a push's report with many.
-fn receipts_of(value: Value, found: &mut Vec<Option<Receipt>>) {
-    match value {
-        Value::Object(ref fields) if fields.contains_key("leaf_hash") => {
-            found.push(serde_json::from_value(value).ok());
-        }
-        Value::Object(fields) => fields.into_iter().for_each(|(_, v)| receipts_of(v, found)),
-        Value::Array(items) => items.into_iter().for_each(|v| receipts_of(v, found)),
-        _ => {}
-    }
-}
-
-/// Every `*.json` in the folder and below, in order.
-fn receipt_files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
-    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        let unreadable = |source| CliError::Unreadable { path: folder.clone(), source };
-        for item in fs::read_dir(&folder).map_err(unreadable)? {
-            let item = item.map_err(unreadable)?;
-            let path = item.path();
-            if item.file_type().map_err(unreadable)?.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "json") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn document(report: Option<&Report>, checked: Option<&Checked>) -> Value {
+fn document(report: Option<&Report>, checked: Option<&Checked>, cosigned: &[Cosigned]) -> Value {
     let bad = |checked: &Checked| {
         let one = |(path, problem): &(PathBuf, String)| json!({ "path": path.display().to_string(), "problem": problem });
         checked.bad.iter().map(one).collect::<Vec<_>>()
@@ -192,18 +199,23 @@ fn document(report: Option<&Report>, checked: Option<&Checked>) -> Value {
     json!({
         "sound": report.map(Report::is_sound),
         "log": report,
+        "cosigned": cosigned,
         "receipts": checked.map(|checked| json!({ "good": checked.good, "bad": bad(checked) })),
     })
 }
 
 /// What is wrong, by file and place.
-fn findings(report: Option<&Report>, checked: Option<&Checked>) -> Table {
+fn findings(report: Option<&Report>, checked: Option<&Checked>, cosigned: &[Cosigned]) -> Table {
     let mut table = Table::new(&["finding"]);
     for finding in report.iter().flat_map(|report| &report.findings) {
         table.row([json!(finding.to_string())]);
     }
     for (path, problem) in checked.iter().flat_map(|checked| &checked.bad) {
         table.row([json!(format!("{}: {problem}", path.display()))]);
+    }
+    for Cosigned { witness, problem, .. } in cosigned.iter().filter(|one| one.at.is_none()) {
+        let problem = problem.as_deref().unwrap_or("no cosignature of this checkpoint");
+        table.row([json!(format!("witness {witness}: {problem}"))]);
     }
     table
 }
@@ -212,6 +224,7 @@ fn print(
     console: &mut Console<'_>,
     report: Option<&Report>,
     checked: Option<&Checked>,
+    cosigned: &[Cosigned],
 ) -> Result<(), CliError> {
     if let Some(report) = report {
         print_report(console, report)?;
@@ -221,7 +234,12 @@ fn print(
         let bad = counted(checked.bad.len() as u64, "does not", "do not");
         console.text(&format!("{good}, {bad}"))?;
     }
-    let findings = findings(report, checked);
+    for Cosigned { witness, at, .. } in cosigned {
+        if let Some(at) = at {
+            console.text(&format!("cosigned by {witness} at {}", moment(*at)))?;
+        }
+    }
+    let findings = findings(report, checked, cosigned);
     if findings.is_empty() {
         return Ok(());
     }
@@ -258,6 +276,10 @@ fn print_report(console: &mut Console<'_>, report: &Report) -> Result<(), CliErr
             Notice::ClockWentBack { index, .. } => {
                 format!("notice: entry {index} is dated before the entry before it")
             }
+            Notice::Unfinished { size } => format!(
+                "notice: a fetch up to {size} entries is under way or was interrupted; its files \
+                 are not looked at"
+            ),
             Notice::SequenceGap { index, partner, expected, found } => format!(
                 "notice: entry {index} is number {found} of {partner}, where {expected} was due"
             ),
@@ -273,7 +295,6 @@ mod tests {
         Frontier, Hash, Leaf, LeafKind, LogSigner, Receipt as Made, leaf_hash,
         tile::{CHECKPOINT_PATH, TileKind, encode_bundle, encode_hashes, plan},
     };
-    use jiff::Timestamp;
 
     /// A folder with a log of three entries, its key and a receipt of each.
     fn log() -> tempfile::TempDir {
@@ -320,6 +341,7 @@ mod tests {
             tiles: Some(folder.join("tiles")),
             receipts: Some(folder.join("receipts")),
             vkey_file: Some(folder.join("log.vkey")),
+            witness_vkey_file: Vec::new(),
             config: None,
             printing: Printing { format },
         };

@@ -26,6 +26,7 @@ use crate::{
 use jiff::tz::TimeZone;
 use std::{
     collections::BTreeSet,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -132,7 +133,8 @@ impl Demo {
         steps.console.text("")?;
         steps.console.text(&card_text::render(&card, false))?;
         steps.verified(&report, &self.dir)?;
-        steps.try_next(&self.dir, area, self.serve, running.address())?;
+        let addresses = (running.address(), running.web_address());
+        steps.try_next(&self.dir, area, self.serve, addresses)?;
         if self.serve {
             steps.console.flush()?;
             let _ = tokio::signal::ctrl_c().await;
@@ -241,9 +243,16 @@ impl<'c, 'w> Steps<'c, 'w> {
         dir: &Path,
         area: &str,
         serves: bool,
-        address: std::net::SocketAddr,
+        addresses: (SocketAddr, Option<SocketAddr>),
     ) -> Result<(), CliError> {
         let dir = dir.display();
+        let web = addresses.1.map_or(String::new(), |web| {
+            format!(
+                "\n  curl --cacert {dir}/ca.pem --cert {dir}/certificates/health.pem \
+                 --key {dir}/certificates/health.key https://{web}/checkpoint"
+            )
+        });
+        let address = addresses.0;
         let first = if serves {
             "The gateway stays up until you press Ctrl-C.".to_owned()
         } else {
@@ -259,7 +268,10 @@ impl<'c, 'w> Steps<'c, 'w> {
              \x20   https://{address}/tallygate.v1.AccessLogService/GetCheckpoint -d '{{}}'\n\
              \x20 tallygate query registered --area {area} --period 2024Q2..{LAST_QUARTER} \
              --profile {dir}/profiles/manager-{area}.toml\n\
-             \x20 tallygate audit search --area {area} --profile {dir}/profiles/auditor.toml"
+             \x20 tallygate audit search --area {area} --profile {dir}/profiles/auditor.toml\n\
+             \x20 tallygate audit fetch --out mirror --vkey-file {dir}/log.vkey \
+             --profile {dir}/profiles/auditor.toml\n\
+             \x20 tallygate audit verify mirror --vkey-file {dir}/log.vkey{web}"
         ))?;
         Ok(())
     }

@@ -41,6 +41,21 @@ pub(super) enum CliError {
         /// The file.
         path: PathBuf,
     },
+    /// A folder is not a mirror of the log.
+    #[error("{} holds something that is no mirror of the log: give --out a new folder", path.display())]
+    NotAMirror {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process works on the same mirror.
+    #[error("{} is being worked on by another fetch: wait for its end", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A stream ended before its time.
+    #[error("the gateway ended the stream too early: run the same command to go on")]
+    BrokenOff,
     /// A file can't be written.
     #[error("can't write {}: {}", path.display(), reason(source))]
     Unwritable {
@@ -82,6 +97,15 @@ pub(super) enum CliError {
     /// A check was asked for without the key to check with.
     #[error("a saved checkpoint is checked with the log's verifier key: give --vkey-file FILE")]
     NoVerifierKey,
+    /// A page's token is of another search.
+    #[error("this is no token of a search in a mirror: repeat the search that printed it")]
+    ForeignToken,
+    /// The catalogue has no such indicator.
+    #[error("the catalogue has no such indicator: `tallygate card --definitions` lists them")]
+    NoIndicator,
+    /// There is neither a mirror nor a gateway to look at.
+    #[error("say where the log is: a folder that mirrors it, or --profile FILE for its gateway")]
+    NoLog,
     /// A private key stands where only a public one may be sent.
     #[error("{} holds a private key: give the public key only, and keep this file to yourself", path.display())]
     PrivateKey {

@@ -10,9 +10,10 @@ use crate::{
     audit::{LogName, LogSigner},
     keys::{
         Acknowledgement, KeyError, Log, MasterFile, MasterKeys, PassphraseSource, ProtocolSigning,
-        Purpose, Release, SigningKey, Token,
+        Purpose, Release, SigningKey, Token, Witness,
     },
     wire::v1::{self, key_service_client::KeyServiceClient},
+    witness::WitnessSigner,
 };
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
@@ -36,6 +37,7 @@ Purposes, and what is written into DIR:
   log                                        the gateway's: log.pem and log.vkey (needs --origin)
   pseudonym                                  the gateway's: pseudonym.json, protected where
                                              --passphrase-file names a file with a passphrase
+  witness                                    a witness's: witness.pem and witness.vkey (needs --origin)
 Private files can be read by their owner alone; a file that is there is never replaced.
 
 Examples:
@@ -57,6 +59,8 @@ pub(super) enum NewPurpose {
     Log,
     /// Makes and wraps pseudonyms, and seals dates of birth.
     Pseudonym,
+    /// Cosigns the checkpoints of logs.
+    Witness,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,8 +77,9 @@ pub(super) enum KeysCommand {
         /// The file of a passphrase that is to protect a pseudonym key file.
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
-        /// The log's name, for a log key: a URL without its scheme, one for each year.
-        #[arg(long, value_name = "NAME", required_if_eq("purpose", "log"))]
+        /// The name of the log (one for each year) or of the witness: a URL without its scheme.
+        #[arg(long, value_name = "NAME",
+            required_if_eq_any([("purpose", "log"), ("purpose", "witness")]))]
         origin: Option<LogName>,
         #[command(flatten)]
         printing: Printing,
@@ -149,6 +154,14 @@ fn new(
             let public = out.join("log.vkey");
             write(&public, &signer.vkey())?;
             Ok(record("log", &private).with("public_file", public.display().to_string()))
+        }
+        NewPurpose::Witness => {
+            let name = origin.ok_or(CliError::AnswerIncomplete { part: "origin" })?;
+            let (key, private) = private::<Witness>("witness", out)?;
+            let signer = WitnessSigner::new(name.as_str(), key).map_err(failed)?;
+            let public = out.join("witness.vkey");
+            write(&public, &signer.vkey())?;
+            Ok(record("witness", &private).with("public_file", public.display().to_string()))
         }
         NewPurpose::Pseudonym => {
             let path = out.join("pseudonym.json");

@@ -11,9 +11,19 @@ mod area;
 mod area_file;
 mod argument;
 mod audit;
+mod audit_erasures;
+mod audit_evidence;
+mod audit_export;
+mod audit_fetch;
+mod audit_gaps;
+mod audit_mirror;
 mod audit_open;
+mod audit_patterns;
 mod audit_proof;
+mod audit_reconcile;
 mod audit_rows;
+mod audit_search;
+mod audit_trace;
 mod audit_verify;
 mod backup;
 mod bench;
@@ -27,6 +37,7 @@ mod error;
 mod keys;
 mod keys_versions;
 mod migrate;
+mod mirror;
 mod output;
 mod partner;
 mod partner_file;
@@ -35,6 +46,7 @@ mod protocol_draft;
 mod protocol_paper;
 mod push;
 mod query;
+mod receipt_files;
 mod refusal;
 mod release;
 mod release_verify;
@@ -46,6 +58,7 @@ mod text;
 mod token;
 mod tree;
 mod undo;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -88,6 +101,8 @@ enum Command {
     Backup(backup::Backup),
     /// Puts a backup into an empty database of either engine and verifies the access log.
     Restore(restore::Restore),
+    /// Runs a witness: cosigns the checkpoints of logs that only grow.
+    Witness(witness::Witness),
     /// Writes the partner files of a synthetic population.
     Synth(synth::Synth),
     /// The register of partners: add, list, show, disable.
@@ -117,7 +132,7 @@ enum Command {
     Query(query::Query),
     /// Prints an area's card: every indicator you may see, with its margin and trend.
     Card(card::Card),
-    /// The access log: search, verify, prove, consistency, open.
+    /// The access log: fetch, search, verify, prove, open, reconcile, gaps, trace and more.
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
     /// Keys: new, list; rotate and destroy versions of the gateway's.
@@ -154,6 +169,7 @@ impl Command {
             Self::Migrate(migrate) => migrate.run(console).await,
             Self::Backup(backup) => backup.run(console).await,
             Self::Restore(restore) => restore.run(console).await,
+            Self::Witness(witness) => witness.run(console).await,
             Self::Token(token) => token.run(console),
             Self::Synth(synth) => synth.run(console),
             Self::Partner(command) => command.run(console).await,

@@ -45,6 +45,9 @@ impl Serve {
             .await
             .map_err(|error| stopped(error.into()))?;
         console.note(&format!("listening on {}; stop with Ctrl-C", running.address()));
+        if let Some(web) = running.web_address() {
+            console.note(&format!("the log's tiles are on https://{web}"));
+        }
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminated.recv() => {}

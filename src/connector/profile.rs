@@ -34,6 +34,9 @@ use zeroize::Zeroizing;
 pub struct ProfileFile {
     /// Where the gateway listens, `host:port`.
     pub server: String,
+    /// Where the log's tiles are, `https://host:port`, for tools that read them there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<String>,
     /// The host name or address that the gateway's certificate must hold.
     pub server_name: String,
     /// The authority that signed the gateway's certificate, PEM; the only one that is trusted.

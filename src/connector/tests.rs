@@ -44,6 +44,7 @@ fn folder() -> TempDir {
     };
     let file = ProfileFile {
         server: "127.0.0.1:1".to_owned(),
+        web: None,
         server_name: "localhost".to_owned(),
         ca: write("ca.pem", &authority.certificate_pem()),
         certificate: write("health.pem", client.certificate_pem()),

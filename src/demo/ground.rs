@@ -150,8 +150,8 @@ pub(crate) fn lay(
     MasterKeys::generate(rng).store_new(&dir.join("keys/pseudonym.json"))?;
     SigningKey::<Log>::generate(rng)?.store_new(&dir.join("keys/log.pem"))?;
     SigningKey::<Release>::generate(rng)?.store_new(&dir.join("keys/release.pem"))?;
-    let server = free_address()?;
-    write(dir, "gateway.toml", configuration(&server, place, database).as_bytes())?;
+    let [server, web] = free_addresses()?;
+    write(dir, "gateway.toml", configuration(&server, &web, place, database).as_bytes())?;
     let mut ground =
         Ground { dir: dir.to_owned(), partners: Vec::new(), signatories: BTreeMap::new() };
     for organisation in &ORGANISATIONS {
@@ -161,6 +161,7 @@ pub(crate) fn lay(
         token.store_new(&dir.join(format!("keys/{}-token.pem", organisation.id)))?;
         let profile = ProfileFile {
             server: server.clone(),
+            web: Some(format!("https://{web}")),
             server_name: "localhost".to_owned(),
             ca: "../ca.pem".into(),
             certificate: format!("../certificates/{}.pem", organisation.id).into(),
@@ -295,12 +296,13 @@ fn put_profiles(
     }
 }
 
-fn configuration(server: &str, place: &PlaceFacts, database: &str) -> String {
+fn configuration(server: &str, web: &str, place: &PlaceFacts, database: &str) -> String {
     format!(
         "# Ready for `tallygate serve --config`.\n\
          audience = \"{AUDIENCE}\"\n\n\
          [grpc]\nlisten = \"{server}\"\ncertificate = \"certificates/gateway.pem\"\n\
          key = \"certificates/gateway.key\"\nclient_ca = \"ca.pem\"\n\n\
+         [web]\nlisten = \"{web}\"\n\n\
          [database]\n{database}\n\
          [keys]\nmaster = \"keys/pseudonym.json\"\nlog = \"keys/log.pem\"\n\
          release = \"keys/release.pem\"\n\n\
@@ -309,11 +311,16 @@ fn configuration(server: &str, place: &PlaceFacts, database: &str) -> String {
     )
 }
 
-/// A loopback port that is free now; the configuration names it, so that the gateway can
+/// Loopback ports that are free now; the configuration names them, so that the gateway can
 /// be started again where the profiles look for it.
-fn free_address() -> Result<String, DemoError> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(DemoError::Port)?;
-    Ok(listener.local_addr().map_err(DemoError::Port)?.to_string())
+fn free_addresses() -> Result<[String; 2], DemoError> {
+    // Both are held at once, so that they differ.
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(DemoError::Port);
+    let (first, second) = (bind()?, bind()?);
+    let address = |listener: &TcpListener| {
+        listener.local_addr().map(|address| address.to_string()).map_err(DemoError::Port)
+    };
+    Ok([address(&first)?, address(&second)?])
 }
 
 fn midnight(day: Date) -> Result<Timestamp, DemoError> {

@@ -1,13 +1,14 @@
 //! Reading the access log: the checkpoint for every partner, the rest for auditors.
-//! Each look is itself a leaf, written before it is answered.
+//! Each look is itself a leaf, written before it is answered. (The log's published side, for
+//! mirrors and witnesses: [`super::Published`].)
 //!
 //! A search goes backwards from the newest entry, a bounded number of entries a call; a
 //! page's token says where the next begins, and is good only for the same caller and filter.
 
-use super::{Actor, Denied, Gateway, Refused};
+use super::{Actor, Denied, Gateway, Published, Refused};
 use crate::{
     audit::{
-        Decision, Hash, Leaf, LeafKind, leaf_hash,
+        Decision, Hash, Leaf, LeafKind, UserPseudonym, leaf_hash,
         tree::{consistency_proof, inclusion_proof, tiles_for_consistency, tiles_for_inclusion},
     },
     domain::{AreaCode, PartnerId, ProtocolId},
@@ -49,6 +50,8 @@ pub struct LogSearch {
     pub page_size: u32,
     /// The token of the page before.
     pub page_token: String,
+    /// Pseudonym of the person who acted, in hexadecimal.
+    pub user: String,
 }
 
 /// A page of entries.
@@ -70,6 +73,8 @@ pub struct Inclusion {
     pub leaf_hash: Hash,
     /// The audit path, leaf's sibling first.
     pub hashes: Vec<Hash>,
+    /// The entry's canonical bytes.
+    pub leaf: Vec<u8>,
 }
 
 /// A proof of consistency (RFC 6962 §2.1.2).
@@ -85,6 +90,7 @@ pub struct Consistency {
 #[derive(Default)]
 struct Filter {
     partner: Option<PartnerId>,
+    user: Option<UserPseudonym>,
     area: Option<AreaCode>,
     purpose: Option<Purpose>,
     protocol: Option<ProtocolId>,
@@ -95,12 +101,21 @@ struct Filter {
 }
 
 impl Gateway {
-    /// The latest signed checkpoint, for any recognised caller. (Whoever gets an answer has
-    /// a newer one in its receipt.)
+    /// A signed checkpoint, for any recognised caller: auditors get the latest, other partners
+    /// that of the last tick. (Whoever gets an answer has a newer one in its receipt, so a
+    /// partner sees the log's size at each act of its own.)
     ///
     /// # Errors
     /// When it can't be read or the look can't be logged.
-    pub async fn checkpoint(&self, actor: &Actor) -> Result<Logged<String>, Denied> {
+    pub async fn checkpoint(
+        &self,
+        actor: &Actor,
+        published: &Published,
+    ) -> Result<Logged<String>, Denied> {
+        if !actor.may_be(CallerRole::Auditor) {
+            let checkpoint = published.checkpoint().await?.note;
+            return self.looked(actor, checkpoint).await;
+        }
         let mut tx = self.store.read(Rights::Figures).await?;
         let head = log::head(&mut tx).await?.ok_or(StoreError::LogDamaged)?;
         drop(tx);
@@ -167,7 +182,8 @@ impl Gateway {
         let leaf = log::entries(&mut tx, index, index + 1).await?.pop();
         drop(tx);
         let leaf = leaf.ok_or(StoreError::LogDamaged)?;
-        self.looked(actor, Inclusion { tree_size, leaf_hash: leaf_hash(&leaf), hashes }).await
+        let leaf_hash = leaf_hash(&leaf);
+        self.looked(actor, Inclusion { tree_size, leaf_hash, hashes, leaf }).await
     }
 
     /// Proves that an earlier tree is the beginning of a later one.
@@ -239,8 +255,15 @@ impl Filter {
             _ => None,
         };
         let moment = |micros: i64| (micros != 0).then_some(micros);
+        let user = |text: &str| {
+            let mut bytes = [0; 16];
+            let plain = !text.bytes().any(|b| b.is_ascii_uppercase());
+            (plain && hex::decode_to_slice(text, &mut bytes).is_ok())
+                .then(|| UserPseudonym::new(bytes))
+        };
         Ok(Self {
             partner: optional("partner_id", &search.partner, "a partner's id", |t| t.parse().ok())?,
+            user: optional("user", &search.user, "32 lower-case hexadecimal digits", user)?,
             area: optional("area", &search.area, "an area's code", |t| t.parse().ok())?,
             purpose: optional("purpose", &search.purpose, "a purpose", Purpose::from_code)?,
             protocol: optional("protocol_id", &search.protocol, "a protocol's id", |t| {
@@ -258,6 +281,7 @@ impl Filter {
         let purpose = leaf.purpose.as_ref().map(crate::audit::Code::as_str);
         let refused = matches!(leaf.decision, Decision::Refused { .. });
         (self.partner.is_none() || self.partner == leaf.partner)
+            && (self.user.is_none() || self.user == leaf.user)
             && (self.area.is_none() || self.area == leaf.area)
             && self.purpose.is_none_or(|wanted| purpose == Some(wanted.code()))
             && self.protocol.as_ref().is_none_or(|wanted| {
@@ -328,6 +352,7 @@ impl Bound {
             &search.protocol,
             &search.kind,
             &search.decision,
+            &search.user,
         ] {
             field(text.as_bytes());
         }

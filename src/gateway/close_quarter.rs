@@ -86,6 +86,7 @@ impl Gateway {
         accepted: &[String],
     ) -> Result<Logged<Closed>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer]).await?;
+        self.require_quorum(actor).await?;
         let quarter = self.read_quarter(actor, quarter).await?;
         let accepted = match read_points(accepted) {
             Ok(accepted) => accepted,

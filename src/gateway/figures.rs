@@ -168,6 +168,7 @@ impl Gateway {
         decide: impl Fn(&Snapshot, &Releases) -> Result<Granted<T>, No>,
     ) -> Result<Logged<T>, Denied> {
         self.require(actor, &READERS).await?;
+        self.require_quorum(actor).await?;
         for _ in 0..DECISIONS {
             let snapshot = self.snapshot();
             let releases = self.releases(&snapshot).await?;

@@ -15,6 +15,7 @@ mod checklist;
 mod close_plan;
 mod close_quarter;
 mod consents;
+mod cosigning;
 mod decide;
 mod destroy_keys;
 mod details;
@@ -26,10 +27,12 @@ mod geography;
 mod intake;
 mod keys;
 mod link;
+mod log_stream;
 mod open_detail;
 mod partners;
 mod project_tiles;
 mod protocols;
+mod published;
 mod refused;
 pub mod register;
 #[cfg(test)]
@@ -42,6 +45,7 @@ mod snapshot;
 mod tests;
 mod undo_stream;
 mod withdraw_release;
+mod witnessing;
 
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::{Actor, CallerName};
@@ -51,6 +55,7 @@ pub use close_quarter::Closed;
 pub use consents::{
     ConsentGiver, ConsentRecord, ConsentRejection, MOST_CONSENTS, RecordedConsents, StatedConsent,
 };
+pub use cosigning::HistoryError;
 pub use decide::{Page, PageRequest};
 pub use destroy_keys::{DestroyReason, Destroyed, DestroyedKeys};
 pub use erase::{MOST_RECORDS, NamedRecords};
@@ -61,17 +66,20 @@ pub use intake::{
     Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,
 };
 pub use keys::{GatewayKey, RowsLeft};
+pub use log_stream::{EntryBundle, EntryStream};
 pub use open_detail::{Opened, OpenedItem, Sought};
 pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};
 pub use protocols::{
     Explained, ExplainedAct, ExplainedQuestion, ProtocolDocument, ProtocolLine, RootPolicyLine,
 };
+pub use published::{Published, PublishedCheckpoint};
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
 pub use rotate_keys::{Advance, Rotation};
 pub use snapshot::{ProtocolRecord, Snapshot};
 pub use undo_stream::{UndoCause, UndoneStream};
+pub use witnessing::{Answering, AskWitness, NoAnswer, Quorum, Reply, Witness, Witnesses};
 
 use crate::{
     audit::{Decision, Leaf, LeafKind, LogSigner},
@@ -123,6 +131,8 @@ pub struct Setup {
     pub release_key: SigningKey<Release>,
     /// What is counted.
     pub catalogue: Catalogue,
+    /// Who cosigns the log.
+    pub witnesses: Arc<Witnesses>,
     /// The time.
     pub now: Now,
     /// Randomness for nonces and noise.
@@ -141,6 +151,7 @@ pub struct Gateway {
     release_key: SigningKey<Release>,
     log: LogSigner,
     catalogue: Catalogue,
+    witnesses: Arc<Witnesses>,
     now: Now,
     rng: Mutex<StdRng>,
     snapshot: ArcSwap<Snapshot>,
@@ -169,7 +180,8 @@ impl Gateway {
     /// # Errors
     /// When the store, the log or the keys can't be used.
     pub async fn start(setup: Setup) -> Result<(Arc<Self>, JoinHandle<()>), GatewayError> {
-        let Setup { store, log, keys, key_file, release_key, catalogue, now, rng } = setup;
+        let Setup { store, log, keys, key_file, release_key, catalogue, witnesses, now, rng } =
+            setup;
         let left_before = if store.is_embedded() { Timestamp::MAX } else { now() - LEFT_BEHIND };
         let mut tx = store.transact(Rights::Intake).await?;
         feeds::clear_unaccepted(&mut tx, left_before).await?;
@@ -195,6 +207,7 @@ impl Gateway {
             release_key,
             log,
             catalogue,
+            witnesses,
             now,
             rng: Mutex::new(rng),
             snapshot: ArcSwap::from_pointee(snapshot),

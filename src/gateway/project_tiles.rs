@@ -4,22 +4,30 @@
 //! it makes superfluous goes after it, so that whoever reads the folder at any moment, or
 //! after a crash at any line, finds a log that verifies (at worst with a file too many).
 //! The first pass after a start compares every file with the database and makes anew what
-//! is missing or damaged.
+//! is missing or damaged. From then on each tick looks after the folder as well, at a cost
+//! that does not grow with the log: it compares the checkpoint, the right edge, and the next
+//! few of all files, so that in time it comes round to each. (Whoever reads a file through
+//! the gateway in the meantime gets a missing one from the database: [`super::Published`].)
+//!
+//! The folder holds the log that grows. When its year has ended, the folder is brought to the
+//! end of that log and renamed: `tiles` becomes `tiles-2026`, after the last part of the log's
+//! name, and stays so. Past logs whose folder is lost are projected there again at a start.
 //!
 //! A folder that is ahead of the database, or tells another history, is left alone: then
 //! the database was put back to an earlier state, and writing over the evidence would hide it.
 
+use super::Witnesses;
 use crate::{
     audit::{
         AuditError, Hash, TileFile, TileId,
-        tile::{CHECKPOINT_PATH, TileKind, encode_bundle, encode_hashes, plan, superseded},
+        tile::{CHECKPOINT_PATH, TileKind, edge, encode_bundle, encode_hashes, plan, superseded},
         tree,
     },
     store::{Rights, Store, StoreError, log},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -30,6 +38,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Files made before they are written, so that memory stays bounded.
 const FILES_AT_ONCE: usize = 64;
+/// Files that a tick compares with the database, besides the right edge: an hour of ticks of
+/// five seconds comes round to three million entries.
+const LOOKED_AFTER: usize = 16;
 
 /// Why the log could not be projected.
 #[derive(Debug, thiserror::Error)]
@@ -54,22 +65,44 @@ pub enum ProjectionError {
          the database may have been put back to an earlier state"
     )]
     Forked,
+    /// Nothing that could be read is published: no first tick yet, or a damaged checkpoint,
+    /// which the next tick makes anew.
+    #[error("no checkpoint is published yet: the next tick of the log does it")]
+    Unpublished,
 }
 
-/// Projects one log into one folder. Clones work on the same folder, one at a time.
+/// What the folder holds, as this process has seen to it.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    /// Where its log begins in the tables.
+    base: u64,
+    size: u64,
+    /// How many of its files the ticks have compared since they last began.
+    looked_after: usize,
+}
+
+/// Projects the log into a folder. Clones work on the same folder, one at a time.
 #[derive(Debug, Clone)]
 pub struct Projector {
     store: Store,
     dir: PathBuf,
-    /// The size that the folder holds; `None` until it was compared with the database.
-    projected: Arc<Mutex<Option<u64>>>,
+    /// Who is asked to cosign what is projected.
+    witnesses: Option<Arc<Witnesses>>,
+    /// `None` until the folder was compared with the database.
+    projected: Arc<Mutex<Option<Held>>>,
 }
 
 impl Projector {
     /// A projector of a store's log into a folder, which is made when it is not there.
     #[must_use]
     pub fn new(store: Store, dir: impl Into<PathBuf>) -> Self {
-        Self { store, dir: dir.into(), projected: Arc::default() }
+        Self { store, dir: dir.into(), witnesses: None, projected: Arc::default() }
+    }
+
+    /// Lets these witnesses cosign each checkpoint before it is published.
+    #[must_use]
+    pub fn with_witnesses(self, witnesses: Arc<Witnesses>) -> Self {
+        Self { witnesses: Some(witnesses), ..self }
     }
 
     /// Brings the folder up to the log's head.
@@ -80,41 +113,131 @@ impl Projector {
         let mut projected = self.projected.lock().await;
         let mut tx = self.store.read(Rights::Figures).await?;
         let Some(head) = log::head(&mut tx).await? else { return Ok(()) };
+        let same_log = projected.is_some_and(|held| held.base == head.base);
+        let past = if same_log { Vec::new() } else { log::past(&mut tx).await? };
         drop(tx);
-        let old = match *projected {
-            Some(size) if size == head.size => return Ok(()),
-            Some(size) => size,
-            None => {
-                self.compare(&head).await?;
-                0
+        self.ask_witnesses(&head).await;
+        let checkpoint = self.checkpoint(&head).await?;
+        let known = projected.filter(|_| same_log);
+        if known.is_some_and(|held| held.size == head.size) {
+            if self.witnesses.is_none() {
+                return Ok(());
             }
-        };
-        let files: Vec<TileFile> = plan(old, head.size).collect();
-        for some in files.chunks(FILES_AT_ONCE) {
-            let mut made = Vec::with_capacity(some.len());
-            for file in some {
-                made.push((file.path(), self.bytes(file).await?));
-            }
-            self.on_disk(move |folder| {
-                made.iter().try_for_each(|(path, bytes)| folder.write(path, bytes))
-            })
-            .await?;
+            // New cosignatures of what is there already.
+            let publish =
+                move |folder: &Folder| folder.write(CHECKPOINT_PATH, checkpoint.as_bytes());
+            return on_disk(&self.dir, publish).await.map(drop);
         }
-        let checkpoint = head.checkpoint.clone();
-        let first = projected.is_none();
-        let gone: Vec<String> = superseded(old, head.size).map(|file| file.path()).collect();
-        let wanted: HashSet<String> =
-            if first { files.iter().map(TileFile::path).collect() } else { HashSet::new() };
-        self.on_disk(move |folder| {
+        for past in &past {
+            self.put_away(past).await?;
+        }
+        if known.is_none() {
+            self.compare(&head, &self.dir).await?;
+        }
+        self.project(&head, checkpoint, &self.dir, known.map(|held| held.size)).await?;
+        let looked_after = known.map_or(0, |held| held.looked_after);
+        *projected = Some(Held { base: head.base, size: head.size, looked_after });
+        Ok(())
+    }
+
+    /// Brings a folder from an old size to a log's head; from no size known, all of it.
+    async fn project(
+        &self,
+        head: &log::Head,
+        checkpoint: String,
+        dir: &Path,
+        old: Option<u64>,
+    ) -> Result<(), ProjectionError> {
+        let (old, first) = (old.unwrap_or(0), old.is_none());
+        let mut files = plan(old, head.size);
+        loop {
+            let some: Vec<TileFile> = files.by_ref().take(FILES_AT_ONCE).collect();
+            if some.is_empty() {
+                break;
+            }
+            self.write(head.base, dir, &some).await?;
+        }
+        let size = head.size;
+        let gone: Vec<String> = superseded(old, size).map(|file| file.path()).collect();
+        on_disk(dir, move |folder| {
             folder.write(CHECKPOINT_PATH, checkpoint.as_bytes())?;
             if first {
-                folder.remove_others(&wanted)?;
+                folder.remove_others(size)?;
             }
             gone.iter().try_for_each(|path| folder.remove(path))
         })
-        .await?;
-        *projected = Some(head.size);
-        Ok(())
+        .await
+    }
+
+    /// Sees that a log that ended has a folder of its own, whole.
+    async fn put_away(&self, past: &log::Head) -> Result<(), ProjectionError> {
+        let place = past_folder(&self.dir, past.origin());
+        let is_its = |note: Option<Vec<u8>>| {
+            note.as_deref().and_then(origin_of).is_some_and(|origin| origin == past.origin())
+        };
+        if is_its(on_disk(&self.dir, |folder| folder.read(CHECKPOINT_PATH)).await?) {
+            self.compare(past, &self.dir).await?;
+            self.project(past, self.checkpoint(past).await?, &self.dir, None).await?;
+            let to = place.clone();
+            return on_disk(&self.dir, move |folder| fs::rename(&folder.dir, to)).await;
+        }
+        if is_its(on_disk(&place, |folder| folder.read(CHECKPOINT_PATH)).await?) {
+            return Ok(());
+        }
+        self.project(past, self.checkpoint(past).await?, &place, None).await
+    }
+
+    /// Makes anew what is missing or damaged among the checkpoint, the right edge and the next
+    /// few of all files; gives how many that were.
+    ///
+    /// # Errors
+    /// When the database can't be read or the folder not written.
+    pub async fn look_after(&self) -> Result<usize, ProjectionError> {
+        let mut projected = self.projected.lock().await;
+        let Some(held) = projected.as_mut() else { return Ok(0) };
+        let mut tx = self.store.read(Rights::Figures).await?;
+        let head = log::head(&mut tx).await?.filter(|head| head.base == held.base);
+        drop(tx);
+        // A new year's log has begun: this one is put away at the next projection.
+        let Some(head) = head else { return Ok(0) };
+        let size = held.size;
+        let next: Vec<TileFile> =
+            plan(0, size).skip(held.looked_after).take(LOOKED_AFTER).collect();
+        let round = next.len() < LOOKED_AFTER;
+        held.looked_after = if round { 0 } else { held.looked_after + next.len() };
+        let files: Vec<TileFile> = edge(size).chain(next).collect();
+        let mended = self.write(head.base, &self.dir, &files).await?;
+        // Only a state that the database still has as its newest can be signed for anew; one
+        // beyond ours is another gateway's, which shares the folder.
+        if head.size != size {
+            return Ok(mended);
+        }
+        let ours = self.checkpoint(&head).await?.into_bytes();
+        let wrote = on_disk(&self.dir, move |folder| {
+            let there = folder.read(CHECKPOINT_PATH)?;
+            let newer = there.as_deref().and_then(checkpoint_of).is_some_and(|(has, _)| has > size);
+            if newer { Ok(false) } else { folder.write(CHECKPOINT_PATH, &ours) }
+        });
+        Ok(mended + usize::from(wrote.await?))
+    }
+
+    /// Writes files from the database where they are not there or other; gives how many.
+    async fn write(
+        &self,
+        base: u64,
+        dir: &Path,
+        files: &[TileFile],
+    ) -> Result<usize, ProjectionError> {
+        let mut made = Vec::with_capacity(files.len());
+        for file in files {
+            made.push((file.path(), bytes_of(&self.store, base, file).await?));
+        }
+        on_disk(dir, move |folder| {
+            made.iter().try_fold(0, |written, (path, bytes)| {
+                folder.write(path, bytes).map(|wrote| written + usize::from(wrote))
+            })
+        })
+        .await
     }
 
     /// Projects at every tick until it is told to stop, and then a last time. What fails is
@@ -127,9 +250,19 @@ impl Projector {
                 () = stop.cancelled() => true,
                 _ = ticks.tick() => false,
             };
-            if let Err(error) = self.project_once().await {
-                let source = std::error::Error::source(&error);
-                tracing::error!(%error, ?source, "the access log could not be projected");
+            let done = match self.project_once().await {
+                Ok(()) => self.look_after().await,
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(0) => {}
+                Ok(files) => {
+                    tracing::warn!(files, "tiles were missing or damaged, and were made anew");
+                }
+                Err(error) => {
+                    let source = std::error::Error::source(&error);
+                    tracing::error!(%error, ?source, "the access log could not be projected");
+                }
             }
             if stopping {
                 return;
@@ -137,50 +270,86 @@ impl Projector {
         }
     }
 
-    /// A file's bytes, from the database.
-    async fn bytes(&self, file: &TileFile) -> Result<Vec<u8>, ProjectionError> {
-        let mut tx = self.store.read(Rights::Figures).await?;
-        let (first, width) = (file.first(), file.width as u64);
-        match file.kind {
-            TileKind::Entries => {
-                let entries = log::entries(&mut tx, first, first + width).await?;
-                Ok(encode_bundle(entries.iter().map(Vec::as_slice))?)
-            }
-            TileKind::Hashes(level) => {
-                let id = TileId { level, index: file.index };
-                Ok(encode_hashes(&log::hashes(&mut tx, id, file.width).await?))
-            }
+    /// Asks the witnesses for their cosignatures. Without them the log is projected all the
+    /// same: whether figures may be answered then is another's decision.
+    async fn ask_witnesses(&self, head: &log::Head) {
+        let Some(witnesses) = &self.witnesses else { return };
+        if let Err(error) = witnesses.round(&self.store, head).await {
+            tracing::error!(%error, "the witnesses could not be asked");
+        }
+    }
+
+    /// The checkpoint as it is published: with the cosignatures that there are.
+    async fn checkpoint(&self, head: &log::Head) -> Result<String, ProjectionError> {
+        match &self.witnesses {
+            Some(witnesses) => witnesses.cosigned(&self.store, head).await,
+            None => Ok(head.checkpoint.clone()),
         }
     }
 
     /// Refuses to write over a folder whose checkpoint the database does not continue.
-    async fn compare(&self, head: &log::Head) -> Result<(), ProjectionError> {
-        let text = self.on_disk(|folder| folder.read(CHECKPOINT_PATH)).await?;
+    async fn compare(&self, head: &log::Head, dir: &Path) -> Result<(), ProjectionError> {
+        let text = on_disk(dir, |folder| folder.read(CHECKPOINT_PATH)).await?;
         // A checkpoint that can't be read is damaged and proves nothing.
         let Some((size, root)) = text.as_deref().and_then(checkpoint_of) else { return Ok(()) };
-        if size > head.size {
+        let other_log = text.as_deref().and_then(origin_of).is_none_or(|it| it != head.origin());
+        if other_log || size > head.size {
             return Err(ProjectionError::Forked);
         }
         let mut tx = self.store.read(Rights::Figures).await?;
         let ids: BTreeSet<TileId> = tree::Frontier::tiles(size).into_iter().collect();
-        let tiles = log::tiles(&mut tx, size, &ids).await?;
+        let tiles = log::tiles_of(&mut tx, head.base, size, &ids).await?;
         let ours = tree::Frontier::from_tiles(size, &tiles)?.root()?;
         if ours == root { Ok(()) } else { Err(ProjectionError::Forked) }
     }
+}
 
-    async fn on_disk<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Folder) -> io::Result<T> + Send + 'static,
-    ) -> Result<T, ProjectionError> {
-        let folder = Folder { dir: self.dir.clone() };
-        let failed = |source| ProjectionError::File { path: self.dir.clone(), source };
-        let joined = tokio::task::spawn_blocking(move || work(&folder)).await;
-        joined.map_err(io::Error::other).and_then(|done| done).map_err(failed)
+/// Where a log lies that has ended: beside the folder of the one that grows.
+pub(super) fn past_folder(dir: &Path, origin: &str) -> PathBuf {
+    let last = origin.rsplit('/').next().unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    dir.with_file_name(format!("{name}-{}", last.chars().map(plain).collect::<String>()))
+}
+
+/// The log's name in a checkpoint's text.
+pub(super) fn origin_of(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()?.lines().next()
+}
+
+/// Works on a folder of tiles, where it may block.
+pub(super) async fn on_disk<T: Send + 'static>(
+    dir: &Path,
+    work: impl FnOnce(&Folder) -> io::Result<T> + Send + 'static,
+) -> Result<T, ProjectionError> {
+    let folder = Folder { dir: dir.to_owned() };
+    let failed = |source| ProjectionError::File { path: dir.to_owned(), source };
+    let joined = tokio::task::spawn_blocking(move || work(&folder)).await;
+    joined.map_err(io::Error::other).and_then(|done| done).map_err(failed)
+}
+
+/// A file's bytes, from the database, of the log that begins at `base`.
+pub(super) async fn bytes_of(
+    store: &Store,
+    base: u64,
+    file: &TileFile,
+) -> Result<Vec<u8>, ProjectionError> {
+    let mut tx = store.read(Rights::Figures).await?;
+    let (first, width) = (file.first(), file.width as u64);
+    match file.kind {
+        TileKind::Entries => {
+            let entries = log::entries_of(&mut tx, base, first, first + width).await?;
+            Ok(encode_bundle(entries.iter().map(Vec::as_slice))?)
+        }
+        TileKind::Hashes(level) => {
+            let id = TileId { level, index: file.index };
+            Ok(encode_hashes(&log::hashes_of(&mut tx, base, id, file.width).await?))
+        }
     }
 }
 
 /// Size and root of a checkpoint's text.
-fn checkpoint_of(bytes: &[u8]) -> Option<(u64, Hash)> {
+pub(super) fn checkpoint_of(bytes: &[u8]) -> Option<(u64, Hash)> {
     let mut lines = std::str::from_utf8(bytes).ok()?.lines().skip(1);
     let size = lines.next()?.parse().ok()?;
     let root = STANDARD.decode(lines.next()?).ok()?;
@@ -188,12 +357,12 @@ fn checkpoint_of(bytes: &[u8]) -> Option<(u64, Hash)> {
 }
 
 /// The folder, seen by blocking code.
-struct Folder {
+pub(super) struct Folder {
     dir: PathBuf,
 }
 
 impl Folder {
-    fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+    pub(super) fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         match fs::read(self.dir.join(path)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if absent(&error) => Ok(None),
@@ -201,10 +370,11 @@ impl Folder {
         }
     }
 
-    /// Writes a file as a whole or not at all; one that is right already is left alone.
-    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a file as a whole or not at all, and gives true; one that is right already is
+    /// left alone.
+    fn write(&self, path: &str, bytes: &[u8]) -> io::Result<bool> {
         if self.read(path)?.is_some_and(|held| held == bytes) {
-            return Ok(());
+            return Ok(false);
         }
         let target = self.dir.join(path);
         if let Some(parent) = target.parent() {
@@ -214,7 +384,7 @@ impl Folder {
         let name = self.dir.file_name().unwrap_or_default().to_string_lossy();
         let staged = self.dir.with_file_name(format!(".{name}.writing"));
         fs::write(&staged, bytes)?;
-        fs::rename(&staged, &target)
+        fs::rename(&staged, &target).map(|()| true)
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
@@ -231,14 +401,21 @@ impl Folder {
     }
 
     /// Removes tiles that this size of the log does not have: left by a crash.
-    fn remove_others(&self, wanted: &HashSet<String>) -> io::Result<()> {
+    fn remove_others(&self, size: u64) -> io::Result<()> {
         let mut folders = vec![self.dir.join("tile")];
         while let Some(folder) = folders.pop() {
-            for item in fs::read_dir(&folder)? {
+            let items = match fs::read_dir(&folder) {
+                // A log without an entry has no tiles.
+                Err(error) if absent(&error) => continue,
+                items => items?,
+            };
+            for item in items {
                 let path = item?.path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if let Some(name) = self.name_of(&path).filter(|n| !wanted.contains(n)) {
+                } else if let Some(name) = self.name_of(&path)
+                    && TileFile::parse(&name).is_none_or(|file| file.width_at(size) != file.width)
+                {
                     self.remove(&name)?;
                 }
             }

@@ -3,6 +3,7 @@
 //! A refusal names a fixed reason and a fixed sentence, never a submitted value, and is
 //! itself logged before it is told.
 
+use super::ProjectionError;
 use crate::{
     audit::{AuditError, Code},
     disclosure::DisclosureError,
@@ -171,6 +172,9 @@ pub enum GatewayError {
     /// The log's forms failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The published log can't be read.
+    #[error(transparent)]
+    Published(#[from] ProjectionError),
 }
 
 impl From<ActError> for GatewayError {

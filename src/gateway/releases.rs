@@ -141,6 +141,7 @@ impl Gateway {
         for _ in 0..DECISIONS {
             let snapshot = self.snapshot();
             self.require(actor, &WHOLE_RELEASE).await?;
+            self.require_quorum(actor).await?;
             let quarter = self.read_quarter(actor, quarter).await?;
             let releases = self.releases(&snapshot).await?;
             let mut leaf = actor.leaf(LeafKind::RegisterRead, self);

@@ -1,13 +1,23 @@
-//! `tallygate.v1.AccessLogService`: the checkpoint, searches and proofs.
+//! `tallygate.v1.AccessLogService`: the checkpoint, searches, proofs, tiles and entries.
 
 use super::{Frame, receipt, releases::awaited};
 use crate::{
-    audit::Hash,
-    gateway::{LogSearch, Opened, OpenedItem, Sought},
-    wire::v1::{self, access_log_service_server, open_detail_request::Item},
+    audit::{self, Hash},
+    gateway::{EntryStream, LogSearch, Opened, OpenedItem, Sought},
+    wire::v1::{
+        self, access_log_service_server, open_detail_request::Item, read_entries_response::Message,
+    },
 };
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
+
+/// Bundles that may wait for a slow reader.
+const UNREAD: usize = 4;
+
+type Entries = Pin<Box<dyn Stream<Item = Result<v1::ReadEntriesResponse, Status>> + Send>>;
+type Sender = mpsc::Sender<Result<v1::ReadEntriesResponse, Status>>;
 
 /// The access log service.
 #[derive(Debug, Clone)]
@@ -15,12 +25,14 @@ pub struct AccessLogService(pub Arc<Frame>);
 
 #[tonic::async_trait]
 impl access_log_service_server::AccessLogService for AccessLogService {
+    type ReadEntriesStream = Entries;
+
     async fn get_checkpoint(
         &self,
         request: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
         let actor = self.0.recognise(&request).await?;
-        let found = self.0.gateway().checkpoint(&actor).await;
+        let found = self.0.gateway().checkpoint(&actor, self.0.published()).await;
         let (checkpoint, proof) = found.map_err(|denied| self.0.status(denied))?.into_parts();
         let receipt = Some(receipt(&proof));
         Ok(Response::new(v1::GetCheckpointResponse { checkpoint, receipt }))
@@ -55,6 +67,7 @@ impl access_log_service_server::AccessLogService for AccessLogService {
             leaf_hash: inclusion.leaf_hash.as_bytes().to_vec(),
             hashes: all(&inclusion.hashes),
             receipt: Some(receipt(&proof)),
+            leaf: inclusion.leaf,
         }))
     }
 
@@ -71,6 +84,37 @@ impl access_log_service_server::AccessLogService for AccessLogService {
             hashes: all(&consistency.hashes),
             receipt: Some(receipt(&proof)),
         }))
+    }
+
+    async fn get_tile(
+        &self,
+        request: Request<v1::GetTileRequest>,
+    ) -> Result<Response<v1::GetTileResponse>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let v1::GetTileRequest { level, index, width } = *request.get_ref();
+        let asked = (level, index, width);
+        let found = self.0.gateway().tile_hashes(&actor, self.0.published(), asked).await;
+        let hashes = found.map_err(|denied| self.0.status(denied))?;
+        Ok(Response::new(v1::GetTileResponse { hashes }))
+    }
+
+    async fn read_entries(
+        &self,
+        request: Request<v1::ReadEntriesRequest>,
+    ) -> Result<Response<Entries>, Status> {
+        let frame = Arc::clone(&self.0);
+        let actor = frame.recognise(&request).await?;
+        let v1::ReadEntriesRequest { from_index, known_size, origin } = request.into_inner();
+        let opened = frame.gateway().open_entries(actor, &origin, from_index, known_size).await;
+        let (stream, proof) = opened.map_err(|denied| frame.status(denied))?.into_parts();
+        let (answers, answered) = mpsc::channel(UNREAD);
+        tokio::spawn(async move {
+            if let Err(status) = serve(&frame, stream, &proof, &answers).await {
+                // A caller that has gone away needs no answer.
+                let _ = answers.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
     }
 
     async fn open_detail(
@@ -98,6 +142,43 @@ impl access_log_service_server::AccessLogService for AccessLogService {
         answer.receipt = Some(receipt(&proof));
         Ok(Response::new(answer))
     }
+}
+
+/// Sends a stream that was opened. However it ends, the log says so, with its size class.
+async fn serve(
+    frame: &Frame,
+    mut stream: EntryStream,
+    proof: &audit::Receipt,
+    answers: &Sender,
+) -> Result<(), Status> {
+    let opened = v1::ReadEntriesOpened {
+        checkpoint: stream.checkpoint().to_owned(),
+        consistency: all(stream.consistency()),
+        receipt: Some(receipt(proof)),
+    };
+    let sent = async {
+        answer(answers, Message::Opened(opened)).await?;
+        while let Some(bundle) = stream.bundle().await.map_err(|denied| frame.status(denied))? {
+            let bundle = v1::EntryBundle {
+                index: bundle.index,
+                width: u32::try_from(bundle.width).unwrap_or(u32::MAX),
+                entries: bundle.entries,
+            };
+            answer(answers, Message::Bundle(bundle)).await?;
+        }
+        Ok::<(), Status>(())
+    }
+    .await;
+    let closed = stream.close().await.map_err(|denied| frame.status(denied))?;
+    sent?;
+    let (entries, proof) = closed.into_parts();
+    let closed = v1::ReadEntriesClosed { entries, receipt: Some(receipt(&proof)) };
+    answer(answers, Message::Closed(closed)).await
+}
+
+async fn answer(answers: &Sender, message: Message) -> Result<(), Status> {
+    let response = v1::ReadEntriesResponse { message: Some(message) };
+    answers.send(Ok(response)).await.map_err(|_| Status::cancelled("the caller has gone away"))
 }
 
 fn item_shown(opened: OpenedItem) -> v1::OpenDetailResponse {
@@ -136,6 +217,7 @@ impl From<v1::SearchEntriesRequest> for LogSearch {
             until_micros: wire.until_micros,
             page_size: wire.page_size,
             page_token: wire.page_token,
+            user: wire.user,
         }
     }
 }

@@ -19,7 +19,7 @@ pub use access_log::AccessLogService;
 pub use areas::AreaService;
 pub use consents::ConsentService;
 pub use figures::FigureService;
-pub use frame::{Frame, RegisterView};
+pub use frame::Frame;
 pub use intake::IntakeService;
 pub use keys::KeyService;
 pub use partners::PartnerService;

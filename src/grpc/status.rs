@@ -87,6 +87,11 @@ fn failed(error: &GatewayError) -> Status {
             "STORE_UNAVAILABLE",
             "the gateway can't reach its data; try again later",
         ),
+        GatewayError::Published(_) => (
+            Code::Unavailable,
+            "LOG_UNPUBLISHED",
+            "the published log can't be read now; try again after its next tick",
+        ),
         GatewayError::Key(_) | GatewayError::Disclosure(_) | GatewayError::Audit(_) => (
             Code::Internal,
             "INTERNAL",

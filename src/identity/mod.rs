@@ -15,7 +15,7 @@
 //! - A user's name is held in [`UserSubject`], which no log line or error can show.
 //!
 //! The parts: [`certificate`] fingerprints and the peer of a connection, [`caller`] the one
-//! check, [`token`] the strict wrapper, [`token_key`] the keys tokens are signed with,
+//! check, [`recognise`] the same for every transport, [`token`] the strict wrapper, [`token_key`] the keys tokens are signed with,
 //! [`mod@mint`] for clients, [`cache`] of verified tokens, [`issue`] certificates for the demo
 //! and the tests, [`clock`] the source of time.
 
@@ -26,6 +26,7 @@ pub mod clock;
 mod der;
 pub mod issue;
 pub mod mint;
+pub mod recognise;
 pub mod refused;
 pub mod token;
 pub mod token_key;
@@ -44,6 +45,7 @@ pub use issue::{
     CertificateAuthority, IssueError, Issued, IssuedTokenKey, LOOPBACK_NAMES, Validity,
 };
 pub use mint::{MintError, TokenClaims, TokenId, mint};
+pub use recognise::{Recogniser, RegisterView};
 pub use refused::{ClaimName, TokenRefused};
 pub use token::{MAX_LIFETIME_SECONDS, TokenVerifier, bearer_token};
 pub use token_key::{

@@ -36,7 +36,7 @@ pub use raw::{BirthDate, RawIdentifier, RawText};
 pub use sealing::{Cell, SEALED_OVERHEAD, Sealer};
 pub use signing::{
     Acknowledgement, Jwk, KeyPurpose, Log, ProtocolSigning, Purpose, Release, Signature,
-    SigningKey, Token, VerifyingKey,
+    SigningKey, Token, VerifyingKey, Witness,
 };
 
 use std::path::PathBuf;

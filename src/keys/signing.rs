@@ -34,6 +34,8 @@ pub enum KeyPurpose {
     Token,
     /// Acknowledgements, of a withdrawal for instance.
     Acknowledgement,
+    /// A witness's cosignatures under other people's checkpoints.
+    Witness,
 }
 
 impl KeyPurpose {
@@ -46,6 +48,7 @@ impl KeyPurpose {
             Self::ProtocolSigning => "protocol_signing",
             Self::Token => "token",
             Self::Acknowledgement => "acknowledgement",
+            Self::Witness => "witness",
         }
     }
 }
@@ -87,7 +90,9 @@ purposes!(
     /// Signs a caller's access tokens.
     Token,
     /// Signs acknowledgements.
-    Acknowledgement
+    Acknowledgement,
+    /// Cosigns the checkpoints of logs that it watches.
+    Witness
 );
 
 /// An Ed25519 signature.

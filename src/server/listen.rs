@@ -1,9 +1,10 @@
-//! The accept loop of mutual TLS.
+//! The accept loop of TLS, for each kind of [`Door`]: gRPC's, which every caller passes with a
+//! client certificate and HTTP/2, and the web's, where a certificate may be shown.
 //!
 //! Why its own: the RPC library's TLS settings can't be exchanged while it serves, and one
 //! slow client must not hold up another. Here each handshake is a task of its own with a
 //! time limit; the configuration is read anew at each accept; and what comes out of
-//! [`Incoming`] has a verified client certificate and speaks HTTP/2.
+//! [`Incoming`] has passed its door: through gRPC's, with a verified client certificate.
 //!
 //! A failing accept (the process is out of file descriptors) is waited out and never ends
 //! the gateway. Stopping drops the handshakes under way; connections already handed over
@@ -15,10 +16,11 @@ use super::{
 };
 use crate::identity::Peer;
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
+use rustls::{ServerConfig, ServerConnection};
 use std::{
     convert::Infallible,
     fmt, io,
+    marker::PhantomData,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
@@ -55,17 +57,65 @@ pub enum ListenError {
     },
 }
 
-/// A bound socket that accepts callers with a client certificate.
+/// What a caller must have shown when its handshake is done.
+pub trait Door: fmt::Debug + Send + Sync + 'static {
+    /// What is known of whoever passed.
+    type Peer: Clone + Send + Sync + Unpin + 'static;
+
+    /// Looks at a finished handshake.
+    ///
+    /// # Errors
+    /// What the caller lacks.
+    fn pass(session: &ServerConnection, remote: SocketAddr)
+    -> Result<Self::Peer, HandshakeFailure>;
+}
+
+/// gRPC's door: HTTP/2 and a client certificate, or nothing.
 #[derive(Debug)]
-pub struct Listener {
+pub enum Rpc {}
+
+impl Door for Rpc {
+    type Peer = Peer;
+
+    fn pass(session: &ServerConnection, remote: SocketAddr) -> Result<Peer, HandshakeFailure> {
+        if session.alpn_protocol() != Some(ALPN_H2) {
+            return Err(HandshakeFailure::Protocol);
+        }
+        certified(session, remote).ok_or(HandshakeFailure::NoCertificate)
+    }
+}
+
+/// The web's door: whoever shows no certificate comes in, too, and is told what it may have.
+#[derive(Debug)]
+pub enum Web {}
+
+impl Door for Web {
+    type Peer = Option<Peer>;
+
+    fn pass(
+        session: &ServerConnection,
+        remote: SocketAddr,
+    ) -> Result<Option<Peer>, HandshakeFailure> {
+        Ok(certified(session, remote))
+    }
+}
+
+fn certified(session: &ServerConnection, remote: SocketAddr) -> Option<Peer> {
+    session.peer_certificates().and_then(|chain| Peer::new(remote, chain))
+}
+
+/// A bound socket that accepts callers by a door.
+#[derive(Debug)]
+pub struct Listener<D = Rpc> {
     tcp: TcpListener,
     local_addr: SocketAddr,
     config: Arc<ArcSwap<ServerConfig>>,
     limits: HandshakeLimits,
     failures: Arc<HandshakeFailures>,
+    door: PhantomData<D>,
 }
 
-impl Listener {
+impl Listener<Rpc> {
     /// Binds; port 0 takes a free one, which [`Self::local_addr`] tells. Whoever holds
     /// `config` exchanges it at any time; the next accept uses the new one.
     ///
@@ -76,10 +126,36 @@ impl Listener {
         config: Arc<ArcSwap<ServerConfig>>,
         limits: HandshakeLimits,
     ) -> Result<Self, ListenError> {
+        Self::bind_door(address, config, limits, Arc::default()).await
+    }
+}
+
+impl Listener<Web> {
+    /// Binds the web's listener, which counts failed handshakes where the other one does.
+    ///
+    /// # Errors
+    /// When the address can't be bound.
+    pub async fn bind_web(
+        address: SocketAddr,
+        config: Arc<ArcSwap<ServerConfig>>,
+        limits: HandshakeLimits,
+        failures: Arc<HandshakeFailures>,
+    ) -> Result<Self, ListenError> {
+        Self::bind_door(address, config, limits, failures).await
+    }
+}
+
+impl<D: Door> Listener<D> {
+    async fn bind_door(
+        address: SocketAddr,
+        config: Arc<ArcSwap<ServerConfig>>,
+        limits: HandshakeLimits,
+        failures: Arc<HandshakeFailures>,
+    ) -> Result<Self, ListenError> {
         let failed = |source| ListenError::Bind { address, source };
         let tcp = TcpListener::bind(address).await.map_err(failed)?;
         let local_addr = tcp.local_addr().map_err(failed)?;
-        Ok(Self { tcp, local_addr, config, limits, failures: Arc::default() })
+        Ok(Self { tcp, local_addr, config, limits, failures, door: PhantomData })
     }
 
     /// Where it listens.
@@ -97,13 +173,17 @@ impl Listener {
     /// Starts accepting, until `stop` is cancelled or the stream is dropped. Needs a running
     /// tokio runtime.
     #[must_use]
-    pub fn incoming(self, stop: CancellationToken) -> Incoming {
+    pub fn incoming(self, stop: CancellationToken) -> Incoming<D> {
         let (ready, connections) = mpsc::channel(READY_CONNECTIONS);
         let accepting = tokio::spawn(self.accept_until(stop, ready));
         Incoming { connections, _accepting: AbortOnDropHandle::new(accepting) }
     }
 
-    async fn accept_until(self, stop: CancellationToken, ready: mpsc::Sender<TlsConnection>) {
+    async fn accept_until(
+        self,
+        stop: CancellationToken,
+        ready: mpsc::Sender<TlsConnection<D::Peer>>,
+    ) {
         // Dropped at the end, which aborts the handshakes still under way.
         let mut handshakes = JoinSet::new();
         let places = Places::new(&self.limits);
@@ -160,12 +240,12 @@ impl Listener {
         &self,
         tcp: TcpStream,
         remote: SocketAddr,
-    ) -> impl Future<Output = Option<TlsConnection>> + Send + use<> {
+    ) -> impl Future<Output = Option<TlsConnection<D::Peer>>> + Send + use<D> {
         let acceptor = TlsAcceptor::from(self.config.load_full());
         let time_limit = self.limits.time_limit;
         let failures = Arc::clone(&self.failures);
         async move {
-            let done = match time::timeout(time_limit, greet(&acceptor, tcp, remote)).await {
+            let done = match time::timeout(time_limit, greet::<D>(&acceptor, tcp, remote)).await {
                 Ok(done) => done,
                 Err(_) => Err(HandshakeFailure::Timeout),
             };
@@ -178,22 +258,15 @@ impl Listener {
     }
 }
 
-async fn greet(
+async fn greet<D: Door>(
     acceptor: &TlsAcceptor,
     tcp: TcpStream,
     remote: SocketAddr,
-) -> Result<TlsConnection, HandshakeFailure> {
+) -> Result<TlsConnection<D::Peer>, HandshakeFailure> {
     // Small answers must not wait for the peer's acknowledgement.
     tcp.set_nodelay(true).map_err(|_| HandshakeFailure::Other)?;
     let stream = acceptor.accept(tcp).await.map_err(|error| HandshakeFailure::of(&error))?;
-    let (_, session) = stream.get_ref();
-    if session.alpn_protocol() != Some(ALPN_H2) {
-        return Err(HandshakeFailure::Protocol);
-    }
-    let peer = session
-        .peer_certificates()
-        .and_then(|chain| Peer::new(remote, chain))
-        .ok_or(HandshakeFailure::NoCertificate)?;
+    let peer = D::pass(stream.get_ref().1, remote)?;
     Ok(TlsConnection { stream, peer })
 }
 
@@ -213,28 +286,35 @@ pub(super) fn concerns_one_connection(error: &io::Error) -> bool {
 /// The accepted connections, for tonic's `serve_with_incoming_shutdown`; ends when the
 /// listener was stopped.
 #[derive(Debug)]
-pub struct Incoming {
-    connections: mpsc::Receiver<TlsConnection>,
+pub struct Incoming<D: Door = Rpc> {
+    connections: mpsc::Receiver<TlsConnection<D::Peer>>,
     _accepting: AbortOnDropHandle<()>,
 }
 
-impl Stream for Incoming {
-    type Item = Result<TlsConnection, Infallible>;
+impl<D: Door> Stream for Incoming<D> {
+    type Item = Result<TlsConnection<D::Peer>, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.connections.poll_recv(cx).map(|connection| connection.map(Ok))
     }
 }
 
-/// A connection with a verified client certificate. A request's extensions hold its [`Peer`].
-pub struct TlsConnection {
+/// A connection whose handshake is done. A gRPC request's extensions hold its [`Peer`].
+pub struct TlsConnection<P = Peer> {
     stream: TlsStream<TcpStream>,
-    peer: Peer,
+    peer: P,
 }
 
-impl fmt::Debug for TlsConnection {
+impl<P> TlsConnection<P> {
+    /// The stream and what is known of its other end.
+    pub(super) fn into_parts(self) -> (TlsStream<TcpStream>, P) {
+        (self.stream, self.peer)
+    }
+}
+
+impl<P> fmt::Debug for TlsConnection<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsConnection").field("peer", &self.peer).finish_non_exhaustive()
+        f.write_str("TlsConnection")
     }
 }
 
@@ -246,7 +326,7 @@ impl Connected for TlsConnection {
     }
 }
 
-impl AsyncRead for TlsConnection {
+impl<P: Unpin> AsyncRead for TlsConnection<P> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -256,7 +336,7 @@ impl AsyncRead for TlsConnection {
     }
 }
 
-impl AsyncWrite for TlsConnection {
+impl<P: Unpin> AsyncWrite for TlsConnection<P> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

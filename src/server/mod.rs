@@ -1,9 +1,10 @@
 //! The composition root's home: listeners, TLS, telemetry, shutdown.
 //!
-//! - [`listen`]: the accept loop of mutual TLS.
+//! - [`listen`]: the accept loop of TLS, for gRPC and the web.
 //! - [`handshake`]: what failed handshakes are counted as, and how many run at once.
 //! - [`serve`]: everything put together, and stopped in order.
 //! - [`telemetry`]: where tracing goes.
+//! - `witness_client`: how checkpoints get to witnesses.
 //! - [`tls`]: the gateway's TLS configuration from PEM texts, ready to be exchanged whole.
 
 pub mod handshake;
@@ -11,11 +12,12 @@ pub mod listen;
 pub mod serve;
 pub mod telemetry;
 pub mod tls;
+mod witness_client;
 
 #[cfg(test)]
 mod tests;
 
 pub use handshake::{HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally};
-pub use listen::{Incoming, ListenError, Listener, TlsConnection};
+pub use listen::{Door, Incoming, ListenError, Listener, Rpc, TlsConnection, Web};
 pub use serve::{Running, ServeError, enter, enter_first_partners, migrate, start, system_rng};
-pub use tls::{TlsError, server_config};
+pub use tls::{TlsError, server_config, web_config};

@@ -2,25 +2,28 @@
 //! tiles, and stops in order.
 
 use super::{
-    HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener, TlsError,
-    server_config,
+    HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener,
+    TlsError, Web, server_config, web_config, witness_client::WitnessClient,
 };
 use crate::{
     audit::{AuditError, Leaf, LeafKind, LogSigner, SizeClass},
-    config::Config,
+    config::{Config, WebConfig},
     disclosure::{Catalogue, DisclosureError},
     gateway::{
-        Denied, Gateway, GatewayError, ProjectionError, Projector, Setup, register::Partner,
+        Denied, Gateway, GatewayError, HistoryError, ProjectionError, Projector, Published, Setup,
+        Witness, Witnesses, register::Partner,
     },
     grpc,
-    identity::{CallerCheck, Clock, TokenCache, TokenVerifier},
+    identity::{CallerCheck, Clock, Recogniser, TokenCache, TokenVerifier},
     keys::{KeyError, Log, Release, SigningKey},
     store::{Location, Store, StoreError},
+    web,
 };
 use arc_swap::ArcSwap;
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time};
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 /// How often failed handshakes become a leaf.
@@ -62,6 +65,9 @@ pub enum ServeError {
     /// The catalogue.
     #[error(transparent)]
     Disclosure(#[from] DisclosureError),
+    /// The database is not what a witness has seen.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The log's tiles can't be written.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
@@ -82,6 +88,7 @@ pub enum ServeError {
 pub struct Running {
     gateway: Arc<Gateway>,
     address: SocketAddr,
+    web: Option<(SocketAddr, JoinHandle<()>)>,
     stop: CancellationToken,
     failures: Arc<HandshakeFailures>,
     projector: Projector,
@@ -138,13 +145,17 @@ pub async fn start(
 ) -> Result<Running, ServeError> {
     let store = open(config).await?;
     let setup = setup(config, store.clone(), Arc::clone(&clock), rng)?;
+    let witnesses = Arc::clone(&setup.witnesses);
+    // Before anything is added: what is added to an old copy would be a fork.
+    witnesses.check_history(&store, &setup.log).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
+    gateway.note_quorum().await?;
     gateway.name_erasures().await?;
     let tls = server_config(
         &read(&config.certificate)?,
         &read(&config.key)?,
         &read(&config.client_ca)?,
-        clock,
+        Arc::clone(&clock),
     )?;
     let listener = Listener::bind(
         config.listen,
@@ -152,18 +163,26 @@ pub async fn start(
         HandshakeLimits::default(),
     )
     .await?;
+    let web_listener = match &config.web {
+        Some(web) => Some(bind_web(web, clock, listener.failures()).await?),
+        None => None,
+    };
     let (address, failures, stop) =
         (listener.local_addr(), listener.failures(), CancellationToken::new());
     let verifier = TokenVerifier::new(config.audience.clone());
     let check = CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS));
-    let services = grpc::services(&Arc::new(grpc::Frame::new(Arc::clone(&gateway), check)));
+    let recogniser = Arc::new(Recogniser::new(Arc::clone(&gateway), check));
+    let published = Published::new(store.clone(), config.tiles.clone());
+    let web = web_listener.map(|listener| serve_web(listener, &recogniser, &published, &stop));
+    let services = grpc::services(&Arc::new(grpc::Frame::new(recogniser, published)));
     let server = tokio::spawn(grpc::server().serve_with_incoming_shutdown(
         services,
         listener.incoming(stop.clone()),
         stop.clone().cancelled_owned(),
     ));
-    let projector = Projector::new(store, config.tiles.clone());
+    let projector = Projector::new(store, config.tiles.clone()).with_witnesses(witnesses);
     let background = vec![
+        tokio::spawn(watch_quorum(Arc::clone(&gateway), stop.clone(), config.tick)),
         tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
         tokio::spawn(Arc::clone(&gateway).keep_rotating(stop.clone())),
         tokio::spawn(name_days(Arc::clone(&gateway), stop.clone())),
@@ -172,6 +191,7 @@ pub async fn start(
     Ok(Running {
         gateway,
         address,
+        web,
         stop,
         failures,
         projector,
@@ -182,6 +202,36 @@ pub async fn start(
     })
 }
 
+async fn bind_web(
+    config: &WebConfig,
+    clock: Arc<dyn Clock>,
+    failures: Arc<HandshakeFailures>,
+) -> Result<Listener<Web>, ServeError> {
+    let tls = web_config(
+        &read(&config.certificate)?,
+        &read(&config.key)?,
+        &read(&config.client_ca)?,
+        clock,
+    )?;
+    let tls = Arc::new(ArcSwap::from_pointee(tls));
+    Ok(Listener::bind_web(config.listen, tls, HandshakeLimits::default(), failures).await?)
+}
+
+/// Serves the published log on the web's listener; gives where, and the task.
+fn serve_web(
+    listener: Listener<Web>,
+    recogniser: &Arc<Recogniser>,
+    published: &Published,
+    stop: &CancellationToken,
+) -> (SocketAddr, JoinHandle<()>) {
+    let (address, failures) = (listener.local_addr(), listener.failures());
+    let uncertified = move || failures.count(HandshakeFailure::NoCertificate);
+    let site = web::Site::new(Arc::clone(recogniser), published.clone(), uncertified);
+    let incoming = listener.incoming(stop.clone());
+    let connections = incoming.map(|Ok(connection)| connection.into_parts());
+    (address, tokio::spawn(web::serve(Arc::new(site), connections, stop.clone())))
+}
+
 fn setup(
     config: &Config,
     store: Store,
@@ -189,6 +239,7 @@ fn setup(
     rng: StdRng,
 ) -> Result<Setup, ServeError> {
     let log_key: SigningKey<Log> = SigningKey::load(&config.log_key)?;
+    let witnesses = Arc::new(witnesses(config, &clock)?);
     Ok(Setup {
         store,
         log: LogSigner::from_pkcs8(config.origin.clone(), &log_key.to_pkcs8()?)?,
@@ -196,9 +247,36 @@ fn setup(
         key_file: Some(config.master_keys.clone()),
         release_key: SigningKey::<Release>::load(&config.release_key)?,
         catalogue: Catalogue::shipped()?,
+        witnesses,
         now: Arc::new(move || clock.now()),
         rng,
     })
+}
+
+/// The witnesses, and the way to each.
+fn witnesses(config: &Config, clock: &Arc<dyn Clock>) -> Result<Witnesses, ServeError> {
+    let (mut known, mut ways) = (Vec::new(), Vec::new());
+    for witness in &config.witnesses {
+        let ca = witness.ca.as_ref().map(read).transpose()?;
+        known.push(Witness { key: witness.key.clone(), oversight: witness.oversight });
+        ways.push((witness.clone(), ca));
+    }
+    let client = Box::new(WitnessClient::new(&ways, clock)?);
+    let clock = Arc::clone(clock);
+    Ok(Witnesses::new(known, client, config.outage, Arc::new(move || clock.now())))
+}
+
+/// Logs when the witnesses' quorum is lost and when it is there again.
+async fn watch_quorum(gateway: Arc<Gateway>, stop: CancellationToken, tick: Duration) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = time::sleep(tick) => {}
+        }
+        if let Err(error) = gateway.note_quorum().await {
+            tracing::error!(%error, "the witnesses' quorum could not be logged");
+        }
+    }
 }
 
 /// A generator for nonces and noise, seeded by the operating system.
@@ -265,12 +343,19 @@ impl Running {
         self.address
     }
 
-    /// Writes the log's tiles up to now, without waiting for the tick.
+    /// Where the web listens, if it does.
+    #[must_use]
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.web.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Writes the log's tiles up to now, cosigned, without waiting for the tick.
     ///
     /// # Errors
     /// When they can't be written.
     pub async fn project_log(&self) -> Result<(), ServeError> {
         self.projector.project_once().await?;
+        self.gateway.note_quorum().await?;
         Ok(())
     }
 
@@ -281,10 +366,19 @@ impl Running {
     /// When the end can't be logged or the tiles can't be written.
     pub async fn stop(self) -> Result<(), ServeError> {
         self.stop.cancel();
-        let mut server = self.server;
-        if time::timeout(self.drain, &mut server).await.is_err() {
+        let (mut server, mut web) = (self.server, self.web.map(|(_, serving)| serving));
+        let drained = async {
+            let _ = (&mut server).await;
+            if let Some(web) = &mut web {
+                let _ = web.await;
+            }
+        };
+        if time::timeout(self.drain, drained).await.is_err() {
             tracing::warn!("open streams did not finish in time and were ended");
             server.abort();
+            if let Some(web) = web {
+                web.abort();
+            }
         }
         for task in self.background {
             let _ = task.await;

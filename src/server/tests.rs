@@ -153,6 +153,7 @@ impl TestGateway {
         };
         let file = ProfileFile {
             server: self.address.to_string(),
+            web: None,
             server_name: "localhost".to_owned(),
             ca: write("ca.pem", ca),
             certificate: write("health.pem", client.certificate_pem()),

@@ -1,5 +1,6 @@
-//! The gateway's TLS configuration: version 1.3 only (RFC 8446), client certificate
-//! required, HTTP/2 only (RFC 7540 §3.3), one crypto provider.
+//! The gateway's TLS configuration: version 1.3 only (RFC 8446), one crypto provider; for gRPC
+//! client certificate required and HTTP/2 only (RFC 7540 §3.3), for the web a client
+//! certificate of the same kind where one is shown, and HTTP/1.1 too.
 //!
 //! It is built whole from PEM texts and put whole into the listener's `ArcSwap`, so a new
 //! certificate or client authority takes effect at the next handshake, and never by half.
@@ -19,6 +20,9 @@ use std::sync::Arc;
 /// What gRPC calls itself in the handshake (RFC 7301).
 pub const ALPN_H2: &[u8] = b"h2";
 
+/// What HTTP/1.1 calls itself in the handshake.
+const ALPN_HTTP1: &[u8] = b"http/1.1";
+
 /// A TLS configuration could not be built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
@@ -34,6 +38,11 @@ pub enum TlsError {
     /// The client authorities' file holds no usable certificate.
     #[error("the client authority is not a PEM file with at least one authority certificate")]
     ClientAuthority,
+    /// A witness's authority, or the host in its address.
+    #[error(
+        "log.witness: ca is not a PEM file with an authority certificate, or url has no host that a certificate can name"
+    )]
+    WitnessAuthority,
     /// The crypto provider lacks TLS 1.3.
     #[error("the crypto provider does not offer TLS 1.3")]
     Provider,
@@ -50,6 +59,30 @@ pub fn server_config(
     client_authority_pem: &[u8],
     clock: Arc<dyn Clock>,
 ) -> Result<ServerConfig, TlsError> {
+    configured((certificate_pem, key_pem), client_authority_pem, clock, true, &[ALPN_H2])
+}
+
+/// The same for the web's listener.
+///
+/// # Errors
+/// As [`server_config`].
+pub fn web_config(
+    certificate_pem: &[u8],
+    key_pem: &[u8],
+    client_authority_pem: &[u8],
+    clock: Arc<dyn Clock>,
+) -> Result<ServerConfig, TlsError> {
+    let protocols = [ALPN_H2, ALPN_HTTP1];
+    configured((certificate_pem, key_pem), client_authority_pem, clock, false, &protocols)
+}
+
+fn configured(
+    (certificate_pem, key_pem): (&[u8], &[u8]),
+    client_authority_pem: &[u8],
+    clock: Arc<dyn Clock>,
+    certificate_required: bool,
+    protocols: &[&[u8]],
+) -> Result<ServerConfig, TlsError> {
     let chain = certificates(certificate_pem).ok_or(TlsError::Certificate)?;
     let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| TlsError::Key)?;
     let mut authorities = RootCertStore::empty();
@@ -58,16 +91,17 @@ pub fn server_config(
     }
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), Arc::clone(&provider))
-            .build()
-            .map_err(|_| TlsError::ClientAuthority)?;
+        WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), Arc::clone(&provider));
+    let verifier = if certificate_required { verifier } else { verifier.allow_unauthenticated() }
+        .build()
+        .map_err(|_| TlsError::ClientAuthority)?;
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(TlsClock(clock)))
         .with_protocol_versions(&[&TLS13])
         .map_err(|_| TlsError::Provider)?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .map_err(|_| TlsError::Mismatch)?;
-    config.alpn_protocols = vec![ALPN_H2.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)

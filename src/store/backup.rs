@@ -22,7 +22,7 @@ use super::{
     },
     bulk, log, migrate,
     tables::{Column, Kind, Table, tables_at},
-    tx::on,
+    tx::{on, on_either},
 };
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
@@ -139,7 +139,7 @@ async fn write_table<W: Write>(
     let sql =
         format!("SELECT {} FROM {} ORDER BY {}", names.join(", "), table.name, order.join(", "));
     let mut bytes = Vec::new();
-    on!(tx, c => {
+    on_either!(tx, c => {
         let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(c);
         let mut number = 0;
         while let Some(row) = rows.try_next().await? {

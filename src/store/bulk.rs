@@ -62,6 +62,8 @@ pub(super) async fn insert(
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     let head = format!("INSERT INTO {table} ({})", names.join(", "));
     let mut touched = 0;
+    #[cfg(test)]
+    let due = super::faults::before_bulk(tx, &head).await?;
     match tx {
         Tx::Sqlite(tx) => {
             let mut first = 0;
@@ -108,6 +110,8 @@ pub(super) async fn insert(
             }
         }
     }
+    #[cfg(test)]
+    super::faults::after_bulk(tx, due).await?;
     Ok(touched)
 }
 

@@ -87,6 +87,8 @@ pub(super) async fn lock_head(tx: &mut Tx) -> Result<Option<Head>, StoreError> {
 type HeadColumns = (i64, i64, Vec<u8>, String, i64);
 
 async fn read_head(tx: &mut Tx, sql: &'static str) -> Result<Option<Head>, StoreError> {
+    #[cfg(test)]
+    super::faults::name(sql);
     let row: Option<HeadColumns> = on!(tx, c => sqlx::query_as(sql).fetch_optional(c).await)?;
     row.map(|row| head_of(row, "log_head")).transpose()
 }
@@ -140,6 +142,8 @@ async fn grow_at_once(
     let leaves: Vec<&[u8]> = growth.leaves.iter().map(|leaf| &**leaf).collect();
     let levels: Vec<i64> = growth.hashes.iter().map(|new| i64::from(new.level)).collect();
     let hashes: Vec<&[u8]> = growth.hashes.iter().map(|new| &new.hash.as_bytes()[..]).collect();
+    #[cfg(test)]
+    let due = super::faults::before_on_postgres(tx, "WITH entries").await?;
     let done = sqlx::query(
         "WITH entries AS (INSERT INTO log_entry (leaf_index, leaf) \
              SELECT * FROM UNNEST($1::BIGINT[], $2::BYTEA[])), \
@@ -163,6 +167,8 @@ async fn grow_at_once(
     .bind(stored(old.base)?)
     .execute(&mut **tx)
     .await?;
+    #[cfg(test)]
+    super::faults::after_on_postgres(tx, due).await?;
     Ok(done.rows_affected() == 1)
 }
 

@@ -4,7 +4,12 @@
 //! is there, also what no gateway would have written. Indices are those of the log that begins
 //! at `base` (see [`super::log`]).
 
-use super::{StoreError, Tx, error::stored, log::SPAN, tx::on};
+use super::{
+    StoreError, Tx,
+    error::stored,
+    log::SPAN,
+    tx::{on, on_either},
+};
 use sqlx::Row;
 
 /// A log's head row, unchecked.
@@ -41,7 +46,7 @@ pub async fn past(tx: &mut Tx) -> Result<Vec<HeadRow>, StoreError> {
 
 async fn heads(tx: &mut Tx, sql: &'static str) -> Result<Vec<HeadRow>, StoreError> {
     // Unchecked: a changed row may hold another type, which must be seen and not stop us.
-    on!(tx, c => sqlx::query(sql).fetch_all(c).await?.iter().map(|row| Ok(HeadRow {
+    on_either!(tx, c => sqlx::query(sql).fetch_all(c).await?.iter().map(|row| Ok(HeadRow {
         base: row.try_get_unchecked(0)?,
         size: row.try_get_unchecked(1)?,
         root: row.try_get_unchecked(2)?,
@@ -69,7 +74,7 @@ pub async fn entries(
 ) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
     let sql = "SELECT leaf_index - $3, leaf FROM log_entry \
                WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index";
-    on!(tx, c => sqlx::query(sql).bind(place(base, 0, from)?).bind(place(base, 0, until)?)
+    on_either!(tx, c => sqlx::query(sql).bind(place(base, 0, from)?).bind(place(base, 0, until)?)
         .bind(stored(base)?).fetch_all(c).await?.iter()
         .map(|row| Ok((row.try_get_unchecked(0)?, row.try_get_unchecked(1)?))).collect())
 }
@@ -87,7 +92,7 @@ pub async fn hashes(
 ) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
     let sql = "SELECT hash_index - $4, hash FROM log_hash \
                WHERE level = $1 AND hash_index >= $2 AND hash_index < $3 ORDER BY hash_index";
-    on!(tx, c => sqlx::query(sql).bind(i64::from(level)).bind(place(base, level, from)?)
+    on_either!(tx, c => sqlx::query(sql).bind(i64::from(level)).bind(place(base, level, from)?)
         .bind(place(base, level, until)?).bind(place(base, level, 0)?)
         .fetch_all(c).await?.iter()
         .map(|row| Ok((row.try_get_unchecked(0)?, row.try_get_unchecked(1)?))).collect())

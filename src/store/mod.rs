@@ -19,10 +19,13 @@ pub mod backup;
 pub mod bench;
 mod bulk;
 pub mod consents;
+pub mod cosignatures;
 pub mod details;
 pub mod effect;
 pub mod erasures;
 mod error;
+#[cfg(test)]
+pub(crate) mod faults;
 pub mod feeds;
 pub mod geography;
 pub mod key_versions;
@@ -67,6 +70,8 @@ pub enum Location {
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
+    #[cfg(test)]
+    pub(crate) faults: faults::Faults,
 }
 
 #[derive(Clone)]
@@ -104,7 +109,7 @@ impl Store {
                 Engine::Postgres(postgres::Servers::open(location).await?)
             }
         };
-        Ok(Self { engine })
+        Ok(Self::over(engine))
     }
 
     /// Opens the store to look at, and nothing else: a SQLite file beside the gateway that
@@ -114,8 +119,16 @@ impl Store {
     /// When it can't be opened.
     pub async fn open_to_read(location: &Location) -> Result<Self, StoreError> {
         match location {
-            Location::Sqlite(path) => Ok(Self { engine: sqlite::open_to_read(path).await? }),
+            Location::Sqlite(path) => Ok(Self::over(sqlite::open_to_read(path).await?)),
             Location::Postgres(_) => Self::open(location).await,
+        }
+    }
+
+    fn over(engine: Engine) -> Self {
+        Self {
+            engine,
+            #[cfg(test)]
+            faults: faults::Faults::default(),
         }
     }
 
@@ -159,6 +172,8 @@ impl Store {
     /// # Errors
     /// When the engine refuses.
     pub async fn read(&self, rights: Rights) -> Result<Tx, StoreError> {
+        #[cfg(test)]
+        self.faults.begin(rights, "begin reading")?;
         Ok(match &self.engine {
             Engine::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?),
             Engine::Postgres(servers) => Tx::Postgres(servers.begin(rights.begin_reading()).await?),
@@ -170,10 +185,10 @@ impl Store {
     /// # Errors
     /// When the engine refuses.
     pub async fn transact(&self, rights: Rights) -> Result<Tx, StoreError> {
+        #[cfg(test)]
+        self.faults.begin(rights, "begin")?;
         Ok(match &self.engine {
-            Engine::Sqlite { writer, .. } => {
-                Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
-            }
+            Engine::Sqlite { writer, .. } => Tx::Sqlite(sqlite::begin_writing(writer).await?),
             Engine::Postgres(servers) => Tx::Postgres(servers.begin(rights.begin_writing()).await?),
         })
     }

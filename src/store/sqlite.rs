@@ -1,7 +1,10 @@
 //! SQLite: one file, one process, one writing connection.
 
 use super::{Engine, StoreError};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{
+    Pool, Sqlite, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 /// Pages between checkpoints: large, since a checkpoint rewrites what bulk intake touches.
@@ -40,6 +43,25 @@ pub(super) async fn open(path: &Path) -> Result<Engine, StoreError> {
         return Err(StoreError::NotDurable { setting: "synchronous" });
     }
     Ok(Engine::Sqlite { writer, readers, _lock: Some(Arc::new(lock)) })
+}
+
+/// Begins a transaction on the one writing connection.
+///
+/// Where the disk is full or fails, SQLite ends a transaction by itself; the driver goes on
+/// counting it, and its connection would refuse every further one until the program is
+/// started again. Such a connection is given up for a new one.
+pub(super) async fn begin_writing(
+    writer: &Pool<Sqlite>,
+) -> Result<Transaction<'static, Sqlite>, StoreError> {
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match writer.begin_with(BEGIN).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            tracing::warn!("a transaction was ended by the database; taking a new connection");
+            writer.acquire().await?.close().await?;
+            Ok(writer.begin_with(BEGIN).await?)
+        }
+        begun => Ok(begun?),
+    }
 }
 
 /// Opens the file to look at. A snapshot of a write-ahead log disturbs nobody who writes;

@@ -219,6 +219,18 @@ pub const TABLES: &[Table] = &[
             integer("given_at", 6),
         ],
     ),
+    table(
+        "cosignature",
+        1,
+        &[
+            text("witness", 7),
+            integer("size", 7),
+            bytes("root", 7),
+            integer("cosigned_at", 7),
+            integer("received_at", 7),
+            text("line", 7),
+        ],
+    ),
     table("key_version", 1, &[integer("version", 7), integer("state", 7), bytes("check_value", 7)]),
     table(
         "key_progress",

@@ -17,8 +17,8 @@ impl std::fmt::Debug for Tx {
     }
 }
 
-/// Runs one body on whichever engine the transaction is of: `on!(tx, c => query.execute(c).await)`.
-macro_rules! on {
+/// Runs one body on whichever engine the transaction is of.
+macro_rules! on_either {
     ($tx:expr, $connection:ident => $body:expr) => {
         match $tx {
             $crate::store::Tx::Sqlite(tx) => {
@@ -32,6 +32,46 @@ macro_rules! on {
         }
     };
 }
+pub(crate) use on_either;
+
+/// Runs one statement on either: `on!(tx, c => query.execute(c).await)`.
+#[cfg(not(test))]
+macro_rules! on {
+    ($($tokens:tt)*) => {
+        $crate::store::tx::on_either!($($tokens)*)
+    };
+}
+/// The same for tests, which may make any statement fail (see [`super::faults`]).
+#[cfg(test)]
+macro_rules! on {
+    ($tx:expr, $connection:ident => $body:expr) => {
+        match $tx {
+            $crate::store::Tx::Sqlite(tx) => match $crate::store::faults::before(stringify!($body))
+            {
+                Err(error) => Err(error),
+                Ok(due) => {
+                    let $connection = &mut **tx;
+                    let done = $body;
+                    $crate::store::faults::after(due).and(done)
+                }
+            },
+            $crate::store::Tx::Postgres(tx) => {
+                let done = match $crate::store::faults::before(stringify!($body)) {
+                    Err(error) => Err(error),
+                    Ok(due) => {
+                        let $connection = &mut **tx;
+                        let done = $body;
+                        $crate::store::faults::after(due).and(done)
+                    }
+                };
+                match done {
+                    Err(error) => Err($crate::store::faults::spoil(tx, error).await),
+                    done => done,
+                }
+            }
+        }
+    };
+}
 pub(crate) use on;
 
 impl Tx {
@@ -41,10 +81,14 @@ impl Tx {
     /// When the engine can't; then nothing of it is stored, unless the connection broke
     /// while it was being committed: then only a later look tells.
     pub async fn commit(self) -> Result<(), StoreError> {
+        #[cfg(test)]
+        let due = super::faults::before("COMMIT")?;
         match self {
             Self::Sqlite(tx) => tx.commit().await?,
             Self::Postgres(tx) => tx.commit().await?,
         }
+        #[cfg(test)]
+        super::faults::after(due)?;
         Ok(())
     }
 
@@ -56,6 +100,8 @@ impl Tx {
 
     /// Runs a statement that has no arguments.
     pub(super) async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        #[cfg(test)]
+        super::faults::name(sql);
         on!(self, c => sqlx::query(sql).execute(c).await.map(drop))?;
         Ok(())
     }

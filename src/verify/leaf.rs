@@ -1,15 +1,16 @@
 //! Reading an entry as a leaf of the access log, strictly.
 //!
 //! An entry must be the one canonical spelling (RFC 8785) of a known leaf. Fields are
-//! declared in canonical order and are all ASCII without escapes, so writing them out again
-//! must give the same bytes.
+//! declared in canonical order and are all ASCII without escapes, so that nearly every leaf is
+//! read in one quick pass. What that pass does not take, or what is unlawful, is read thoroughly:
+//! written out again, it must give the same bytes.
 
-use jiff::Timestamp;
+use super::{leaf_scan::Scanner, swar};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Every kind of leaf, as this verifier knows them.
-pub const KINDS: [&str; 33] = [
+pub const KINDS: &[&str] = &[
     "approval_given",
     "areas_loaded",
     "batch_accepted",
@@ -29,6 +30,8 @@ pub const KINDS: [&str; 33] = [
     "key_rotated",
     "log_opened",
     "log_read",
+    "log_stream_closed",
+    "log_stream_opened",
     "partner_added",
     "partner_disabled",
     "protocol_activated",
@@ -43,6 +46,9 @@ pub const KINDS: [&str; 33] = [
     "release_previewed",
     "release_withdrawn",
     "root_policy_activated",
+    "witness_contradicted",
+    "witness_quorum_lost",
+    "witness_quorum_reached",
 ];
 
 /// Every class of sizes.
@@ -109,7 +115,7 @@ pub struct Previous<'a> {
 macro_rules! leaf {
     ($($name:ident: $type:ty $(, $borrow:ident)?;)*) => {
         /// A leaf as it stands in its entry. Times are RFC 3339 in UTC, digests hexadecimal.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         #[expect(missing_docs, reason = "named as in the leaf")]
         pub struct Leaf<'a> {
@@ -118,6 +124,15 @@ macro_rules! leaf {
                 #[serde(skip_serializing_if = "Option::is_none")]
                 pub $name: Option<$type>,
             )*
+        }
+
+        impl<'a> Leaf<'a> {
+            /// The leaf, when it is in canonical form and plain; see [`super::leaf_scan`].
+            pub(super) fn scan(entry: &'a [u8]) -> Option<Self> {
+                let mut scanner = Scanner::open(entry)?;
+                $(let $name = scanner.field::<$type>(stringify!($name))?;)*
+                scanner.is_done().then_some(Self { $($name,)* })
+            }
         }
     };
 }
@@ -163,12 +178,29 @@ leaf! {
 /// # Errors
 /// Why it is not a leaf.
 pub fn read<'a>(entry: &'a [u8], scratch: &mut Vec<u8>) -> Result<Leaf<'a>, LeafProblem> {
+    match Leaf::scan(entry) {
+        Some(leaf) if judge(&leaf).is_ok() => Ok(leaf),
+        _ => read_thoroughly(entry, scratch),
+    }
+}
+
+/// Reads an entry by way of general JSON, so that any that is not canonical can be told from
+/// any that is no leaf.
+pub(super) fn read_thoroughly<'a>(
+    entry: &'a [u8],
+    scratch: &mut Vec<u8>,
+) -> Result<Leaf<'a>, LeafProblem> {
     let leaf: Leaf<'a> = serde_json::from_slice(entry).map_err(|_| LeafProblem::Form)?;
     scratch.clear();
     serde_json::to_writer(&mut *scratch, &leaf).map_err(|_| LeafProblem::Form)?;
     if scratch != entry {
         return Err(LeafProblem::Spelling);
     }
+    judge(&leaf).map(|()| leaf)
+}
+
+/// Whether what a canonical leaf says is lawful.
+fn judge(leaf: &Leaf<'_>) -> Result<(), LeafProblem> {
     if leaf.v != Some(1) {
         return Err(LeafProblem::Version);
     }
@@ -182,17 +214,33 @@ pub fn read<'a>(entry: &'a [u8], scratch: &mut Vec<u8>) -> Result<Leaf<'a>, Leaf
     {
         return Err(LeafProblem::Decision);
     }
-    if has_lawful_values(&leaf) { Ok(leaf) } else { Err(LeafProblem::Value) }
+    if has_lawful_values(leaf) { Ok(()) } else { Err(LeafProblem::Value) }
 }
 
+/// A moment in UTC to the microsecond, of a day that there is; no leap seconds, which the
+/// gateway's clock does not have.
 fn is_time(text: &str) -> bool {
     const SHAPE: &[u8; 27] = b"0000-00-00T00:00:00.000000Z";
-    let shaped = text.len() == SHAPE.len()
-        && text.bytes().zip(SHAPE).all(|(b, shape)| match shape {
-            b'0' => b.is_ascii_digit(),
-            mark => b == *mark,
-        });
-    shaped && text.parse::<Timestamp>().is_ok()
+    let Ok(bytes) = <&[u8; 27]>::try_from(text.as_bytes()) else { return false };
+    for (b, shape) in bytes.iter().zip(SHAPE) {
+        let fits = if *shape == b'0' { b.is_ascii_digit() } else { b == shape };
+        if !fits {
+            return false;
+        }
+    }
+    let number = |from: usize, to: usize| {
+        bytes[from..to].iter().fold(0_u32, |number, b| number * 10 + u32::from(*b - b'0'))
+    };
+    let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&day) && number(11, 13) < 24 && number(14, 16) < 60 && number(17, 19) < 60
 }
 
 fn has_lawful_values(leaf: &Leaf<'_>) -> bool {
@@ -230,30 +278,69 @@ fn has_lawful_values(leaf: &Leaf<'_>) -> bool {
         leaf.stream,
         leaf.previous.as_ref().map(|previous| previous.size),
     ];
-    let accepted = leaf.accepted.as_ref();
-    let in_order = |codes: &Vec<&str>| !codes.is_empty() && codes.is_sorted_by(|a, b| a < b);
-    words
-        .into_iter()
-        .chain(accepted.into_iter().flatten().copied().map(Some))
-        .flatten()
-        .all(is_word)
-        && accepted.is_none_or(in_order)
-        && digests.into_iter().flatten().all(|digest| is_hex(digest, 64))
+    for word in words.into_iter().flatten() {
+        if !is_word(word) {
+            return false;
+        }
+    }
+    for digest in digests.into_iter().flatten() {
+        if !is_hex(digest, 64) {
+            return false;
+        }
+    }
+    let in_order = |codes: &Vec<&str>| {
+        !codes.is_empty() && codes.is_sorted_by(|a, b| a < b) && codes.iter().copied().all(is_word)
+    };
+    leaf.accepted.as_ref().is_none_or(in_order)
         && leaf.user.is_none_or(|user| is_hex(user, 32))
         && leaf.size_class.is_none_or(|class| SIZE_CLASSES.contains(&class))
         && numbers.into_iter().flatten().all(|number| number <= MAX_EXACT)
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    text.len() == digits && swar::is_hex(text.as_bytes())
 }
 
 /// Short, of the leaf's alphabet, and without a run of digits that could be an identifier.
 fn is_word(text: &str) -> bool {
-    let mut run = 0;
-    let lawful = text.bytes().all(|b| {
-        run = if b.is_ascii_digit() { run + 1 } else { 0 };
-        run < 9 && (b.is_ascii_alphanumeric() || b"._:/-[]()".contains(&b))
-    });
-    lawful && (1..=64).contains(&text.len())
+    let longest_run = || text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+    (1..=64).contains(&text.len())
+        && swar::word_digits(text.as_bytes())
+            .is_some_and(|digits| digits < 9 || longest_run().is_none_or(|run| run < 9))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_moments_of_days_that_there_are() {
+        for good in [
+            "2026-01-05T09:00:00.000000Z",
+            "2024-02-29T23:59:59.999999Z",
+            "2000-02-29T00:00:00.000000Z",
+            "1970-01-01T00:00:00.000000Z",
+        ] {
+            assert!(is_time(good), "{good}");
+            assert!(good.parse::<jiff::Timestamp>().is_ok());
+        }
+        for bad in [
+            "2026-02-29T09:00:00.000000Z",
+            "1900-02-29T09:00:00.000000Z",
+            "2026-04-31T09:00:00.000000Z",
+            "2026-13-01T09:00:00.000000Z",
+            "2026-00-01T09:00:00.000000Z",
+            "2026-01-00T09:00:00.000000Z",
+            "2026-01-05T24:00:00.000000Z",
+            "2026-01-05T09:60:00.000000Z",
+            "2026-01-05T23:59:60.000000Z",
+            "2026-01-05T09:00:00.00000Z",
+            "2026-01-05 09:00:00.000000Z",
+            "2026-01-05T09:00:00.000000z",
+            "2026-01-05T09:00:00,000000Z",
+            "+026-01-05T09:00:00.000000Z",
+        ] {
+            assert!(!is_time(bad), "{bad}");
+        }
+    }
 }

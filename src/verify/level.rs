@@ -60,6 +60,8 @@ pub(super) fn joined_root(edges: &[Vec<Sha>]) -> Option<Sha> {
 pub(super) struct Inventory {
     full: BTreeMap<Row, Vec<u64>>,
     partial: BTreeMap<(Row, u64), Vec<usize>>,
+    /// Whether the checkpoint of a larger log is there that is being fetched.
+    pub(super) next: bool,
 }
 
 impl Inventory {
@@ -84,12 +86,14 @@ impl Inventory {
         }
     }
 
-    /// One past the highest number among a row's files.
+    /// One past the highest number among a row's files, but no more than there are files: one
+    /// stray file with a huge number sends nobody on a journey over what is missing before it.
     pub(super) fn end(&self, row: Row) -> u64 {
         let full = self.full.get(&row).and_then(|row| row.last()).copied();
         let partial =
             self.partial.range((row, 0)..=(row, u64::MAX)).next_back().map(|file| file.0.1);
-        full.max(partial).map_or(0, |last| last.saturating_add(1))
+        let files = self.full.values().map(Vec::len).sum::<usize>() + self.partial.len();
+        full.max(partial).map_or(0, |last| last.saturating_add(1)).min(files as u64)
     }
 
     /// Partial files that a wider one has replaced: the standard lets them stay.
@@ -100,14 +104,18 @@ impl Inventory {
             .map(move |width| FileName { width: *width, ..current })
     }
 
-    /// Names the files that are missing and those that a log of `size` entries can't have.
-    pub(super) fn compare(&self, size: u64, report: &mut Report) {
+    /// Names the files that are missing and those that a log of `size` entries can't have, nor
+    /// one of `early` entries of which some files are here before their time.
+    pub(super) fn compare(&self, size: u64, early: u64, report: &mut Report) {
         for row in std::iter::once(Row::Entries).chain((0..8).map(Row::Level)) {
             let length = row_length(row, size);
             let (whole, width) = (length / FULL as u64, length % FULL as u64);
             let mut next = 0;
             for index in self.full.get(&row).into_iter().flatten().copied() {
                 if index >= whole {
+                    if file_of(row, index, early).width == FULL {
+                        continue;
+                    }
                     let path = FileName { row, index, width: FULL }.path();
                     report.find(path, Place::File, Problem::BeyondCheckpoint);
                     continue;
@@ -121,7 +129,7 @@ impl Inventory {
                 report.find(edge.path(), Place::File, Problem::Missing { through: None });
             }
             for ((_, index), widths) in self.partial.range((row, 0)..=(row, u64::MAX)) {
-                let most = file_of(row, *index, size).width;
+                let most = file_of(row, *index, early).width;
                 for width in widths.iter().copied().filter(|width| *width > most) {
                     let path = FileName { row, index: *index, width }.path();
                     report.find(path, Place::File, Problem::BeyondCheckpoint);

@@ -2,32 +2,56 @@
 //!
 //! Every entry is hashed and every tile recomputed from what lies below it. Where an entry
 //! and its leaf hash differ, the hash above them (or, at the right edge, the signed root)
-//! tells which of the two was altered. Memory holds one bundle and one tile a level, besides
-//! the list of files.
+//! tells which of the two was altered. The work within full bundles is done on every core
+//! ([`super::digest`]); memory holds some bundles a core and one tile a level, besides the list
+//! of files.
+//!
+//! A folder that is being filled from somewhere (`tallygate audit fetch`) holds files of a
+//! larger log before their checkpoint is put in place: whoever fills it says so by that
+//! checkpoint under the name [`NEXT_CHECKPOINT`]. Where that is signed, files up to its size
+//! are early and not wrong; without it, files beyond the checkpoint are those of a log that
+//! was rolled back.
 
 use super::{
-    leaf,
+    bundle::{Bundle, MAX_BUNDLE},
+    digest::{Agreed, Content, Leaves, Pairs, read_pair},
+    history::History,
     level::{Inventory, check_tile, file_of, joined_root, read_tile, tile_root},
     note::{self, Checkpoint, VerifierKey},
-    path::{CHECKPOINT, FULL, FileName, Row},
-    proof::{Sha, empty_root, hash_of_entry},
+    path::{CHECKPOINT, FULL, FileName, NEXT_CHECKPOINT, Row},
+    proof::{Sha, empty_root},
     report::{Notice, Place, Problem, Report},
     source::{SourceError, TileSource},
 };
-use std::collections::BTreeMap;
-
-/// The longest bundle: 256 entries of 65,535 bytes with their lengths.
-pub(super) const MAX_BUNDLE: usize = FULL * (2 + 65_535);
+use std::thread;
 
 /// Verifies the log in `source` against its verifier key.
 ///
 /// # Errors
 /// Only when files can't be read; whatever is wrong with the log is in the report.
-pub fn verify_log(source: &impl TileSource, key: &VerifierKey) -> Result<Report, SourceError> {
+pub fn verify_log(
+    source: &(impl TileSource + Sync),
+    key: &VerifierKey,
+) -> Result<Report, SourceError> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    verify_log_on(source, key, threads, &mut |_, _| {})
+}
+
+/// The same on so many threads; `tell` hears how many entries of how many are through.
+///
+/// # Errors
+/// As [`verify_log`].
+pub fn verify_log_on(
+    source: &(impl TileSource + Sync),
+    key: &VerifierKey,
+    threads: usize,
+    tell: &mut dyn FnMut(u64, u64),
+) -> Result<Report, SourceError> {
     let mut report = Report::default();
     let inventory = take_inventory(source, &mut report)?;
     let Some(checkpoint) = read_checkpoint(source, key, &mut report)? else { return Ok(report) };
-    inventory.compare(checkpoint.size, &mut report);
+    let early = read_next(source, key, &inventory, &mut report)?;
+    inventory.compare(checkpoint.size, early.unwrap_or(0).max(checkpoint.size), &mut report);
     let mut walk = Walk {
         source,
         inventory: &inventory,
@@ -37,7 +61,7 @@ pub fn verify_log(source: &impl TileSource, key: &VerifierKey) -> Result<Report,
         history: History::default(),
         scratch: Vec::new(),
     };
-    walk.run()?;
+    walk.run(threads, tell)?;
     Ok(walk.report)
 }
 
@@ -49,6 +73,7 @@ fn take_inventory(source: &impl TileSource, report: &mut Report) -> Result<Inven
         match FileName::parse(&path) {
             Some(file) => inventory.add(file),
             None if path == CHECKPOINT => {}
+            None if path == NEXT_CHECKPOINT => inventory.next = true,
             None => report.find(path, Place::File, Problem::Unexpected),
         }
     }
@@ -89,40 +114,27 @@ fn read_checkpoint(
     Ok(Some(checkpoint))
 }
 
-/// A bundle as read: where each entry lies, and whether its lengths fill it.
-pub(super) struct Bundle {
-    bytes: Vec<u8>,
-    entries: Vec<std::ops::Range<usize>>,
-    whole: bool,
-}
-
-impl Bundle {
-    pub(super) fn parse(bytes: Vec<u8>, width: usize) -> Self {
-        let mut entries = Vec::with_capacity(width);
-        let mut at = 0;
-        while entries.len() < width {
-            let Some(length) = bytes.get(at..).and_then(|rest| rest.first_chunk::<2>()) else {
-                break;
-            };
-            let end = at + 2 + usize::from(u16::from_be_bytes(*length));
-            if end > bytes.len() {
-                break;
-            }
-            entries.push(at + 2..end);
-            at = end;
+/// The size up to which files may be early, where the checkpoint of a larger log is there.
+fn read_next(
+    source: &impl TileSource,
+    key: &VerifierKey,
+    inventory: &Inventory,
+    report: &mut Report,
+) -> Result<Option<u64>, SourceError> {
+    if !inventory.next {
+        return Ok(None);
+    }
+    let bytes = source.read(NEXT_CHECKPOINT, note::MAX_NOTE_BYTES)?.unwrap_or_default();
+    let next = match note::verify_checkpoint(&bytes, key) {
+        Ok(next) => next,
+        Err(problem) => {
+            let place = problem.line().map_or(Place::File, Place::Line);
+            report.find(NEXT_CHECKPOINT.to_owned(), place, Problem::Note(problem));
+            return Ok(None);
         }
-        let whole = entries.len() == width && at == bytes.len();
-        Self { bytes, entries, whole }
-    }
-
-    /// The entry of a number, where the lengths before it lead to one.
-    pub(super) fn entry(&self, number: usize) -> Option<&[u8]> {
-        self.entries.get(number).and_then(|place| self.bytes.get(place.clone()))
-    }
-
-    fn hashes(&self) -> Vec<Sha> {
-        self.entries.iter().map(|entry| hash_of_entry(&self.bytes[entry.clone()])).collect()
-    }
+    };
+    report.notice(Notice::Unfinished { size: next.size });
+    Ok(Some(next.size))
 }
 
 /// The tile of a level that is being filled from below.
@@ -132,12 +144,6 @@ struct Level {
     below: Vec<Option<Sha>>,
     /// The tile's file, once read; the inner `None` when it is missing.
     read: Option<Option<Vec<Sha>>>,
-}
-
-/// What came before, to see clocks and sequences go wrong.
-#[derive(Default)]
-struct History {
-    sequences: BTreeMap<String, u64>,
 }
 
 struct Walk<'a, S> {
@@ -151,25 +157,47 @@ struct Walk<'a, S> {
     scratch: Vec<u8>,
 }
 
-impl<S: TileSource> Walk<'_, S> {
-    fn run(&mut self) -> Result<(), SourceError> {
+impl<S: TileSource + Sync> Walk<'_, S> {
+    fn run(&mut self, threads: usize, tell: &mut dyn FnMut(u64, u64)) -> Result<(), SourceError> {
         let size = self.checkpoint.size;
         let full = size / FULL as u64;
         // A false size must not send us on a journey: nothing lies beyond the last file.
         let end = self.inventory.end(Row::Entries).max(self.inventory.end(Row::Level(0)));
-        for index in 0..full.min(end) {
-            let (bundle, tile) = self.read_pair(index)?;
-            let above = self.hash_above(index)?;
-            let believed = self.settle(index, bundle.as_ref(), tile, |hashes| {
-                above.is_some() && tile_root(hashes) == above
-            })?;
-            let root = believed.as_deref().and_then(tile_root);
-            self.push(1, root)?;
-        }
+        let source = self.source;
+        thread::scope(|scope| {
+            let pairs = Pairs::start(scope, source, full.min(end), size, threads);
+            for index in 0..full.min(end) {
+                let Some(pair) = pairs.take(index) else { break };
+                let pair = pair?;
+                self.report.add(pair.report);
+                let root = match pair.content {
+                    Content::Agreed(agreed) => self.agreed(index, *agreed)?,
+                    Content::Unsettled(bundle, tile) => {
+                        let above = self.hash_above(index)?;
+                        let believed = self.settle(index, bundle.as_ref(), tile, |hashes| {
+                            above.is_some() && tile_root(hashes) == above
+                        })?;
+                        believed.as_deref().and_then(tile_root)
+                    }
+                };
+                self.push(1, root)?;
+                tell((index + 1) * FULL as u64, size);
+            }
+            Ok(())
+        })?;
         if end >= full {
             self.finish(full)?;
         }
+        tell(size, size);
         Ok(())
+    }
+
+    /// Takes a bundle that has the hashes of its tile; gives the tile's root.
+    fn agreed(&mut self, index: u64, agreed: Agreed) -> Result<Option<Sha>, SourceError> {
+        let entries = file_of(Row::Entries, index, self.checkpoint.size);
+        self.take_leaves(entries, agreed.leaves);
+        self.check_older(index, agreed.hashes)?;
+        Ok(agreed.root)
     }
 
     /// The right edge: each level's unfinished tile, and the root.
@@ -188,9 +216,20 @@ impl<S: TileSource> Walk<'_, S> {
         let lowest = if self.checkpoint.size.is_multiple_of(FULL as u64) {
             Some(Vec::new())
         } else {
-            let (bundle, tile) = self.read_pair(full)?;
+            let pair = read_pair(self.source, full, self.checkpoint.size, &mut self.scratch)?;
+            self.report.add(pair.report);
             let signed = self.checkpoint.root;
-            self.settle(full, bundle.as_ref(), tile, |hashes| root_with(hashes) == Some(signed))?
+            match pair.content {
+                Content::Agreed(agreed) => {
+                    let hashes = agreed.hashes.clone();
+                    self.agreed(full, *agreed)?;
+                    Some(hashes)
+                }
+                Content::Unsettled(bundle, tile) => {
+                    let backed = |hashes: &[Sha]| root_with(hashes) == Some(signed);
+                    self.settle(full, bundle.as_ref(), tile, backed)?
+                }
+            }
         };
         let root = lowest.as_deref().and_then(root_with);
         self.report.recomputed_root = root.map(hex::encode);
@@ -198,18 +237,6 @@ impl<S: TileSource> Walk<'_, S> {
             self.report.find(CHECKPOINT.to_owned(), Place::Line(3), Problem::RootDiffers);
         }
         Ok(())
-    }
-
-    fn read_pair(&mut self, index: u64) -> Result<(Option<Bundle>, Option<Vec<Sha>>), SourceError> {
-        let size = self.checkpoint.size;
-        let entries = file_of(Row::Entries, index, size);
-        let bundle = self
-            .source
-            .read(&entries.path(), MAX_BUNDLE)?
-            .map(|bytes| Bundle::parse(bytes, entries.width));
-        self.report.files += u64::from(bundle.is_some());
-        let tile = read_tile(self.source, file_of(Row::Level(0), index, size), &mut self.report)?;
-        Ok((bundle, tile))
     }
 
     /// What the level-1 tile says of the full level-0 tile number `index`.
@@ -262,6 +289,14 @@ impl<S: TileSource> Walk<'_, S> {
         Ok(known)
     }
 
+    /// Checks earlier, partial files of a number against what is known of its leaf hashes.
+    fn check_older(&mut self, index: u64, known: Vec<Sha>) -> Result<(), SourceError> {
+        let size = self.checkpoint.size;
+        let known: Vec<Option<Sha>> = known.into_iter().map(Some).collect();
+        self.check_older_tiles(file_of(Row::Level(0), index, size), &known)?;
+        self.check_older_bundles(file_of(Row::Entries, index, size), &known)
+    }
+
     fn check_older_tiles(
         &mut self,
         file: FileName,
@@ -289,7 +324,7 @@ impl<S: TileSource> Walk<'_, S> {
         let (entries, hashes) =
             (file_of(Row::Entries, index, size), file_of(Row::Level(0), index, size));
         let computed = bundle.map(Bundle::hashes);
-        let whole = bundle.is_some_and(|bundle| bundle.whole);
+        let whole = bundle.is_some_and(Bundle::is_whole);
         let believed = match (computed.as_deref(), tile) {
             (Some(computed), Some(tile)) if whole && computed == tile => Some(tile),
             (Some(computed), Some(tile)) => {
@@ -313,9 +348,7 @@ impl<S: TileSource> Walk<'_, S> {
         if let (Some(bundle), Some(computed)) = (bundle, &computed) {
             self.read_leaves(entries, bundle, computed, believed.as_deref());
         }
-        let known: Vec<Option<Sha>> = believed.iter().flatten().copied().map(Some).collect();
-        self.check_older_tiles(hashes, &known)?;
-        self.check_older_bundles(entries, &known)?;
+        self.check_older(index, believed.clone().unwrap_or_default())?;
         Ok(believed)
     }
 
@@ -364,8 +397,8 @@ impl<S: TileSource> Walk<'_, S> {
             let differing: Vec<usize> = (0..older.width)
                 .filter(|n| known.get(*n).is_some_and(|known| computed.get(*n) != known.as_ref()))
                 .collect();
-            if !bundle.whole || !differing.is_empty() {
-                self.blame_entries(older, &differing, bundle.whole, computed.len());
+            if !bundle.is_whole() || !differing.is_empty() {
+                self.blame_entries(older, &differing, bundle.is_whole(), computed.len());
             }
         }
         Ok(())
@@ -379,65 +412,19 @@ impl<S: TileSource> Walk<'_, S> {
         computed: &[Sha],
         believed: Option<&[Sha]>,
     ) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        for (number, entry) in bundle.entries.iter().enumerate() {
-            if believed.is_none_or(|believed| believed.get(number) != computed.get(number)) {
-                continue;
-            }
-            match leaf::read(&bundle.bytes[entry.clone()], &mut scratch) {
-                Ok(leaf) => {
-                    let index = file.index.saturating_mul(FULL as u64) + number as u64;
-                    self.history.note(&leaf, index, &mut self.report);
-                }
-                Err(problem) => {
-                    self.report.find(file.path(), Place::Entry(number), Problem::NotALeaf(problem));
-                }
+        let mut leaves = Leaves::default();
+        for (number, entry) in bundle.iter().enumerate() {
+            if believed.is_some_and(|believed| believed.get(number) == computed.get(number)) {
+                leaves.read(file, number, entry, &mut self.scratch);
             }
         }
-        self.scratch = scratch;
+        self.take_leaves(file, leaves);
     }
-}
 
-fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
-    match counts.get_mut(name) {
-        Some(count) => *count += 1,
-        None => {
-            counts.insert(name.to_owned(), 1);
+    fn take_leaves(&mut self, file: FileName, leaves: Leaves) {
+        for (number, problem) in leaves.problems {
+            self.report.find(file.path(), Place::Entry(number), Problem::NotALeaf(problem));
         }
-    }
-}
-
-impl History {
-    fn note(&mut self, leaf: &leaf::Leaf<'_>, index: u64, report: &mut Report) {
-        report.leaves += 1;
-        count(&mut report.kinds, leaf.kind.unwrap_or_default());
-        if let Some(reason) = leaf.reason {
-            count(&mut report.refusals, reason);
-        }
-        let at = leaf.at.unwrap_or_default();
-        if report.first_at.is_none() {
-            report.first_at = Some(at.to_owned());
-        }
-        // Times of this one form sort as text.
-        match &mut report.last_at {
-            Some(last) if at < last.as_str() => {
-                let after = last.clone();
-                at.clone_into(last);
-                report.notice(Notice::ClockWentBack { index, at: at.to_owned(), after });
-            }
-            Some(last) => at.clone_into(last),
-            last => *last = Some(at.to_owned()),
-        }
-        if let (Some(partner), Some(found)) = (leaf.partner, leaf.sequence) {
-            let before = match self.sequences.get_mut(partner) {
-                Some(last) => Some(std::mem::replace(last, found)),
-                None => self.sequences.insert(partner.to_owned(), found),
-            };
-            let expected = before.map_or(found, |before| before + 1);
-            if expected != found {
-                let partner = partner.to_owned();
-                report.notice(Notice::SequenceGap { index, partner, expected, found });
-            }
-        }
+        self.history.absorb(leaves.summary, &mut self.report);
     }
 }

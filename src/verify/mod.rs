@@ -7,8 +7,14 @@
 //!
 //! - [`log`]: a whole folder of tiles against a verifier key; every place that is wrong is
 //!   named by file and number.
+//! - [`growth`]: a log taken bundle by bundle, for a mirror.
 //! - [`rows`]: the log's tables in a database; every row that is wrong is named.
+//! - [`cosignature`]: which witnesses cosigned a checkpoint, and when.
 //! - [`receipt`]: one receipt, or two checkpoints of one log; [`years`]: two years' logs.
+//! - [`reconcile`], [`evidence`]: receipts against the log, and what proves that it lied.
+//! - [`entries`], [`search`], [`counters`], [`erasures`], [`trace`], [`patterns`]: what a
+//!   mirrored log says.
+//! - [`tlog_proof`]: proofs as files.
 //! - [`opening`]: an item of an entry's private detail against its commitment.
 //! - [`note`], [`proof`], [`leaf`], [`path`]: the formats.
 //!
@@ -16,22 +22,41 @@
 //! sequence numbers are for that), that a time is true, and anything about what came after
 //! the checkpoint it was given.
 
+mod bundle;
+pub mod cosignature;
+pub mod counters;
+mod digest;
+pub mod entries;
+pub mod erasures;
+pub mod evidence;
+pub mod growth;
+mod history;
 pub mod leaf;
+mod leaf_scan;
 mod level;
 pub mod log;
 pub mod note;
 pub mod opening;
 pub mod path;
+pub mod patterns;
 pub mod proof;
 pub mod receipt;
+pub mod reconcile;
 pub mod report;
 pub mod row_report;
 pub mod rows;
+pub mod search;
 mod settle;
 pub mod source;
+mod subtrees;
+mod swar;
+pub mod tlog_proof;
+pub mod trace;
 pub mod years;
 
-pub use log::verify_log;
+pub use cosignature::{Cosigned, WitnessKey};
+pub use growth::{Growth, GrowthProblem};
+pub use log::{verify_log, verify_log_on};
 pub use note::{Checkpoint, NoteProblem, VerifierKey};
 pub use opening::{OpenedDetail, OpeningProblem, verify_opening};
 pub use proof::detail_is_committed;

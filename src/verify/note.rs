@@ -159,19 +159,35 @@ pub struct Checkpoint {
 }
 
 /// A signature line: where, by whom, and its bytes behind the key id.
-struct SignatureLine<'a> {
-    line: usize,
-    name: &'a str,
-    key_id: [u8; 4],
-    signature: Vec<u8>,
+pub(super) struct SignatureLine<'a> {
+    pub(super) line: usize,
+    pub(super) name: &'a str,
+    pub(super) key_id: [u8; 4],
+    pub(super) signature: Vec<u8>,
+}
+
+impl SignatureLine<'_> {
+    /// Whether it has the length of a cosignature: a time (8 bytes) and an Ed25519 signature.
+    fn is_dated(&self) -> bool {
+        self.signature.len() == 8 + 64
+    }
 }
 
 /// A checkpoint read but not yet trusted.
 pub struct OpenedNote<'a> {
     /// What it claims.
     pub checkpoint: Checkpoint,
-    text: &'a str,
-    signatures: Vec<SignatureLine<'a>>,
+    pub(super) text: &'a str,
+    pub(super) signatures: Vec<SignatureLine<'a>>,
+}
+
+/// Reads a checkpoint's form, whosever it is.
+///
+/// # Errors
+/// The first line that is not as the standard says.
+pub fn read(note: &[u8]) -> Result<OpenedNote<'_>, NoteProblem> {
+    let note = readable(note)?;
+    parse(note, &note.split('\n').collect::<Vec<_>>())
 }
 
 /// Reads a checkpoint's form. The key is looked at only to name the first line where that
@@ -225,16 +241,17 @@ fn readable(note: &[u8]) -> Result<&str, NoteProblem> {
     }
 }
 
+/// No tree has more than 2^63 - 1 entries: what is beyond would only overflow somebody's sums.
 fn size(line: &str) -> Option<u64> {
     let plain = line.bytes().all(|b| b.is_ascii_digit()) && (line == "0" || !line.starts_with('0'));
-    line.parse().ok().filter(|_| plain)
+    line.parse().ok().filter(|size| plain && i64::try_from(*size).is_ok())
 }
 
 fn root(line: &str) -> Option<Sha> {
     STANDARD.decode(line).ok()?.try_into().ok()
 }
 
-fn signature_line(number: usize, line: &str) -> Option<SignatureLine<'_>> {
+pub(super) fn signature_line(number: usize, line: &str) -> Option<SignatureLine<'_>> {
     let (name, blob) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
     let blob = STANDARD.decode(blob).ok()?;
     let (key_id, signature) = blob.split_first_chunk::<4>()?;
@@ -247,18 +264,48 @@ fn signature_line(number: usize, line: &str) -> Option<SignatureLine<'_>> {
     })
 }
 
-impl OpenedNote<'_> {
-    /// Everything that speaks against this being a checkpoint signed by `key` and nobody
-    /// else; empty when nothing does.
+impl<'a> OpenedNote<'a> {
+    /// The signed lines: what stands before the signatures.
+    #[must_use]
+    pub const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Whether one of these keys signed it, whoever else did: how a witness looks at it. A
+    /// signature that is said to be by one of them and is not spoils the note.
+    #[must_use]
+    pub fn is_signed_by_any(&self, keys: &[VerifierKey]) -> bool {
+        let mut signed = false;
+        for SignatureLine { name, key_id, signature, .. } in &self.signatures {
+            let named = keys.iter().find(|key| *name == key.name && *key_id == key.id);
+            let Some(key) = named else { continue };
+            let public_key = UnparsedPublicKey::new(&ED25519, key.public_key);
+            if public_key.verify(self.text.as_bytes(), signature).is_err() {
+                return false;
+            }
+            signed = true;
+        }
+        signed
+    }
+
+    /// Everything that speaks against this being a checkpoint signed by `key`; empty when
+    /// nothing does. Lines of other names that are dated as cosignatures are may stand beside
+    /// the log's own: who they are by is another question ([`super::cosignature`]).
     #[must_use]
     pub fn problems(&self, key: &VerifierKey) -> Vec<NoteProblem> {
         let mut problems = Vec::new();
         if self.checkpoint.origin != key.name {
             problems.push(NoteProblem::WrongOrigin);
         }
+        let is_own = |line: &SignatureLine<'_>| line.name == key.name && line.key_id == key.id;
+        let has_own = self.signatures.iter().any(is_own);
         let mut signed = false;
-        for SignatureLine { line, name, key_id, signature } in &self.signatures {
+        for each in &self.signatures {
+            let SignatureLine { line, name, key_id, signature } = each;
             let line = *line;
+            if has_own && *name != key.name && each.is_dated() {
+                continue;
+            }
             if *name != key.name || *key_id != key.id {
                 problems.push(NoteProblem::UnknownSigner { line });
             } else if signed {

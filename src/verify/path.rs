@@ -6,6 +6,8 @@ use std::fmt::Write;
 pub const FULL: usize = 256;
 /// The signed checkpoint's path.
 pub const CHECKPOINT: &str = "checkpoint";
+/// The path of the checkpoint that whoever fills a folder will put in place.
+pub const NEXT_CHECKPOINT: &str = "checkpoint.next";
 
 /// A row of files: the entry bundles, or the hash tiles of a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

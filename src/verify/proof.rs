@@ -74,6 +74,24 @@ pub fn is_consistent(
     if path.is_empty() {
         return false;
     }
+    roots_by_path(old_size, new_size, first, rest) == Some((*old_root, *new_root))
+}
+
+/// The roots of the tree of `new_size` leaves and of its first `old_size` leaves, as a
+/// consistency proof gives them; `first` is the largest complete subtree at the end of the
+/// first leaves (which is all of them where their number is a power of two, and then is no
+/// part of the proof as RFC 6962 writes it). Whoever knows the new root to be right
+/// knows by it what the old one is. `None` for a path of another length.
+#[must_use]
+pub fn roots_by_path(
+    old_size: u64,
+    new_size: u64,
+    first: &Sha,
+    rest: &[Sha],
+) -> Option<(Sha, Sha)> {
+    if old_size == 0 || old_size >= new_size {
+        return None;
+    }
     let (mut node, mut last) = (old_size - 1, new_size - 1);
     while node & 1 == 1 {
         node >>= 1;
@@ -82,7 +100,7 @@ pub fn is_consistent(
     let (mut old, mut new) = (*first, *first);
     for sibling in rest {
         if last == 0 {
-            return false;
+            return None;
         }
         if node & 1 == 1 || node == last {
             old = hash_of_pair(sibling, &old);
@@ -97,7 +115,7 @@ pub fn is_consistent(
         node >>= 1;
         last >>= 1;
     }
-    last == 0 && old == *old_root && new == *new_root
+    (last == 0).then_some((old, new))
 }
 
 /// Whether a private detail laid open (`salt`, `item`, its number and path among `size`) is

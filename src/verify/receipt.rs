@@ -1,11 +1,10 @@
 //! Receipts, and two checkpoints of one log.
 
 use super::{
-    level::file_of,
     note::{Checkpoint, NoteProblem, VerifierKey, verify_checkpoint},
-    path::{FULL, Row},
-    proof::{Sha, empty_root, hash_of_entry, hash_of_pair, is_consistent, is_included},
+    proof::{Sha, empty_root, hash_of_entry, is_consistent, is_included},
     source::{SourceError, TileSource},
+    subtrees::Subtrees,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer};
@@ -31,11 +30,11 @@ fn decode<E: serde::de::Error>(text: &str) -> Result<Sha, E> {
     bytes.ok_or_else(|| E::custom("expected 32 bytes in base64"))
 }
 
-fn sha<'de, D: Deserializer<'de>>(from: D) -> Result<Sha, D::Error> {
+pub(super) fn sha<'de, D: Deserializer<'de>>(from: D) -> Result<Sha, D::Error> {
     decode(&String::deserialize(from)?)
 }
 
-fn shas<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Sha>, D::Error> {
+pub(super) fn shas<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Sha>, D::Error> {
     Vec::<String>::deserialize(from)?.iter().map(|text| decode(text)).collect()
 }
 
@@ -111,7 +110,7 @@ pub fn verify_receipt_in_log(
     if let Err(problem) = verify_consistency(source, &earlier, log)? {
         return Ok(Err(problem));
     }
-    let tiles = Tiles { source, size: log.size };
+    let tiles = Subtrees { source, size: log.size };
     Ok(match tiles.node(0, receipt.leaf_index)? {
         Ok(hash) if hash == receipt.leaf_hash => Ok(()),
         Ok(_) => Err(ReceiptProblem::NotInLog),
@@ -144,85 +143,11 @@ pub fn verify_consistency(
         let empty = earlier.root == empty_root();
         return Ok(if empty { Ok(()) } else { Err(ReceiptProblem::Rewritten) });
     }
-    let tiles = Tiles { source, size: later.size };
-    let mut path = Vec::new();
-    if (1..later.size).contains(&earlier.size)
-        && let Err(problem) = tiles.subproof(earlier.size, 0, later.size, &mut path)?
-    {
-        return Ok(Err(problem));
-    }
+    let tiles = Subtrees { source, size: later.size };
+    let path = match tiles.consistency(earlier.size)? {
+        Ok(path) => path,
+        Err(problem) => return Ok(Err(problem)),
+    };
     let consistent = is_consistent((earlier.size, &earlier.root), (later.size, &later.root), &path);
     Ok(if consistent { Ok(()) } else { Err(ReceiptProblem::Rewritten) })
-}
-
-/// Subtree hashes out of a log's tiles, as they stand in the files.
-struct Tiles<'a, S> {
-    source: &'a S,
-    size: u64,
-}
-
-type Found<T> = Result<Result<T, ReceiptProblem>, SourceError>;
-
-/// Takes the value or hands the problem on.
-macro_rules! found {
-    ($result:expr) => {
-        match $result? {
-            Ok(value) => value,
-            Err(problem) => return Ok(Err(problem)),
-        }
-    };
-}
-
-impl<S: TileSource> Tiles<'_, S> {
-    /// RFC 6962 §2.1.2, SUBPROOF, innermost first.
-    fn subproof(&self, old: u64, from: u64, to: u64, path: &mut Vec<Sha>) -> Found<()> {
-        if old == to {
-            if from != 0 {
-                path.push(found!(self.range(from, to)));
-            }
-            return Ok(Ok(()));
-        }
-        let middle = from + (to - from).next_power_of_two() / 2;
-        if old <= middle {
-            found!(self.subproof(old, from, middle, path));
-            path.push(found!(self.range(middle, to)));
-        } else {
-            found!(self.subproof(old, middle, to, path));
-            path.push(found!(self.range(from, middle)));
-        }
-        Ok(Ok(()))
-    }
-
-    /// The hash of the leaves `from..to`.
-    fn range(&self, from: u64, to: u64) -> Found<Sha> {
-        let count = to - from;
-        if count.is_power_of_two() {
-            return self.node(count.trailing_zeros(), from / count);
-        }
-        let middle = from + count.next_power_of_two() / 2;
-        let left = found!(self.range(from, middle));
-        let right = found!(self.range(middle, to));
-        Ok(Ok(hash_of_pair(&left, &right)))
-    }
-
-    /// The hash of a complete subtree of 2^`height` leaves.
-    fn node(&self, height: u32, index: u64) -> Found<Sha> {
-        let level = u8::try_from(height / 8).unwrap_or(u8::MAX);
-        let count = 1_u64 << (height % 8);
-        let first = index * count;
-        let file = file_of(Row::Level(level), first / FULL as u64, self.size);
-        let missing = || ReceiptProblem::MissingTile { path: file.path() };
-        let Some(bytes) = self.source.read(&file.path(), FULL * 32)? else {
-            return Ok(Err(missing()));
-        };
-        let (hashes, _) = bytes.as_chunks::<32>();
-        let start = usize::try_from(first % FULL as u64).unwrap_or(FULL);
-        let end = start + usize::try_from(count).unwrap_or(FULL);
-        let Some(hashes) = hashes.get(start..end) else { return Ok(Err(missing())) };
-        let mut row = hashes.to_vec();
-        while row.len() > 1 {
-            row = row.chunks_exact(2).map(|pair| hash_of_pair(&pair[0], &pair[1])).collect();
-        }
-        Ok(row.first().copied().ok_or_else(missing))
-    }
 }

@@ -108,6 +108,11 @@ pub enum Notice {
         /// The time before it.
         after: String,
     },
+    /// A larger log is being fetched into the folder; its files are not looked at yet.
+    Unfinished {
+        /// The size that it will have.
+        size: u64,
+    },
     /// A partner's own sequence number did not follow the one before.
     SequenceGap {
         /// The entry's index in the log.
@@ -169,6 +174,15 @@ impl Report {
         } else {
             self.findings_omitted += 1;
         }
+    }
+
+    /// Adds what was found of some files read apart.
+    pub(super) fn add(&mut self, files: Self) {
+        self.files += files.files;
+        files
+            .findings
+            .into_iter()
+            .for_each(|found| self.find(found.path, found.place, found.problem));
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {

@@ -10,9 +10,9 @@
 //! can't show either: see [`super`].
 
 use super::{
+    bundle::{Bundle, MAX_BUNDLE},
     leaf,
     level::{joined_root, row_length, tile_root},
-    log::{Bundle, MAX_BUNDLE},
     note::{self, VerifierKey},
     path::{CHECKPOINT, FULL, FileName, Row},
     proof::{Sha, empty_root, hash_of_entry},

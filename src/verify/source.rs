@@ -82,7 +82,10 @@ impl TileSource for Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(&path)(error)),
         };
-        let mut bytes = Vec::new();
+        // One reservation instead of many: a hint, which a growing file may exceed.
+        let length = file.metadata().map_or(0, |about| about.len());
+        let hint = usize::try_from(length).unwrap_or(max).min(max);
+        let mut bytes = Vec::with_capacity(hint + 1);
         file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(failed(&path))?;
         Ok(Some(bytes))
     }

@@ -166,6 +166,7 @@ fn notes_in_another_spelling_are_refused_by_their_line() {
         (whole.replace("\n12\n", "\n-1\n"), NoteProblem::BadSize),
         (whole.replace("\n12\n", "\n\n"), NoteProblem::BadSize),
         (whole.replace("\n12\n", "\n18446744073709551616\n"), NoteProblem::BadSize),
+        (whole.replace("\n12\n", "\n9223372036854775808\n"), NoteProblem::BadSize),
         (whole.replace("=\n\n", "\n\n"), NoteProblem::BadRoot),
         (format!("{whole}\n"), NoteProblem::BadSignatureLine { line: 6 }),
         (format!("{whole}more\n"), NoteProblem::BadSignatureLine { line: 6 }),

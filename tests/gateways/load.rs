@@ -34,7 +34,7 @@ const READERS: usize = 2;
 const BATCH: usize = 25;
 
 /// What the callers share.
-struct Load {
+pub(crate) struct Load {
     profiles: PathBuf,
     addresses: [String; 2],
     over: AtomicBool,
@@ -47,11 +47,14 @@ struct Load {
 }
 
 impl Load {
-    /// Starts writers and readers.
-    fn begin(ground: &Ground, nodes: &[Node; 2]) -> (Arc<Self>, Vec<JoinHandle<()>>) {
+    /// Starts writers and readers, who turn to one address or the other.
+    pub(crate) fn begin(
+        profiles: PathBuf,
+        addresses: [String; 2],
+    ) -> (Arc<Self>, Vec<JoinHandle<()>>) {
         let load = Arc::new(Self {
-            profiles: ground.path("profiles"),
-            addresses: [nodes[0].address.clone(), nodes[1].address.clone()],
+            profiles,
+            addresses,
             over: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
             acknowledged: AtomicUsize::new(0),
@@ -66,7 +69,7 @@ impl Load {
     }
 
     /// Records and cards so far.
-    fn reached(&self) -> (usize, usize) {
+    pub(crate) fn reached(&self) -> (usize, usize) {
         (self.acknowledged.load(Ordering::Relaxed), self.answered.load(Ordering::Relaxed))
     }
 
@@ -82,8 +85,13 @@ impl Load {
         panic!("callers are not served any more: {before:?}, {:?}", self.reached());
     }
 
+    /// The receipts that callers were given so far.
+    pub(crate) fn receipts(&self) -> Vec<v1::Receipt> {
+        self.receipts.lock().unwrap().clone()
+    }
+
     /// Lets every caller finish what it was doing.
-    async fn end(&self, callers: Vec<JoinHandle<()>>) {
+    pub(crate) async fn end(&self, callers: Vec<JoinHandle<()>>) {
         self.over.store(true, Ordering::Relaxed);
         for caller in callers {
             caller.await.unwrap();
@@ -205,7 +213,8 @@ async fn nothing_is_lost_and_the_log_has_one_history() {
     let before = accepted(&database).await;
     let mut nodes = [ground.configure("one"), ground.configure("two")];
     nodes.iter_mut().for_each(Node::start);
-    let (load, callers) = Load::begin(&ground, &nodes);
+    let (load, callers) =
+        Load::begin(ground.path("profiles"), nodes.each_ref().map(|node| node.address.clone()));
 
     // Ten kills in five minutes; in the suite one or two.
     let kills = (seconds() / 30).max(2);
@@ -227,7 +236,7 @@ async fn nothing_is_lost_and_the_log_has_one_history() {
     let added = (now.0 - before.0, now.1 - before.1);
     let expected = i64::try_from(acknowledged).unwrap();
     assert_eq!(added, (expected, expected), "each record once, with one event");
-    let receipts = std::mem::take(&mut *load.receipts.lock().unwrap());
+    let receipts = load.receipts();
     let size = reconcile(&database, &receipts).await;
     println!(
         "{acknowledged} records and {} cards acknowledged, {} calls tried again, {kills} kills and \
@@ -258,7 +267,8 @@ async fn an_upgrade_under_load_is_not_noticed() {
     let before = accepted(&database).await;
     let mut nodes = [ground.configure("one"), ground.configure("two")];
     nodes.iter_mut().for_each(Node::start);
-    let (load, callers) = Load::begin(&ground, &nodes);
+    let (load, callers) =
+        Load::begin(ground.path("profiles"), nodes.each_ref().map(|node| node.address.clone()));
     load.goes_on((0, 0)).await;
     // What a migration may do: add tables and columns with defaults; see `store::migrate`.
     let next = "BEGIN; SET LOCAL lock_timeout = '5s'; \
@@ -278,7 +288,7 @@ async fn an_upgrade_under_load_is_not_noticed() {
     let (now, acknowledged) = (accepted(&database).await, load.reached().0);
     let expected = i64::try_from(acknowledged).unwrap();
     assert_eq!((now.0 - before.0, now.1 - before.1), (expected, expected));
-    let receipts = std::mem::take(&mut *load.receipts.lock().unwrap());
+    let receipts = load.receipts();
     reconcile(&database, &receipts).await;
 }
 
@@ -293,15 +303,24 @@ async fn accepted(database: &Database) -> (i64, i64) {
     .unwrap()
 }
 
-/// Recomputes the log and finds every receipt in it: its leaf, and the tree it was shown.
+/// Recomputes the log and finds every receipt in it.
 async fn reconcile(database: &Database, receipts: &[v1::Receipt]) -> u64 {
     let pool = database.pool("owner").await;
     let leaves: Vec<(Vec<u8>,)> = sqlx::query_as("SELECT leaf FROM log_entry ORDER BY leaf_index")
         .fetch_all(&pool)
         .await
         .unwrap();
-    let (size, root): (i64, Vec<u8>) =
-        sqlx::query_as("SELECT size, root FROM log_head").fetch_one(&pool).await.unwrap();
+    let head = sqlx::query_as("SELECT size, root FROM log_head").fetch_one(&pool).await.unwrap();
+    compare(&leaves, &head, receipts)
+}
+
+/// Recomputes a log from its leaves: it must come to the head row, and every receipt must be
+/// of it, its leaf and the tree that it was shown.
+pub(crate) fn compare(
+    leaves: &[(Vec<u8>,)],
+    (size, root): &(i64, Vec<u8>),
+    receipts: &[v1::Receipt],
+) -> u64 {
     let mut shown: BTreeMap<u64, Vec<&v1::Receipt>> = BTreeMap::new();
     for receipt in receipts {
         let size = receipt.checkpoint.lines().nth(1).unwrap().parse().unwrap();
@@ -320,9 +339,7 @@ async fn reconcile(database: &Database, receipts: &[v1::Receipt]) -> u64 {
         tree = appended.frontier;
     }
     assert!(shown.is_empty(), "receipts of trees that the log never had");
-    assert_eq!(
-        (size, root),
-        (i64::try_from(leaves.len()).unwrap(), tree.root().unwrap().as_bytes().to_vec())
-    );
+    assert_eq!(*size, i64::try_from(leaves.len()).unwrap());
+    assert_eq!(*root, tree.root().unwrap().as_bytes());
     tree.size()
 }

@@ -2,7 +2,7 @@
 //! or the database's primary goes.
 
 mod engines;
-mod load;
+pub(crate) mod load;
 mod policy;
 mod rotation;
 
@@ -70,7 +70,12 @@ impl Ground {
         let text = fs::read_to_string(self.path("gateway.toml")).unwrap();
         let text: String = text
             .lines()
-            .map(|line| match line {
+            .scan(false, |web, line| {
+                *web |= line == "[web]";
+                Some((line, *web))
+            })
+            .map(|(line, web)| match line {
+                _ if line.starts_with("listen") && web => "listen = \"127.0.0.1:0\"\n".to_owned(),
                 _ if line.starts_with("listen") => format!("listen = \"{address}\"\n"),
                 _ if line.starts_with("tiles") => format!("tiles = \"{tiles}\"\n"),
                 _ => format!("{line}\n"),
@@ -78,7 +83,7 @@ impl Ground {
             .collect();
         let config = self.path(&format!("gateway-{name}.toml"));
         fs::write(&config, text).unwrap();
-        Node { config, address, profiles: self.path("profiles"), process: None }
+        Node::new(config, address, self.path("profiles"))
     }
 }
 
@@ -95,16 +100,21 @@ async fn shared() -> Option<&'static (Ground, Database)> {
 }
 
 /// One gateway, a process of its own.
-struct Node {
+pub(crate) struct Node {
     config: PathBuf,
-    address: String,
+    pub(crate) address: String,
     profiles: PathBuf,
     process: Option<Child>,
 }
 
 impl Node {
+    /// One of a configuration that says where it listens; not yet started.
+    pub(crate) const fn new(config: PathBuf, address: String, profiles: PathBuf) -> Self {
+        Self { config, address, profiles, process: None }
+    }
+
     /// Starts it and waits until it listens.
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let mut process = Command::new(env!("CARGO_BIN_EXE_tallygate"))
             .args(["serve", "--config"])
             .arg(&self.config)
@@ -128,7 +138,7 @@ impl Node {
     }
 
     /// Ends it at once, as a crash would.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
             process.wait().unwrap();

@@ -2,6 +2,7 @@
 //! runs on SQLite and, where PostgreSQL is installed, on a database of its own there.
 
 mod consents;
+mod cosignatures;
 mod details;
 mod keys;
 mod log;
@@ -48,9 +49,9 @@ macro_rules! on_both {
 use on_both;
 
 /// A migrated store without content, as a gateway holds it.
-struct Fresh {
-    store: Store,
-    sequencer: Sequencer,
+pub(crate) struct Fresh {
+    pub(crate) store: Store,
+    pub(crate) sequencer: Sequencer,
     task: JoinHandle<()>,
     place: Place,
 }
@@ -64,11 +65,11 @@ enum Place {
 /// What the clock says in these tests.
 const NOW: i64 = 1_790_000_000_000_000;
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_microsecond(NOW).unwrap()
 }
 
-fn signer() -> LogSigner {
+pub(crate) fn signer() -> LogSigner {
     LogSigner::from_seed("contract.example/2026".parse().unwrap(), &[7; 32]).unwrap()
 }
 
@@ -77,7 +78,7 @@ fn file(folder: &tempfile::TempDir) -> PathBuf {
 }
 
 impl Fresh {
-    async fn sqlite() -> Self {
+    pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let location = Location::Sqlite(file(&folder).into());
         let store = Store::open(&location).await.unwrap();

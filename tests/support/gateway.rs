@@ -66,8 +66,14 @@ impl Copy {
     }
 
     /// Stops it and starts it again on the same data.
-    pub(crate) async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| ()).await
+    }
+
+    /// Stops it, lets something happen to its folder, and starts it again.
+    pub(crate) async fn restart_with(mut self, meanwhile: impl FnOnce(&std::path::Path)) -> Self {
         self.running.stop().await.unwrap();
+        meanwhile(self.folder.path());
         let config = Config::read(&self.folder.path().join("gateway.toml")).unwrap();
         self.running = server::start(&config, Arc::new(SystemClock), system_rng()).await.unwrap();
         self

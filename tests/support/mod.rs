@@ -5,8 +5,10 @@ pub(crate) mod gateway;
 pub(crate) mod postgres;
 pub(crate) mod stream;
 
+pub(crate) use postgres::told;
+
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -74,12 +76,6 @@ pub(crate) fn demo() -> &'static Demo {
             code: done.status.code(),
         }
     })
-}
-
-/// What whoever runs the tests says by the environment.
-#[expect(clippy::disallowed_methods, reason = "the tests have no configuration file")]
-pub(crate) fn told(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
 }
 
 /// Copies a folder with everything in it.

@@ -3,12 +3,12 @@
 //! that started it, however that ends: a shell holds a pipe to it and stops the server when
 //! the pipe closes.
 
-use super::told;
 use sqlx::{
     Connection, PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{
+    ffi::OsString,
     fs,
     io::Read,
     os::unix::{fs::PermissionsExt, process::CommandExt},
@@ -24,6 +24,12 @@ use tempfile::TempDir;
 
 /// Set where a machine without PostgreSQL must fail the tests, instead of leaving its half out.
 const REQUIRED: &str = "TALLYGATE_TEST_POSTGRES";
+
+/// What whoever runs the tests says by the environment.
+#[expect(clippy::disallowed_methods, reason = "the tests have no configuration file")]
+pub(crate) fn told(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
 
 /// A running server.
 pub(crate) struct Cluster {

@@ -6,7 +6,9 @@ use super::{
 };
 use crate::{
     audit::{self, Leaf, LeafKind},
-    gateway::{CardRequest, LogSearch, ProjectionError, Projector},
+    gateway::{
+        CardRequest, Denied, GatewayError, LogSearch, ProjectionError, Projector, Published,
+    },
     protocol::CallerRole,
     store::{Act, Effect, Rights},
     verify::{self, Directory, VerifierKey, verify_log},
@@ -15,12 +17,17 @@ use std::{fs, path::Path};
 
 /// Adds leaves until the log has `size`.
 async fn grow(town: &Town, size: u64) {
+    let commit = || {
+        let leaf = Leaf::new(LeafKind::HandshakesFailed, town.gateway.now());
+        town.gateway.sequencer().commit(Act { leaf, effect: Effect::None, epoch: None })
+    };
     let mut now = 0;
     while now < size {
-        let leaf = Leaf::new(LeafKind::HandshakesFailed, town.gateway.now());
-        let act = Act { leaf, effect: Effect::None, epoch: None };
-        let logged = town.gateway.sequencer().commit(act).await.unwrap();
-        now = logged.receipt().leaf_index + 1;
+        let more = if now == 0 { 1 } else { (size - now).min(500) };
+        let acts = (0..more).map(|_| commit());
+        let logged = futures_util::future::join_all(acts).await.into_iter();
+        let last = logged.map(|logged| logged.unwrap().receipt().leaf_index).max();
+        now = last.map_or(now, |last| last + 1);
     }
 }
 
@@ -136,12 +143,20 @@ async fn proofs_hold_for_a_foreign_verifier() {
     let (gateway, auditor) = (&town.gateway, town.auditor());
     grow(&town, 300).await;
     let key: VerifierKey = town.vkey.parse().unwrap();
-    for actor in [&auditor, &town.actor("health", &[CallerRole::Provider], None)] {
-        let note = gateway.checkpoint(actor).await.unwrap().into_parts().0;
-        verify::note::verify_checkpoint(note.as_bytes(), &key).unwrap();
-    }
-    let note = gateway.checkpoint(&auditor).await.unwrap().into_parts().0;
-    let checkpoint = verify::note::verify_checkpoint(note.as_bytes(), &key).unwrap();
+    let dir = town.dir.path().join("tiles");
+    let published = Published::new(gateway.store().clone(), &dir);
+    let sender = town.actor("health", &[CallerRole::Provider], None);
+    let failed = gateway.checkpoint(&sender, &published).await.unwrap_err();
+    assert!(matches!(failed, Denied::Failed(GatewayError::Published(_))), "no tick yet");
+    Projector::new(gateway.store().clone(), &dir).project_once().await.unwrap();
+    let checkpoint = async |actor| {
+        let note = gateway.checkpoint(actor, &published).await.unwrap().into_parts().0;
+        verify::note::verify_checkpoint(note.as_bytes(), &key).unwrap()
+    };
+    // The sender's two looks are leaves behind the tick, which only the auditor sees.
+    assert_eq!([checkpoint(&sender).await.size, checkpoint(&sender).await.size], [300, 300]);
+    let checkpoint = checkpoint(&auditor).await;
+    assert_eq!(checkpoint.size, 302);
     for index in [0, 1, 255, 256, checkpoint.size - 1] {
         let proved = gateway.prove_inclusion(&auditor, index, checkpoint.size).await.unwrap();
         let proved = proved.value();
@@ -164,11 +179,19 @@ async fn proofs_hold_for_a_foreign_verifier() {
             &proof
         ));
     }
-    for (index, size) in [(checkpoint.size, checkpoint.size), (0, 1_000_000), (5, 5)] {
+    let (last, signed) = (u64::MAX, 1 << 63);
+    for (index, size) in [
+        (checkpoint.size, checkpoint.size),
+        (0, 1_000_000),
+        (5, 5),
+        (last, 0),
+        (0, last),
+        (last, signed),
+    ] {
         let refusal = refused(gateway.prove_inclusion(&auditor, index, size).await);
         assert_eq!(refusal.0, "invalid_argument");
     }
-    for (from, to) in [(0, 0), (6, 5), (1, 1_000_000)] {
+    for (from, to) in [(0, 0), (6, 5), (1, 1_000_000), (last, 0), (1, last), (signed, signed)] {
         let refusal = refused(gateway.prove_consistency(&auditor, from, to).await);
         assert_eq!(refusal.0, "invalid_argument");
     }
@@ -202,6 +225,143 @@ async fn tiles_follow_the_log_and_are_made_anew_when_lost_or_damaged() {
     assert_eq!(sound(&town, &dir), Some(520));
 }
 
+/// Every file of a log, the checkpoint included.
+fn all_files(size: u64) -> Vec<String> {
+    let files = audit::tile::plan(0, size).map(|file| file.path());
+    files.chain(["checkpoint".to_owned()]).collect()
+}
+
+/// Lost and damaged files while the gateway runs: some ticks later each is as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_projector_comes_round_to_every_file() {
+    let town = Town::bare().await;
+    let dir = town.dir.path().join("tiles");
+    let projector = Projector::new(town.gateway.store().clone(), &dir);
+    assert_eq!(projector.look_after().await.unwrap(), 0, "nothing is projected yet");
+    grow(&town, 5_000).await;
+    projector.project_once().await.unwrap();
+    let files = all_files(sound(&town, &dir).unwrap());
+    assert!(files.len() > 32, "more than two ticks' worth: {}", files.len());
+    for (n, file) in files.iter().enumerate() {
+        let path = dir.join(file);
+        let whole = fs::read(&path).unwrap();
+        match n % 3 {
+            0 => fs::remove_file(&path).unwrap(),
+            1 => fs::write(&path, &whole[..whole.len() / 2]).unwrap(),
+            _ => fs::write(&path, [&whole[1..], b"x"].concat()).unwrap(),
+        }
+    }
+    let mut mended = 0;
+    for _ in 0..files.len() / 16 + 2 {
+        projector.project_once().await.unwrap();
+        mended += projector.look_after().await.unwrap();
+    }
+    assert_eq!(mended, files.len());
+    assert_eq!(sound(&town, &dir), Some(5_000));
+    assert_eq!(projector.look_after().await.unwrap(), 0);
+}
+
+/// What is published is bounded by the tick's checkpoint, at any width up to it, and does
+/// not need the folder's files.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_is_the_last_tick() {
+    use audit::{TileFile, tile::TileKind};
+    let town = Town::bare().await;
+    let dir = town.dir.path().join("tiles");
+    let published = Published::new(town.gateway.store().clone(), &dir);
+    assert!(matches!(published.checkpoint().await, Err(ProjectionError::Unpublished)));
+    grow(&town, 300).await;
+    let projector = Projector::new(town.gateway.store().clone(), &dir);
+    projector.project_once().await.unwrap();
+    let tick = published.checkpoint().await.unwrap();
+    assert_eq!((tick.size, tick.note), (300, fs::read_to_string(dir.join("checkpoint")).unwrap()));
+    grow(&town, 600).await;
+    assert_eq!(published.checkpoint().await.unwrap().size, 300);
+
+    let kinds = [TileKind::Entries, TileKind::Hashes(0)];
+    for kind in kinds {
+        let file = |index, width| TileFile { kind, index, width };
+        let whole = published.file(file(0, 256)).await.unwrap().unwrap();
+        let edge = published.file(file(1, 44)).await.unwrap().unwrap();
+        // Hidden until the next tick, though the database has them.
+        for beyond in [file(1, 45), file(1, 256), file(2, 1), file(u64::MAX, 256)] {
+            assert_eq!(published.file(beyond).await.unwrap(), None, "{beyond:?}");
+        }
+        for width in [1, 43] {
+            let narrow = published.file(file(1, width)).await.unwrap().unwrap();
+            assert!(edge.starts_with(&narrow) && narrow.len() < edge.len(), "{kind:?} {width}");
+        }
+        let first = published.file(file(0, 7)).await.unwrap().unwrap();
+        assert!(whole.starts_with(&first));
+        // Lost, or cut off: from the database, the same bytes.
+        fs::remove_file(dir.join(file(0, 256).path())).unwrap();
+        fs::create_dir_all(dir.join("tile/0/001.p")).unwrap();
+        fs::create_dir_all(dir.join("tile/entries/001.p")).unwrap();
+        fs::write(dir.join(file(1, 44).path()), &edge[..edge.len() - 1]).unwrap();
+        assert_eq!(published.file(file(0, 256)).await.unwrap(), Some(whole));
+        assert_eq!(published.file(file(1, 44)).await.unwrap(), Some(edge.clone()));
+        assert_eq!(published.file(file(0, 7)).await.unwrap(), Some(first));
+        // A width that a later tick has replaced stays to be had.
+        projector.project_once().await.unwrap();
+        assert_eq!(published.file(file(1, 44)).await.unwrap(), Some(edge));
+        fs::write(dir.join("checkpoint"), tick_of(&town, 300).await).unwrap();
+    }
+    for kind in [TileKind::Hashes(1), TileKind::Hashes(2), TileKind::Hashes(63)] {
+        let found = published.file(TileFile { kind, index: 0, width: 1 }).await.unwrap();
+        assert_eq!(found.is_some(), kind == TileKind::Hashes(1), "{kind:?}");
+    }
+    fs::write(dir.join("checkpoint"), b"damaged").unwrap();
+    assert!(matches!(published.checkpoint().await, Err(ProjectionError::Unpublished)));
+}
+
+/// A checkpoint's text of an earlier size, as far as what is published reads of it.
+async fn tick_of(town: &Town, size: u64) -> String {
+    let mut tx = town.gateway.store().read(Rights::Figures).await.unwrap();
+    let needed = audit::tree::Frontier::tiles(size).into_iter().collect();
+    let tiles = crate::store::log::tiles(&mut tx, size, &needed).await.unwrap();
+    let root = audit::Frontier::from_tiles(size, &tiles).unwrap().root().unwrap();
+    let name = town.vkey.split('+').next().unwrap().parse().unwrap();
+    audit::note::checkpoint_text(&name, size, &root)
+}
+
+/// A stream of entries: whole bundles from any index on, and its two leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_entries_is_opened_and_closed_in_the_log() {
+    let town = Town::bare().await;
+    let gateway = &town.gateway;
+    grow(&town, 600).await;
+    let sender = town.actor("health", &[CallerRole::Provider], None);
+    assert_eq!(refused(gateway.open_entries(sender, "", 0, 0).await).0, "wrong_role");
+    let key: VerifierKey = town.vkey.parse().unwrap();
+    let (mut stream, opened) =
+        gateway.open_entries(town.auditor(), "", 300, 256).await.unwrap().into_parts();
+    let signed = verify::note::verify_checkpoint(stream.checkpoint().as_bytes(), &key).unwrap();
+    assert_eq!((signed.size, opened.leaf_index), (601, 601));
+    assert!(!stream.consistency().is_empty());
+    let mut sent = Vec::new();
+    while let Some(bundle) = stream.bundle().await.unwrap() {
+        sent.push((bundle.index, bundle.width));
+    }
+    assert_eq!(sent, [(1, 256), (2, 89)]);
+    let (entries, closed) = stream.close().await.unwrap().into_parts();
+    assert_eq!((entries, closed.leaf_index), (345, 602));
+    let mut tx = gateway.store().read(Rights::Figures).await.unwrap();
+    let leaves = crate::store::log::entries(&mut tx, 601, 603).await.unwrap();
+    let leaves: Vec<Leaf> = leaves.iter().map(|leaf| Leaf::decode(leaf).unwrap()).collect();
+    drop(tx);
+    assert_eq!(leaves[0].kind, LeafKind::LogStreamOpened);
+    assert_eq!(leaves[1].kind, LeafKind::LogStreamClosed);
+    assert_eq!(leaves[1].notes.stream, Some(601));
+    assert_eq!(leaves[1].size_class, Some(audit::SizeClass::Under1Thousand));
+
+    // Beyond the log: the checkpoint, no proof, and nothing more.
+    let beyond = gateway.open_entries(town.auditor(), "", u64::MAX, u64::MAX).await.unwrap();
+    let mut beyond = beyond.into_parts().0;
+    assert!(beyond.consistency().is_empty() && beyond.bundle().await.unwrap().is_none());
+    let nowhere = gateway.open_entries(town.auditor(), "example.org/2001", 0, 0).await;
+    assert_eq!(refused(nowhere).0, "not_found");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tiles_that_tell_more_than_the_database_are_left_alone() {
     let (town, other) = (Town::bare().await, Town::bare().await);
@@ -232,4 +392,61 @@ async fn a_projector_that_is_stopped_leaves_all_that_was_logged() {
     stop.cancel();
     running.await.unwrap();
     assert_eq!(sound(&town, &dir), Some(30));
+}
+
+/// The year ends: its folder is brought to its end and put away, the new year's begins, the
+/// old log can still be streamed to its end, and lost folders are made again.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_year_has_a_folder_of_its_own() {
+    let town = Town::yearly().await;
+    let dir = town.dir.path().join("tiles");
+    let old_dir = town.dir.path().join("tiles-2026");
+    let published = Published::new(town.gateway.store().clone(), &dir);
+    let projector = Projector::new(town.gateway.store().clone(), &dir);
+    grow(&town, 300).await;
+    projector.project_once().await.unwrap();
+    grow(&town, 400).await;
+    let key: VerifierKey = town.gateway.log_vkey().parse().unwrap();
+    town.set_clock("2027-01-02T12:00:00Z");
+    let act = Leaf::new(LeafKind::CallsShed, town.gateway.now());
+    town.gateway.log_of_its_own(act).await.unwrap();
+    let new_key: VerifierKey = town.gateway.log_vkey().parse().unwrap();
+    assert_ne!(key.name(), new_key.name());
+
+    // Before the tick: the old log, as it was published; a lost file comes from the tables.
+    use audit::{TileFile, tile::TileKind};
+    let file = TileFile { kind: TileKind::Entries, index: 0, width: 256 };
+    let bundle = fs::read(dir.join(file.path())).unwrap();
+    fs::remove_file(dir.join(file.path())).unwrap();
+    assert_eq!(published.file(file).await.unwrap(), Some(bundle.clone()));
+    assert_eq!(projector.look_after().await.unwrap(), 0);
+    let sizes = |old: u64, new: u64| {
+        for (dir, key, size) in [(&old_dir, &key, old), (&dir, &new_key, new)] {
+            let report = verify_log(&Directory::new(dir), key).unwrap();
+            assert!(report.is_sound(), "{:?}", report.findings);
+            assert_eq!(report.size, Some(size));
+        }
+    };
+    projector.project_once().await.unwrap();
+    sizes(400, 2);
+    assert_eq!(published.checkpoint().await.unwrap().size, 2);
+
+    let opened = town.gateway.open_entries(town.auditor(), key.name(), 300, 300).await;
+    let mut stream = opened.unwrap().into_parts().0;
+    let ended = verify::note::verify_checkpoint(stream.checkpoint().as_bytes(), &key).unwrap();
+    assert_eq!((ended.size, stream.consistency().is_empty()), (400, false));
+    assert_eq!(stream.bundle().await.unwrap().map(|bundle| bundle.width), Some(144));
+    assert!(stream.bundle().await.unwrap().is_none());
+
+    for lost in [&old_dir, &dir] {
+        fs::remove_dir_all(lost).unwrap();
+        let anew = Projector::new(town.gateway.store().clone(), &dir);
+        anew.project_once().await.unwrap();
+        sizes(400, 3);
+    }
+    // Stopped before the turn's tick, and started after it.
+    fs::remove_dir_all(&dir).unwrap();
+    fs::rename(&old_dir, &dir).unwrap();
+    Projector::new(town.gateway.store().clone(), &dir).project_once().await.unwrap();
+    sizes(400, 3);
 }

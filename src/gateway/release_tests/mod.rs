@@ -9,6 +9,7 @@ mod log;
 mod support;
 mod undo;
 mod withdraw;
+mod witnesses;
 
 use super::Denied;
 use crate::{

@@ -10,7 +10,7 @@ use crate::{
         time::{days_after, epoch_day},
     },
     gateway::{
-        Actor, Closed, Frozen, Gateway, Setup,
+        Actor, Closed, Frozen, Gateway, Setup, Witnesses,
         link::facts_cell,
         register::{Partner, PartnerKey},
     },
@@ -121,6 +121,15 @@ impl Town {
 
     /// With partners only.
     pub(super) async fn bare() -> Self {
+        Self::named("example.org/log").await
+    }
+
+    /// With partners only, and a log of its own for each year.
+    pub(super) async fn yearly() -> Self {
+        Self::named("example.org/{year}").await
+    }
+
+    async fn named(log: &str) -> Self {
         let mut rng = StdRng::seed_from_u64(11);
         let dir = tempfile::tempdir().unwrap();
         let location = Location::Sqlite(dir.path().join("gateway.db").into());
@@ -130,7 +139,7 @@ impl Town {
         let start: Timestamp = NOW.parse().unwrap();
         let clock = Arc::new(AtomicI64::new(start.as_microsecond()));
         let read = Arc::clone(&clock);
-        let name: LogName = "example.org/log".parse().unwrap();
+        let name: LogName = log.parse().unwrap();
         let log = LogSigner::from_seed(name, &[7; 32]).unwrap();
         let vkey = log.vkey();
         let setup = Setup {
@@ -140,6 +149,7 @@ impl Town {
             key_file: None,
             release_key: SigningKey::generate(&mut rng).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
+            witnesses: Arc::new(Witnesses::none()),
             now: Arc::new(move || {
                 Timestamp::from_microsecond(read.load(Ordering::SeqCst)).unwrap()
             }),

@@ -4,4 +4,5 @@ mod areas;
 mod consents;
 mod partners;
 mod protocols;
+mod staging;
 mod support;

@@ -137,6 +137,23 @@ async fn a_barred_partner_is_barred_at_once_and_a_data_officer_is_always_left() 
     assert!(!world.gateway.snapshot().register().certificate(&[3; 32]).unwrap().1);
 }
 
+/// A stream of the log's entries ends where its auditor is barred, and is closed all the same.
+#[tokio::test]
+async fn a_barred_auditors_stream_ends_at_once() {
+    let world = World::new().await;
+    let opened = world.gateway.open_entries(world.auditor(), "", 0, 0).await.unwrap();
+    let mut stream = opened.into_parts().0;
+    world.gateway.disable_partner(&world.officer(), &id("health")).await.unwrap();
+    assert!(stream.bundle().await.unwrap().is_some(), "another partner's bar is not its");
+    let opened = world.gateway.open_entries(world.auditor(), "", 0, 0).await.unwrap();
+    let mut stream = opened.into_parts().0;
+    world.gateway.disable_partner(&world.officer(), &id("oversight")).await.unwrap();
+    let denied = stream.bundle().await.unwrap_err();
+    world.refused::<()>(Err(denied), "certificate_revoked").await;
+    stream.close().await.unwrap();
+    assert_eq!(world.last_leaf().await.kind, LeafKind::LogStreamClosed);
+}
+
 #[tokio::test]
 async fn partners_read_themselves_and_auditors_all() {
     let world = World::new().await;

@@ -6,7 +6,7 @@ use crate::{
     disclosure::{Catalogue, Limits},
     domain::{Lsoa, PartnerId},
     gateway::{
-        Actor, AreaEntry, AreaLevel, Denied, Gateway, Refused, Setup,
+        Actor, AreaEntry, AreaLevel, Denied, Gateway, Refused, Setup, Witnesses,
         register::{Fingerprint, Partner, PartnerKey},
     },
     keys::{MasterKeys, ProtocolSigning, Release, SigningKey, Token, VerifyingKey},
@@ -98,6 +98,7 @@ impl World {
             key_file: None,
             release_key: SigningKey::<Release>::generate(&mut rng).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
+            witnesses: Arc::new(Witnesses::none()),
             now: Arc::new(move || {
                 Timestamp::from_microsecond(shown.load(Ordering::Relaxed)).unwrap()
             }),

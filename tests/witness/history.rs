@@ -1,0 +1,178 @@
+//! A database that is behind its witnesses, or of another history, is not served from.
+
+use super::{Site, quorum::told};
+use crate::support::{gateway::assert_refused, postgres::cluster, tallygate};
+use std::fs;
+use tallygate::{
+    audit::LogSigner,
+    gateway::HistoryError,
+    identity::Clock,
+    keys::{Log, SigningKey},
+    server::ServeError,
+    store::calendar_year,
+};
+
+/// Starts and stops a gateway, which adds to the log.
+async fn grow(site: &Site, config: &std::path::Path, times: usize) {
+    for _ in 0..times {
+        site.serve(config).await.unwrap().stop().await.unwrap();
+    }
+}
+
+fn run(words: &[&str]) {
+    let done = tallygate(words);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_old_backup_is_not_served_from() {
+    let site = Site::new().await;
+    let oversight = site.witness("oversight", false).await;
+    let lines = [oversight.lines(true)];
+    let config = site.configure("gateway", "gateway.db", &lines);
+    grow(&site, &config, 1).await;
+    let (archive, path) = (site.text("old.backup"), site.text("gateway.toml"));
+    run(&["backup", "--config", &path, "--out", &archive]);
+    // Nothing has happened since: the copy is as good as the original.
+    let twin = site.configure("twin", "twin.db", &lines);
+    run(&["restore", "--config", &site.text("twin.toml"), "--from", &archive]);
+    // It goes on, and the witness sees it.
+    grow(&site, &config, 2).await;
+
+    let Err(ServeError::History(refused)) = site.serve(&twin).await else {
+        panic!("served from an old copy")
+    };
+    let sentence = refused.to_string();
+    let HistoryError::Behind { seen, held, .. } = refused else { panic!("{sentence}") };
+    assert!(seen > held, "{sentence}");
+    for words in ["oversight.example", "earlier state", "Restore the newest backup"] {
+        assert!(sentence.contains(words), "{sentence}");
+    }
+    // As the operator sees it.
+    let done = tallygate(["serve", "--config", &site.text("twin.toml")]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(2) && said.contains("earlier state"), "{said}");
+    // Nor from an empty database with the same key.
+    let empty = site.configure("empty", "empty.db", &lines);
+    let refused = site.serve(&empty).await.unwrap_err();
+    assert!(matches!(refused, ServeError::History(HistoryError::Behind { held: 0, .. })));
+
+    // The copy goes on unseen until it is the longer one: now it is another history.
+    let unseen = site.configure("unseen", "twin.db", &[]);
+    grow(&site, &unseen, 4).await;
+    let refused = site.serve(&twin).await.unwrap_err();
+    assert!(matches!(refused, ServeError::History(HistoryError::Other { .. })), "{refused}");
+    // The true one goes on as ever.
+    grow(&site, &config, 1).await;
+    assert!(
+        fs::read_to_string(site.path("tiles-gateway/checkpoint"))
+            .unwrap()
+            .contains("\u{2014} oversight.example ")
+    );
+    assert!(site.verify("gateway", &["oversight"], 0).contains("sound"));
+}
+
+/// A witness that was shown another history while the gateway ran: figures stop for want of its
+/// cosignature, and the log says whose word stands against it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_saw_another_history_is_named_in_the_log() {
+    let site = Site::new().await;
+    let mut oversight = site.witness("oversight", false).await;
+    let lines = [oversight.lines(true)];
+    let config = site.configure("gateway", "gateway.db", &lines);
+    grow(&site, &config, 1).await;
+    fs::copy(site.path("gateway.db"), site.path("copy.db")).unwrap();
+    let running = site.serve(&config).await.unwrap();
+    site.want_witnesses(&running, true, 0).await;
+    running.project_log().await.unwrap();
+    // A copy goes on elsewhere, and the witness lost its state and believes it.
+    let copy = site.configure("copy", "copy.db", &[]);
+    grow(&site, &copy, 20).await;
+    oversight.stop().await;
+    fs::remove_dir_all(site.path("oversight/state")).unwrap();
+    fs::create_dir(site.path("oversight/state")).unwrap();
+    oversight.start(&site).await;
+    let copy = site.configure("copy", "copy.db", &lines);
+    grow(&site, &copy, 1).await;
+
+    site.card(&running).await.unwrap();
+    running.project_log().await.unwrap();
+    running.project_log().await.unwrap();
+    assert_eq!(told(&site, &running).await, ["witness_quorum_reached", "witness_contradicted"]);
+    site.clock.minutes(16);
+    assert_refused(site.card(&running).await, "witness_quorum_missing");
+    running.stop().await.unwrap();
+    let refused = site.serve(&config).await.unwrap_err();
+    assert!(matches!(refused, ServeError::History(HistoryError::Behind { .. })), "{refused}");
+}
+
+/// A new year's log begins at nothing, and so would that of a copy from before it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_from_before_the_new_year_is_not_served_from() {
+    let site = Site::new().await;
+    let key = SigningKey::<Log>::load(&site.path("keys/log.pem")).unwrap().to_pkcs8().unwrap();
+    let text = fs::read_to_string(site.path("log.vkey")).unwrap();
+    let (old, _) = text.split_once('+').unwrap();
+    let name = format!("{}/{{year}}", old.rsplit_once('/').unwrap().0);
+    let next = LogSigner::from_pkcs8(name.parse().unwrap(), &key).unwrap();
+    let next = next.in_year(calendar_year(site.clock.now()));
+    fs::write(site.path("next.vkey"), next.vkey()).unwrap();
+    let oversight = site.witness("oversight", false).await;
+    let lines = [oversight.lines(true)];
+    let config = site.configure("gateway", "gateway.db", &lines);
+    grow(&site, &config, 1).await;
+    fs::copy(site.path("gateway.db"), site.path("copy.db")).unwrap();
+    let copy = site.configure("copy", "copy.db", &lines);
+    for config in [&config, &copy] {
+        let text = fs::read_to_string(config).unwrap();
+        fs::write(
+            config,
+            text.replace(&format!("origin = \"{old}\""), &format!("origin = \"{name}\"")),
+        )
+        .unwrap();
+    }
+    // In a folder of its own, as a new log is.
+    fs::rename(site.path("tiles-gateway"), site.path("tiles-old")).unwrap();
+    grow(&site, &config, 1).await;
+    let checkpoint = site.checkpoint("gateway");
+    assert!(checkpoint.starts_with(next.name().as_str()), "{checkpoint}");
+    assert!(checkpoint.contains("\u{2014} oversight.example "), "{checkpoint}");
+    let refused = site.serve(&copy).await.unwrap_err();
+    let behind = matches!(refused, ServeError::History(HistoryError::Behind { held: 0, .. }));
+    assert!(behind, "{refused}");
+    grow(&site, &config, 1).await;
+}
+
+/// Each submits what it sees; a conflict only tells where to go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_gateways_on_one_database_share_their_witnesses() {
+    let Some(cluster) = cluster() else { return };
+    let database = cluster.database(None).await;
+    let site = Site::new().await;
+    let oversight = site.witness("oversight", true).await;
+    let lines = [oversight.lines(true)];
+    site.configure("embedded", "gateway.db", &[]);
+    let (archive, one) = (site.text("old.backup"), site.configure("one", &database.url, &lines));
+    run(&["backup", "--config", &site.text("embedded.toml"), "--out", &archive]);
+    run(&["restore", "--config", &site.text("one.toml"), "--from", &archive]);
+    let one = site.serve(&one).await.unwrap();
+    let two = site.serve(&site.configure("two", &database.url, &lines)).await.unwrap();
+    site.want_witnesses(&one, true, 0).await;
+    for _ in 0..3 {
+        for (name, running) in [("one", &one), ("two", &two)] {
+            site.card(running).await.unwrap();
+            running.project_log().await.unwrap();
+            let checkpoint = site.checkpoint(name);
+            assert!(checkpoint.contains("\u{2014} oversight.example "), "{checkpoint}");
+        }
+    }
+    // What one of them was given counts for both.
+    site.clock.minutes(16);
+    one.project_log().await.unwrap();
+    two.project_log().await.unwrap();
+    site.card(&two).await.unwrap();
+    assert!(told(&site, &two).await.iter().all(|kind| kind == "witness_quorum_reached"));
+    two.stop().await.unwrap();
+    one.stop().await.unwrap();
+    assert!(site.verify("one", &["oversight"], 0).contains("sound"));
+}
