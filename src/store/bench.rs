@@ -468,7 +468,7 @@ impl RawLog {
 }
 
 /// Entries that a transaction of [`fill_log`] takes.
-const FILL: u64 = 20_000;
+const FILL: u64 = 1_000;
 
 /// Makes an empty log as long as told, of one leaf again and again, with its whole tree: what
 /// the write path can go on from.
