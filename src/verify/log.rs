@@ -3,7 +3,7 @@
 //! Every entry is hashed and every tile recomputed from what lies below it. Where an entry
 //! and its leaf hash differ, the hash above them (or, at the right edge, the signed root)
 //! tells which of the two was altered. The work within full bundles is done on every core
-//! ([`super::digest`]); memory holds some bundles a core and one tile a level, besides the list
+//! (`digest.rs`); memory holds some bundles a core and one tile a level, besides the list
 //! of files.
 //!
 //! A folder that is being filled from somewhere (`tallygate audit fetch`) holds files of a
