@@ -11,6 +11,8 @@ mod actor;
 mod approval;
 mod areas;
 mod asked;
+mod asking;
+mod card;
 mod checklist;
 mod close_plan;
 mod close_quarter;
