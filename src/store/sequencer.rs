@@ -16,26 +16,26 @@
 //! with a leaf that carries the old one's last checkpoint. The log's times never go back, so
 //! neither do its years.
 
+mod batch;
+mod years;
+
+pub use years::calendar_year;
+
 use super::{
     Effect, Outcome, Rights, Store, StoreError, Tx, details, effect,
     log::{self, Growth, Head},
     partners,
 };
-use crate::{
-    audit::{self, Appended, Frontier, Leaf, LeafKind, LogName, LogSigner, PreviousLog, Receipt},
-    domain::PartnerId,
-};
-use jiff::{Timestamp, tz::TimeZone};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use crate::audit::{self, Appended, Frontier, Leaf, LogSigner, Receipt};
+use batch::{Batch, Known};
+use jiff::Timestamp;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::Instant,
 };
+use years::{Years, latest, may_begin, opening};
 
 /// The most acts a transaction takes, so that none waits long for its neighbours.
 const MOST_ACTS: usize = 1_000;
@@ -202,59 +202,6 @@ struct Worker {
     size: watch::Sender<u64>,
 }
 
-/// What the database is known to hold as of the head: whatever changes it moves the head in
-/// the same transaction, so that it needs no look while the head stands.
-#[derive(Debug, Clone, Default)]
-struct Known {
-    /// The policy epoch.
-    epoch: Option<u64>,
-    /// Partners' own counters.
-    sequences: BTreeMap<PartnerId, u64>,
-}
-
-/// The log's signer in each year.
-struct Years {
-    configured: LogSigner,
-    of: Option<(i16, LogSigner)>,
-}
-
-impl Years {
-    const fn new(configured: LogSigner) -> Self {
-        Self { configured, of: None }
-    }
-
-    fn signer(&mut self, at: Timestamp) -> LogSigner {
-        let year = calendar_year(at);
-        if let Some((of, signer)) = &self.of
-            && *of == year
-        {
-            return signer.clone();
-        }
-        let signer = self.configured.in_year(year);
-        self.of = Some((year, signer.clone()));
-        signer
-    }
-}
-
-/// The year in Europe/London.
-#[must_use]
-pub fn calendar_year(at: Timestamp) -> i16 {
-    at.to_zoned(TimeZone::get("Europe/London").unwrap_or(TimeZone::UTC)).year()
-}
-
-/// The time of the next leaf: a clock that went back must not make the log's times go back.
-fn latest(now: Timestamp, head: Option<&Head>) -> Result<Timestamp, StoreError> {
-    let at = now.as_microsecond().max(head.map_or(i64::MIN, |head| head.at));
-    Timestamp::from_microsecond(at).map_err(|_| StoreError::Range)
-}
-
-/// Makes sure that a log of that name may follow the one that grows.
-async fn may_begin(tx: &mut Tx, name: &LogName, old: &Head) -> Result<(), StoreError> {
-    let past = log::past(tx).await?;
-    let new = past.iter().all(|head| head.origin() != name.as_str());
-    if new && name.may_follow(old.origin()) { Ok(()) } else { Err(StoreError::OtherLog) }
-}
-
 /// What a transaction came to.
 enum Tried {
     Committed(Box<Committed>),
@@ -406,8 +353,7 @@ impl Worker {
         let at = time.as_microsecond();
         let signer = self.years.signer(time);
         let known = self.known.clone();
-        let (acted, details) = (BTreeSet::new(), Vec::new());
-        let mut batch = Batch { at: time, known, acted, leaves: vec![], details };
+        let mut batch = Batch::new(time, known);
         let (mut base, mut frontier) = match &self.head {
             Some(head) => (head.base, self.frontier.clone()),
             None => (0, Frontier::empty()),
@@ -459,115 +405,5 @@ impl Worker {
             }
             Err(error) => Err(error),
         }
-    }
-}
-
-/// The first leaf of a new year's log, which carries the last checkpoint of the old one.
-fn opening(old: &Head, at: Timestamp) -> Result<Vec<u8>, StoreError> {
-    let mut leaf = Leaf::new(LeafKind::LogOpened, at);
-    let origin = old.origin().parse().map_err(|_| StoreError::LogDamaged)?;
-    leaf.notes.previous = Some(PreviousLog { origin, root: old.root, size: old.size });
-    Ok(leaf.encode()?)
-}
-
-/// What one transaction gathers.
-struct Batch<'a> {
-    at: Timestamp,
-    known: Known,
-    /// Partners whose counters moved.
-    acted: BTreeSet<PartnerId>,
-    leaves: Vec<Vec<u8>>,
-    /// Private details to keep, each with its leaf's place in `leaves`.
-    details: Vec<(u64, &'a details::Kept)>,
-}
-
-type Applied = Result<(Outcome, Option<u64>), ActError>;
-
-impl<'a> Batch<'a> {
-    /// Applies one act, with its leaf, under a savepoint: what goes wrong with it is its own
-    /// matter. The outer error ends the whole transaction.
-    async fn apply(&mut self, tx: &mut Tx, act: &'a Act) -> Result<Applied, StoreError> {
-        if let Some(epoch) = act.epoch
-            && self.policy_epoch(tx).await? != epoch
-        {
-            return Ok(Err(ActError::PolicyChanged));
-        }
-        let (kept, effect) = act.effect.parts();
-        let changes = !matches!(effect, Effect::None);
-        if changes {
-            tx.run("SAVEPOINT act").await?;
-        }
-        let error = match self.attempt(tx, &act.leaf, effect).await {
-            Ok((outcome, sequence, leaf)) => {
-                if changes {
-                    tx.run("RELEASE SAVEPOINT act").await?;
-                }
-                if changes {
-                    // It may have raised the epoch.
-                    self.known.epoch = None;
-                }
-                if let (Some(partner), Some(sequence)) = (&act.leaf.partner, sequence) {
-                    self.known.sequences.insert(partner.clone(), sequence);
-                    self.acted.insert(partner.clone());
-                }
-                self.details.extend(kept.map(|kept| (self.leaves.len() as u64, kept)));
-                self.leaves.push(leaf);
-                return Ok(Ok((outcome, sequence)));
-            }
-            Err(error) => error,
-        };
-        let broken = matches!(error, StoreError::Database(_));
-        if error.is_lost_connection() || (broken && !changes) {
-            return Err(error);
-        }
-        tracing::warn!(%error, "an act could not be done");
-        if changes {
-            tx.run("ROLLBACK TO SAVEPOINT act").await?;
-            tx.run("RELEASE SAVEPOINT act").await?;
-        }
-        Ok(Err(match error {
-            StoreError::Unchanged { .. } => ActError::Conflict,
-            _ => ActError::Unavailable,
-        }))
-    }
-
-    async fn attempt(
-        &self,
-        tx: &mut Tx,
-        leaf: &Leaf,
-        effect: &Effect,
-    ) -> Result<(Outcome, Option<u64>, Vec<u8>), StoreError> {
-        let outcome = effect::apply(tx, effect, self.at).await?;
-        let sequence = self.next_sequence(tx, leaf.partner.as_ref()).await?;
-        Ok((outcome, sequence, leaf.encode_as(self.at, sequence)?))
-    }
-
-    /// The acting partner's next number, so that it can see a gap.
-    async fn next_sequence(
-        &self,
-        tx: &mut Tx,
-        partner: Option<&PartnerId>,
-    ) -> Result<Option<u64>, StoreError> {
-        let Some(partner) = partner else { return Ok(None) };
-        let last = match self.known.sequences.get(partner) {
-            Some(last) => Some(*last),
-            None => partners::sequence(tx, partner).await?,
-        };
-        Ok(last.map(|last| last + 1))
-    }
-
-    async fn policy_epoch(&mut self, tx: &mut Tx) -> Result<u64, StoreError> {
-        if let Some(known) = self.known.epoch {
-            return Ok(known);
-        }
-        let epoch = effect::policy_epoch(tx).await?;
-        self.known.epoch = Some(epoch);
-        Ok(epoch)
-    }
-
-    /// The counters of the partners that acted.
-    fn new_sequences(&self) -> Vec<(&PartnerId, u64)> {
-        let counter = |partner| Some((partner, *self.known.sequences.get(partner)?));
-        self.acted.iter().filter_map(counter).collect()
     }
 }
