@@ -1,0 +1,106 @@
+//! The configuration file as it is written, entry by entry; nothing is checked yet but its form.
+
+use serde::Deserialize;
+use std::{net::SocketAddr, path::PathBuf};
+
+/// What the TOML file holds. A word it does not know is an error, so that a typing error
+/// can't pass for a setting.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigFile {
+    /// What the gateway calls itself in tokens.
+    pub(super) audience: String,
+    pub(super) grpc: GrpcFile,
+    /// The log's public side over HTTPS; none without it.
+    pub(super) web: Option<WebFile>,
+    pub(super) database: DatabaseFile,
+    pub(super) keys: KeysFile,
+    pub(super) log: LogFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GrpcFile {
+    pub(super) listen: SocketAddr,
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) client_ca: PathBuf,
+    #[serde(default = "default_drain")]
+    pub(super) drain_seconds: u64,
+}
+
+/// What is left out is as for gRPC.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WebFile {
+    pub(super) listen: SocketAddr,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) client_ca: Option<PathBuf>,
+}
+
+const fn default_drain() -> u64 {
+    20
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DatabaseFile {
+    /// An embedded file, for one gateway.
+    pub(super) sqlite: Option<PathBuf>,
+    /// Or a PostgreSQL URL, for several: `postgres://gateway@db1,db2/tallygate`.
+    pub(super) postgres: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+    /// The user that owns the tables, for `migrate` alone.
+    pub(super) owner: Option<String>,
+    pub(super) owner_password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeysFile {
+    pub(super) master: PathBuf,
+    /// The file of the passphrase that protects `master`.
+    pub(super) passphrase_file: Option<PathBuf>,
+    /// Or the name of a systemd credential that holds it (`LoadCredential=`).
+    pub(super) passphrase_credential: Option<String>,
+    pub(super) log: PathBuf,
+    pub(super) release: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogFile {
+    /// The log's origin, such as `gateway.example/coventry/2026`.
+    pub(super) origin: String,
+    pub(super) tiles: PathBuf,
+    #[serde(default = "default_tick")]
+    pub(super) tick_seconds: u64,
+    #[serde(default = "default_outage")]
+    pub(super) outage_minutes: u64,
+    #[serde(default)]
+    pub(super) witness: Vec<WitnessFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WitnessFile {
+    /// Its verifier key, or a file with it.
+    pub(super) vkey: Option<String>,
+    pub(super) vkey_file: Option<PathBuf>,
+    /// Where it takes checkpoints: what stands before `/add-checkpoint`.
+    pub(super) url: String,
+    /// The authority of its server certificate, PEM.
+    pub(super) ca: Option<PathBuf>,
+    /// Whether it is the oversight body's.
+    #[serde(default)]
+    pub(super) oversight: bool,
+}
+
+const fn default_outage() -> u64 {
+    15
+}
+
+const fn default_tick() -> u64 {
+    5
+}
