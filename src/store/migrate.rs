@@ -34,6 +34,7 @@ steps![
     "0005_rights",
     "0006_undo",
     "0007_evidence",
+    "0008_choices",
 ];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the
