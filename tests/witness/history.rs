@@ -1,7 +1,7 @@
 //! A database that is behind its witnesses, or of another history, is not served from.
 
 use super::{Site, quorum::told};
-use crate::support::{gateway::assert_refused, output, postgres::cluster, tallygate};
+use crate::support::{copy, demo, gateway::assert_refused, output, postgres::cluster, tallygate};
 use std::fs;
 use tallygate::{
     audit::LogSigner,
@@ -141,7 +141,22 @@ async fn a_copy_from_before_the_new_year_is_not_served_from() {
     let behind = matches!(refused, ServeError::History(HistoryError::Behind { held: 0, .. }));
     assert!(behind, "{refused}");
     grow(&site, &config, 1).await;
+    the_years_are_one_chain(&site);
     a_year_that_is_gone_is_told(&site).await;
+}
+
+/// Two years' mirrors are one chain, for whoever holds this year's key.
+fn the_years_are_one_chain(site: &Site) {
+    let (new, old) = (site.text("tiles-gateway"), site.text("tiles-old"));
+    let key = site.text("next.vkey");
+    let verify = ["audit", "verify", &new, "--vkey-file", &key, "--previous"];
+    output(&[&verify[..], &[&old]].concat(), 0);
+    // One that ended earlier was signed by the same key, and is not what the new one follows.
+    let short = site.text("tiles-short");
+    copy(&demo().dir.join("tiles"), std::path::Path::new(&short));
+    output(&[&verify[..], &[&short]].concat(), 1);
+    // Nor does the old one follow any.
+    output(&[&verify[..], &[&old, "--previous", &short]].concat(), 1);
 }
 
 /// The new year's log names the old one, so that its rows can't go without a trace.
