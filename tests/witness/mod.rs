@@ -6,7 +6,7 @@ mod history;
 mod quorum;
 mod service;
 
-use crate::support::{copy, demo, tallygate};
+use crate::support::{copy, demo, gateway::start, tallygate};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -25,8 +25,7 @@ use tallygate::{
     config::Config,
     connector::{AddToken, Gateway, Profile, ProfileFile},
     identity::{CertificateAuthority, Clock, LOOPBACK_NAMES, SystemClock, Validity},
-    server::{self, Running, ServeError, system_rng},
-    store::StoreError,
+    server::{Running, ServeError},
     wire::v1::{
         self, figure_service_client::FigureServiceClient,
         protocol_service_client::ProtocolServiceClient,
@@ -202,15 +201,7 @@ impl Site {
     async fn serve(&self, config: &Path) -> Result<Running, ServeError> {
         let config = Config::read(config).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-        // A program that another test is starting at this moment holds what was just closed.
-        for _ in 0..100 {
-            let started = server::start(&config, Arc::clone(&clock), system_rng()).await;
-            if !matches!(started, Err(ServeError::Store(StoreError::InUse))) {
-                return started;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Err(StoreError::InUse.into())
+        start(&config, clock).await
     }
 
     async fn caller(&self, running: &Running, name: &str) -> Service {
