@@ -93,8 +93,7 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         printing: Printing,
     },
-    /// Prints the verifier key that the log has in a year, offline: for witnesses and auditors,
-    /// before the year begins.
+    /// Prints the verifier key that the log has in a year, offline.
     #[command(after_help = VKEY_HELP)]
     Vkey {
         /// The log's private key.

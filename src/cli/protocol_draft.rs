@@ -71,12 +71,10 @@ pub(super) struct New {
     /// The most days between extraction and receipt.
     #[arg(long, value_name = "DAYS", default_value_t = 120)]
     max_lag_days: u16,
-    /// A witness whose cosignatures the root policy counts, and whose it is: the file of its
-    /// verifier key; repeat it for each. The oversight body's is told by --oversight.
+    /// A witness that the root policy names: whose, and its verifier key; repeatable.
     #[arg(long, value_name = "PARTNER=FILE", value_parser = witness_file)]
     witness: Vec<(PartnerId, PathBuf)>,
-    /// How many partners' witnesses must have cosigned, besides the oversight body's; with 0
-    /// nobody's.
+    /// How many partners must cosign, besides the oversight body.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     witnessing_partners: u16,
     /// First day in force; today when left out.

@@ -30,8 +30,7 @@ pub(super) struct Serve {
     /// The configuration, a TOML file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Go on without this witness's word, on your responsibility: its name, or name+id; repeat it
-    /// for each.
+    /// Go on without this witness's word: its name, or name+id; repeatable.
     #[arg(long, value_name = "NAME")]
     without_witness: Vec<String>,
     /// What the gateway writes about itself to standard error.

@@ -1,6 +1,9 @@
 //! A database that is behind its witnesses, or of another history, is not served from.
 
-use super::{Site, quorum::told};
+use super::{
+    Site,
+    quorum::{message, told},
+};
 use crate::support::{
     gateway::{assert_refused, reason},
     postgres::cluster,
@@ -21,7 +24,7 @@ use tallygate::{
     },
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncWriteExt, BufReader},
     net::TcpListener,
 };
 use tonic::Status;
@@ -201,9 +204,9 @@ async fn liar(answer: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = vec![0; 16 * 1024];
-            let _ = stream.read(&mut request).await;
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = BufReader::new(stream);
+            message(&mut stream).await;
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });

@@ -202,7 +202,7 @@ async fn relay(stream: TcpStream, witness: SocketAddr, change: fn(&str) -> Strin
     caller.write_all(answer.as_bytes()).await.unwrap();
 }
 
-async fn message(stream: &mut BufReader<TcpStream>) -> (String, String) {
+pub(super) async fn message(stream: &mut BufReader<TcpStream>) -> (String, String) {
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
