@@ -5,7 +5,9 @@ use super::{
     quorum::{message, told},
 };
 use crate::support::{
+    copy, demo,
     gateway::{assert_refused, reason},
+    output,
     postgres::cluster,
     stream::Stream,
     tallygate,
@@ -248,6 +250,36 @@ async fn a_copy_from_before_the_new_year_is_not_served_from() {
     let behind = matches!(refused, ServeError::History(HistoryError::Behind { held: 0, .. }));
     assert!(behind, "{refused}");
     grow(&site, &config, 1).await;
+    the_years_are_one_chain(&site);
+    a_year_that_is_gone_is_told(&site).await;
+}
+
+/// Two years' mirrors are one chain, for whoever holds this year's key.
+fn the_years_are_one_chain(site: &Site) {
+    let (new, old) = (site.text("tiles-gateway"), site.text("tiles-old"));
+    let key = site.text("next.vkey");
+    let verify = ["audit", "verify", &new, "--vkey-file", &key, "--previous"];
+    output(&[&verify[..], &[&old]].concat(), 0);
+    // One that ended earlier was signed by the same key, and is not what the new one follows.
+    let short = site.text("tiles-short");
+    copy(&demo().dir.join("tiles"), std::path::Path::new(&short));
+    output(&[&verify[..], &[&short]].concat(), 1);
+    // Nor does the old one follow any.
+    output(&[&verify[..], &[&old, "--previous", &short]].concat(), 1);
+}
+
+/// The new year's log names the old one, so that its rows can't go without a trace.
+async fn a_year_that_is_gone_is_told(site: &Site) {
+    let config = site.text("gateway.toml");
+    let verify = ["audit", "verify", "--config", &config];
+    output(&verify, 0);
+    let path = format!("sqlite://{}", site.text("gateway.db"));
+    let pool = sqlx::SqlitePool::connect(&path).await.unwrap();
+    let sql = "DROP TRIGGER past_log_kept; DELETE FROM past_log;";
+    sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    pool.close().await;
+    let told = output(&verify, 1);
+    assert!(told.contains("gone, though a later log follows it"), "{told}");
 }
 
 /// Each submits what it sees; a conflict only tells where to go on.
