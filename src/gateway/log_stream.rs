@@ -143,17 +143,26 @@ impl EntryStream {
         &self.consistency
     }
 
-    /// The next bundle; `None` after the last.
+    /// Whether its caller is still let in: to be asked wherever somebody is waited for.
     ///
     /// # Errors
-    /// When the caller is not let in any more, or the bundle can't be read.
-    pub async fn bundle(&mut self) -> Result<Option<EntryBundle>, Denied> {
+    /// When the caller is not let in any more.
+    pub async fn check_caller(&mut self) -> Result<(), Denied> {
         self.gateway.catch_up().await?;
         let snapshot = self.gateway.snapshot();
         if snapshot.epoch() != self.epoch {
             self.gateway.still_registered(&self.actor, &snapshot, &[CallerRole::Auditor]).await?;
             self.epoch = snapshot.epoch();
         }
+        Ok(())
+    }
+
+    /// The next bundle; `None` after the last.
+    ///
+    /// # Errors
+    /// When the caller is not let in any more, or the bundle can't be read.
+    pub async fn bundle(&mut self) -> Result<Option<EntryBundle>, Denied> {
+        self.check_caller().await?;
         let mut file = TileFile { kind: TileKind::Entries, index: self.next, width: 0 };
         file.width = file.width_at(self.size);
         if file.width == 0 {

@@ -47,6 +47,7 @@ pub const KINDS: &[&str] = &[
     "release_withdrawn",
     "root_policy_activated",
     "witness_contradicted",
+    "witness_overridden",
     "witness_quorum_lost",
     "witness_quorum_reached",
 ];

@@ -199,7 +199,13 @@ impl Site {
     }
 
     async fn serve(&self, config: &Path) -> Result<Running, ServeError> {
-        let config = Config::read(config).unwrap();
+        self.serve_without(config, &[]).await
+    }
+
+    /// The same on the operator's responsibility for going on without some witnesses' word.
+    async fn serve_without(&self, config: &Path, without: &[&str]) -> Result<Running, ServeError> {
+        let mut config = Config::read(config).unwrap();
+        config.without_witnesses = without.iter().map(|name| (*name).to_owned()).collect();
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         start(&config, clock).await
     }
@@ -234,6 +240,7 @@ impl Site {
         policy["supersedes"] = json!(hex::encode(Sha256::digest(&payload)));
         policy["witnesses"] =
             json!({ "oversight": oversight, "minimum_partners": partners, "grace_seconds": 900 });
+        policy["witness_keys"] = self.named_witnesses();
         let draft = self.path("policy-2.json");
         fs::write(&draft, policy.to_string()).unwrap();
         for (at, signature) in signed["signatures"].as_array().unwrap().iter().enumerate() {
@@ -253,6 +260,20 @@ impl Site {
         let officer = self.caller(running, "officer").await;
         let request = v1::SubmitRootPolicyRequest { document };
         ProtocolServiceClient::new(officer).submit_root_policy(request).await.unwrap();
+    }
+
+    /// Every witness of the site, as the root policy names it: the oversight body's or, each, a
+    /// partner's of its name.
+    fn named_witnesses(&self) -> Value {
+        let mut named = Vec::new();
+        for folder in fs::read_dir(self.folder.path()).unwrap() {
+            let folder = folder.unwrap().path();
+            let Ok(vkey) = fs::read_to_string(folder.join("witness.vkey")) else { continue };
+            let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+            let oversight = name == "oversight" || name == "stranger" || name == "hasty";
+            named.push(json!({ "vkey": vkey.trim_end(), "partner": name, "oversight": oversight }));
+        }
+        json!(named)
     }
 
     /// What the published checkpoint of a gateway says.
