@@ -138,7 +138,7 @@ impl Copy {
             roles: file.roles.clone(),
             areas: vec![],
             certificate: certificate.unwrap_or_else(|| profile.fingerprint()),
-            lifetime: std::time::Duration::from_secs(300),
+            lifetime: Duration::from_secs(300),
         };
         let mut rng = StdRng::seed_from_u64(11);
         let token = mint(&key, &claims, minted, TokenId::draw(&mut rng)).unwrap();

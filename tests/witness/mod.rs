@@ -19,7 +19,6 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
 };
 use tallygate::{
     config::Config,
