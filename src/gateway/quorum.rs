@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     audit::{Decision, Hash, Leaf, LeafKind, Notes},
-    protocol::root_policy::{NamedWitness, RootPolicy},
+    protocol::{
+        Signed,
+        root_policy::{NamedWitness, RootPolicy},
+    },
     store::{Act, Effect},
 };
 use jiff::Timestamp;
@@ -145,7 +148,7 @@ impl Gateway {
     #[must_use]
     pub fn quorum(&self) -> Quorum {
         let snapshot = self.snapshot();
-        let policy = snapshot.policy().root().map(|root| root.document());
+        let policy = snapshot.policy().root().map(Signed::document);
         self.witnesses.quorum_of(policy, &self.witnesses.known(), self.now())
     }
 
@@ -213,7 +216,7 @@ impl Gateway {
             self.warn_of_keys();
         } else {
             let snapshot = self.snapshot();
-            let policy = snapshot.policy().root().map(|root| root.document());
+            let policy = snapshot.policy().root().map(Signed::document);
             leaf.notes.document = policy.map(|policy| self.witnesses.counted(policy, leaf.at));
         }
         self.log_of_its_own(leaf).await
@@ -222,7 +225,7 @@ impl Gateway {
     /// Tells the operator where configuration and signed policy disagree.
     fn warn_of_keys(&self) {
         let snapshot = self.snapshot();
-        let Some(policy) = snapshot.policy().root().map(|root| root.document()) else { return };
+        let Some(policy) = snapshot.policy().root().map(Signed::document) else { return };
         for witness in &self.witnesses.witnesses {
             let (name, vkey) = (witness.key.name(), witness.key.vkey());
             match policy.witness_keys.iter().find(|named| named.vkey == vkey) {
