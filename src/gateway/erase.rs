@@ -40,7 +40,7 @@ use crate::{
     keys::{IdentifierKind, KeyError, KeyVersion, Pseudonym, PseudonymDomain, RawIdentifier},
     protocol::CallerRole,
     store::{
-        ActError, Effect, Logged, Rights, StoreError, Tx, details,
+        ActError, Effect, Logged, Rights, StoreError, Tx, cases, details,
         erasures::{self, Asked, Named},
         feeds, records, subjects,
     },
@@ -121,11 +121,15 @@ impl Gateway {
         let sent = records::sent(&mut tx, feed, forms.all()).await?;
         let sent: BTreeMap<[u8; 16], records::Sent> =
             sent.into_iter().map(|(key, sent)| (forms.current(key), sent)).collect();
+        let dropped = self.dropped(&mut tx, &in_use, feed, &keys).await?;
         let going = erasures::waiting(&mut tx, feed, forms.all()).await?;
         let going: BTreeSet<[u8; 16]> = going.into_iter().map(|key| forms.current(key)).collect();
         drop(tx);
         let held = |key: &[u8; 16]| {
-            sent.get(key).is_some_and(|sent| sent.accepted) && !going.contains(key)
+            // What was not used because of its subject's choice was sent none the less.
+            let sent = sent.get(key).is_some_and(|sent| sent.accepted)
+                || dropped.get(key).is_some_and(|dropped| dropped.accepted);
+            sent && !going.contains(key)
         };
         let found = keys.iter().map(held).collect();
         let logged = self.look_at_records(actor, &keyed, "find", || Effect::None).await?;
@@ -159,6 +163,29 @@ impl Gateway {
         let feed = feeds::feed(&mut tx, partner, record_type).await?;
         tx.commit().await?;
         Ok(feed)
+    }
+
+    /// The keyed ids of records of a provider's own; the texts are wiped.
+    pub(super) async fn own_record_keys(
+        &self,
+        actor: &Actor,
+        named: NamedRecords,
+    ) -> Result<(RecordType, Vec<Pseudonym>), Denied> {
+        let Keyed { record_type, keys } = self.own_records(actor, named).await?;
+        Ok((record_type, keys))
+    }
+
+    /// Where a record is that was sent and not used.
+    async fn dropped_of(
+        &self,
+        tx: &mut Tx,
+        feed: FeedId,
+        forms: &[Pseudonym],
+    ) -> Result<Vec<([u8; 16], cases::Dropped)>, GatewayError> {
+        // Every form gives the same token.
+        let token = forms.first().map(|form| self.keys().pseudonymiser.suppress(form)).transpose()?;
+        let tokens: Vec<[u8; 16]> = token.iter().map(|token| *token.as_bytes()).collect();
+        Ok(cases::dropped(tx, feed, &tokens).await?.into_iter().collect())
     }
 
     /// Keys what a provider names; the texts are wiped.
@@ -222,6 +249,7 @@ impl Gateway {
         let mut tx = self.store.transact(Rights::Intake).await?;
         feeds::clear_unaccepted(&mut tx, self.now() - LEFT_BEHIND).await?;
         tx.commit().await?;
+        self.carry_out_cases().await?;
         let mut after = (FeedId::new(i64::MIN), [0; 16]);
         loop {
             let mut tx = self.store.transact(Rights::Intake).await?;
@@ -237,6 +265,7 @@ impl Gateway {
             for (feed, asked) in of_feed {
                 self.erase_of_feed(&mut tx, feed, &asked).await?;
             }
+            cases::owe_scrub(&mut tx).await?;
             tx.commit().await?;
         }
     }
@@ -250,6 +279,7 @@ impl Gateway {
         let mut wanted = Wanted::default();
         let mut settled: Vec<&Asked> = Vec::new();
         let mut sent_keys: Vec<[u8; 16]> = Vec::new();
+        let mut unused_tokens: Vec<[u8; 16]> = Vec::new();
         for one in asked {
             let forms = self.forms_of(one)?;
             let keys: Vec<[u8; 16]> = forms.iter().map(|form| *form.as_bytes()).collect();
@@ -258,6 +288,12 @@ impl Gateway {
             if sent.values().any(|sent| !sent.accepted && !sent.undone) {
                 continue;
             }
+            let unused = self.dropped_of(tx, feed, &forms).await?;
+            if unused.iter().any(|(_, dropped)| !dropped.accepted && !dropped.undone) {
+                continue;
+            }
+            unused_tokens.extend(unused.iter().map(|(token, _)| *token));
+            wanted.numbers.extend(unused.iter().map(|(_, dropped)| dropped.event_number));
             for found in sent.values() {
                 wanted.numbers.insert(found.event_number);
                 wanted.batches.push_back(found.batch);
@@ -272,7 +308,9 @@ impl Gateway {
         for number in &wanted.numbers {
             let subjects = found.get(number).map(Vec::as_slice);
             erasures::erase_record(tx, *number, subjects).await?;
+            cases::forget_stops(tx, *number).await?;
         }
+        cases::forget_dropped(tx, feed, &unused_tokens).await?;
         records::take_over(tx, feed, &sent_keys).await?;
         for one in settled {
             erasures::settle(tx, one).await?;
@@ -282,7 +320,7 @@ impl Gateway {
 
     /// Destroys the items of what is wanted in every batch that may have one, and tells which
     /// identities each record named.
-    async fn erase_items(
+    pub(super) async fn erase_items(
         &self,
         tx: &mut Tx,
         wanted: &mut Wanted,
@@ -395,10 +433,10 @@ impl Gateway {
 
 /// What is to be erased, as far as it is known: by number, and by key, and where to look.
 #[derive(Default)]
-struct Wanted {
-    numbers: BTreeSet<i64>,
-    keys: BTreeSet<(u16, [u8; 16])>,
-    batches: VecDeque<BatchId>,
+pub(super) struct Wanted {
+    pub(super) numbers: BTreeSet<i64>,
+    pub(super) keys: BTreeSet<(u16, [u8; 16])>,
+    pub(super) batches: VecDeque<BatchId>,
 }
 
 impl Wanted {

@@ -18,6 +18,7 @@ pub mod archive;
 pub mod backup;
 pub mod bench;
 mod bulk;
+pub mod cases;
 pub mod consents;
 pub mod cosignatures;
 pub mod details;

@@ -1,0 +1,81 @@
+//! Erasing what a case wants erased: the subject's records of every flow whose protocol says so,
+//! whoever sent them.
+//!
+//! With the day's other erasures ([`crate::gateway::erase`]), which hide when and why. What their
+//! senders are told of them stays as it was: that they were sent is kept under a key of the
+//! suppressions' own domain, and so is a withdrawal of them.
+
+use crate::{
+    domain::{BatchId, FeedId},
+    gateway::{Gateway, GatewayError, erase::Wanted},
+    keys::{KeyVersion, Pseudonym, PseudonymDomain},
+    store::{Rights, Tx, cases, erasures, records, subjects},
+};
+use std::collections::BTreeMap;
+
+/// Records that are erased in one transaction.
+const AT_ONCE: i64 = 100;
+
+impl Gateway {
+    /// Carries out what cases want erased. A crash leaves it to the next attempt.
+    pub(in crate::gateway) async fn carry_out_cases(&self) -> Result<(), GatewayError> {
+        loop {
+            let mut tx = self.store.transact(Rights::Intake).await?;
+            subjects::link_alone(&mut tx).await?;
+            let due = cases::to_erase(&mut tx, AT_ONCE).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            let mut by_feed: BTreeMap<FeedId, Vec<(i64, BatchId)>> = BTreeMap::new();
+            for (number, feed, batch) in due {
+                by_feed.entry(feed).or_default().push((number, batch));
+            }
+            for (feed, due) in by_feed {
+                self.erase_for_cases(&mut tx, feed, &due).await?;
+            }
+            cases::owe_scrub(&mut tx).await?;
+            tx.commit().await?;
+        }
+    }
+
+    async fn erase_for_cases(
+        &self,
+        tx: &mut Tx,
+        feed: FeedId,
+        due: &[(i64, BatchId)],
+    ) -> Result<(), GatewayError> {
+        let keys = self.keys();
+        let numbers: Vec<i64> = due.iter().map(|(number, _)| *number).collect();
+        let batches: BTreeMap<i64, BatchId> = due.iter().copied().collect();
+        let sent = cases::keys_of(tx, feed, &numbers).await?;
+        let mut wanted = Wanted::default();
+        wanted.numbers.extend(&numbers);
+        wanted.batches.extend(due.iter().map(|(_, batch)| *batch));
+        let mut tokens = Vec::with_capacity(sent.len());
+        for (number, key, version) in &sent {
+            let version = KeyVersion::new(*version);
+            let stored = Pseudonym::from_stored(PseudonymDomain::Record, version, key)?;
+            wanted.keys.insert((version.number(), *key));
+            let token = *keys.pseudonymiser.suppress(&stored)?.as_bytes();
+            tokens.push((token, *number));
+        }
+        let found = self.erase_items(tx, &mut wanted).await?;
+        let withdrawals = erasures::withdrawals(tx, &numbers).await?;
+        for number in &numbers {
+            let subjects = found.get(number).map(Vec::as_slice);
+            erasures::erase_record(tx, *number, subjects).await?;
+            cases::forget_stops(tx, *number).await?;
+        }
+        erasures::put_withdrawals(tx, &withdrawals).await?;
+        let sent_keys: Vec<[u8; 16]> = sent.iter().map(|(_, key, _)| *key).collect();
+        records::take_over(tx, feed, &sent_keys).await?;
+        let only: Vec<[u8; 16]> = tokens.iter().map(|(token, _)| *token).collect();
+        cases::forget_dropped(tx, feed, &only).await?;
+        for (token, number) in tokens {
+            if let Some(batch) = batches.get(&number) {
+                cases::stage_dropped(tx, feed, *batch, &[(token, number)]).await?;
+            }
+        }
+        Ok(())
+    }
+}
