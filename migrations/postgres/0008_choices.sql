@@ -65,6 +65,15 @@ CREATE TABLE notice (
 CREATE INDEX notice_by_feed ON notice (feed_id, token);
 CREATE INDEX notice_by_case ON notice (case_id);
 
+-- Keys of records that their sender wanted erased and that are, for the journal outside the
+-- database: a restored backup has them again.
+CREATE TABLE erased_key (
+    generation BIGINT NOT NULL,
+    feed_id BIGINT NOT NULL,
+    token BYTEA NOT NULL,
+    PRIMARY KEY (generation, feed_id, token)
+);
+
 -- Records that were not used because of a case, and those erased by one: whether their sender
 -- sent them before, and nothing else.
 CREATE TABLE dropped (
@@ -78,7 +87,8 @@ CREATE TABLE dropped (
 GRANT SELECT, INSERT ON rights_case, suppression, record_stop, notice, dropped TO tallygate_intake;
 GRANT UPDATE (state) ON rights_case TO tallygate_intake;
 GRANT DELETE ON record_stop, dropped TO tallygate_intake;
-GRANT SELECT ON rights_case, notice TO tallygate_figures;
+GRANT INSERT ON erased_key TO tallygate_intake;
+GRANT SELECT ON rights_case, notice, suppression, erased_key TO tallygate_figures;
 GRANT SELECT ON rights_case, record_stop TO tallygate_release;
 GRANT SELECT ON rights_case, notice TO tallygate_sequencer;
 GRANT UPDATE (state, opened_at, ended_at) ON rights_case TO tallygate_sequencer;

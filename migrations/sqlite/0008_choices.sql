@@ -65,6 +65,15 @@ CREATE TABLE notice (
 CREATE INDEX notice_by_feed ON notice (feed_id, token);
 CREATE INDEX notice_by_case ON notice (case_id);
 
+-- Keys of records that their sender wanted erased and that are, for the journal outside the
+-- database: a restored backup has them again.
+CREATE TABLE erased_key (
+    generation BIGINT NOT NULL,
+    feed_id BIGINT NOT NULL,
+    token BLOB NOT NULL,
+    PRIMARY KEY (generation, feed_id, token)
+) WITHOUT ROWID;
+
 -- Records that were not used because of a case, and those erased by one: whether their sender
 -- sent them before, and nothing else.
 CREATE TABLE dropped (

@@ -24,11 +24,11 @@
 //! same call, and the two people that such an act would need ([`super::approval`]) would leave
 //! the very leaves that must not be.
 //!
-//! **What stays for a while.** The day's pages are overwritten on SQLite (`secure_delete`) once
-//! its write-ahead log is folded in; PostgreSQL keeps dead rows until it vacuums, and both
-//! engines' write-ahead logs, standbys and backups hold what they held. A scrub is for those; a
-//! backup that is restored needs the erasures since then again. What a record's sender sends again
-//! later is a new record: nothing is left by which it could be known.
+//! **What stays for a while.** Old pages and the write-ahead log hold what they held until they are
+//! scrubbed ([`crate::store::scrub`]): by the gateway itself on SQLite, once the day is named; by
+//! `tallygate scrub` on PostgreSQL. Standbys and backups hold it longer; a backup that is restored
+//! needs the erasures since then again ([`super::rights`]). What a record's sender sends again
+//! later is a new record.
 
 use super::{
     Actor, CallerName, DECISIONS, Denied, Gateway, GatewayError, LEFT_BEHIND, Refused,
@@ -183,7 +183,8 @@ impl Gateway {
         forms: &[Pseudonym],
     ) -> Result<Vec<([u8; 16], cases::Dropped)>, GatewayError> {
         // Every form gives the same token.
-        let token = forms.first().map(|form| self.keys().pseudonymiser.suppress(form)).transpose()?;
+        let token =
+            forms.first().map(|form| self.keys().pseudonymiser.suppress(form)).transpose()?;
         let tokens: Vec<[u8; 16]> = token.iter().map(|token| *token.as_bytes()).collect();
         Ok(cases::dropped(tx, feed, &tokens).await?.into_iter().collect())
     }
@@ -262,10 +263,11 @@ impl Gateway {
             for one in &asked {
                 of_feed.entry(one.feed).or_default().push(one);
             }
+            let generation = cases::owe_scrub(&mut tx).await?;
             for (feed, asked) in of_feed {
-                self.erase_of_feed(&mut tx, feed, &asked).await?;
+                let gone = self.erase_of_feed(&mut tx, feed, &asked).await?;
+                cases::keep_erased(&mut tx, generation, feed, &gone).await?;
             }
-            cases::owe_scrub(&mut tx).await?;
             tx.commit().await?;
         }
     }
@@ -275,7 +277,8 @@ impl Gateway {
         tx: &mut Tx,
         feed: FeedId,
         asked: &[&Asked],
-    ) -> Result<(), GatewayError> {
+    ) -> Result<Vec<[u8; 16]>, GatewayError> {
+        let mut gone: Vec<[u8; 16]> = Vec::new();
         let mut wanted = Wanted::default();
         let mut settled: Vec<&Asked> = Vec::new();
         let mut sent_keys: Vec<[u8; 16]> = Vec::new();
@@ -294,6 +297,9 @@ impl Gateway {
             }
             unused_tokens.extend(unused.iter().map(|(token, _)| *token));
             wanted.numbers.extend(unused.iter().map(|(_, dropped)| dropped.event_number));
+            if let (Some(form), false) = (forms.first(), sent.is_empty()) {
+                gone.push(*self.keys().pseudonymiser.suppress(form)?.as_bytes());
+            }
             for found in sent.values() {
                 wanted.numbers.insert(found.event_number);
                 wanted.batches.push_back(found.batch);
@@ -315,7 +321,7 @@ impl Gateway {
         for one in settled {
             erasures::settle(tx, one).await?;
         }
-        Ok(())
+        Ok(gone)
     }
 
     /// Destroys the items of what is wanted in every batch that may have one, and tells which
@@ -389,7 +395,7 @@ impl Gateway {
     pub async fn name_erasures(&self) -> Result<(), GatewayError> {
         let ended = epoch_day(self.today()) - 1;
         match self.last_named().await? {
-            Some(last) if last >= ended => return Ok(()),
+            Some(last) if last >= ended => return self.scrub_if_owed().await,
             Some(_) => {}
             None => {
                 // A deployment's first day has none before it.
@@ -412,17 +418,33 @@ impl Gateway {
             let effect = Effect::NameErasures(Named { day: ended, count });
             let effect = self.keep(&mut leaf, items.collect(), false)?.with(effect);
             match self.commit(leaf, effect, None).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return self.scrub_if_owed().await,
                 // Another gateway wrote it, or erased more: the next look tells.
                 Err(ActError::Conflict | ActError::PolicyChanged) => {
                     if self.last_named().await?.is_some_and(|last| last >= ended) {
-                        return Ok(());
+                        return self.scrub_if_owed().await;
                     }
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         Err(GatewayError::Conflict)
+    }
+
+    /// What was erased is scrubbed from the embedded file itself. Where several gateways share a
+    /// database its owner does that.
+    async fn scrub_if_owed(&self) -> Result<(), GatewayError> {
+        if self.store.owes_scrub().await? {
+            if self.store.is_embedded() {
+                self.store.scrub().await?;
+            } else {
+                tracing::warn!(
+                    "records were erased: `tallygate scrub` takes what is left of them out of the \
+                     database's files"
+                );
+            }
+        }
+        Ok(())
     }
 
     async fn last_named(&self) -> Result<Option<i32>, StoreError> {

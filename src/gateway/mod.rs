@@ -80,8 +80,8 @@ pub use published::{Published, PublishedCheckpoint};
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
 pub use rights::{
-    AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, NewCase, NoticeLine,
-    Overdue, Progress, StatedAcknowledgement, StatedIdentity,
+    AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError, NewCase,
+    NoticeLine, Overdue, Progress, StatedAcknowledgement, StatedIdentity,
 };
 pub use rotate_keys::{Advance, Rotation};
 pub use snapshot::{ProtocolRecord, Snapshot};
@@ -165,6 +165,8 @@ pub struct Gateway {
     postcodes: ArcSwap<PostcodeLookup>,
     /// Whom a choice of its own keeps out at intake.
     suppressions: ArcSwap<rights::Suppressions>,
+    /// What binds and what is gone, apart from the database.
+    journal: tokio::sync::Mutex<Option<rights::Journal>>,
     /// The releases, opened.
     released: ArcSwap<released::Releases>,
     /// One quarter is closed at a time: a second count would only be thrown away.
@@ -223,6 +225,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             postcodes: ArcSwap::from_pointee(postcodes),
             suppressions: ArcSwap::default(),
+            journal: tokio::sync::Mutex::default(),
             released: ArcSwap::default(),
             closing: tokio::sync::Mutex::default(),
             looks_begun: AtomicU64::new(0),

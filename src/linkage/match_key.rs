@@ -7,9 +7,7 @@ use super::{
     Sex,
     normalise::{self, RULES},
 };
-use crate::keys::{
-    BirthDate, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser, RawText,
-};
+use crate::keys::{BirthDate, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser, RawText};
 
 /// A rung of the ladder, the surest first. Later rungs (phonetic names; address and initial) come
 /// behind these; their numbers are stored and never change.

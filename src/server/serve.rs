@@ -150,6 +150,8 @@ pub async fn start(
     witnesses.check_history(&store, &setup.log).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     gateway.note_quorum().await?;
+    // Before anything is served: a restored backup has what was erased since.
+    gateway.replay_journal(&config.journal).await?;
     gateway.name_erasures().await?;
     let tls = server_config(
         &read(&config.certificate)?,
@@ -312,6 +314,9 @@ async fn name_days(gateway: Arc<Gateway>, stop: CancellationToken) {
         }
         if let Err(error) = gateway.name_erasures().await {
             tracing::error!(%error, "the day's erasures could not be carried out or named");
+        }
+        if let Err(error) = gateway.keep_journal().await {
+            tracing::error!(%error, "the journal of erasures could not be written");
         }
     }
 }

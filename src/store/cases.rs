@@ -156,8 +156,9 @@ pub async fn suppressions(tx: &mut Tx, case: i64) -> Result<Vec<[u8; 16]>, Store
 
 type CaseRow = (i64, String, Vec<u8>, i64, i64, i64, i64, i64, i64, i64, Vec<u8>);
 
-fn case((id, partner, key, kind, given_by, requested, state, opened, ended, due, nonce): CaseRow)
--> Result<Case, StoreError> {
+fn case(
+    (id, partner, key, kind, given_by, requested, state, opened, ended, due, nonce): CaseRow,
+) -> Result<Case, StoreError> {
     let corrupt = |column| StoreError::Corrupt { table: "rights_case", column, row: id };
     Ok(Case {
         id,
@@ -574,8 +575,7 @@ pub async fn notices_to(tx: &mut Tx, feeds: &[FeedId]) -> Result<Vec<Notice>, St
 /// When they can't be read or one is corrupt.
 pub async fn notices_of(tx: &mut Tx, case: i64) -> Result<Vec<Notice>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!("{NOTICE} WHERE n.case_id = $1 ORDER BY n.notice_id"));
-    let rows: Vec<NoticeRow> =
-        on!(tx, c => sqlx::query_as(sql).bind(case).fetch_all(c).await)?;
+    let rows: Vec<NoticeRow> = on!(tx, c => sqlx::query_as(sql).bind(case).fetch_all(c).await)?;
     rows.into_iter().map(notice).collect()
 }
 
@@ -617,12 +617,68 @@ pub async fn scrubs(tx: &mut Tx) -> Result<(u64, u64), StoreError> {
     Ok((super::error::counted(of("erased_days"))?, super::error::counted(of("scrubbed_days"))?))
 }
 
-/// Something was erased: its bytes are still to be scrubbed.
+/// Something is erased: its bytes are still to be scrubbed. Gives the generation of erasures that
+/// it is of.
 ///
 /// # Errors
 /// When it can't be written.
-pub async fn owe_scrub(tx: &mut Tx) -> Result<(), StoreError> {
-    tx.take_numbers("erased_days", 1).await.map(drop)
+pub async fn owe_scrub(tx: &mut Tx) -> Result<i64, StoreError> {
+    tx.take_numbers("erased_days", 1).await
+}
+
+/// Keeps the keys of records that their sender wanted erased, for the journal.
+///
+/// # Errors
+/// When it can't be written.
+pub async fn keep_erased(
+    tx: &mut Tx,
+    generation: i64,
+    feed: FeedId,
+    tokens: &[[u8; 16]],
+) -> Result<(), StoreError> {
+    bulk::insert(
+        tx,
+        "erased_key",
+        &[
+            ("generation", Integers(vec![generation; tokens.len()])),
+            ("feed_id", Integers(vec![feed.number(); tokens.len()])),
+            ("token", Bytes(tokens.iter().map(|token| &token[..]).collect())),
+        ],
+        "ON CONFLICT (generation, feed_id, token) DO NOTHING",
+    )
+    .await
+    .map(drop)
+}
+
+/// The keys of erased records of the generations after one.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn erased_since(
+    tx: &mut Tx,
+    generation: u64,
+) -> Result<Vec<(u64, FeedId, [u8; 16])>, StoreError> {
+    let rows: Vec<(i64, i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
+        "SELECT generation, feed_id, token FROM erased_key WHERE generation > $1 \
+         ORDER BY generation, feed_id, token")
+        .bind(stored(generation)?).fetch_all(c).await)?;
+    let row = |(generation, feed, token): (i64, i64, Vec<u8>)| {
+        let token = key16(&token, "erased_key", "token")?;
+        Ok((super::error::counted(generation)?, FeedId::new(feed), token))
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// Erasures are counted on from a generation.
+///
+/// # Errors
+/// When it can't be written.
+pub async fn erased_up_to(tx: &mut Tx, generation: u64) -> Result<(), StoreError> {
+    let next = stored(generation)?;
+    on!(tx, c => sqlx::query(
+        "UPDATE counter SET next = $1 WHERE name = 'erased_days' AND next < $2")
+        .bind(next).bind(next).execute(c).await.map(drop))?;
+    Ok(())
 }
 
 /// Everything erased up to a count of days is scrubbed.

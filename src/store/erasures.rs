@@ -143,7 +143,9 @@ pub async fn erase_record(
     named: Option<&[SubjectId]>,
 ) -> Result<(), StoreError> {
     let persons: Option<Vec<i64>> = match named {
-        Some(named) => Some(subjects::persons_of(tx, named).await?.iter().map(|p| p.number()).collect()),
+        Some(named) => {
+            Some(subjects::persons_of(tx, named).await?.iter().map(|p| p.number()).collect())
+        }
         None => None,
     };
     if let Tx::Postgres(postgres) = tx {

@@ -41,6 +41,7 @@ pub mod releases;
 pub mod rewrap;
 mod rights;
 pub mod scan;
+pub mod scrub;
 pub mod sequencer;
 mod sqlite;
 pub mod subjects;

@@ -307,6 +307,7 @@ pub const TABLES: &[Table] = &[
             text("acknowledgement", 8),
         ],
     ),
+    table("erased_key", 3, &[integer("generation", 8), integer("feed_id", 8), bytes("token", 8)]),
     table(
         "dropped",
         2,

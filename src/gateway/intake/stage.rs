@@ -281,9 +281,8 @@ async fn write(
 ) -> Result<Vec<RecordPlace>, GatewayError> {
     let first = records::take_event_numbers(tx, additions.new.len()).await?;
     let used = additions.new.iter().filter(|new| new.dropped.is_none());
-    let identities: Vec<_> = used
-        .flat_map(|new| new.content.persons.iter().map(|(_, identity)| identity))
-        .collect();
+    let identities: Vec<_> =
+        used.flat_map(|new| new.content.persons.iter().map(|(_, identity)| identity)).collect();
     let mut rng = intake.gateway.rng();
     let placed = link(keys, tx, &identities, &mut rng).await?;
     let mut places = places(first, additions, &placed);

@@ -114,9 +114,10 @@ pub(super) fn flows_in_force(
     snapshot: &Snapshot,
 ) -> impl Iterator<Item = (&Protocol, u32, usize, &Flow)> {
     snapshot.protocols().iter().flat_map(|record| {
-        let running = record.verified.as_ref().filter(|(_, life)| {
-            matches!(life.state(), State::Active | State::Suspended)
-        });
+        let running = record
+            .verified
+            .as_ref()
+            .filter(|(_, life)| matches!(life.state(), State::Active | State::Suspended));
         let version = record.stored.version;
         running.into_iter().flat_map(move |(verified, _)| {
             let document = verified.document();
@@ -133,8 +134,7 @@ pub(super) fn effects(snapshot: &Snapshot, actor: &Actor, choice: Choice) -> Vec
         .filter(|(document, ..)| reads_all || document.party(&actor.partner).is_some());
     let effects = mine.map(|(document, version, flow, terms)| {
         let own = choice.is_of_the_subject() || terms.from == actor.partner;
-        let effect =
-            if own { choice.effect(terms) } else { Effect::Nothing(Ground::RecordOnly) };
+        let effect = if own { choice.effect(terms) } else { Effect::Nothing(Ground::RecordOnly) };
         FlowEffect {
             protocol: document.id.clone(),
             version,

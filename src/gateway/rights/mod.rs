@@ -16,12 +16,15 @@
 
 mod answer;
 mod erase;
+mod journal;
 mod notices;
 mod open;
 mod subject;
 mod suppressions;
 
 pub use answer::{CaseAnswer, CaseState, FlowEffect, Progress};
+pub(super) use journal::Journal;
+pub use journal::JournalError;
 pub use notices::{AcknowledgedNotices, NoticeLine, Overdue, StatedAcknowledgement};
 pub use open::NewCase;
 pub use subject::{CaseSubject, StatedIdentity};

@@ -5,21 +5,18 @@
 //! records: a party learns which are meant by asking with ids of its own. A notice's own id is a
 //! keyed value, lest a running number tell how many there are in all.
 
-use super::{
-    open::digest,
-};
+use super::open::digest;
 use crate::{
     audit::{LeafKind, SizeClass},
-    domain::{FeedId, PartnerId, RecordType, time::{date_of, epoch_day}},
+    domain::{
+        FeedId, PartnerId, RecordType,
+        time::{date_of, epoch_day},
+    },
     gateway::{
-        Actor, Denied, Gateway, GatewayError, NamedRecords, Page, PageRequest, RefusalKind,
-        Refused,
+        Actor, Denied, Gateway, GatewayError, NamedRecords, Page, PageRequest, RefusalKind, Refused,
     },
     keys::{KeyError, KeysInUse, PseudonymDomain},
-    protocol::{
-        CallerRole, Choice, Envelope, Verified,
-        acknowledgement::Acknowledgement, signing,
-    },
+    protocol::{CallerRole, Choice, Envelope, Verified, acknowledgement::Acknowledgement, signing},
     store::{
         Effect, Logged, Rights, StoreError,
         cases::{self, Acknowledged, Notice},
@@ -228,9 +225,8 @@ impl Gateway {
     }
 
     fn read_acknowledgement(&self, actor: &Actor, text: &str) -> Result<Acknowledgement, Refused> {
-        let invalid = |error: signing::SignatureError| {
-            Refused::invalid("acknowledgement", error.to_string())
-        };
+        let invalid =
+            |error: signing::SignatureError| Refused::invalid("acknowledgement", error.to_string());
         let envelope = Envelope::parse(text.as_bytes()).map_err(invalid)?;
         let snapshot = self.snapshot();
         let verified: Verified<Acknowledgement> =

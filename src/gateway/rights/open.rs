@@ -124,6 +124,7 @@ impl Gateway {
             let leaf = self.case_leaf(actor, LeafKind::CaseOpened, &snapshot, &case);
             match self.commit(leaf, Effect::OpenCase(id), Some(snapshot.epoch())).await {
                 Ok(logged) => {
+                    self.keep_journal().await?;
                     let mut tx = self.store.read(Rights::Figures).await?;
                     let case = cases::find(&mut tx, &actor.partner, &wanted.key).await?;
                     drop(tx);
@@ -161,6 +162,7 @@ impl Gateway {
         let snapshot = self.snapshot();
         let leaf = self.case_leaf(actor, LeafKind::CaseEnded, &snapshot, &case);
         let logged = self.commit_for(actor, leaf, || Effect::EndCase(case.id)).await?;
+        self.keep_journal().await?;
         let snapshot = self.reload().await?;
         let case = Case { state: cases::ENDED, ..case };
         let answer = self.tell(actor, &snapshot, &case).await?;
@@ -271,7 +273,8 @@ impl Gateway {
             let own = reference(&new.case_ref).map_err(|rule| invalid("case_ref", rule))?;
             let choice = new.choice.ok_or_else(|| invalid("kind", Rule::Missing))?;
             let given_by = new.given_by.ok_or_else(|| invalid("given_by", Rule::Missing))?;
-            let day = parse_date(&new.requested_on).map_err(|rule| invalid("requested_on", rule))?;
+            let day =
+                parse_date(&new.requested_on).map_err(|rule| invalid("requested_on", rule))?;
             if day > self.today() {
                 return Err(invalid("requested_on", Rule::DateInFuture));
             }
@@ -288,7 +291,10 @@ impl Gateway {
         };
         let by_record = matches!(subject, CaseSubject::Record { .. });
         if by_record && !actor.may_be(CallerRole::Provider) {
-            return Ok(Err(Refused::invalid("record", "data officers have no records of their own")));
+            return Ok(Err(Refused::invalid(
+                "record",
+                "data officers have no records of their own",
+            )));
         }
         if choice == Choice::Rectification && !by_record {
             return Ok(Err(Refused::invalid("record", "a rectification names the wrong record")));
@@ -361,7 +367,7 @@ impl Gateway {
     }
 
     /// Which of a subject's records a choice stops.
-    async fn stopped(
+    pub(super) async fn stopped(
         &self,
         tx: &mut Tx,
         keys: &KeysInUse,

@@ -126,9 +126,7 @@ impl StatedIdentity {
         }
         let sex = stated(&self.sex).map(Sex::parse).transpose();
         let postcode = match stated(&self.postcode) {
-            Some(text) => {
-                Some(canonical_postcode(text).ok_or(("postcode", Rule::PostcodeForm))?)
-            }
+            Some(text) => Some(canonical_postcode(text).ok_or(("postcode", Rule::PostcodeForm))?),
             None => None,
         };
         Ok(RawIdentity {
@@ -257,7 +255,7 @@ impl Gateway {
     }
 
     /// By what some persons are known again: all that any of their identities is found by.
-    async fn tokens_of_persons(
+    pub(super) async fn tokens_of_persons(
         &self,
         tx: &mut Tx,
         keys: &KeysInUse,
