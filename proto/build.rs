@@ -19,7 +19,7 @@ const FILES: [&str; 11] = [
 
 /// Messages that carry identifiers, names, addresses, birth dates or references: no
 /// Debug, so that none can reach a log by accident.
-const UNPRINTABLE: [&str; 19] = [
+const UNPRINTABLE: [&str; 20] = [
     ".tallygate.v1.PushRequest",
     ".tallygate.v1.RecordBatch",
     ".tallygate.v1.RecordRow",
@@ -38,6 +38,7 @@ const UNPRINTABLE: [&str; 19] = [
     ".tallygate.v1.OpenCaseRequest",
     ".tallygate.v1.EndCaseRequest",
     ".tallygate.v1.GetCaseRequest",
+    ".tallygate.v1.ProveCaseRequest",
     ".tallygate.v1.MatchNoticesRequest",
 ];
 

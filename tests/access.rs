@@ -128,6 +128,7 @@ const MATRIX: &[Row] = &[
     ("RightsService/ListNotices",            "",                      nothing,               [OK,                      ROLE,                   ROLE,                      ROLE]),
     ("RightsService/MatchNotices",           "a record never sent",   a_record,              [OK,                      ROLE,                   ROLE,                      ROLE]),
     ("RightsService/AcknowledgeNotices",     "no acknowledgement",    nothing,               [asked("invalid_argument"),ROLE,                   ROLE,                      ROLE]),
+    ("RightsService/ProveCase",              "one's own, not yet due", own_case,             [asked("case_in_progress"), ROLE,                 asked("case_in_progress"), ROLE]),
     ("RightsService/ListOverdueNotices",     "",                      nothing,               [ROLE,                    ROLE,                   OK,                        OK]),
     // Last, as they change what the others see.
     ("ProtocolService/SuspendProtocol",      "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),

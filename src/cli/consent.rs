@@ -5,14 +5,23 @@ use super::{
     consent_file::{self, Rejection, Rejects},
     output::{Printing, Record},
     remote::{Remote, Service},
+    audit_proof::read_key,
+    partner_file::read_text,
     rights::{self, Giver, Opening},
-    text::counted,
+    text::{counted, printable},
 };
 use crate::domain::RecordType;
-use crate::wire::v1::{self, consent_service_client::ConsentServiceClient};
+use crate::verify::verify_case;
+use crate::wire::v1::{
+    self, consent_service_client::ConsentServiceClient,
+    rights_service_client::RightsServiceClient,
+};
 use clap::Subcommand;
 use jiff::civil::Date;
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +52,17 @@ Examples:
   tallygate consent withdraw C-2026-0117 --profile centres.toml
   tallygate consent withdraw --case IG-2026-17 --type registration --record R-0815 \\
     --requested-on 2026-05-12 --profile centres.toml";
+
+const PROVE_HELP: &str = "\
+Example:
+  tallygate consent prove IG-2026-17 --out proof.json --profile centres.toml";
+
+const VERIFY_HELP: &str = "\
+Each entry must stand in the log that was signed and name the document beside it; your own
+acknowledgements must be signed with the keys that they name.
+
+Example:
+  tallygate consent verify-proof proof.json --vkey-file log.vkey";
 
 /// Whose consent is withdrawn, under a case.
 #[derive(Debug, clap::Args)]
@@ -95,6 +115,28 @@ pub(super) enum ConsentCommand {
         #[command(flatten)]
         printing: Printing,
     },
+    /// Writes the proof that a case was honoured, once every party had its time.
+    #[command(after_help = PROVE_HELP)]
+    Prove {
+        /// Your own reference of the case.
+        case_ref: String,
+        /// Where to write the proof.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Checks such a proof, without a gateway (exit code 1 when it proves nothing).
+    #[command(name = "verify-proof", after_help = VERIFY_HELP)]
+    VerifyProof {
+        /// The proof.
+        file: PathBuf,
+        /// The log's verifier key; where the case lasted over a new year, each year's.
+        #[arg(long, value_name = "FILE", required = true)]
+        vkey_file: Vec<PathBuf>,
+        #[command(flatten)]
+        printing: Printing,
+    },
     /// Shows the state of one consent.
     #[command(after_help = "Example:\n  tallygate consent show C-2026-0117 --profile centres.toml")]
     Show {
@@ -142,6 +184,19 @@ impl ConsentCommand {
                 console.note("withdrawn");
                 session.logged(console, answer.into_inner().receipt)?;
             }
+            Self::Prove { case_ref, out, remote } => {
+                let session = remote.open().await?;
+                let mut client = RightsServiceClient::new(session.service());
+                let answer = client.prove_case(v1::ProveCaseRequest { case_ref }).await?;
+                let answer = answer.into_inner();
+                fs::write(&out, answer.proof)
+                    .map_err(|source| CliError::Unwritable { path: out.clone(), source })?;
+                session.logged(console, answer.receipt)?;
+                console.note(&format!("{} proves it", out.display()));
+            }
+            Self::VerifyProof { file, vkey_file, printing } => {
+                return verify_proof(&file, &vkey_file, printing, console);
+            }
             Self::Show { consent_ref, remote, printing } => {
                 let session = remote.open().await?;
                 let request = v1::GetConsentRequest { consent_ref };
@@ -155,6 +210,35 @@ impl ConsentCommand {
             }
         }
         Ok(Outcome::Done)
+    }
+}
+
+fn verify_proof(
+    file: &Path,
+    keys: &[PathBuf],
+    printing: Printing,
+    console: &mut Console<'_>,
+) -> Result<Outcome, CliError> {
+    let keys: Vec<_> = keys.iter().map(|path| read_key(path)).collect::<Result<_, _>>()?;
+    match verify_case(&read_text(file)?, &keys) {
+        Ok(proved) => {
+            let record = Record::default()
+                .with("verdict", "holds")
+                .with("partner", printable(&proved.partner))
+                .with("choice", printable(&proved.choice))
+                .with("requested_on", printable(&proved.requested_on))
+                .with("opened_at", printable(&proved.opened_at))
+                .with("erasures_named_at", printable(&proved.erased_at.unwrap_or_default()))
+                .with("own_acknowledgements", proved.acknowledgements as u64)
+                .with("parties", printable(&proved.parties))
+                .with("looked_on", printable(&proved.looked_on));
+            console.record(printing.format, &record)?;
+            Ok(Outcome::Done)
+        }
+        Err(problem) => {
+            console.note(&format!("FAILED: {}: {problem}", file.display()));
+            Ok(Outcome::WithFindings)
+        }
     }
 }
 

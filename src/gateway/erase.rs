@@ -251,6 +251,7 @@ impl Gateway {
         feeds::clear_unaccepted(&mut tx, self.now() - LEFT_BEHIND).await?;
         tx.commit().await?;
         self.carry_out_cases().await?;
+        self.carry_out_withdrawals().await?;
         let mut after = (FeedId::new(i64::MIN), [0; 16]);
         loop {
             let mut tx = self.store.transact(Rights::Intake).await?;

@@ -114,6 +114,17 @@ impl rights_service_server::RightsService for RightsService {
         }))
     }
 
+    async fn prove_case(
+        &self,
+        request: Request<v1::ProveCaseRequest>,
+    ) -> Result<Response<v1::ProveCaseResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let proved = frame.gateway().prove_case(&actor, request.into_inner().case_ref).await;
+        let (text, logged) = proved.map_err(|denied| frame.status(denied))?.into_parts();
+        Ok(Response::new(v1::ProveCaseResponse { proof: text, receipt: Some(receipt(&logged)) }))
+    }
+
     async fn list_overdue_notices(
         &self,
         request: Request<v1::ListOverdueNoticesRequest>,

@@ -515,6 +515,38 @@ pub async fn to_erase(tx: &mut Tx, most: i64) -> Result<Vec<(i64, FeedId, BatchI
     Ok(rows.into_iter().map(row).collect())
 }
 
+/// The records that rest on a consent that was withdrawn. Looks through every event.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn on_withdrawn_consents(
+    tx: &mut Tx,
+) -> Result<Vec<(i64, FeedId, BatchId)>, StoreError> {
+    let (any,): (i64,) = on!(&mut *tx, c => sqlx::query_as(
+        "SELECT COUNT(*) FROM consent WHERE state = 3").fetch_one(c).await)?;
+    if any == 0 {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(i64, i64, i64)> = on!(tx, c => sqlx::query_as(
+        "SELECT DISTINCT e.event_number, b.feed_id, e.batch_id FROM event e \
+         JOIN batch b ON b.batch_id = e.batch_id AND b.state IN (1, 3) \
+         WHERE e.consent_key IN (SELECT consent_key FROM consent WHERE state = 3) \
+         ORDER BY e.event_number").fetch_all(c).await)?;
+    let row = |(number, feed, batch)| (number, FeedId::new(feed), BatchId::new(batch));
+    Ok(rows.into_iter().map(row).collect())
+}
+
+/// How many records a case wants erased that are there.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn erasing(tx: &mut Tx, case: i64) -> Result<u64, StoreError> {
+    let (count,): (i64,) = on!(tx, c => sqlx::query_as(
+        "SELECT COUNT(*) FROM record_stop WHERE case_id = $1 AND effect = 2")
+        .bind(case).fetch_one(c).await)?;
+    super::error::counted(count)
+}
+
 /// A record is gone: nothing stops it any more.
 ///
 /// # Errors

@@ -19,6 +19,7 @@ use crate::{
     linkage::{self, RawIdentity},
     protocol::{CallerRole, Choice, acknowledgement::Acknowledgement, choice::Effect},
     store::{Logged, Rights, backup, feeds, scan},
+    verify,
 };
 use std::{fs, path::Path};
 
@@ -471,6 +472,25 @@ async fn what_was_erased_is_in_no_file_and_in_no_restored_backup_that_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_consent_withdrawn_by_its_reference_takes_its_records_along_at_the_days_end() {
+    let town = Town::new().await;
+    town.gateway.name_erasures().await.unwrap();
+    consents(&town, 0..3).await;
+    CENTRES.push(&town, 0..3).await;
+    let folder = town.dir.path().to_owned();
+    let gone = stored(&town, 1).await;
+    let centres = CENTRES.actor(&town);
+    town.gateway.withdraw_consent(&centres, "C-1".to_owned()).await.unwrap();
+    assert_eq!(found(&town, &folder, &gone).await, 4);
+    town.set_clock("2026-05-13T23:30:00Z");
+    town.gateway.name_erasures().await.unwrap();
+    assert_eq!(found(&town, &folder, &gone).await, 0);
+    assert_eq!(CENTRES.find(&town, 0..3).await, [true; 3]);
+    let found = found(&town, &folder, &stored(&town, 2).await).await;
+    assert_eq!(found, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledgement_is_signed_with_a_key_for_nothing_else() {
     let town = Town::new().await;
     HEALTH.push(&town, 0..3).await;
@@ -505,4 +525,58 @@ async fn an_acknowledgement_is_signed_with_a_key_for_nothing_else() {
     town.set_clock("2026-06-01T12:00:00Z");
     let case = town.gateway.case(&town.officer(), "a".to_owned()).await.unwrap();
     assert_eq!(case.value().progress, Progress::Complete);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_is_proved_offline_and_a_changed_proof_proves_nothing() {
+    let town = Town::new().await;
+    town.gateway.name_erasures().await.unwrap();
+    consents(&town, 0..3).await;
+    CENTRES.push(&town, 0..3).await;
+    let centres = CENTRES.actor(&town);
+    open(&town, &centres, case("a", Choice::Withdrawal, record(CENTRES, 1))).await;
+    open(&town, &centres, case("b", Choice::Restriction, record(CENTRES, 2))).await;
+    let prove = async |reference: &str| {
+        town.gateway.prove_case(&centres, reference.to_owned()).await
+    };
+    assert_eq!(refused(prove("a").await).0, "case_in_progress");
+    let listed = town.gateway.notices(&centres, false, &PageRequest::default()).await.unwrap();
+    let ids = listed.value().entries.iter().map(|notice| notice.id.clone()).collect();
+    let key = town.put_acknowledgement_key("centres").await;
+    let word = Acknowledgement::new(partner("centres"), ids);
+    let signed = StatedAcknowledgement(town.signed_with(&word, &key));
+    let entered = town.gateway.acknowledge_notices(&centres, signed).await.unwrap();
+    assert_eq!(entered.value().acknowledged, 2);
+    town.set_clock("2026-05-28T12:00:00Z");
+    assert_eq!(refused(prove("a").await).0, "not_erased");
+    town.gateway.name_erasures().await.unwrap();
+    let proof = prove("a").await.unwrap().into_parts().0;
+    let vkey = [town.vkey.parse().unwrap()];
+    let proved = verify::verify_case(&proof, &vkey).unwrap();
+    assert_eq!((&*proved.partner, &*proved.choice), ("centres", "withdrawal"));
+    assert_eq!((proved.acknowledgements, &*proved.parties), (1, "complete"));
+    assert!(proved.erased_at.is_some() && proved.looked_on == "2026-05-28");
+    verify::verify_case(&prove("b").await.unwrap().into_parts().0, &vkey).unwrap();
+    // It names nobody, and none of its parts can be changed or left out.
+    for key in stored(&town, 1).await {
+        assert!(!proof.contains(&hex::encode(key)));
+    }
+    let document: serde_json::Value = serde_json::from_str(&proof).unwrap();
+    for at in 0..document["leaves"].as_array().unwrap().len() {
+        for part in ["entry", "proof", "document", "key"] {
+            let mut changed = document.clone();
+            let Some(text) = changed["leaves"][at][part].as_str() else { continue };
+            let middle = text.len() / 2;
+            let other = if text.as_bytes()[middle] == b'7' { "8" } else { "7" };
+            let text = format!("{}{other}{}", &text[..middle], &text[middle + 1..]);
+            changed["leaves"][at][part] = serde_json::Value::String(text);
+            verify::verify_case(&changed.to_string(), &vkey).unwrap_err();
+        }
+    }
+    for gone in [0, document["leaves"].as_array().unwrap().len() - 1] {
+        let mut changed = document.clone();
+        changed["leaves"].as_array_mut().unwrap().remove(gone);
+        verify::verify_case(&changed.to_string(), &vkey).unwrap_err();
+    }
+    assert!(verify::verify_case(&proof, &[]).is_err());
 }

@@ -17,7 +17,7 @@ use crate::{
     keys::{Acknowledgement, BirthDate, MasterKeys, ProtocolSigning, SigningKey},
     linkage::{Facts, Sex},
     protocol::{
-        Act, CallerRole, Envelope, KeyId, Life, RegisteredKey, SignatoryRole,
+        Act, CallerRole, Envelope, KeyId, KeyRegister, Life, RegisteredKey, SignatoryRole,
         jws::{Algorithm, ProtectedHeader},
         life::Completeness,
         register::KeyPurpose,
@@ -157,6 +157,12 @@ impl Town {
         key
     }
 
+    /// Whose such a key is.
+    fn party_of(&self, key: &SigningKey<Acknowledgement>) -> PartnerId {
+        let kid = key.verifying_key().kid().parse().unwrap();
+        self.gateway.snapshot().register().key(&kid).unwrap().party.clone()
+    }
+
     /// A document signed with such a key.
     pub(super) fn signed_with<T: Document>(
         &self,
@@ -168,7 +174,7 @@ impl Town {
             alg: Algorithm::Ed25519,
             typ: T::TYP.to_owned(),
             kid: key.verifying_key().kid().parse().unwrap(),
-            party: partner("health"),
+            party: self.party_of(key),
             role: SignatoryRole::DesignatedPerson,
             iat: u64::try_from(self.gateway.now().as_second()).unwrap(),
         };

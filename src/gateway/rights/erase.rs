@@ -5,16 +5,19 @@
 //! senders are told of them stays as it was: that they were sent is kept under a key of the
 //! suppressions' own domain, and so is a withdrawal of them.
 
+use super::open::reached;
 use crate::{
     domain::{BatchId, FeedId},
     gateway::{Gateway, GatewayError, erase::Wanted},
     keys::{KeyVersion, Pseudonym, PseudonymDomain},
-    store::{Rights, Tx, cases, erasures, records, subjects},
+    protocol::Choice,
+    store::{Rights, Tx, cases, erasures, feeds, records, subjects},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that are erased in one transaction.
 const AT_ONCE: i64 = 100;
+const WITHDRAWN_AT_ONCE: usize = 100;
 
 impl Gateway {
     /// Carries out what cases want erased. A crash leaves it to the next attempt.
@@ -36,6 +39,45 @@ impl Gateway {
             cases::owe_scrub(&mut tx).await?;
             tx.commit().await?;
         }
+    }
+
+    /// Erases what rests on a consent that was withdrawn by its reference, on flows whose
+    /// protocols want that: as with cases, at the day's end, and nobody is told otherwise.
+    pub(in crate::gateway) async fn carry_out_withdrawals(&self) -> Result<(), GatewayError> {
+        let mut tx = self.store.read(Rights::Release).await?;
+        let resting = cases::on_withdrawn_consents(&mut tx).await?;
+        drop(tx);
+        let snapshot = self.snapshot();
+        for some in resting.chunks(WITHDRAWN_AT_ONCE) {
+            let mut tx = self.store.transact(Rights::Intake).await?;
+            subjects::link_alone(&mut tx).await?;
+            let batches: BTreeSet<BatchId> = some.iter().map(|(.., batch)| *batch).collect();
+            let batches: Vec<BatchId> = batches.into_iter().collect();
+            let terms = cases::terms(&mut tx, &batches).await?;
+            let mut senders = BTreeMap::new();
+            for (feed, partner, record_type) in feeds::all(&mut tx).await? {
+                senders.insert(feed, (partner, record_type));
+            }
+            let mut by_feed: BTreeMap<FeedId, Vec<(i64, BatchId)>> = BTreeMap::new();
+            for (number, feed, batch) in some {
+                let (Some(terms), Some(sender)) = (terms.get(batch), senders.get(feed)) else {
+                    continue;
+                };
+                let reached = reached(&snapshot, Choice::Withdrawal, terms, sender);
+                if reached.is_some_and(|stop| stop.effect == cases::ERASE) {
+                    by_feed.entry(*feed).or_default().push((*number, *batch));
+                }
+            }
+            if by_feed.is_empty() {
+                continue;
+            }
+            for (feed, due) in by_feed {
+                self.erase_for_cases(&mut tx, feed, &due).await?;
+            }
+            cases::owe_scrub(&mut tx).await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     async fn erase_for_cases(

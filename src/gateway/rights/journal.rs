@@ -510,7 +510,7 @@ impl Gateway {
 }
 
 /// The forms in which what a token stands for may be stored.
-fn stored_forms(
+pub(super) fn stored_forms(
     keys: &KeysInUse,
     token: &[u8; 16],
     domain: PseudonymDomain,

@@ -19,6 +19,7 @@ mod erase;
 mod journal;
 mod notices;
 mod open;
+mod prove;
 mod subject;
 mod suppressions;
 

@@ -415,8 +415,8 @@ impl Gateway {
 }
 
 /// What a choice does to a record.
-struct Stop {
-    effect: u8,
+pub(super) struct Stop {
+    pub(super) effect: u8,
     /// The days that its sender has to acknowledge.
     days: i32,
     /// Whether its sender is told: it counted until now.
@@ -425,7 +425,7 @@ struct Stop {
 
 /// What a choice does to the records of a batch, by the flow that they came in under. Where its
 /// protocol can't be read any more nothing says that they may be used on.
-fn reached(
+pub(super) fn reached(
     snapshot: &Snapshot,
     choice: Choice,
     terms: &Terms,
