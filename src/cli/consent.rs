@@ -2,19 +2,18 @@
 
 use super::{
     CliError, Console, Outcome,
+    audit_proof::read_key,
     consent_file::{self, Rejection, Rejects},
     output::{Printing, Record},
-    remote::{Remote, Service},
-    audit_proof::read_key,
     partner_file::read_text,
+    remote::{Remote, Service},
     rights::{self, Giver, Opening},
     text::{counted, printable},
 };
 use crate::domain::RecordType;
 use crate::verify::verify_case;
 use crate::wire::v1::{
-    self, consent_service_client::ConsentServiceClient,
-    rights_service_client::RightsServiceClient,
+    self, consent_service_client::ConsentServiceClient, rights_service_client::RightsServiceClient,
 };
 use clap::Subcommand;
 use jiff::civil::Date;

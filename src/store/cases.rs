@@ -519,9 +519,7 @@ pub async fn to_erase(tx: &mut Tx, most: i64) -> Result<Vec<(i64, FeedId, BatchI
 ///
 /// # Errors
 /// When they can't be read.
-pub async fn on_withdrawn_consents(
-    tx: &mut Tx,
-) -> Result<Vec<(i64, FeedId, BatchId)>, StoreError> {
+pub async fn on_withdrawn_consents(tx: &mut Tx) -> Result<Vec<(i64, FeedId, BatchId)>, StoreError> {
     let (any,): (i64,) = on!(&mut *tx, c => sqlx::query_as(
         "SELECT COUNT(*) FROM consent WHERE state = 3").fetch_one(c).await)?;
     if any == 0 {

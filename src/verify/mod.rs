@@ -23,8 +23,8 @@
 //! the checkpoint it was given.
 
 mod bundle;
-pub pub mod case_proof;
-mod cosignature;
+pub mod case_proof;
+pub mod cosignature;
 pub mod counters;
 mod digest;
 pub mod entries;

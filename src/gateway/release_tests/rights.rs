@@ -536,9 +536,8 @@ async fn a_case_is_proved_offline_and_a_changed_proof_proves_nothing() {
     let centres = CENTRES.actor(&town);
     open(&town, &centres, case("a", Choice::Withdrawal, record(CENTRES, 1))).await;
     open(&town, &centres, case("b", Choice::Restriction, record(CENTRES, 2))).await;
-    let prove = async |reference: &str| {
-        town.gateway.prove_case(&centres, reference.to_owned()).await
-    };
+    let prove =
+        async |reference: &str| town.gateway.prove_case(&centres, reference.to_owned()).await;
     assert_eq!(refused(prove("a").await).0, "case_in_progress");
     let listed = town.gateway.notices(&centres, false, &PageRequest::default()).await.unwrap();
     let ids = listed.value().entries.iter().map(|notice| notice.id.clone()).collect();

@@ -51,7 +51,8 @@ impl Gateway {
         let case = self.own_case(actor, case_ref).await?;
         let told = self.tell(actor, &self.snapshot(), &case).await?;
         if told.progress == Progress::InProgress {
-            let sentence = "the parties have until the day that the case is due; ask again after it";
+            let sentence =
+                "the parties have until the day that the case is due; ask again after it";
             let refused = Refused::new(RefusalKind::Conflict, "case_in_progress", sentence);
             return Err(self.refuse_malformed(actor, refused).await);
         }
@@ -127,7 +128,8 @@ impl Gateway {
             shown["key"] = json!(self.key_of(&document));
             leaves.push(shown);
         }
-        leaves.push(entry(&mut tx, "stated", place_of(&mut tx, proved).await?, Some(stated)).await?);
+        let place = place_of(&mut tx, proved).await?;
+        leaves.push(entry(&mut tx, "stated", place, Some(stated)).await?);
         drop(tx);
         let proof = json!({ "schema": SCHEMA, "kind": "tallygate-case-proof", "leaves": leaves });
         serde_json::to_string_pretty(&proof).map_err(|_| GatewayError::Conflict)
