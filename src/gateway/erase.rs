@@ -175,6 +175,14 @@ impl Gateway {
         Ok((record_type, keys))
     }
 
+    /// A record's key as a suppression: the same from every form whose wrapping key is held. One
+    /// that is gone took every record of that time along.
+    fn token_of(&self, forms: &[Pseudonym]) -> Option<[u8; 16]> {
+        let keys = self.keys();
+        let mut tokens = forms.iter().filter_map(|form| keys.pseudonymiser.suppress(form).ok());
+        tokens.next().map(|token| *token.as_bytes())
+    }
+
     /// Where a record is that was sent and not used.
     async fn dropped_of(
         &self,
@@ -182,10 +190,7 @@ impl Gateway {
         feed: FeedId,
         forms: &[Pseudonym],
     ) -> Result<Vec<([u8; 16], cases::Dropped)>, GatewayError> {
-        // Every form gives the same token.
-        let token =
-            forms.first().map(|form| self.keys().pseudonymiser.suppress(form)).transpose()?;
-        let tokens: Vec<[u8; 16]> = token.iter().map(|token| *token.as_bytes()).collect();
+        let tokens: Vec<[u8; 16]> = self.token_of(forms).into_iter().collect();
         Ok(cases::dropped(tx, feed, &tokens).await?.into_iter().collect())
     }
 
@@ -298,8 +303,8 @@ impl Gateway {
             }
             unused_tokens.extend(unused.iter().map(|(token, _)| *token));
             wanted.numbers.extend(unused.iter().map(|(_, dropped)| dropped.event_number));
-            if let (Some(form), false) = (forms.first(), sent.is_empty()) {
-                gone.push(*self.keys().pseudonymiser.suppress(form)?.as_bytes());
+            if !sent.is_empty() {
+                gone.extend(self.token_of(&forms));
             }
             for found in sent.values() {
                 wanted.numbers.insert(found.event_number);

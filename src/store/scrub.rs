@@ -30,8 +30,12 @@ const TABLES: [&str; 10] = [
     "dropped",
 ];
 /// A reader may hold the write-ahead log for a moment.
-const TRIES: usize = 100;
+const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long one try waits, in milliseconds: writers wait meanwhile, and a backup that reads may
+/// take long. What is left then is left to the next scrub.
+const BUSY: &str = "PRAGMA busy_timeout = 100";
+const USUAL: &str = "PRAGMA busy_timeout = 10000";
 
 /// What a scrub came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,7 @@ impl Store {
                 let rewritten = connection.execute("VACUUM").await;
                 connection.execute("PRAGMA temp_store = memory").await?;
                 rewritten?;
+                connection.execute(BUSY).await?;
                 let mut cut = false;
                 for _ in 0..TRIES {
                     let (busy, ..): (i64, i64, i64) =
@@ -82,6 +87,7 @@ impl Store {
                     }
                     time::sleep(PAUSE).await;
                 }
+                connection.execute(USUAL).await?;
                 Scrubbed { checkpointed: cut, switched: cut }
             }
             Engine::Postgres(servers) => {

@@ -98,8 +98,10 @@ impl Gateway {
             let version = KeyVersion::new(*version);
             let stored = Pseudonym::from_stored(PseudonymDomain::Record, version, key)?;
             wanted.keys.insert((version.number(), *key));
-            let token = *keys.pseudonymiser.suppress(&stored)?.as_bytes();
-            tokens.push((token, *number));
+            // A wrapping key that is gone took what its sender is told of them along.
+            if let Ok(token) = keys.pseudonymiser.suppress(&stored) {
+                tokens.push((*token.as_bytes(), *number));
+            }
         }
         let found = self.erase_items(tx, &mut wanted).await?;
         let withdrawals = erasures::withdrawals(tx, &numbers).await?;

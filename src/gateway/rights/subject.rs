@@ -338,7 +338,9 @@ impl Gateway {
             numbers.into_iter().filter(|number| !tokens.contains_key(number)).collect();
         if !left.is_empty() {
             for (number, key, version) in cases::keys_of(tx, feed, &left).await? {
-                tokens.insert(number, token(&key, version)?);
+                if let Ok(token) = token(&key, version) {
+                    tokens.insert(number, token);
+                }
             }
         }
         Ok(tokens)

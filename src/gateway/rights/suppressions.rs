@@ -19,10 +19,16 @@ use std::{
 };
 
 /// Every token that binds, as of a number of the store's.
-#[derive(Default)]
 pub(in crate::gateway) struct Suppressions {
     number: u64,
     tokens: HashMap<[u8; 16], Choices>,
+}
+
+impl Default for Suppressions {
+    /// Before there ever was a case.
+    fn default() -> Self {
+        Self { number: 1, tokens: HashMap::new() }
+    }
 }
 
 /// By what an identity is known again.
