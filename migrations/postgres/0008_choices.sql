@@ -87,7 +87,7 @@ CREATE TABLE dropped (
 GRANT SELECT, INSERT ON rights_case, suppression, record_stop, notice, dropped TO tallygate_intake;
 GRANT UPDATE (state) ON rights_case TO tallygate_intake;
 GRANT DELETE ON record_stop, dropped TO tallygate_intake;
-GRANT INSERT ON erased_key TO tallygate_intake;
+GRANT SELECT, INSERT ON erased_key TO tallygate_intake;
 GRANT SELECT ON rights_case, notice, suppression, erased_key TO tallygate_figures;
 GRANT SELECT ON rights_case, record_stop TO tallygate_release;
 GRANT SELECT ON rights_case, notice TO tallygate_sequencer;
