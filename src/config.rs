@@ -68,6 +68,8 @@ pub struct Config {
     pub owner: Location,
     /// The master keys.
     pub master_keys: MasterFile,
+    /// What was erased and what subjects' choices bind, apart from the database.
+    pub journal: PathBuf,
     /// The log's signing key.
     pub log_key: PathBuf,
     /// The releases' signing key.
@@ -198,6 +200,11 @@ impl Config {
             database,
             owner,
             master_keys: MasterFile::new(at(&file.keys.master), passphrase),
+            journal: at(file
+                .erasure
+                .journal
+                .as_deref()
+                .unwrap_or(&file.keys.master.with_extension("erasures"))),
             log_key: at(&file.keys.log),
             release_key: at(&file.keys.release),
             origin,

@@ -55,6 +55,8 @@
 //!   what stops and withdraws ([`gateway::Witnesses`]). Going on without one is a leaf.
 //! - I13 What an act was about beyond its leaf is committed to under salts: an item is opened
 //!   and proved alone, and one that is erased leaves its neighbours provable ([`audit::detail`]).
+//! - I14 Nothing of a subject is used where a choice of its own reaches ([`protocol::choice`]), and
+//!   whoever sends its records is answered as if it were.
 
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.

@@ -120,6 +120,16 @@ const MATRIX: &[Row] = &[
     ("ReleaseService/ListReleases",          "",                      nothing,               [OK,                     OK,                     OK,                        OK]),
     ("ReleaseService/GetRelease",            "a closed quarter",      quarter,               [ROLE,                   ROLE,                   OK,                        OK]),
     ("ReleaseService/WithdrawRelease",       "no release",            withdraw_nothing,      [ROLE,                   ROLE,                   asked("not_found"),        ROLE]),
+    ("RightsService/OpenCase",               "an unknown person",     open_case,             [OK,                      ROLE,                   OK,                        ROLE]),
+    ("RightsService/OpenCase",               "a record never sent",   case_of_record,        [asked("invalid_argument"),ROLE,                   asked("invalid_argument"), ROLE]),
+    ("RightsService/GetCase",                "one's own",             own_case,              [OK,                      ROLE,                   OK,                        ROLE]),
+    ("RightsService/ListCases",              "",                      nothing,               [OK,                      ROLE,                   OK,                        ROLE]),
+    ("RightsService/EndCase",                "no case",               no_case,               [asked("not_found"),      ROLE,                   asked("not_found"),        ROLE]),
+    ("RightsService/ListNotices",            "",                      nothing,               [OK,                      ROLE,                   ROLE,                      ROLE]),
+    ("RightsService/MatchNotices",           "a record never sent",   a_record,              [OK,                      ROLE,                   ROLE,                      ROLE]),
+    ("RightsService/AcknowledgeNotices",     "no acknowledgement",    nothing,               [asked("invalid_argument"),ROLE,                   ROLE,                      ROLE]),
+    ("RightsService/ProveCase",              "one's own, not yet due", own_case,             [asked("case_in_progress"), ROLE,                 asked("case_in_progress"), ROLE]),
+    ("RightsService/ListOverdueNotices",     "",                      nothing,               [ROLE,                    ROLE,                   OK,                        OK]),
     // Last, as they change what the others see.
     ("ProtocolService/SuspendProtocol",      "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
     ("ProtocolService/ResumeProtocol",       "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
@@ -532,6 +542,40 @@ fn undo_nothing(_: &Copy) -> Vec<u8> {
 fn a_record(_: &Copy) -> Vec<u8> {
     let (record_type, record_ids) = ("health_review".to_owned(), vec!["access-1".to_owned()]);
     v1::EraseRecordsRequest { record_type, record_ids }.encode_to_vec()
+}
+
+fn open_case(_: &Copy) -> Vec<u8> {
+    let identity = v1::CaseIdentity {
+        nhs_number: crate::support::stream::nhs_number(89_000),
+        date_of_birth: "2024-02-28".to_owned(),
+        ..v1::CaseIdentity::default()
+    };
+    case(v1::open_case_request::Subject::Identity(identity), "access-1")
+}
+
+fn case_of_record(_: &Copy) -> Vec<u8> {
+    let (record_type, record_id) = ("health_review".to_owned(), "access-1".to_owned());
+    let record = v1::CaseRecord { record_type, record_id };
+    case(v1::open_case_request::Subject::Record(record), "access-2")
+}
+
+fn case(subject: v1::open_case_request::Subject, case_ref: &str) -> Vec<u8> {
+    let request = v1::OpenCaseRequest {
+        case_ref: case_ref.to_owned(),
+        kind: v1::CaseKind::Restriction.into(),
+        given_by: v1::ConsentGiver::Parent.into(),
+        requested_on: "2026-05-01".to_owned(),
+        subject: Some(subject),
+    };
+    request.encode_to_vec()
+}
+
+fn own_case(_: &Copy) -> Vec<u8> {
+    v1::GetCaseRequest { case_ref: "access-1".to_owned() }.encode_to_vec()
+}
+
+fn no_case(_: &Copy) -> Vec<u8> {
+    v1::EndCaseRequest { case_ref: "access-9".to_owned() }.encode_to_vec()
 }
 
 fn withdraw_nothing(_: &Copy) -> Vec<u8> {

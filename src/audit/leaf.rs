@@ -73,6 +73,14 @@ leaf_kinds! {
     ConsentRecorded = "consent_recorded",
     /// Consent was withdrawn.
     ConsentWithdrawn = "consent_withdrawn",
+    /// A case of a subject's rights was opened; the cause says which right.
+    CaseOpened = "case_opened",
+    /// Such a case ended.
+    CaseEnded = "case_ended",
+    /// A party gave its signed word that it has done what notices asked.
+    NoticesAcknowledged = "notices_acknowledged",
+    /// A case was proved: what the gateway states about it.
+    CaseProved = "case_proved",
     /// The day's erasures, as one leaf.
     Erasures = "erasures",
     /// A stream of batches was let in.

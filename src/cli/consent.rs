@@ -2,14 +2,25 @@
 
 use super::{
     CliError, Console, Outcome,
+    audit_proof::read_key,
     consent_file::{self, Rejection, Rejects},
     output::{Printing, Record},
+    partner_file::read_text,
     remote::{Remote, Service},
-    text::counted,
+    rights::{self, Giver, Opening},
+    text::{counted, printable},
 };
-use crate::wire::v1::{self, consent_service_client::ConsentServiceClient};
+use crate::domain::RecordType;
+use crate::verify::verify_case;
+use crate::wire::v1::{
+    self, consent_service_client::ConsentServiceClient, rights_service_client::RightsServiceClient,
+};
 use clap::Subcommand;
-use std::path::PathBuf;
+use jiff::civil::Date;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +41,51 @@ Example:
 /// The most rejections that are listed on the terminal; the rejects file has all.
 const SHOWN: usize = 20;
 
+const WITHDRAW_HELP: &str = "\
+By reference: no record that relies on that consent is taken or counted from now on.
+Under a case: nothing of the subject's is, on any flow that rests on consent, whoever sends it;
+each party that holds a live record of its own is told, and has to acknowledge. The subject is
+named by one of your own records, or by an identity in a file (see `tallygate rights open --help`).
+
+Examples:
+  tallygate consent withdraw C-2026-0117 --profile centres.toml
+  tallygate consent withdraw --case IG-2026-17 --type registration --record R-0815 \\
+    --requested-on 2026-05-12 --profile centres.toml";
+
+const PROVE_HELP: &str = "\
+Example:
+  tallygate consent prove IG-2026-17 --out proof.json --profile centres.toml";
+
+const VERIFY_HELP: &str = "\
+Each entry must stand in the log that was signed and name the document beside it; your own
+acknowledgements must be signed with the keys that they name.
+
+Example:
+  tallygate consent verify-proof proof.json --vkey-file log.vkey";
+
+/// Whose consent is withdrawn, under a case.
+#[derive(Debug, clap::Args)]
+pub(super) struct Subject {
+    /// Your own reference of the case: at most 36 characters.
+    #[arg(long = "case", value_name = "REF", requires = "requested_on")]
+    case_ref: Option<String>,
+    /// The type of the record that names the subject.
+    #[arg(long = "type", value_name = "RECORD_TYPE", requires = "record")]
+    record_type: Option<RecordType>,
+    /// Your id of a record whose principal is the subject.
+    #[arg(long, value_name = "RECORD_ID", requires = "record_type", conflicts_with = "identity")]
+    record: Option<String>,
+    /// A CSV file of one row: who the subject is, after proof of identity.
+    #[arg(long, value_name = "FILE", requires = "case_ref")]
+    identity: Option<PathBuf>,
+    /// Who withdrew it.
+    #[arg(long, value_name = "WHO", default_value = "parent")]
+    given_by: Giver,
+    /// The day it was asked for.
+    #[arg(long, value_name = "DATE", requires = "case_ref")]
+    requested_on: Option<Date>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum ConsentCommand {
     /// Records the consents of a CSV file (exit code 1 when some rows are rejected).
@@ -45,15 +101,40 @@ pub(super) enum ConsentCommand {
         #[command(flatten)]
         printing: Printing,
     },
-    /// Withdraws one consent: no record that relies on it is taken or counted from now on.
-    #[command(
-        after_help = "Example:\n  tallygate consent withdraw C-2026-0117 --profile centres.toml"
-    )]
+    /// Withdraws one consent by your reference of it, or all of a subject's under a case.
+    #[command(after_help = WITHDRAW_HELP)]
     Withdraw {
         /// Your own reference of the consent.
-        consent_ref: String,
+        #[arg(required_unless_present = "case_ref", conflicts_with = "case_ref")]
+        consent_ref: Option<String>,
+        #[command(flatten)]
+        subject: Subject,
         #[command(flatten)]
         remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Writes the proof that a case was honoured, once every party had its time.
+    #[command(after_help = PROVE_HELP)]
+    Prove {
+        /// Your own reference of the case.
+        case_ref: String,
+        /// Where to write the proof.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Checks such a proof, without a gateway (exit code 1 when it proves nothing).
+    #[command(name = "verify-proof", after_help = VERIFY_HELP)]
+    VerifyProof {
+        /// The proof.
+        file: PathBuf,
+        /// The log's verifier key; where the case lasted over a new year, each year's.
+        #[arg(long, value_name = "FILE", required = true)]
+        vkey_file: Vec<PathBuf>,
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Shows the state of one consent.
     #[command(after_help = "Example:\n  tallygate consent show C-2026-0117 --profile centres.toml")]
@@ -67,6 +148,19 @@ pub(super) enum ConsentCommand {
     },
 }
 
+impl Subject {
+    fn opening(self) -> Option<Opening> {
+        Some(Opening {
+            case_ref: self.case_ref?,
+            record_type: self.record_type,
+            record: self.record,
+            identity: self.identity,
+            given_by: self.given_by,
+            requested_on: self.requested_on?,
+        })
+    }
+}
+
 type Client = ConsentServiceClient<Service>;
 
 impl ConsentCommand {
@@ -75,12 +169,32 @@ impl ConsentCommand {
             Self::Record { file, rejects, remote, printing } => {
                 return record(file, rejects, &remote, printing, console).await;
             }
-            Self::Withdraw { consent_ref, remote } => {
+            Self::Withdraw { subject, remote, printing, .. } if subject.case_ref.is_some() => {
+                if let Some(opening) = subject.opening() {
+                    let kind = rights::Kind::Withdrawal;
+                    rights::open(kind, opening, &remote, printing, console).await?;
+                }
+            }
+            Self::Withdraw { consent_ref, remote, .. } => {
+                let consent_ref = consent_ref.unwrap_or_default();
                 let session = remote.open().await?;
                 let request = v1::WithdrawConsentRequest { consent_ref };
                 let answer = Client::new(session.service()).withdraw_consent(request).await?;
                 console.note("withdrawn");
                 session.logged(console, answer.into_inner().receipt)?;
+            }
+            Self::Prove { case_ref, out, remote } => {
+                let session = remote.open().await?;
+                let mut client = RightsServiceClient::new(session.service());
+                let answer = client.prove_case(v1::ProveCaseRequest { case_ref }).await?;
+                let answer = answer.into_inner();
+                fs::write(&out, answer.proof)
+                    .map_err(|source| CliError::Unwritable { path: out.clone(), source })?;
+                session.logged(console, answer.receipt)?;
+                console.note(&format!("{} proves it", out.display()));
+            }
+            Self::VerifyProof { file, vkey_file, printing } => {
+                return verify_proof(&file, &vkey_file, printing, console);
             }
             Self::Show { consent_ref, remote, printing } => {
                 let session = remote.open().await?;
@@ -95,6 +209,35 @@ impl ConsentCommand {
             }
         }
         Ok(Outcome::Done)
+    }
+}
+
+fn verify_proof(
+    file: &Path,
+    keys: &[PathBuf],
+    printing: Printing,
+    console: &mut Console<'_>,
+) -> Result<Outcome, CliError> {
+    let keys: Vec<_> = keys.iter().map(|path| read_key(path)).collect::<Result<_, _>>()?;
+    match verify_case(&read_text(file)?, &keys) {
+        Ok(proved) => {
+            let record = Record::default()
+                .with("verdict", "holds")
+                .with("partner", printable(&proved.partner))
+                .with("choice", printable(&proved.choice))
+                .with("requested_on", printable(&proved.requested_on))
+                .with("opened_at", printable(&proved.opened_at))
+                .with("erasures_named_at", printable(&proved.erased_at.unwrap_or_default()))
+                .with("own_acknowledgements", proved.acknowledgements as u64)
+                .with("parties", printable(&proved.parties))
+                .with("looked_on", printable(&proved.looked_on));
+            console.record(printing.format, &record)?;
+            Ok(Outcome::Done)
+        }
+        Err(problem) => {
+            console.note(&format!("FAILED: {}: {problem}", file.display()));
+            Ok(Outcome::WithFindings)
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! Invariants: data go to standard output and everything else to standard error; a command
 //! ends with 0 (done), 1 (done, with rejects or a failed check) or 2 (could not run, and one
 //! sentence says what to do); only `output` prints; only `serve`, `migrate`, `demo`, `backup`,
-//! `restore`, `bench` and `audit verify --config` open a database, all else goes through the
+//! `restore`, `scrub`, `bench` and `audit verify --config` open a database, all else goes through the
 //! gateway's API or works offline on files.
 
 mod area;
@@ -39,6 +39,7 @@ mod keys;
 mod keys_versions;
 mod migrate;
 mod mirror;
+mod notice;
 mod output;
 mod partner;
 mod partner_file;
@@ -53,6 +54,8 @@ mod release;
 mod release_verify;
 mod remote;
 mod restore;
+mod rights;
+mod scrub;
 mod serve;
 mod synth;
 mod text;
@@ -102,6 +105,8 @@ enum Command {
     Backup(backup::Backup),
     /// Puts a backup into an empty database of either engine and verifies the access log.
     Restore(restore::Restore),
+    /// Takes what was erased out of the database's own files.
+    Scrub(scrub::Scrub),
     /// Runs a witness: cosigns the checkpoints of logs that only grow.
     Witness(witness::Witness),
     /// Writes the partner files of a synthetic population.
@@ -118,6 +123,12 @@ enum Command {
     /// Consent, by the sender's own references: record, withdraw, show.
     #[command(subcommand, after_help = consent::EXAMPLES)]
     Consent(consent::ConsentCommand),
+    /// Cases of subjects' rights: open, show, end, list.
+    #[command(subcommand, after_help = rights::EXAMPLES)]
+    Rights(rights::RightsCommand),
+    /// Notices about records of your own: list, match, acknowledge; overdue ones.
+    #[command(subcommand, after_help = notice::EXAMPLES)]
+    Notice(notice::NoticeCommand),
     /// Releases: preview, close, withdraw, verify, list, show.
     #[command(subcommand, after_help = release::EXAMPLES)]
     Release(release::ReleaseCommand),
@@ -170,6 +181,7 @@ impl Command {
             Self::Migrate(migrate) => migrate.run(console).await,
             Self::Backup(backup) => backup.run(console).await,
             Self::Restore(restore) => restore.run(console).await,
+            Self::Scrub(scrub) => scrub.run(console).await,
             Self::Witness(witness) => witness.run(console).await,
             Self::Token(token) => token.run(console),
             Self::Synth(synth) => synth.run(console),
@@ -177,6 +189,8 @@ impl Command {
             Self::Area(command) => command.run(console).await,
             Self::Protocol(command) => command.run(console).await,
             Self::Consent(command) => command.run(console).await,
+            Self::Rights(command) => command.run(console).await,
+            Self::Notice(command) => command.run(console).await,
             Self::Release(command) => command.run(console).await,
             Self::Push(push) => push.run(console).await,
             Self::Undo(undo) => undo.run(console).await,

@@ -21,6 +21,10 @@ PostgreSQL as database.owner. A backup that was cut short or changed is refused 
 written. Then the whole access log is recomputed from the restored rows, checked against its signed
 checkpoint and compared with the tiles folder: only then may a gateway serve from it.
 
+What subjects chose and what was erased since the backup was made is in the gateway's journal
+(erasure.journal, beside the keys): at its start, before it serves anything, the gateway does all of
+that again and scrubs. Put the journal in place first; on PostgreSQL run `tallygate scrub` then.
+
 A backup is older than the database that was lost: where the tiles folder (or an auditor, or a
 partner's receipt) has entries that the backup has not, going on from it would fork the log. This
 is found and named, as far as the tiles folder tells it.

@@ -16,6 +16,16 @@ pub(super) struct ConfigFile {
     pub(super) database: DatabaseFile,
     pub(super) keys: KeysFile,
     pub(super) log: LogFile,
+    #[serde(default)]
+    pub(super) erasure: ErasureFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ErasureFile {
+    /// What was erased and what binds, apart from the database; beside the master keys if not
+    /// given.
+    pub(super) journal: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -24,11 +24,11 @@
 //! same call, and the two people that such an act would need ([`super::approval`]) would leave
 //! the very leaves that must not be.
 //!
-//! **What stays for a while.** The day's pages are overwritten on SQLite (`secure_delete`) once
-//! its write-ahead log is folded in; PostgreSQL keeps dead rows until it vacuums, and both
-//! engines' write-ahead logs, standbys and backups hold what they held. A scrub is for those; a
-//! backup that is restored needs the erasures since then again. What a record's sender sends again
-//! later is a new record: nothing is left by which it could be known.
+//! **What stays for a while.** Old pages and the write-ahead log hold what they held until they are
+//! scrubbed ([`crate::store::scrub`]): by the gateway itself on SQLite, once the day is named; by
+//! `tallygate scrub` on PostgreSQL. Standbys and backups hold it longer; a backup that is restored
+//! needs the erasures since then again ([`super::rights`]). What a record's sender sends again
+//! later is a new record.
 
 use super::{
     Actor, CallerName, DECISIONS, Denied, Gateway, GatewayError, LEFT_BEHIND, Refused,
@@ -40,7 +40,7 @@ use crate::{
     keys::{IdentifierKind, KeyError, KeyVersion, Pseudonym, PseudonymDomain, RawIdentifier},
     protocol::CallerRole,
     store::{
-        ActError, Effect, Logged, Rights, StoreError, Tx, details,
+        ActError, Effect, Logged, Rights, StoreError, Tx, cases, details,
         erasures::{self, Asked, Named},
         feeds, records, subjects,
     },
@@ -121,11 +121,15 @@ impl Gateway {
         let sent = records::sent(&mut tx, feed, forms.all()).await?;
         let sent: BTreeMap<[u8; 16], records::Sent> =
             sent.into_iter().map(|(key, sent)| (forms.current(key), sent)).collect();
+        let dropped = self.dropped(&mut tx, &in_use, feed, &keys).await?;
         let going = erasures::waiting(&mut tx, feed, forms.all()).await?;
         let going: BTreeSet<[u8; 16]> = going.into_iter().map(|key| forms.current(key)).collect();
         drop(tx);
         let held = |key: &[u8; 16]| {
-            sent.get(key).is_some_and(|sent| sent.accepted) && !going.contains(key)
+            // What was not used because of its subject's choice was sent none the less.
+            let sent = sent.get(key).is_some_and(|sent| sent.accepted)
+                || dropped.get(key).is_some_and(|dropped| dropped.accepted);
+            sent && !going.contains(key)
         };
         let found = keys.iter().map(held).collect();
         let logged = self.look_at_records(actor, &keyed, "find", || Effect::None).await?;
@@ -159,6 +163,35 @@ impl Gateway {
         let feed = feeds::feed(&mut tx, partner, record_type).await?;
         tx.commit().await?;
         Ok(feed)
+    }
+
+    /// The keyed ids of records of a provider's own; the texts are wiped.
+    pub(super) async fn own_record_keys(
+        &self,
+        actor: &Actor,
+        named: NamedRecords,
+    ) -> Result<(RecordType, Vec<Pseudonym>), Denied> {
+        let Keyed { record_type, keys } = self.own_records(actor, named).await?;
+        Ok((record_type, keys))
+    }
+
+    /// A record's key as a suppression: the same from every form whose wrapping key is held. One
+    /// that is gone took every record of that time along.
+    fn token_of(&self, forms: &[Pseudonym]) -> Option<[u8; 16]> {
+        let keys = self.keys();
+        let mut tokens = forms.iter().filter_map(|form| keys.pseudonymiser.suppress(form).ok());
+        tokens.next().map(|token| *token.as_bytes())
+    }
+
+    /// Where a record is that was sent and not used.
+    async fn dropped_of(
+        &self,
+        tx: &mut Tx,
+        feed: FeedId,
+        forms: &[Pseudonym],
+    ) -> Result<Vec<([u8; 16], cases::Dropped)>, GatewayError> {
+        let tokens: Vec<[u8; 16]> = self.token_of(forms).into_iter().collect();
+        Ok(cases::dropped(tx, feed, &tokens).await?.into_iter().collect())
     }
 
     /// Keys what a provider names; the texts are wiped.
@@ -222,6 +255,8 @@ impl Gateway {
         let mut tx = self.store.transact(Rights::Intake).await?;
         feeds::clear_unaccepted(&mut tx, self.now() - LEFT_BEHIND).await?;
         tx.commit().await?;
+        self.carry_out_cases().await?;
+        self.carry_out_withdrawals().await?;
         let mut after = (FeedId::new(i64::MIN), [0; 16]);
         loop {
             let mut tx = self.store.transact(Rights::Intake).await?;
@@ -234,8 +269,10 @@ impl Gateway {
             for one in &asked {
                 of_feed.entry(one.feed).or_default().push(one);
             }
+            let generation = cases::owe_scrub(&mut tx).await?;
             for (feed, asked) in of_feed {
-                self.erase_of_feed(&mut tx, feed, &asked).await?;
+                let gone = self.erase_of_feed(&mut tx, feed, &asked).await?;
+                cases::keep_erased(&mut tx, generation, feed, &gone).await?;
             }
             tx.commit().await?;
         }
@@ -246,10 +283,12 @@ impl Gateway {
         tx: &mut Tx,
         feed: FeedId,
         asked: &[&Asked],
-    ) -> Result<(), GatewayError> {
+    ) -> Result<Vec<[u8; 16]>, GatewayError> {
+        let mut gone: Vec<[u8; 16]> = Vec::new();
         let mut wanted = Wanted::default();
         let mut settled: Vec<&Asked> = Vec::new();
         let mut sent_keys: Vec<[u8; 16]> = Vec::new();
+        let mut unused_tokens: Vec<[u8; 16]> = Vec::new();
         for one in asked {
             let forms = self.forms_of(one)?;
             let keys: Vec<[u8; 16]> = forms.iter().map(|form| *form.as_bytes()).collect();
@@ -257,6 +296,15 @@ impl Gateway {
             // One that is just being staged waits for the next time.
             if sent.values().any(|sent| !sent.accepted && !sent.undone) {
                 continue;
+            }
+            let unused = self.dropped_of(tx, feed, &forms).await?;
+            if unused.iter().any(|(_, dropped)| !dropped.accepted && !dropped.undone) {
+                continue;
+            }
+            unused_tokens.extend(unused.iter().map(|(token, _)| *token));
+            wanted.numbers.extend(unused.iter().map(|(_, dropped)| dropped.event_number));
+            if !sent.is_empty() {
+                gone.extend(self.token_of(&forms));
             }
             for found in sent.values() {
                 wanted.numbers.insert(found.event_number);
@@ -272,17 +320,19 @@ impl Gateway {
         for number in &wanted.numbers {
             let subjects = found.get(number).map(Vec::as_slice);
             erasures::erase_record(tx, *number, subjects).await?;
+            cases::forget_stops(tx, *number).await?;
         }
+        cases::forget_dropped(tx, feed, &unused_tokens).await?;
         records::take_over(tx, feed, &sent_keys).await?;
         for one in settled {
             erasures::settle(tx, one).await?;
         }
-        Ok(())
+        Ok(gone)
     }
 
     /// Destroys the items of what is wanted in every batch that may have one, and tells which
     /// identities each record named.
-    async fn erase_items(
+    pub(super) async fn erase_items(
         &self,
         tx: &mut Tx,
         wanted: &mut Wanted,
@@ -351,7 +401,7 @@ impl Gateway {
     pub async fn name_erasures(&self) -> Result<(), GatewayError> {
         let ended = epoch_day(self.today()) - 1;
         match self.last_named().await? {
-            Some(last) if last >= ended => return Ok(()),
+            Some(last) if last >= ended => return self.scrub_if_owed().await,
             Some(_) => {}
             None => {
                 // A deployment's first day has none before it.
@@ -374,17 +424,33 @@ impl Gateway {
             let effect = Effect::NameErasures(Named { day: ended, count });
             let effect = self.keep(&mut leaf, items.collect(), false)?.with(effect);
             match self.commit(leaf, effect, None).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return self.scrub_if_owed().await,
                 // Another gateway wrote it, or erased more: the next look tells.
                 Err(ActError::Conflict | ActError::PolicyChanged) => {
                     if self.last_named().await?.is_some_and(|last| last >= ended) {
-                        return Ok(());
+                        return self.scrub_if_owed().await;
                     }
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         Err(GatewayError::Conflict)
+    }
+
+    /// What was erased is scrubbed from the embedded file itself. Where several gateways share a
+    /// database its owner does that.
+    async fn scrub_if_owed(&self) -> Result<(), GatewayError> {
+        if self.store.owes_scrub().await? {
+            if self.store.is_embedded() {
+                self.store.scrub().await?;
+            } else {
+                tracing::warn!(
+                    "records were erased: `tallygate scrub` takes what is left of them out of the \
+                     database's files"
+                );
+            }
+        }
+        Ok(())
     }
 
     async fn last_named(&self) -> Result<Option<i32>, StoreError> {
@@ -395,10 +461,10 @@ impl Gateway {
 
 /// What is to be erased, as far as it is known: by number, and by key, and where to look.
 #[derive(Default)]
-struct Wanted {
-    numbers: BTreeSet<i64>,
-    keys: BTreeSet<(u16, [u8; 16])>,
-    batches: VecDeque<BatchId>,
+pub(super) struct Wanted {
+    pub(super) numbers: BTreeSet<i64>,
+    pub(super) keys: BTreeSet<(u16, [u8; 16])>,
+    pub(super) batches: VecDeque<BatchId>,
 }
 
 impl Wanted {

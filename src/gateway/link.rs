@@ -137,7 +137,7 @@ async fn touched(
 }
 
 /// What is kept of a subject under the current key version.
-fn renew(keys: &KeysInUse, subject: &mut Subject) -> Result<(), GatewayError> {
+pub(super) fn renew(keys: &KeysInUse, subject: &mut Subject) -> Result<(), GatewayError> {
     let of = KeyVersion::new(subject.key_version);
     if of == keys.current() {
         return Ok(());

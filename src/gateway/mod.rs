@@ -43,6 +43,7 @@ pub mod register;
 mod release_tests;
 mod released;
 mod releases;
+mod rights;
 mod rotate_keys;
 mod snapshot;
 #[cfg(test)]
@@ -81,6 +82,10 @@ pub use published::{Published, PublishedCheckpoint};
 pub use quorum::Quorum;
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
+pub use rights::{
+    AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError, NewCase,
+    NoticeLine, Overdue, Progress, StatedAcknowledgement, StatedIdentity,
+};
 pub use rotate_keys::{Advance, Rotation};
 pub use snapshot::{ProtocolRecord, Snapshot};
 pub use undo_stream::{UndoCause, UndoneStream};
@@ -96,7 +101,7 @@ use crate::{
     },
     store::{
         Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx,
-        calendar_year, details::Kept, effect, feeds, geography as places, key_versions,
+        calendar_year, cases, details::Kept, effect, feeds, geography as places, key_versions,
     },
 };
 use arc_swap::ArcSwap;
@@ -161,6 +166,10 @@ pub struct Gateway {
     rng: Mutex<StdRng>,
     snapshot: ArcSwap<Snapshot>,
     postcodes: ArcSwap<PostcodeLookup>,
+    /// Whom a choice of its own keeps out at intake.
+    suppressions: ArcSwap<rights::Suppressions>,
+    /// What binds and what is gone, apart from the database.
+    journal: tokio::sync::Mutex<Option<rights::Journal>>,
     /// The releases, opened.
     released: ArcSwap<released::Releases>,
     /// One quarter is closed at a time: a second count would only be thrown away.
@@ -190,6 +199,7 @@ impl Gateway {
         let left_before = if store.is_embedded() { Timestamp::MAX } else { now() - LEFT_BEHIND };
         let mut tx = store.transact(Rights::Intake).await?;
         feeds::clear_unaccepted(&mut tx, left_before).await?;
+        cases::clear_staged(&mut tx, left_before).await?;
         tx.commit().await?;
         let mut tx = store.transact(Rights::Keys).await?;
         if key_versions::all(&mut tx).await?.all.is_empty() {
@@ -217,6 +227,8 @@ impl Gateway {
             rng: Mutex::new(rng),
             snapshot: ArcSwap::from_pointee(snapshot),
             postcodes: ArcSwap::from_pointee(postcodes),
+            suppressions: ArcSwap::default(),
+            journal: tokio::sync::Mutex::default(),
             released: ArcSwap::default(),
             closing: tokio::sync::Mutex::default(),
             looks_begun: AtomicU64::new(0),

@@ -175,6 +175,9 @@ pub enum GatewayError {
     /// The log's forms failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The journal of erasures can't be used.
+    #[error(transparent)]
+    Journal(#[from] super::JournalError),
     /// The published log can't be read.
     #[error(transparent)]
     Published(#[from] ProjectionError),

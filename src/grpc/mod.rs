@@ -13,6 +13,7 @@ mod partners;
 mod protocols;
 mod reading;
 mod releases;
+mod rights;
 mod router;
 mod status;
 
@@ -26,6 +27,7 @@ pub use keys::KeyService;
 pub use partners::PartnerService;
 pub use protocols::ProtocolService;
 pub use releases::ReleaseService;
+pub use rights::RightsService;
 pub use router::{Services, server, services};
 
 use crate::{audit, wire::v1};

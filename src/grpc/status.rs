@@ -98,6 +98,11 @@ fn failed(error: &GatewayError) -> Status {
             "LOG_UNPUBLISHED",
             "the published log can't be read now; try again after its next tick",
         ),
+        GatewayError::Journal(_) => (
+            Code::Unavailable,
+            "JOURNAL_UNAVAILABLE",
+            "the gateway can't write down what it did outside of its database; try again later",
+        ),
         GatewayError::Key(_) | GatewayError::Disclosure(_) | GatewayError::Audit(_) => (
             Code::Internal,
             "INTERNAL",

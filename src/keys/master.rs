@@ -265,7 +265,13 @@ impl MasterKeys {
         // A pseudonym's input begins with four bytes of a small length: 00 00 ...
         mac.update(b"tallygate key version check");
         mac.update(&version.number().to_be_bytes());
-        let wrapping = self.wrapping.iter().filter(|(domain, _)| domain.rotates());
+        // The suppressions' domain rotated once: its key counts where the version has one, so
+        // that what stores have of versions from that time still fits.
+        let counts = |domain: PseudonymDomain, ring: &KeyRing| {
+            let kept = domain == PseudonymDomain::Suppression;
+            domain.rotates() || (kept && ring.0.contains_key(&version.number()))
+        };
+        let wrapping = self.wrapping.iter().filter(|(domain, ring)| counts(**domain, ring));
         for ring in wrapping.map(|(_, ring)| ring).chain([&self.sealing]) {
             let key = ring.0.get(&version.number()).ok_or(KeyError::NoSuchVersion { version })?;
             mac.update(key.0.bytes());

@@ -101,10 +101,11 @@ impl PseudonymDomain {
 
     /// Whether its wrapping key is replaced by rotation. Not that of the log's users: what the
     /// log says of them never changes, and one person must not become two there, nor give
-    /// both words of an act that needs two people.
+    /// both words of an act that needs two people. Nor that of suppressions: what a subject
+    /// chose is compared with what lies outside the database, and outlives every version.
     #[must_use]
     pub const fn rotates(self) -> bool {
-        !matches!(self, Self::User)
+        !matches!(self, Self::User | Self::Suppression)
     }
 
     /// Its place in [`ALL`](Self::ALL).

@@ -66,6 +66,11 @@ pub enum IdentifierKind<'a> {
         /// Whose staff.
         partner: &'a PartnerId,
     },
+    /// A case of a subject's rights, by its opener's own reference.
+    RightsCase {
+        /// Whose.
+        partner: &'a PartnerId,
+    },
 }
 
 impl IdentifierKind<'_> {
@@ -83,6 +88,7 @@ impl IdentifierKind<'_> {
             Self::Consent { .. } => PseudonymDomain::Consent,
             Self::Case { .. } => PseudonymDomain::Case,
             Self::User { .. } => PseudonymDomain::User,
+            Self::RightsCase { .. } => PseudonymDomain::Suppression,
         }
     }
 }
@@ -111,7 +117,8 @@ impl Pseudonymiser {
     }
 
     /// Computes the keyed states. New pseudonyms are wrapped under `current`, but for those of
-    /// the one domain that does not rotate.
+    /// the domains that don't rotate: these are wrapped under the oldest key that is held, the
+    /// same in every copy of the file.
     ///
     /// # Errors
     /// [`KeyError::NoWrappingKey`] where a domain does not hold it.
@@ -124,7 +131,7 @@ impl Pseudonymiser {
                 .wrapping_keys(domain)
                 .map(|(version, key)| (version, Aes256::new(key.bytes().into())))
                 .collect();
-            let at = held.iter().rposition(|(held, _)| *held == current || !domain.rotates());
+            let at = held.iter().position(|(held, _)| *held == current || !domain.rotates());
             let at = at.ok_or(KeyError::NoWrappingKey { domain, version: current })?;
             let current = held.remove(at);
             let mut keyed = unlabelled.clone();
@@ -160,6 +167,34 @@ impl Pseudonymiser {
         Ok(wrap(pseudonym.domain(), to, key, inner))
     }
 
+    /// What remains of a pseudonym when it is erased, and by which it is known again: its inner
+    /// value under the one key of the suppressions, whatever version wrapped it before.
+    ///
+    /// # Errors
+    /// [`KeyError::NoWrappingKey`] where its key is not held.
+    pub fn suppress(&self, pseudonym: &Pseudonym) -> Result<Pseudonym, KeyError> {
+        let inner = self.unwrap(pseudonym)?;
+        let (version, key) = &self.domains[PseudonymDomain::Suppression.index()].current;
+        Ok(wrap(PseudonymDomain::Suppression, *version, key, inner))
+    }
+
+    /// The pseudonym that a suppression stands for, under a version of its domain's key: to look
+    /// whether anything of it is stored.
+    ///
+    /// # Errors
+    /// [`KeyError::NoWrappingKey`] where that key is not held.
+    pub fn suppressed(
+        &self,
+        token: &[u8; 16],
+        domain: PseudonymDomain,
+        to: KeyVersion,
+    ) -> Result<Pseudonym, KeyError> {
+        let (version, _) = self.domains[PseudonymDomain::Suppression.index()].current;
+        let token = Pseudonym::from_stored(PseudonymDomain::Suppression, version, token)?;
+        let inner = self.unwrap(&token)?;
+        Ok(wrap(domain, to, self.wrapping_key(domain, to)?, inner))
+    }
+
     pub(super) fn identifier(&self, kind: IdentifierKind<'_>, value: &[u8]) -> Pseudonym {
         let input = self.begin(kind.domain(), IDENTIFIER_RULES);
         let scoped = match kind {
@@ -171,7 +206,8 @@ impl Pseudonymiser {
             IdentifierKind::Local { partner }
             | IdentifierKind::Consent { partner }
             | IdentifierKind::Case { partner }
-            | IdentifierKind::User { partner } => input.bytes(partner.as_str().as_bytes()),
+            | IdentifierKind::User { partner }
+            | IdentifierKind::RightsCase { partner } => input.bytes(partner.as_str().as_bytes()),
             IdentifierKind::Record { partner, record_type } => {
                 input.bytes(partner.as_str().as_bytes()).bytes(record_type.as_bytes())
             }

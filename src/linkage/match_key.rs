@@ -7,9 +7,7 @@ use super::{
     Sex,
     normalise::{self, RULES},
 };
-use crate::keys::{
-    BirthDate, KeyError, MacInput, Pseudonym, PseudonymDomain, Pseudonymiser, RawText,
-};
+use crate::keys::{BirthDate, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser, RawText};
 
 /// A rung of the ladder, the surest first. Later rungs (phonetic names; address and initial) come
 /// behind these; their numbers are stored and never change.
@@ -60,14 +58,12 @@ pub struct MatchKey {
 }
 
 impl MatchKey {
-    /// What remains of the key when its subject is erased: the key cannot be computed back from it
-    /// and later pushes can be checked against it.
+    /// What remains of the key when its subject is erased: later pushes are checked against it.
     ///
     /// # Errors
     /// [`KeyError::NoWrappingKey`] where the key's wrapping key is not held.
     pub fn suppression_token(&self, with: &Pseudonymiser) -> Result<Pseudonym, KeyError> {
-        let input = with.begin(PseudonymDomain::Suppression, RULES);
-        input.pseudonym(Some(&self.key)).map(MacInput::finish)
+        with.suppress(&self.key)
     }
 }
 

@@ -11,12 +11,16 @@
 //! - [`life`]: who may suspend, reinstate, revoke, and what then.
 //! - [`policy`], [`decision`], [`permit`], [`refusal`], [`explain`]: the snapshot and the one decision for
 //!   intake, figures, releases, dry runs and explanations.
+//! - [`choice`]: what a subject's choice does to a flow; [`acknowledgement`]: a party's signed word that it
+//!   has done so.
 //! - [`template`]: filled protocols for each pair of agencies, and the root policy.
 //!
 //! Invariants: what is not granted by a fully signed, running protocol is refused; a document that can't be
 //! read in full permits nothing; no error, refusal or log line of this room holds a submitted value.
 
+pub mod acknowledgement;
 mod check;
+pub mod choice;
 pub mod decision;
 pub mod document;
 pub mod explain;
@@ -36,6 +40,7 @@ pub mod template;
 mod tests;
 pub mod vocabulary;
 
+pub use choice::{Choice, Choices};
 pub use decision::{FigureQuestion, IntakeQuestion};
 pub use document::{Digest, KeyId, Protocol, ProtocolVersion};
 pub use fault::{Fault, Rule};

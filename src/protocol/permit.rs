@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::choice::Choices;
 use super::decision::{FigureQuestion, IntakeQuestion, columns_granted};
 use super::document::{Digest, LegalBasis, ProtocolVersion};
 use super::policy::{Compiled, CompiledFlow, Policy};
@@ -271,6 +272,12 @@ impl IntakePermit {
     pub fn purpose(&self) -> Purpose {
         // A parsed protocol has at least one purpose.
         self.protocol.purposes.first().copied().unwrap_or(Purpose::Audit)
+    }
+
+    /// The choices of subjects that bind the flow.
+    #[must_use]
+    pub fn choices(&self) -> Choices {
+        self.flow().choices
     }
 
     /// What the flow asks of the subject.

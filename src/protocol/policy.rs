@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::choice::Choices;
 use super::document::{Digest, Flow, LegalBasis, Output, Protocol, ProtocolVersion};
 use super::fault::{Fault, Rule};
 use super::geography::Geography;
@@ -86,6 +87,8 @@ pub(super) struct CompiledFlow {
     pub(super) max_backdate_days: i32,
     pub(super) consent: ConsentRule,
     pub(super) consent_max_age_days: Option<i32>,
+    /// The choices of subjects that bind it.
+    pub(super) choices: Choices,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -356,6 +359,7 @@ impl<G: Geography> Compiler<'_, G> {
             max_backdate_days,
             consent: flow.consent,
             consent_max_age_days: flow.consent_max_age_days.map(i32::from),
+            choices: Choices::binding(flow),
         })
     }
 

@@ -21,10 +21,12 @@ use crate::domain::PartnerId;
 /// How far a signatory's clock may run ahead of ours, in seconds.
 const CLOCK_SKEW_SECONDS: i64 = 300;
 
-/// A document that parties sign: a protocol or the root disclosure policy.
+/// A document that parties sign: a protocol, the root disclosure policy, an acknowledgement.
 pub trait Document: Sized {
     /// The `typ` of its signatures (RFC 7515 §4.1.9).
     const TYP: &'static str;
+    /// What the keys that sign it are registered for.
+    const PURPOSE: KeyPurpose = KeyPurpose::ProtocolSigning;
 
     /// Reads it strictly.
     ///
@@ -456,7 +458,7 @@ fn check_header<T: Document>(
     let header = &signature.header;
     let refuse = |broken: bool, error: SignatureError| if broken { Err(error) } else { Ok(()) };
     refuse(header.typ != T::TYP, SignatureError::WrongType { place })?;
-    refuse(key.purpose != KeyPurpose::ProtocolSigning, SignatureError::WrongPurpose { place })?;
+    refuse(key.purpose != T::PURPOSE, SignatureError::WrongPurpose { place })?;
     refuse(header.party != key.party, SignatureError::WrongParty { place })?;
     refuse(header.role != key.role, SignatureError::WrongRole { place })?;
     refuse(!document.signing_parties().contains(&&key.party), SignatureError::NotAParty { place })?;

@@ -160,6 +160,8 @@ pub async fn start(
     witnesses.check_history(&store, &setup.log, &config.without_witnesses).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     gateway.note_quorum().await?;
+    // Before anything is served: a restored backup has what was erased since.
+    gateway.replay_journal(&config.journal).await?;
     gateway.name_erasures().await?;
     let tls = server_config(
         &read(&config.certificate)?,
@@ -331,6 +333,9 @@ async fn name_days(gateway: Arc<Gateway>, stop: CancellationToken) {
         }
         if let Err(error) = gateway.name_erasures().await {
             tracing::error!(%error, "the day's erasures could not be carried out or named");
+        }
+        if let Err(error) = gateway.keep_journal().await {
+            tracing::error!(%error, "the journal of erasures could not be written");
         }
     }
 }

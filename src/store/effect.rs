@@ -1,7 +1,7 @@
 //! The small effects that are committed together with a leaf.
 
 use super::{
-    StoreError, Tx, approvals, consents, details, erasures, feeds, geography, key_versions,
+    StoreError, Tx, approvals, cases, consents, details, erasures, feeds, geography, key_versions,
     partners, protocols, releases, tx::on, undo,
 };
 use crate::domain::{BatchId, Quarter};
@@ -45,6 +45,12 @@ pub enum Effect {
     AskErasure(Vec<erasures::Asked>),
     /// A day's erasures are named.
     NameErasures(erasures::Named),
+    /// A staged case of a subject's rights counts from now on.
+    OpenCase(i64),
+    /// A case binds no more.
+    EndCase(i64),
+    /// A party acknowledges notices.
+    Acknowledge(Box<cases::Acknowledged>),
     /// What changes with a leaf that commits to a private detail, which is kept with it. It
     /// stands outermost: the sequencer keeps it where it writes the leaf.
     Keep(Box<(details::Kept, Effect)>),
@@ -156,6 +162,21 @@ pub(super) async fn apply(
         }
         Effect::AskErasure(asked) => erasures::ask(tx, asked, at).await.map(|()| Outcome::None),
         Effect::NameErasures(named) => erasures::name(tx, named).await.map(|()| Outcome::None),
+        Effect::OpenCase(id) => {
+            cases::open(tx, *id, at).await?;
+            // A quarter that is being counted is counted anew, without what this stops.
+            raise_epoch(tx).await?;
+            Ok(Outcome::At(at))
+        }
+        Effect::EndCase(id) => {
+            cases::end(tx, *id, at).await?;
+            raise_epoch(tx).await?;
+            Ok(Outcome::At(at))
+        }
+        Effect::Acknowledge(acknowledged) => {
+            cases::acknowledge(tx, acknowledged, at).await?;
+            Ok(Outcome::At(at))
+        }
         // A detail inside another effect would be lost: it is refused, never dropped.
         Effect::Keep(_) => Err(StoreError::Unchanged { table: "act_detail" }),
     }

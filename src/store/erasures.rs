@@ -16,6 +16,7 @@ use super::{
         Column::{Bytes, Integers},
     },
     error::{key16, stored},
+    subjects,
     tx::on,
 };
 use crate::domain::{BatchId, FeedId, SubjectId};
@@ -131,7 +132,7 @@ pub async fn settle(tx: &mut Tx, asked: &Asked) -> Result<(), StoreError> {
 }
 
 /// Destroys a record's events and withdrawal, and the identities (with their sealed births)
-/// that nothing else rests on. `subjects`: the identities it named; `None` where that is not
+/// that nothing else rests on. `named`: the identities it named; `None` where that is not
 /// known, and every event is looked through.
 ///
 /// # Errors
@@ -139,10 +140,12 @@ pub async fn settle(tx: &mut Tx, asked: &Asked) -> Result<(), StoreError> {
 pub async fn erase_record(
     tx: &mut Tx,
     number: i64,
-    subjects: Option<&[SubjectId]>,
+    named: Option<&[SubjectId]>,
 ) -> Result<(), StoreError> {
-    let persons = match subjects {
-        Some(subjects) => Some(persons_of(tx, subjects).await?),
+    let persons: Option<Vec<i64>> = match named {
+        Some(named) => {
+            Some(subjects::persons_of(tx, named).await?.iter().map(|p| p.number()).collect())
+        }
         None => None,
     };
     if let Tx::Postgres(postgres) = tx {
@@ -154,13 +157,13 @@ pub async fn erase_record(
             .await?;
         return Ok(());
     }
-    let mut named: Vec<i64> = Vec::new();
+    let mut gone: Vec<i64> = Vec::new();
     match persons {
         None => {
             let rows: Vec<(i64,)> = on!(&mut *tx, c => sqlx::query_as(
                 "DELETE FROM event WHERE event_number = $1 RETURNING subject_id")
                 .bind(number).fetch_all(c).await)?;
-            named.extend(rows.into_iter().map(|(subject,)| subject));
+            gone.extend(rows.into_iter().map(|(subject,)| subject));
         }
         Some(persons) => {
             for person in persons {
@@ -168,13 +171,13 @@ pub async fn erase_record(
                     "DELETE FROM event WHERE person_id = $1 AND event_number = $2 \
                      RETURNING subject_id")
                     .bind(person).bind(number).fetch_all(c).await)?;
-                named.extend(rows.into_iter().map(|(subject,)| subject));
+                gone.extend(rows.into_iter().map(|(subject,)| subject));
             }
         }
     }
     on!(&mut *tx, c => sqlx::query("DELETE FROM withdrawal WHERE event_number = $1")
         .bind(number).execute(c).await.map(drop))?;
-    for subject in named {
+    for subject in gone {
         let rows = on!(&mut *tx, c => sqlx::query(
             "DELETE FROM subject WHERE subject_id = $1 AND NOT EXISTS \
              (SELECT 1 FROM event e WHERE e.person_id = subject.person_id \
@@ -186,20 +189,6 @@ pub async fn erase_record(
         }
     }
     Ok(())
-}
-
-/// The persons that identities make up now.
-async fn persons_of(tx: &mut Tx, subjects: &[SubjectId]) -> Result<Vec<i64>, StoreError> {
-    let numbers: Vec<i64> = subjects.iter().map(|subject| subject.number()).collect();
-    let rows: Vec<(i64,)> = bulk::select(
-        tx,
-        "SELECT DISTINCT person_id FROM subject WHERE subject_id",
-        None,
-        &Among::Numbers(&numbers),
-        "",
-    )
-    .await?;
-    Ok(rows.into_iter().map(|(person,)| person).collect())
 }
 
 /// The batches that withdrew some records.
@@ -216,6 +205,42 @@ pub async fn withdrawing(tx: &mut Tx, numbers: &[i64]) -> Result<Vec<BatchId>, S
     )
     .await?;
     Ok(rows.into_iter().map(|(batch,)| BatchId::new(batch)).collect())
+}
+
+/// A withdrawal as stored: the record's number, the batch, and the day it became known.
+pub type Withdrawal = (i64, i64, i64);
+
+/// The withdrawals of some records.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn withdrawals(tx: &mut Tx, numbers: &[i64]) -> Result<Vec<Withdrawal>, StoreError> {
+    bulk::select(
+        tx,
+        "SELECT event_number, batch_id, known FROM withdrawal WHERE event_number",
+        None,
+        &Among::Numbers(numbers),
+        "",
+    )
+    .await
+}
+
+/// Puts withdrawals back, of records that are gone and whose senders are told what they were
+/// told before.
+///
+/// # Errors
+/// When they can't be written.
+pub async fn put_withdrawals(tx: &mut Tx, all: &[Withdrawal]) -> Result<(), StoreError> {
+    bulk::insert_new(
+        tx,
+        "withdrawal",
+        &[
+            ("event_number", Integers(all.iter().map(|(number, ..)| *number).collect())),
+            ("batch_id", Integers(all.iter().map(|(_, batch, _)| *batch).collect())),
+            ("known", Integers(all.iter().map(|(.., known)| *known).collect())),
+        ],
+    )
+    .await
 }
 
 /// Notes which items of a batch were erased, for the day's leaf.
@@ -244,7 +269,8 @@ pub async fn note(tx: &mut Tx, batch: BatchId, items: &[u64]) -> Result<(), Stor
 pub async fn unnamed(tx: &mut Tx) -> Result<Vec<Unnamed>, StoreError> {
     let rows: Vec<(i64, Vec<u8>, i64)> = on!(tx, c => sqlx::query_as(
         "SELECT e.batch_id, b.digest, e.item FROM erased e \
-         JOIN batch b ON b.batch_id = e.batch_id WHERE e.day = $1 ORDER BY e.batch_id, e.item")
+         JOIN batch b ON b.batch_id = e.batch_id AND b.state IN (1, 3) \
+         WHERE e.day = $1 ORDER BY e.batch_id, e.item")
         .bind(UNNAMED).fetch_all(c).await)?;
     rows.into_iter()
         .map(|(row, digest, item)| {
@@ -285,7 +311,8 @@ pub(super) async fn name(tx: &mut Tx, named: &Named) -> Result<(), StoreError> {
     bulk::touched(rows, 1, "erasure_day")?;
     let rows = on!(tx, c => sqlx::query(
         "UPDATE erased SET day = $1 WHERE day = $2 \
-         AND EXISTS (SELECT 1 FROM batch b WHERE b.batch_id = erased.batch_id)")
+         AND EXISTS (SELECT 1 FROM batch b \
+                     WHERE b.batch_id = erased.batch_id AND b.state IN (1, 3))")
         .bind(day).bind(UNNAMED).execute(c).await.map(|done| done.rows_affected()))?;
     // Where more were erased meanwhile the leaf would say too little: count anew.
     if rows == named.count { Ok(()) } else { Err(StoreError::Unchanged { table: "erased" }) }

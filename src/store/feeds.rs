@@ -150,6 +150,8 @@ pub async fn clear_unaccepted(tx: &mut Tx, staged_before: Timestamp) -> Result<(
     if left == 0 {
         return Ok(());
     }
+    tx.run("DELETE FROM dropped WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)")
+        .await?;
     if !tx.is_sqlite() {
         // Intake may not delete records; a function of the owner deletes just these.
         return tx.run("SELECT clear_abandoned()").await;

@@ -8,6 +8,7 @@
 use super::StoreError;
 use sqlx::{
     ConnectOptions, Connection, Pool, Postgres, Transaction,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgSslMode},
 };
 use std::{sync::Arc, time::Duration};
@@ -209,6 +210,11 @@ impl Servers {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// A connection outside of any transaction.
+    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        Ok(self.pool.acquire().await?)
     }
 
     async fn look_for_primary(&self) {

@@ -121,6 +121,23 @@ pub async fn persons_with(tx: &mut Tx, keys: &[[u8; 16]]) -> Result<Vec<PersonId
     Ok(found)
 }
 
+/// The persons that identities make up now.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn persons_of(tx: &mut Tx, subjects: &[SubjectId]) -> Result<Vec<PersonId>, StoreError> {
+    let numbers: Vec<i64> = subjects.iter().map(|subject| subject.number()).collect();
+    let rows: Vec<(i64,)> = bulk::select(
+        tx,
+        "SELECT DISTINCT person_id FROM subject WHERE subject_id",
+        None,
+        &Among::Numbers(&numbers),
+        "",
+    )
+    .await?;
+    Ok(rows.into_iter().map(|(person,)| PersonId::new(person)).collect())
+}
+
 /// subject_id, person_id, nhs, key_version, rung, match_key.
 type SubjectRow = (i64, i64, Option<Vec<u8>>, i64, i64, Vec<u8>);
 

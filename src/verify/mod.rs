@@ -23,6 +23,7 @@
 //! the checkpoint it was given.
 
 mod bundle;
+pub mod case_proof;
 pub mod cosignature;
 pub mod counters;
 mod digest;
@@ -54,6 +55,7 @@ pub mod tlog_proof;
 pub mod trace;
 pub mod years;
 
+pub use case_proof::{CaseProofProblem, CaseProved, verify_case};
 pub use cosignature::{Cosigned, WitnessKey};
 pub use growth::{Growth, GrowthProblem};
 pub use log::{verify_log, verify_log_on};

@@ -211,6 +211,7 @@ fn denied(denied: Denied) -> Answer {
                 | GatewayError::Unsettled
                 | GatewayError::Conflict
                 | GatewayError::KeysBehind
+                | GatewayError::Journal(_)
                 | GatewayError::Published(_) => {
                     later("unavailable", "the gateway can't answer now; try again later")
                 }

@@ -15,10 +15,13 @@ use crate::{
         GatewayError,
         forms::{self, Forms},
         link::link,
+        rights::{self, Suppressions},
     },
     keys::{KeysInUse, PseudonymDomain},
     store::{
-        Rights, Tx, details,
+        Rights, Tx,
+        cases::{self, Dropped},
+        details, erasures,
         feeds::{self, NewBatch},
         key_versions,
         records::{self, NewEvent, NewWithdrawal, Sent},
@@ -26,7 +29,10 @@ use crate::{
     },
 };
 use rand::Rng;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A staged batch.
 pub(super) struct Staged {
@@ -36,23 +42,37 @@ pub(super) struct Staged {
     pub(super) commitment: Hash,
 }
 
+/// A record that a batch adds.
+struct New<'a> {
+    record: &'a KeyedRecord,
+    content: &'a KeyedContent,
+    /// `Some` where it names a subject who has made a choice that binds the flow: nothing of it
+    /// is kept but this, by which it is known that it was sent.
+    dropped: Option<[u8; 16]>,
+}
+
 /// What a batch adds, once what was sent before is left out.
 #[derive(Default)]
 struct Additions<'a> {
-    new: Vec<(&'a KeyedRecord, &'a KeyedContent)>,
+    new: Vec<New<'a>>,
+    /// How many of these were sent before, and not used, of a subject whose choice has ended:
+    /// they are taken now, and their sender is told no more than that they were sent before.
+    taken_late: usize,
     /// Withdrawals of records that are there, with the records' numbers.
     withdrawn: Vec<(&'a KeyedRecord, i64)>,
     /// Withdrawals of records of this very batch, with their places in `new`.
     withdrawn_here: Vec<(&'a KeyedRecord, usize)>,
     /// Staged by a batch that was never accepted, or was undone: to be taken over.
     taken_over: Vec<[u8; 16]>,
+    /// The same of records that were not used, by their tokens.
+    forgotten: Vec<[u8; 16]>,
     abandoned: BTreeSet<BatchId>,
 }
 
 impl Additions<'_> {
     /// The records and withdrawals of records that it brings.
     fn records(&self) -> u64 {
-        (self.new.len() + self.withdrawn.len() + self.withdrawn_here.len()) as u64
+        (self.new.len() - self.taken_late + self.withdrawn.len() + self.withdrawn_here.len()) as u64
     }
 }
 
@@ -78,6 +98,7 @@ pub(super) async fn stage(
     feeds::abandon(&mut tx, &abandoned).await?;
     let taken_over = Forms::of(keys, PseudonymDomain::Record, &additions.taken_over)?;
     records::take_over(&mut tx, intake.feed, taken_over.all()).await?;
+    cases::forget_dropped(&mut tx, intake.feed, &additions.forgotten).await?;
     let number = feeds::stage(
         &mut tx,
         &NewBatch {
@@ -95,6 +116,8 @@ pub(super) async fn stage(
     let places = write(intake, &mut tx, number, keys, &additions).await?;
     let sealed = gateway.seal_batch(number, &detail.kept(places))?;
     details::stage(&mut tx, number, &sealed).await?;
+    // What stands in place of an item that was not kept is named among the day's erasures.
+    erasures::note(&mut tx, number, &detail.left_out).await?;
     tx.commit().await?;
     Ok(Staged { batch: number, commitment })
 }
@@ -107,6 +130,52 @@ pub(super) async fn abandon(intake: &Intake, batch: BatchId) -> Result<(), Gatew
     Ok(())
 }
 
+/// What the store knows of a batch's records.
+struct Known {
+    sent: BTreeMap<[u8; 16], Sent>,
+    dropped: BTreeMap<[u8; 16], Dropped>,
+    suppressions: Arc<Suppressions>,
+}
+
+impl Known {
+    async fn read(
+        intake: &Intake,
+        tx: &mut Tx,
+        batch: &KeyedBatch,
+        keys: &KeysInUse,
+    ) -> Result<Self, GatewayError> {
+        let records: Vec<[u8; 16]> = batch.admitted().map(|record| record.key).collect();
+        let forms = Forms::of(keys, PseudonymDomain::Record, &records)?;
+        let sent = records::sent(tx, intake.feed, forms.all()).await?;
+        let sent = sent.into_iter().map(|(key, sent)| (forms.current(key), sent)).collect();
+        let suppressions = intake.gateway.suppressions(tx).await?;
+        let dropped = match suppressions.never() {
+            true => BTreeMap::new(),
+            false => intake.gateway.dropped(tx, keys, intake.feed, &records).await?,
+        };
+        Ok(Self { sent, dropped, suppressions })
+    }
+
+    /// The number of a record that an accepted batch brought.
+    fn accepted(&self, key: &[u8; 16]) -> Option<i64> {
+        let sent = self.sent.get(key).filter(|sent| sent.accepted);
+        let dropped = self.dropped.get(key).filter(|dropped| dropped.accepted);
+        sent.map(|sent| sent.event_number).or(dropped.map(|dropped| dropped.event_number))
+    }
+
+    /// The numbers of all of these.
+    fn numbers(&self) -> Vec<i64> {
+        let keys: BTreeSet<&[u8; 16]> = self.sent.keys().chain(self.dropped.keys()).collect();
+        keys.into_iter().filter_map(|key| self.accepted(key)).collect()
+    }
+
+    /// Whether an accepted batch brought it and its content was not used.
+    fn is_unused(&self, key: &[u8; 16]) -> bool {
+        self.dropped.get(key).is_some_and(|dropped| dropped.accepted)
+            && self.sent.get(key).is_none_or(|sent| !sent.accepted)
+    }
+}
+
 /// Tells new records from those sent before, and withdrawals from both.
 async fn sort_out<'a>(
     intake: &Intake,
@@ -115,29 +184,43 @@ async fn sort_out<'a>(
     keys: &KeysInUse,
     accepted: &mut Accepted,
 ) -> Result<Additions<'a>, GatewayError> {
-    let records: Vec<[u8; 16]> = batch.admitted().map(|record| record.key).collect();
-    let forms = Forms::of(keys, PseudonymDomain::Record, &records)?;
-    let sent = records::sent(tx, intake.feed, forms.all()).await?;
-    let sent: BTreeMap<[u8; 16], Sent> =
-        sent.into_iter().map(|(key, sent)| (forms.current(key), sent)).collect();
-    let numbers: Vec<i64> = sent.values().filter(|s| s.accepted).map(|s| s.event_number).collect();
+    let known = Known::read(intake, tx, batch, keys).await?;
+    let numbers = known.numbers();
     let mut gone: BTreeSet<i64> = records::withdrawn(tx, &numbers).await?.into_iter().collect();
     let mut here: BTreeMap<[u8; 16], usize> = BTreeMap::new();
     let mut gone_here: BTreeSet<usize> = BTreeSet::new();
     let mut additions = Additions::default();
     for record in batch.admitted() {
-        let before = sent.get(&record.key);
-        let known = before.filter(|sent| sent.accepted);
-        match (&record.content, known, here.get(&record.key)) {
-            (Some(_), Some(_), _) | (Some(_), None, Some(_)) => accepted.sent_before += 1,
+        let before = known.accepted(&record.key);
+        match (&record.content, before, here.get(&record.key)) {
+            (Some(content), Some(number), None) => {
+                accepted.sent_before += 1;
+                let unused = known.is_unused(&record.key) && !gone.contains(&number);
+                if unused && !is_bound(intake, &known, keys, content)? {
+                    here.insert(record.key, additions.new.len());
+                    additions.new.push(New { record, content, dropped: None });
+                    additions.taken_late += 1;
+                    take_over(&mut additions, record, &known);
+                }
+            }
+            (Some(_), _, Some(_)) => accepted.sent_before += 1,
             (Some(content), None, None) => {
                 here.insert(record.key, additions.new.len());
-                additions.new.push((record, content));
-                take_over(&mut additions, record, before);
+                let bound = is_bound(intake, &known, keys, content)?;
+                let token = || rights::record_token(keys, &record.key);
+                let dropped = if bound { Some(token()?) } else { None };
+                additions.new.push(New { record, content, dropped });
+                take_over(&mut additions, record, &known);
+                if let Some(left) = known.dropped.get(&record.key) {
+                    additions.forgotten.push(rights::record_token(keys, &record.key)?);
+                    if !left.undone {
+                        additions.abandoned.insert(left.batch);
+                    }
+                }
             }
-            (None, Some(sent), _) => {
-                if gone.insert(sent.event_number) {
-                    additions.withdrawn.push((record, sent.event_number));
+            (None, Some(number), _) => {
+                if gone.insert(number) {
+                    additions.withdrawn.push((record, number));
                 } else {
                     accepted.sent_before += 1;
                 }
@@ -149,25 +232,38 @@ async fn sort_out<'a>(
                     accepted.sent_before += 1;
                 }
             }
-            (None, None, None) => {
-                let rule = Rule::NothingToWithdraw;
-                accepted.well_formed -= 1;
-                accepted.rejections.push(Rejection {
-                    row: record.row,
-                    field: "record_id",
-                    rule: rule.code(),
-                    sentence: rule.sentence(),
-                    by_protocol: false,
-                });
-            }
+            (None, None, None) => nothing_to_withdraw(record, accepted),
         }
     }
     accepted.rejections.sort_by_key(|rejection| rejection.row);
     Ok(additions)
 }
 
-fn take_over(additions: &mut Additions<'_>, record: &KeyedRecord, before: Option<&Sent>) {
-    if let Some(sent) = before {
+fn nothing_to_withdraw(record: &KeyedRecord, accepted: &mut Accepted) {
+    let rule = Rule::NothingToWithdraw;
+    accepted.well_formed -= 1;
+    accepted.rejections.push(Rejection {
+        row: record.row,
+        field: "record_id",
+        rule: rule.code(),
+        sentence: rule.sentence(),
+        by_protocol: false,
+    });
+}
+
+/// Whether somebody whom the record names has made a choice that binds the stream's flow. Its
+/// sender is told what it would be told otherwise.
+fn is_bound(
+    intake: &Intake,
+    known: &Known,
+    keys: &KeysInUse,
+    content: &KeyedContent,
+) -> Result<bool, GatewayError> {
+    Ok(known.suppressions.bind(keys, &content.persons, intake.permit.choices())?)
+}
+
+fn take_over(additions: &mut Additions<'_>, record: &KeyedRecord, known: &Known) {
+    if let Some(sent) = known.sent.get(&record.key) {
         additions.taken_over.push(record.key);
         if !sent.undone {
             additions.abandoned.insert(sent.batch);
@@ -184,16 +280,18 @@ async fn write(
     additions: &Additions<'_>,
 ) -> Result<Vec<RecordPlace>, GatewayError> {
     let first = records::take_event_numbers(tx, additions.new.len()).await?;
-    let identities: Vec<_> = additions
-        .new
-        .iter()
-        .flat_map(|(_, content)| content.persons.iter().map(|(_, identity)| identity))
-        .collect();
+    let used = additions.new.iter().filter(|new| new.dropped.is_none());
+    let identities: Vec<_> =
+        used.flat_map(|new| new.content.persons.iter().map(|(_, identity)| identity)).collect();
     let mut rng = intake.gateway.rng();
     let placed = link(keys, tx, &identities, &mut rng).await?;
     let mut places = places(first, additions, &placed);
     let version = keys.current().number();
     let (sent, events) = rows(first, &additions.new, placed, version);
+    let tokens = additions.new.iter().zip(first..);
+    let dropped: Vec<SentRow> =
+        tokens.filter_map(|(new, number)| Some((new.dropped?, number))).collect();
+    cases::stage_dropped(tx, intake.feed, batch, &dropped).await?;
     records::stage_sent(tx, intake.feed, batch, &sent, version).await?;
     records::stage_events(tx, batch, &events).await?;
     let numbers: Vec<i64> = (first..).take(additions.new.len()).collect();
@@ -220,9 +318,9 @@ fn places(
 ) -> Vec<RecordPlace> {
     let mut placed = placed.iter().map(|(subject, _)| subject.number());
     let new = additions.new.iter().zip(first..);
-    new.map(|((_, content), number)| RecordPlace {
-        number,
-        subjects: placed.by_ref().take(content.persons.len()).collect(),
+    new.map(|(new, number)| {
+        let persons = if new.dropped.is_none() { new.content.persons.len() } else { 0 };
+        RecordPlace { number, subjects: placed.by_ref().take(persons).collect() }
     })
     .collect()
 }
@@ -231,14 +329,15 @@ type SentRow = ([u8; 16], i64);
 
 fn rows(
     first: i64,
-    new: &[(&KeyedRecord, &KeyedContent)],
+    new: &[New<'_>],
     placed: Vec<(SubjectId, PersonId)>,
     version: u16,
 ) -> (Vec<SentRow>, Vec<NewEvent>) {
     let mut placed = placed.into_iter();
     let mut sent = Vec::with_capacity(new.len());
     let mut events = Vec::with_capacity(new.len());
-    for ((record, content), event_number) in new.iter().zip(first..) {
+    let used = new.iter().zip(first..).filter(|(new, _)| new.dropped.is_none());
+    for (New { record, content, .. }, event_number) in used {
         sent.push((record.key, event_number));
         let keyed = record.consent.is_some() || forms::has_references(&content.event);
         for ((role, _), (subject, person)) in content.persons.iter().zip(placed.by_ref()) {
@@ -267,17 +366,21 @@ struct BatchDetail<'a> {
     size: usize,
     /// The records, in the order of their items, with their numbers once they have them.
     records: Vec<&'a KeyedRecord>,
+    /// The items of which nothing is kept but the salted hash.
+    left_out: Vec<u64>,
 }
 
 impl<'a> BatchDetail<'a> {
     fn of(additions: &Additions<'a>, rng: &mut impl Rng) -> Self {
         let mut filling = [0; 16];
         rng.fill_bytes(&mut filling);
-        let new = additions.new.iter().map(|(record, _)| *record);
+        let new = additions.new.iter().map(|new| new.record);
+        let unused = (0..).zip(&additions.new).filter(|(_, new)| new.dropped.is_some());
+        let left_out = unused.map(|(at, _)| at).collect();
         let withdrawn = additions.withdrawn.iter().map(|(record, _)| *record);
         let here = additions.withdrawn_here.iter().map(|(record, _)| *record);
         let records: Vec<_> = new.chain(withdrawn).chain(here).collect();
-        Self { filling, size: filled(records.len(), false), records }
+        Self { filling, size: filled(records.len(), false), records, left_out }
     }
 
     fn commitment(&self) -> Result<Hash, GatewayError> {
@@ -287,8 +390,12 @@ impl<'a> BatchDetail<'a> {
 
     /// What is kept of it, once it is known where each record's rows are.
     fn kept(&self, places: Vec<RecordPlace>) -> KeptDetail {
-        let slots = self.records.iter().zip(places).map(|(record, place)| {
-            let KeyedItem { salt, key_version, content, .. } = record.item;
+        let left_out: BTreeSet<u64> = self.left_out.iter().copied().collect();
+        let slots = (0..).zip(self.records.iter().zip(places)).map(|(at, (record, place))| {
+            let KeyedItem { salt, key_version, content, hash } = record.item;
+            if left_out.contains(&at) {
+                return Slot::Erased(hash);
+            }
             Slot::Open(
                 salt,
                 Item::Record(RecordItem { key: record.key, key_version, content, place }),

@@ -14,10 +14,11 @@ use crate::{
         link::facts_cell,
         register::{Partner, PartnerKey},
     },
-    keys::{BirthDate, MasterKeys, ProtocolSigning, SigningKey},
+    keys::{Acknowledgement, BirthDate, MasterKeys, ProtocolSigning, SigningKey},
     linkage::{Facts, Sex},
     protocol::{
-        Act, CallerRole, Envelope, KeyId, Life, RegisteredKey, SignatoryRole,
+        Act, CallerRole, Envelope, KeyId, KeyRegister, Life, RegisteredKey, SignatoryRole,
+        jws::{Algorithm, ProtectedHeader},
         life::Completeness,
         register::KeyPurpose,
         root_policy::{RhoLimit, RootController},
@@ -25,7 +26,7 @@ use crate::{
         template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
     },
     store::{
-        Effect, Location, Logged, Rights, Store, feeds, geography, partners, protocols,
+        Effect, Location, Logged, Rights, Store, backup, feeds, geography, partners, protocols,
         records::{self, NewEvent, NewWithdrawal},
         subjects::{self, NewSubject, Subject},
     },
@@ -129,11 +130,74 @@ impl Town {
         Self::named("example.org/{year}").await
     }
 
+    /// The same town, as a backup of it has it.
+    pub(super) async fn restored(&self, archive: &[u8]) -> Self {
+        let town = Self::over("example.org/log", Some(archive)).await;
+        town.clock.store(self.clock.load(Ordering::SeqCst), Ordering::SeqCst);
+        town
+    }
+
+    /// A document signed for parties, with keys that sign protocols.
+    pub(super) fn signed<T: Document>(&self, document: &T, parties: &[&str]) -> String {
+        self.sign(document, parties)
+    }
+
+    /// Registers a key for acknowledgements.
+    pub(super) async fn put_acknowledgement_key(&self, id: &str) -> SigningKey<Acknowledgement> {
+        let key = SigningKey::generate(&mut StdRng::seed_from_u64(77)).unwrap();
+        let mut entry = self.entry_of(id);
+        entry.keys.push(PartnerKey {
+            jwk: key.verifying_key().to_jwk(),
+            purpose: KeyPurpose::Acknowledgement,
+            role: None,
+            valid_from: date(2024, 1, 1),
+            valid_until: date(2027, 12, 31),
+        });
+        self.enter(entry).await;
+        key
+    }
+
+    /// Whose such a key is.
+    fn party_of(&self, key: &SigningKey<Acknowledgement>) -> PartnerId {
+        let kid = key.verifying_key().kid().parse().unwrap();
+        self.gateway.snapshot().register().key(&kid).unwrap().party.clone()
+    }
+
+    /// A document signed with such a key.
+    pub(super) fn signed_with<T: Document>(
+        &self,
+        document: &T,
+        key: &SigningKey<Acknowledgement>,
+    ) -> String {
+        let draft: Signed<T, _> = Signed::draft(&document.canonical().unwrap()).unwrap();
+        let header = ProtectedHeader {
+            alg: Algorithm::Ed25519,
+            typ: T::TYP.to_owned(),
+            kid: key.verifying_key().kid().parse().unwrap(),
+            party: self.party_of(key),
+            role: SignatoryRole::DesignatedPerson,
+            iat: u64::try_from(self.gateway.now().as_second()).unwrap(),
+        };
+        let sign = |message: &[u8]| Some(*key.sign(message).unwrap().as_bytes());
+        draft.envelope().clone().sign(header, sign).unwrap().to_json().unwrap()
+    }
+
     async fn named(log: &str) -> Self {
+        let town = Self::over(log, None).await;
+        for id in ["authority", "oversight", "health", "dwp", "learning", "families", "centres"] {
+            town.enter(town.entry_of(id)).await;
+        }
+        town
+    }
+
+    async fn over(log: &str, archive: Option<&[u8]>) -> Self {
         let mut rng = StdRng::seed_from_u64(11);
         let dir = tempfile::tempdir().unwrap();
         let location = Location::Sqlite(dir.path().join("gateway.db").into());
         let store = Store::open(&location).await.unwrap();
+        if let Some(archive) = archive {
+            backup::restore(&store, None, &mut std::io::Cursor::new(archive)).await.unwrap();
+        }
         store.migrate(None).await.unwrap();
         let signers = signers(&mut rng);
         let start: Timestamp = NOW.parse().unwrap();
@@ -156,11 +220,7 @@ impl Town {
             rng: StdRng::seed_from_u64(12),
         };
         let (gateway, _task) = Gateway::start(setup).await.unwrap();
-        let town = Self { gateway, dir, vkey, clock, signers, rng };
-        for id in ["authority", "oversight", "health", "dwp", "learning", "families", "centres"] {
-            town.put_partner(id).await;
-        }
-        town
+        Self { gateway, dir, vkey, clock, signers, rng }
     }
 
     pub(super) fn set_clock(&self, text: &str) {
@@ -174,7 +234,7 @@ impl Town {
         self.gateway.reload().await.unwrap();
     }
 
-    async fn put_partner(&self, id: &str) {
+    fn entry_of(&self, id: &str) -> Partner {
         let keys = self.signers.iter().filter(|s| s.registered.party.as_str() == id);
         let keys = keys.map(|signer| PartnerKey {
             jwk: signer.key.verifying_key().to_jwk(),
@@ -183,7 +243,7 @@ impl Town {
             valid_from: date(2024, 1, 1),
             valid_until: date(2027, 12, 31),
         });
-        let entry = Partner {
+        Partner {
             partner: partner(id),
             name: id.to_owned(),
             org_code: "RKB01".to_owned(),
@@ -192,9 +252,12 @@ impl Town {
             areas: BTreeSet::new(),
             certificates: vec![],
             keys: keys.collect(),
-        };
+        }
+    }
+
+    async fn enter(&self, entry: Partner) {
         let json = serde_json::to_string(&entry).unwrap();
-        let entry = partners::Entry { partner: partner(id), json, disabled: false };
+        let entry = partners::Entry { partner: entry.partner, json, disabled: false };
         self.act(LeafKind::PartnerAdded, Effect::PutPartner(entry)).await;
     }
 

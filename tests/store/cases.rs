@@ -1,0 +1,236 @@
+//! Cases of rights: what binds, what is stopped and told, what was not used, and the scrub.
+
+use super::{Fresh, Place, batch_of, key, now, on_both, partner};
+use tallygate::{
+    domain::{BatchId, FeedId, PersonId, RecordType, SubjectId},
+    store::{
+        ActError, Effect, Location, Outcome, Rights, Store,
+        cases::{self, Acknowledged, Case, Stopped},
+        feeds,
+        records::{self, NewEvent},
+        scan,
+        subjects::{self, NewSubject, Subject},
+    },
+};
+
+on_both!(
+    a_case_binds_when_it_is_staged_and_counts_when_it_is_logged,
+    what_a_case_stops_is_found_told_and_acknowledged,
+    what_was_not_used_is_known_and_nothing_else,
+    what_never_came_into_the_log_is_given_up,
+    a_scrub_leaves_nothing_of_what_was_deleted,
+);
+
+fn case(reference: usize, choice: u8) -> Case {
+    Case {
+        id: 0,
+        partner: partner("health"),
+        key: key(reference),
+        choice,
+        given_by: 2,
+        requested_on: 20_000,
+        state: cases::STAGED,
+        opened_at: 0,
+        ended_at: 0,
+        due_day: 20_014,
+        nonce: key(reference + 1_000),
+    }
+}
+
+async fn stage(fresh: &Fresh, new: &Case, tokens: &[usize], stopped: &[Stopped]) -> i64 {
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let tokens: Vec<[u8; 16]> = tokens.iter().map(|token| key(*token)).collect();
+    let id = cases::stage(&mut tx, new, &tokens, stopped, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+async fn binding(fresh: &Fresh) -> (u64, usize) {
+    let mut tx = fresh.read(Rights::Intake).await;
+    let number = cases::number(&mut tx).await.unwrap();
+    (number, cases::binding(&mut tx).await.unwrap().len())
+}
+
+/// An accepted batch of one record of one person.
+async fn record(fresh: &Fresh, feed: FeedId, number: usize) -> BatchId {
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let batch = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
+    let event_number = i64::try_from(number).unwrap();
+    let sent = [(key(number), event_number)];
+    records::stage_sent(&mut tx, feed, batch, &sent, 1).await.unwrap();
+    let (person, subject) = (PersonId::new(event_number), SubjectId::new(event_number));
+    let body = vec![0; 24];
+    let event =
+        NewEvent { person, subject, event_number, role: 0, consent: None, body, key_version: 0 };
+    records::stage_events(&mut tx, batch, &[event]).await.unwrap();
+    let keys = vec![(0, key(number + 500))];
+    let subject = Subject { id: subject, person, nhs: None, keys, key_version: 1 };
+    subjects::insert(&mut tx, &[NewSubject { subject, facts: None }]).await.unwrap();
+    tx.commit().await.unwrap();
+    fresh.accept(batch).await.unwrap();
+    batch
+}
+
+async fn a_case_binds_when_it_is_staged_and_counts_when_it_is_logged(fresh: Fresh) {
+    assert_eq!(binding(&fresh).await, (1, 0));
+    let id = stage(&fresh, &case(1, 2), &[7, 8], &[]).await;
+    assert_eq!(binding(&fresh).await, (2, 2));
+    let mut tx = fresh.read(Rights::Figures).await;
+    let found = cases::find(&mut tx, &partner("health"), &key(1)).await.unwrap().unwrap();
+    assert_eq!((found.id, found.state, found.choice), (id, cases::STAGED, 2));
+    assert_eq!(cases::find(&mut tx, &partner("dwp"), &key(1)).await.unwrap(), None);
+    assert!(cases::list(&mut tx, None).await.unwrap().is_empty());
+    drop(tx);
+    // The same reference again takes the staged one's place.
+    let again = stage(&fresh, &case(1, 2), &[7], &[]).await;
+    assert_eq!(binding(&fresh).await, (3, 1));
+    assert!(matches!(fresh.act(Effect::OpenCase(id)).await, Err(ActError::Conflict)));
+    assert_eq!(fresh.act(Effect::OpenCase(again)).await.unwrap(), Outcome::At(now()));
+    assert!(matches!(fresh.act(Effect::OpenCase(again)).await, Err(ActError::Conflict)));
+    assert_eq!(binding(&fresh).await, (4, 1));
+    let mut tx = fresh.read(Rights::Figures).await;
+    let listed = cases::list(&mut tx, Some(&partner("health"))).await.unwrap();
+    assert_eq!((listed.len(), listed[0].opened_at), (1, now().as_microsecond()));
+    assert_eq!(cases::suppressions(&mut tx, again).await.unwrap(), [key(7)]);
+    assert!(cases::list(&mut tx, Some(&partner("dwp"))).await.unwrap().is_empty());
+    drop(tx);
+    fresh.act(Effect::EndCase(again)).await.unwrap();
+    assert!(matches!(fresh.act(Effect::EndCase(again)).await, Err(ActError::Conflict)));
+    assert_eq!(binding(&fresh).await, (5, 0));
+}
+
+async fn what_a_case_stops_is_found_told_and_acknowledged(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    let batch = record(&fresh, feed, 1).await;
+    record(&fresh, feed, 2).await;
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let one = PersonId::new(1);
+    assert_eq!(cases::records_of(&mut tx, &[one]).await.unwrap(), [(1, batch)]);
+    assert_eq!(cases::person_of(&mut tx, 1).await.unwrap(), Some(one));
+    assert_eq!(cases::person_of(&mut tx, 9).await.unwrap(), None);
+    let terms = cases::terms(&mut tx, &[batch]).await.unwrap().remove(&batch).unwrap();
+    assert_eq!((terms.feed, &*terms.protocol, terms.version), (feed, "isp-health", 2));
+    assert!(terms.live && !terms.abandoned);
+    assert_eq!(cases::keys_of(&mut tx, feed, &[1]).await.unwrap(), [(1, key(1), 1)]);
+    drop(tx);
+    let counted = async || {
+        let mut tx = fresh.read(Rights::Release).await;
+        scan::principal_events(&mut tx, &[feed]).await.map_or(9, |events| events.len())
+    };
+    // The bodies of these records are none that can be read: what counts shows by the error.
+    assert_eq!(counted().await, 9);
+    let stop = |number: i64, effect| Stopped {
+        event_number: number,
+        feed,
+        batch,
+        effect,
+        token: Some(key(70)),
+        due_day: 20_007,
+    };
+    let stops = [stop(1, cases::ERASE), Stopped { token: None, ..stop(2, cases::STOP) }];
+    let id = stage(&fresh, &case(1, 0), &[7], &stops).await;
+    assert_eq!(counted().await, 9, "not before the case is logged");
+    fresh.act(Effect::OpenCase(id)).await.unwrap();
+    assert_eq!(counted().await, 0);
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    assert_eq!(cases::to_erase(&mut tx, 9).await.unwrap(), [(1, feed, batch)]);
+    cases::forget_stops(&mut tx, 1).await.unwrap();
+    assert!(cases::to_erase(&mut tx, 9).await.unwrap().is_empty());
+    drop(tx);
+    let mut tx = fresh.read(Rights::Figures).await;
+    let notices = cases::notices_to(&mut tx, &[feed]).await.unwrap();
+    assert_eq!(notices, cases::notices_of(&mut tx, id).await.unwrap());
+    drop(tx);
+    let [notice] = &*notices else { panic!("{notices:?}") };
+    assert_eq!((notice.token, notice.due_day, notice.acknowledged_at), (key(70), 20_007, 0));
+    let word = Acknowledged { notices: vec![notice.id], document: "signed".to_owned() };
+    let acknowledge = || Effect::Acknowledge(Box::new(word.clone()));
+    fresh.act(acknowledge()).await.unwrap();
+    assert!(matches!(fresh.act(acknowledge()).await, Err(ActError::Conflict)));
+    let mut tx = fresh.read(Rights::Figures).await;
+    let notices = cases::notices_of(&mut tx, id).await.unwrap();
+    assert_eq!(
+        (notices[0].acknowledged_at, &*notices[0].acknowledgement),
+        (now().as_microsecond(), "signed")
+    );
+    drop(tx);
+    fresh.act(Effect::EndCase(id)).await.unwrap();
+    assert_eq!(counted().await, 9);
+}
+
+async fn what_was_not_used_is_known_and_nothing_else(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let batch = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
+    cases::stage_dropped(&mut tx, feed, batch, &[(key(1), 11), (key(2), 12)]).await.unwrap();
+    let found = cases::dropped(&mut tx, feed, &[key(1), key(3)]).await.unwrap();
+    let one = found[&key(1)];
+    assert_eq!((found.len(), one.event_number, one.batch), (1, 11, batch));
+    assert!(!one.accepted && !one.undone);
+    tx.commit().await.unwrap();
+    fresh.accept(batch).await.unwrap();
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    assert!(cases::dropped(&mut tx, feed, &[key(1)]).await.unwrap()[&key(1)].accepted);
+    cases::forget_dropped(&mut tx, feed, &[key(1)]).await.unwrap();
+    assert!(cases::dropped(&mut tx, feed, &[key(1)]).await.unwrap().is_empty());
+    // Of a batch that is given up nothing is left.
+    let given_up = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
+    cases::stage_dropped(&mut tx, feed, given_up, &[(key(5), 15)]).await.unwrap();
+    feeds::abandon(&mut tx, &[given_up]).await.unwrap();
+    feeds::clear_unaccepted(&mut tx, now()).await.unwrap();
+    assert!(cases::dropped(&mut tx, feed, &[key(5)]).await.unwrap().is_empty());
+    assert_eq!(cases::dropped(&mut tx, feed, &[key(2)]).await.unwrap().len(), 1);
+}
+
+async fn what_never_came_into_the_log_is_given_up(fresh: Fresh) {
+    let id = stage(&fresh, &case(1, 2), &[7], &[]).await;
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    cases::clear_staged(&mut tx, now()).await.unwrap();
+    assert_eq!(cases::binding(&mut tx).await.unwrap().len(), 1, "it is not older");
+    cases::clear_staged(&mut tx, jiff::Timestamp::MAX).await.unwrap();
+    assert!(cases::binding(&mut tx).await.unwrap().is_empty());
+    assert_eq!(cases::number(&mut tx).await.unwrap(), 3);
+    tx.commit().await.unwrap();
+    assert!(matches!(fresh.act(Effect::OpenCase(id)).await, Err(ActError::Conflict)));
+}
+
+async fn a_scrub_leaves_nothing_of_what_was_deleted(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    record(&fresh, feed, 1).await;
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    records::take_over(&mut tx, feed, &[key(1)]).await.unwrap();
+    let generation = cases::owe_scrub(&mut tx).await.unwrap();
+    cases::keep_erased(&mut tx, generation, feed, &[key(90)]).await.unwrap();
+    cases::keep_erased(&mut tx, generation, feed, &[key(90)]).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = fresh.read(Rights::Figures).await;
+    assert_eq!(cases::erased_since(&mut tx, 0).await.unwrap(), [(1, feed, key(90))]);
+    assert!(cases::erased_since(&mut tx, 1).await.unwrap().is_empty());
+    drop(tx);
+    assert!(fresh.store.owes_scrub().await.unwrap());
+    match &fresh.place {
+        Place::Sqlite(folder) => {
+            let done = fresh.store.scrub().await.unwrap();
+            assert!(done.checkpointed && done.switched);
+            for file in ["gateway.db", "gateway.db-wal", "gateway.db-shm"] {
+                let bytes = std::fs::read(folder.path().join(file)).unwrap_or_default();
+                let holds = |number: usize| bytes.windows(16).any(|w| w == key(number));
+                assert!(!holds(1), "{file}");
+                assert!(file != "gateway.db" || holds(501), "the search finds what is there");
+            }
+        }
+        Place::Postgres(database) => {
+            // The gateway's own user may not; who owns the tables may.
+            fresh.store.scrub().await.unwrap_err();
+            let owner = Location::Postgres(database.location("owner"));
+            let owner = Store::open(&owner).await.unwrap();
+            owner.scrub().await.unwrap();
+            owner.close().await;
+        }
+    }
+    assert!(!fresh.store.owes_scrub().await.unwrap());
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    cases::erased_up_to(&mut tx, 40).await.unwrap();
+    cases::erased_up_to(&mut tx, 3).await.unwrap();
+    assert_eq!(cases::scrubs(&mut tx).await.unwrap(), (40, 2));
+}
