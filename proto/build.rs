@@ -3,7 +3,7 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "tallygate/v1/access_log.proto",
     "tallygate/v1/areas.proto",
     "tallygate/v1/consent.proto",
@@ -14,11 +14,12 @@ const FILES: [&str; 10] = [
     "tallygate/v1/protocols.proto",
     "tallygate/v1/receipt.proto",
     "tallygate/v1/releases.proto",
+    "tallygate/v1/subjects.proto",
 ];
 
 /// Messages that carry identifiers, names, addresses, birth dates or references: no
 /// Debug, so that none can reach a log by accident.
-const UNPRINTABLE: [&str; 13] = [
+const UNPRINTABLE: [&str; 15] = [
     ".tallygate.v1.PushRequest",
     ".tallygate.v1.RecordBatch",
     ".tallygate.v1.RecordRow",
@@ -32,6 +33,8 @@ const UNPRINTABLE: [&str; 13] = [
     ".tallygate.v1.FindRecordsRequest",
     ".tallygate.v1.OpenDetailRequest",
     ".tallygate.v1.DetailRecord",
+    ".tallygate.v1.ReportSubjectRequest",
+    ".tallygate.v1.MarkWithheldRequest",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "cargo hands a build script its folder this way")]

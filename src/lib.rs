@@ -55,6 +55,11 @@
 //! - I13 What an act was about beyond its leaf is committed to under salts: an item is opened
 //!   and proved alone, and one that is erased leaves its neighbours provable ([`audit::detail`]).
 
+//! - I14 Whether a consent stands and covers a use is one pure rule, at intake as in the count;
+//!   its statements are never changed ([`protocol::consent`]).
+//! - I15 What a controller withholds from its subject looks like what was never there
+//!   ([`gateway::Gateway::report_subject`]).
+
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.
 extern crate self as tallygate;

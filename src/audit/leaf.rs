@@ -73,6 +73,12 @@ leaf_kinds! {
     ConsentRecorded = "consent_recorded",
     /// Consent was withdrawn.
     ConsentWithdrawn = "consent_withdrawn",
+    /// A subject's wish to see what is held was entered, after proof of identity.
+    SubjectRequested = "subject_requested",
+    /// A report for a subject was made and sealed to the data protection officer.
+    SubjectReported = "subject_reported",
+    /// A controller marked what must not be shown to subjects, or took such a mark back.
+    RecordsWithheld = "records_withheld",
     /// The day's erasures, as one leaf.
     Erasures = "erasures",
     /// A stream of batches was let in.

@@ -31,6 +31,7 @@ mod card;
 mod card_text;
 mod consent;
 mod consent_file;
+mod consent_receipt;
 mod demo;
 mod erase;
 mod error;
@@ -53,6 +54,7 @@ mod release_verify;
 mod remote;
 mod restore;
 mod serve;
+mod subject;
 mod synth;
 mod text;
 mod token;
@@ -114,9 +116,12 @@ enum Command {
     /// Sharing protocols: new, sign, verify, submit, list, show, suspend, resume, explain.
     #[command(subcommand, after_help = protocol::EXAMPLES)]
     Protocol(protocol::ProtocolCommand),
-    /// Consent, by the sender's own references: record, withdraw, show.
+    /// Consent, by the sender's own references: record, withdraw, show, receipt.
     #[command(subcommand, after_help = consent::EXAMPLES)]
     Consent(consent::ConsentCommand),
+    /// What people may see of what is held: request, report, open, list, withhold.
+    #[command(subcommand, after_help = subject::EXAMPLES)]
+    Subject(subject::SubjectCommand),
     /// Releases: preview, close, withdraw, verify, list, show.
     #[command(subcommand, after_help = release::EXAMPLES)]
     Release(release::ReleaseCommand),
@@ -176,6 +181,7 @@ impl Command {
             Self::Area(command) => command.run(console).await,
             Self::Protocol(command) => command.run(console).await,
             Self::Consent(command) => command.run(console).await,
+            Self::Subject(command) => command.run(console).await,
             Self::Release(command) => command.run(console).await,
             Self::Push(push) => push.run(console).await,
             Self::Undo(undo) => undo.run(console).await,

@@ -14,6 +14,7 @@ mod reading;
 mod releases;
 mod router;
 mod status;
+mod subjects;
 
 pub use access_log::AccessLogService;
 pub use areas::AreaService;
@@ -26,6 +27,7 @@ pub use partners::PartnerService;
 pub use protocols::ProtocolService;
 pub use releases::ReleaseService;
 pub use router::{Services, server, services};
+pub use subjects::SubjectService;
 
 use crate::{audit, wire::v1};
 

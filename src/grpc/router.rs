@@ -6,7 +6,7 @@
 
 use super::{
     AccessLogService, AreaService, ConsentService, FigureService, Frame, IntakeService, KeyService,
-    PartnerService, ProtocolService, ReleaseService,
+    PartnerService, ProtocolService, ReleaseService, SubjectService,
 };
 use crate::wire::{
     DESCRIPTORS,
@@ -16,7 +16,7 @@ use crate::wire::{
         intake_service_server::IntakeServiceServer, key_service_server::KeyServiceServer,
         partner_service_server::PartnerServiceServer,
         protocol_service_server::ProtocolServiceServer,
-        release_service_server::ReleaseServiceServer,
+        release_service_server::ReleaseServiceServer, subject_service_server::SubjectServiceServer,
     },
 };
 use http::{Request, Response};
@@ -133,4 +133,5 @@ pub fn services(frame: &Arc<Frame>) -> Services {
         .with(PartnerServiceServer::new(PartnerService(of())))
         .with(ProtocolServiceServer::new(ProtocolService(of())))
         .with(ReleaseServiceServer::new(ReleaseService(of())))
+        .with(SubjectServiceServer::new(SubjectService(of())))
 }

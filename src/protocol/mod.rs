@@ -9,6 +9,7 @@
 //! - [`jws`], [`register`], [`signing`]: General JWS (RFC 7515 §7.2.1) over RFC 8785 bytes, Ed25519; stages
 //!   `Draft`, `PartlySigned`, `FullySigned`, of which a later one can't be made without verification.
 //! - [`life`]: who may suspend, reinstate, revoke, and what then.
+//! - [`consent`]: whether a consent stands and covers a flow.
 //! - [`policy`], [`decision`], [`permit`], [`refusal`], [`explain`]: the snapshot and the one decision for
 //!   intake, figures, releases, dry runs and explanations.
 //! - [`template`]: filled protocols for each pair of agencies, and the root policy.
@@ -17,6 +18,7 @@
 //! read in full permits nothing; no error, refusal or log line of this room holds a submitted value.
 
 mod check;
+pub mod consent;
 pub mod decision;
 pub mod document;
 pub mod explain;
@@ -36,6 +38,10 @@ pub mod template;
 mod tests;
 pub mod vocabulary;
 
+pub use consent::{
+    ConsentGiver, ConsentMeans, ConsentRecord, ConsentTerms, Coverage, Given, RecordedConsent,
+    Statement,
+};
 pub use decision::{FigureQuestion, IntakeQuestion};
 pub use document::{Digest, KeyId, Protocol, ProtocolVersion};
 pub use fault::{Fault, Rule};

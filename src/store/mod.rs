@@ -13,6 +13,7 @@
 //! - A log entry, a log hash, a frozen release, its notice and the undoing of a stream never
 //!   change (triggers say so too).
 
+pub mod access;
 pub mod approvals;
 pub mod archive;
 pub mod backup;
