@@ -125,16 +125,18 @@ async fn a_report_is_made_by_two_and_read_by_one() {
     assert_eq!((list.0, list.1[0]["done_at"].as_str().unwrap().is_empty()), (Some(0), false));
 
     // The gateway keeps neither the report nor whom it is about.
-    drop(open);
-    drop(report);
     let needles = ["tallygate subject report v1".as_bytes(), nhs.as_bytes()];
+    let mut looked_through = 0;
     for file in files(gateway.path("").as_path()) {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         if name.starts_with("gateway.db") || file.to_string_lossy().contains("tiles") {
-            let bytes = fs::read(&file).unwrap();
+            // A draft of a tile may be gone by now.
+            let Ok(bytes) = fs::read(&file) else { continue };
+            looked_through += 1;
             for needle in needles {
                 assert!(!bytes.windows(needle.len()).any(|part| part == needle), "{name}");
             }
         }
     }
+    assert!(looked_through > 1, "{looked_through} files");
 }

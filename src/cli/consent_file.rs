@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(
             fs::read_to_string(path).unwrap(),
             "consent_ref,state,given_by,recorded_on,notice_version,_row,_field,_code,_message\n\
-             C1,maybe,parent,2026-01-02,n1,2,state,unknown-code,\"given, refused or withdrawn\"\n\
+             C1,maybe,parent,2026-01-02,n1,2,state,unknown-code,\"given, refused, withdrawn or expired\"\n\
              C1,maybe,parent,2026-01-02,n1,2,recorded_on,future,not after today\n"
         );
         assert!(Rejection::of(theirs, &[]).is_err());

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     connector::KeptReceipt,
-    domain::{ProtocolId, record::Sensitivity},
+    domain::{ProtocolId, field::Sensitivity},
     protocol::{
         Envelope, Protocol, Purpose,
         document::Flow,

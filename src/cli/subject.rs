@@ -28,6 +28,13 @@ Examples:
   tallygate subject report 7 --who person.csv --to dpo.pub --out report.json --profile officer.toml
   tallygate subject open report.json --key dpo.key";
 
+const REQUEST_HELP: &str = "\
+Proofs of identity: passport, driving_licence, birth_certificate (with proof of parental
+responsibility), online_verified, known_in_person, legal_representative.
+
+Example:
+  tallygate subject request --proof passport --received 2026-11-20 --profile officer.toml";
+
 const REPORT_HELP: &str = "\
 Two data officers make a report: the first call is a word, the same call by the second makes it.
 FILE is CSV with a heading and one row, of the columns that record types have: nhs_number,
@@ -41,6 +48,16 @@ const WITHHOLD_HELP: &str = "\
 What is withheld is left out of reports to the person it is about, and can't be told from what is
 not there. Child protection cases are withheld without a mark, until --show names them.
 
+Reasons:
+  dpa_sch3_para21   child abuse data, where showing it is not in the child's best interests
+  dpa_sch3_para5    health data, where showing it would be likely to cause serious harm
+  dpa_sch3_para11   social work data, likewise
+  dpa_sch3_para19   education data, likewise
+  dpa_sch2_para2    preventing or detecting crime
+  dpa_sch2_para16   it would show who somebody else is
+  dpa_sch2_para19   legal professional privilege
+  dpa_sch4_para3    adoption records
+
 Examples:
   tallygate subject withhold F-0815 --type family_case --reason dpa_sch3_para21 --profile families.toml
   tallygate subject withhold --all --type health_review --reason dpa_sch3_para5 --profile health.toml
@@ -52,13 +69,10 @@ const FORM: &str = "tallygate-subject-report/1";
 #[derive(Debug, Subcommand)]
 pub(super) enum SubjectCommand {
     /// Enters a person's wish to see what is held, after proof of identity.
-    #[command(
-        after_help = "Example:\n  tallygate subject request --proof passport --profile officer.toml"
-    )]
+    #[command(after_help = REQUEST_HELP)]
     Request {
-        /// By what they proved who they are: passport, driving_licence, birth_certificate,
-        /// online_verified, known_in_person or legal_representative.
-        #[arg(long, value_parser = proof)]
+        /// By what they proved who they are: a code of the list below.
+        #[arg(long, value_name = "CODE", value_parser = proof)]
         proof: IdentityProof,
         /// The day the wish was received; today when left out.
         #[arg(long, value_name = "YYYY-MM-DD")]
@@ -135,10 +149,8 @@ pub(super) struct Withhold {
     /// Their type.
     #[arg(long = "type", value_name = "RECORD_TYPE")]
     record_type: RecordType,
-    /// The paragraph of the Data Protection Act 2018: dpa_sch3_para21, dpa_sch3_para5,
-    /// dpa_sch3_para11, dpa_sch3_para19, dpa_sch2_para2, dpa_sch2_para16, dpa_sch2_para19 or
-    /// dpa_sch4_para3.
-    #[arg(long, value_parser = reason)]
+    /// The paragraph of the Data Protection Act 2018: a code of the list below.
+    #[arg(long, value_name = "CODE", value_parser = reason)]
     reason: WithholdReason,
     #[command(flatten)]
     remote: Remote,

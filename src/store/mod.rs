@@ -43,9 +43,11 @@ mod rights;
 pub mod scan;
 pub mod sequencer;
 mod sqlite;
+mod statements;
 pub mod subjects;
 pub mod tables;
 mod tx;
+mod unconsented;
 pub mod undo;
 
 pub use effect::{Effect, Outcome};

@@ -65,7 +65,7 @@ fn counted(feeds: &[FeedId]) -> String {
          AND e.event_number NOT IN (SELECT w.event_number FROM withdrawal w \
              JOIN batch b ON b.batch_id = w.batch_id AND b.state = 1) \
          AND (e.consent_key IS NULL \
-             OR e.consent_key NOT IN (SELECT consent_key FROM consent WHERE state > 1))"
+             OR e.consent_key NOT IN (SELECT consent_key FROM consent WHERE state IN (2, 3)))"
     )
 }
 
@@ -215,7 +215,8 @@ fn consented(tx: &Tx, unconsented: &Unconsented, lacking: &[(FeedId, [u8; 16])])
     let _ = write!(
         sql,
         " AND NOT ({} AND (e.consent_key IS NULL \
-         OR e.consent_key NOT IN (SELECT consent_key FROM consent WHERE state = 1)))",
+         OR NOT EXISTS (SELECT 1 FROM consent c \
+         WHERE c.consent_key = e.consent_key AND c.state = 1)))",
         of(&numbers(unconsented.asked.iter()))
     );
     let (open, close) = if tx.is_sqlite() { ("X'", "'") } else { ("decode('", "', 'hex')") };

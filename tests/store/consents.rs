@@ -20,7 +20,11 @@ on_both!(
 );
 
 /// A parent's statement under a reference in these forms.
-pub fn stated(forms: &[(u16, [u8; 16])], state: ConsentRecord, day: i32) -> consents::Stated {
+pub(super) fn stated(
+    forms: &[(u16, [u8; 16])],
+    state: ConsentRecord,
+    day: i32,
+) -> consents::Stated {
     consents::Stated {
         reference: forms.to_vec(),
         giver: Vec::new(),

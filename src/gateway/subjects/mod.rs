@@ -36,7 +36,7 @@ use crate::{
         row::check_person,
         time::{date_of, days_after, epoch_day},
     },
-    keys::{IdentifierKind, RawIdentifier, RecipientKey},
+    keys::{IdentifierKind, KeysInUse, RawIdentifier, RecipientKey},
     linkage::{KeyedIdentity, Sender},
     protocol::{CallerRole, vocabulary::closed},
     store::{
@@ -209,7 +209,11 @@ impl Gateway {
     ) -> Result<Logged<Reported>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer]).await?;
         let (request, recipient) = self.open_request(actor, &named).await?;
-        let subject = match self.keyed_subject(actor, &named) {
+        self.catch_up().await?;
+        // One set of keys from here to the search: its forms are of both versions while the
+        // keys rotate, so that a passage in between hides nobody.
+        let keys = self.keys();
+        let subject = match self.keyed_subject(actor, &named, &keys) {
             Ok(subject) => subject,
             Err(refused) => return Err(self.refuse_malformed(actor, refused).await),
         };
@@ -233,7 +237,7 @@ impl Gateway {
                 Standing::Second(approval) => {
                     leaf.notes.act = intention.act().parse().ok();
                     leaf.notes.approval = Some(intention.digest());
-                    let report = self.report(&snapshot, &request, &subject).await?;
+                    let report = self.report(&snapshot, &request, &subject, &keys).await?;
                     let sealed = seal(&recipient, &report)?;
                     let said = [("act", json!("report")), ("request", json!(request.number))];
                     let caller = actor.name.as_ref().map(CallerName::expose);
@@ -286,7 +290,12 @@ impl Gateway {
     }
 
     /// Whom a report is about, keyed as intake keys whoever a record is about.
-    fn keyed_subject(&self, actor: &Actor, named: &NamedSubject) -> Result<KeyedIdentity, Refused> {
+    fn keyed_subject(
+        &self,
+        actor: &Actor,
+        named: &NamedSubject,
+        keys: &KeysInUse,
+    ) -> Result<KeyedIdentity, Refused> {
         if named.columns.len() > MOST_COLUMNS {
             return Err(Refused::invalid("columns", "at most 16"));
         }
@@ -295,7 +304,6 @@ impl Gateway {
             let field = if violation.field.is_empty() { "values" } else { violation.field };
             Refused::invalid(field, violation.rule.sentence())
         })?;
-        let keys = self.keys();
         // No record of anybody's: what tells no one person apart has no match key, and is
         // refused below.
         let kind = IdentifierKind::Record { partner: &actor.partner, record_type: "subject" };
@@ -303,7 +311,7 @@ impl Gateway {
         let record = record.pseudonymise(kind, &keys.pseudonymiser);
         let sender = Sender { partner: &actor.partner, record: &record, position: 0 };
         let unkeyed = |_| Refused::invalid("values", "an identity that can be keyed");
-        let keyed = keyed_identity(person, None, sender, &keys).map_err(unkeyed)?;
+        let keyed = keyed_identity(person, None, sender, keys).map_err(unkeyed)?;
         match keyed.match_keys.is_empty() {
             false => Ok(keyed),
             true => Err(Refused::invalid(

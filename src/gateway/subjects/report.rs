@@ -11,6 +11,7 @@ use crate::{
     domain::{
         Event, PersonId, Quarter, RecordType, field::Value, records::family_case, time::date_of,
     },
+    keys::KeysInUse,
     linkage::KeyedIdentity,
     store::{
         Rights, StoreError, Tx,
@@ -46,11 +47,11 @@ impl Gateway {
         snapshot: &Snapshot,
         request: &Request,
         subject: &KeyedIdentity,
+        keys: &KeysInUse,
     ) -> Result<String, GatewayError> {
-        let keys = self.keys();
         let mut forms = Forms::default();
         for key in subject.match_keys.iter() {
-            forms.add(&keys, key.rung.domain(), key.key.as_bytes())?;
+            forms.add(keys, key.rung.domain(), key.key.as_bytes())?;
         }
         let mut tx = self.store.read(Rights::Intake).await?;
         let persons = subjects::persons_with(&mut tx, forms.all()).await?;
