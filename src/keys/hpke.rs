@@ -80,7 +80,7 @@ impl RecipientSecret {
     /// # Errors
     /// [`KeyError::File`], also where there is such a file already.
     pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
-        let text = Zeroizing::new(format!("{}\n", STANDARD.encode(&*self.0)));
+        let text = Zeroizing::new(format!("{}\n", STANDARD.encode(self.0.as_slice())));
         write_private(path, text.as_bytes(), Existing::Refuse)
     }
 

@@ -27,8 +27,9 @@ fn statements(said: &[Said]) -> Vec<Statement> {
 
 #[test]
 fn what_statements_come_to_case_by_case() {
+    type Case<'a> = (&'a [Said], Option<(ConsentRecord, i32)>);
     let (parent, carer, subject) = (Some(Parent), Some(Carer), Some(Subject));
-    let cases: &[(&[Said], Option<(ConsentRecord, i32)>)] = &[
+    let cases: &[Case<'_>] = &[
         (&[], None),
         (&[(0, parent, Given, 5)], Some((Given, 5))),
         (&[(0, parent, Refused, 5)], Some((Refused, 5))),
@@ -106,7 +107,8 @@ fn what_a_consent_covers_case_by_case() {
     let notice = ConsentTerms { rule: ConsentRule::Notice, ..terms() };
     let none = ConsentTerms { rule: ConsentRule::Nothing, ..terms() };
     let (not_given, not_covering) = (Err(Reason::ConsentNotGiven), Err(Reason::ConsentNotCovering));
-    let cases: Vec<(ConsentTerms, Vec<Statement>, i32, Result<(), Reason>)> = vec![
+    type Case = (ConsentTerms, Vec<Statement>, i32, Result<(), Reason>);
+    let cases: Vec<Case> = vec![
         (terms(), vec![], 100, not_given),
         (notice.clone(), vec![], 100, Ok(())),
         (none, vec![], 100, Ok(())),
