@@ -15,11 +15,12 @@ const FILES: [&str; 11] = [
     "tallygate/v1/receipt.proto",
     "tallygate/v1/releases.proto",
     "tallygate/v1/rights.proto",
+    "tallygate/v1/subjects.proto",
 ];
 
 /// Messages that carry identifiers, names, addresses, birth dates or references: no
 /// Debug, so that none can reach a log by accident.
-const UNPRINTABLE: [&str; 20] = [
+const UNPRINTABLE: [&str; 22] = [
     ".tallygate.v1.PushRequest",
     ".tallygate.v1.RecordBatch",
     ".tallygate.v1.RecordRow",
@@ -40,6 +41,8 @@ const UNPRINTABLE: [&str; 20] = [
     ".tallygate.v1.GetCaseRequest",
     ".tallygate.v1.ProveCaseRequest",
     ".tallygate.v1.MatchNoticesRequest",
+    ".tallygate.v1.ReportSubjectRequest",
+    ".tallygate.v1.MarkWithheldRequest",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "cargo hands a build script its folder this way")]

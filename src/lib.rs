@@ -58,6 +58,11 @@
 //! - I14 Nothing of a subject is used where a choice of its own reaches ([`protocol::choice`]), and
 //!   whoever sends its records is answered as if it were.
 
+//! - I14 Whether a consent stands and covers a use is one pure rule, at intake as in the count;
+//!   its statements are never changed ([`protocol::consent`]).
+//! - I15 What a controller withholds from its subject looks like what was never there
+//!   ([`gateway::Gateway::report_subject`]).
+
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.
 extern crate self as tallygate;

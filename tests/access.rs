@@ -130,6 +130,10 @@ const MATRIX: &[Row] = &[
     ("RightsService/AcknowledgeNotices",     "no acknowledgement",    nothing,               [asked("invalid_argument"),ROLE,                   ROLE,                      ROLE]),
     ("RightsService/ProveCase",              "one's own, not yet due", own_case,             [asked("case_in_progress"), ROLE,                 asked("case_in_progress"), ROLE]),
     ("RightsService/ListOverdueNotices",     "",                      nothing,               [ROLE,                    ROLE,                   OK,                        OK]),
+    ("SubjectService/AskReport",             "a wish",                ask_report,            [ROLE,                   ROLE,                   OK,                        ROLE]),
+    ("SubjectService/ReportSubject",         "no such request",       nothing,               [ROLE,                   ROLE,                   asked("not_found"),        ROLE]),
+    ("SubjectService/ListSubjectRequests",   "",                      nothing,               [ROLE,                   ROLE,                   OK,                        OK]),
+    ("SubjectService/MarkWithheld",          "a record never sent",   withhold,              [OK,                     ROLE,                   ROLE,                      ROLE]),
     // Last, as they change what the others see.
     ("ProtocolService/SuspendProtocol",      "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
     ("ProtocolService/ResumeProtocol",       "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
@@ -402,7 +406,23 @@ fn load_areas(_: &Copy) -> Vec<u8> {
 }
 
 fn consent(_: &Copy) -> Vec<u8> {
-    v1::GetConsentRequest { consent_ref: "access-1".to_owned() }.encode_to_vec()
+    v1::GetConsentRequest { consent_ref: "access-1".to_owned(), ..Default::default() }
+        .encode_to_vec()
+}
+
+fn ask_report(_: &Copy) -> Vec<u8> {
+    let proof = v1::IdentityProof::Passport.into();
+    v1::AskReportRequest { proof, received_on: String::new() }.encode_to_vec()
+}
+
+fn withhold(_: &Copy) -> Vec<u8> {
+    v1::MarkWithheldRequest {
+        record_type: "health_review".to_owned(),
+        record_ids: vec!["access-1".to_owned()],
+        shown: false,
+        reason: v1::WithholdReason::SeriousHarmHealth.into(),
+    }
+    .encode_to_vec()
 }
 
 fn card(area: &str) -> Vec<u8> {

@@ -37,6 +37,8 @@ mod refusals;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod subjects;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tampering;

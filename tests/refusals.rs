@@ -17,8 +17,8 @@ use tallygate::{
     },
     wire::v1::{
         self, access_log_service_client::AccessLogServiceClient,
-        figure_service_client::FigureServiceClient, intake_service_client::IntakeServiceClient,
-        partner_service_client::PartnerServiceClient,
+        consent_service_client::ConsentServiceClient, figure_service_client::FigureServiceClient,
+        intake_service_client::IntakeServiceClient, partner_service_client::PartnerServiceClient,
         protocol_service_client::ProtocolServiceClient, push_request, push_response,
         release_service_client::ReleaseServiceClient,
     },
@@ -224,18 +224,56 @@ async fn rows_that_the_protocol_refuses_spoil_no_neighbour() {
     let consents = consents.unwrap();
     let given = consents.lines().find(|line| line.contains(",given,")).unwrap();
     let given = given.split(',').next().unwrap();
+    // One that has run out, one for something else, and one that two parents differ about.
+    let consent = |reference: &str| v1::Consent {
+        consent_ref: reference.to_owned(),
+        state: v1::ConsentState::Given.into(),
+        given_by: v1::ConsentGiver::Parent.into(),
+        recorded_on: "2025-01-02".to_owned(),
+        notice_version: "2025-1".to_owned(),
+        ..v1::Consent::default()
+    };
+    let consents = vec![
+        v1::Consent { valid_until: "2025-02-01".to_owned(), ..consent("ended") },
+        v1::Consent { record_types: vec!["referral".to_owned()], ..consent("other") },
+        v1::Consent { giver_ref: "mother".to_owned(), ..consent("differ") },
+        v1::Consent {
+            giver_ref: "father".to_owned(),
+            recorded_on: "2025-01-01".to_owned(),
+            state: v1::ConsentState::Refused.into(),
+            ..consent("differ")
+        },
+    ];
+    let mut client = ConsentServiceClient::new(centres.clone());
+    let request = v1::RecordConsentsRequest { consents };
+    assert_eq!(client.record_consents(request).await.unwrap().into_inner().recorded, 4);
     let rows = vec![
         row("ours-1", given, "E01009642"),
         row("ours-2", "", "E01009642"),
         row("ours-3", "never-recorded", "E01009642"),
         row("ours-4", given, "E01000001"),
+        row("ours-5", "ended", "E01009642"),
+        row("ours-6", "other", "E01009642"),
+        row("ours-7", "differ", "E01009642"),
     ];
     let taken = push(centres, open("isp-centres", "registration", &columns), rows).await.unwrap();
     let rules: Vec<_> = taken.rejections.iter().map(|r| (r.row, r.rule.as_str())).collect();
-    assert_eq!(rules, [(1, "consent_missing"), (2, "consent_not_given"), (3, "area_not_covered")]);
+    assert_eq!(
+        rules,
+        [
+            (1, "consent_missing"),
+            (2, "consent_not_given"),
+            (3, "area_not_covered"),
+            (4, "consent_not_given"),
+            (5, "consent_not_covering"),
+            (6, "consent_not_given"),
+        ]
+    );
     assert_eq!((taken.well_formed, taken.sent_before), (1, 0));
     let log = refusals_in_log(gateway).await;
-    for reason in ["consent_missing", "consent_not_given", "area_not_covered"] {
+    let reasons =
+        ["consent_missing", "consent_not_given", "consent_not_covering", "area_not_covered"];
+    for reason in reasons {
         assert!(log.contains(reason), "{reason} has no leaf");
     }
 }

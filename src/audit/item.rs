@@ -24,7 +24,7 @@ pub enum Item {
         key: [u8; 16],
         /// Version of the key that wrapped it.
         key_version: u16,
-        /// 1 given, 2 refused, 3 withdrawn.
+        /// 1 given, 2 refused, 3 withdrawn, 4 expired.
         state: u8,
         /// The day it was recorded, days since 1970-01-01.
         recorded_on: i32,
@@ -64,7 +64,7 @@ pub struct RecordPlace {
     pub subjects: Vec<i64>,
 }
 
-const STATES: [&str; 4] = ["unknown", "given", "refused", "withdrawn"];
+const STATES: [&str; 5] = ["unknown", "given", "refused", "withdrawn", "expired"];
 
 impl Item {
     /// The text that is committed to.

@@ -81,6 +81,12 @@ leaf_kinds! {
     NoticesAcknowledged = "notices_acknowledged",
     /// A case was proved: what the gateway states about it.
     CaseProved = "case_proved",
+    /// A subject's wish to see what is held was entered, after proof of identity.
+    SubjectRequested = "subject_requested",
+    /// A report for a subject was made and sealed to the data protection officer.
+    SubjectReported = "subject_reported",
+    /// A controller marked what must not be shown to subjects, or took such a mark back.
+    RecordsWithheld = "records_withheld",
     /// The day's erasures, as one leaf.
     Erasures = "erasures",
     /// A stream of batches was let in.

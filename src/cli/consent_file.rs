@@ -17,6 +17,9 @@ const BATCH: usize = 1_000;
 /// Longest reference, in characters: a partner's local ids are no longer.
 const MAX_REFERENCE: usize = 36;
 const COLUMNS: [&str; 5] = ["consent_ref", "state", "given_by", "recorded_on", "notice_version"];
+/// Columns that a file may have, too.
+const MORE: [&str; 6] =
+    ["giver_ref", "obtained", "purposes", "record_types", "evidence_ref", "valid_until"];
 const FORM: &str =
     "CSV with the columns consent_ref, state, given_by, recorded_on and notice_version";
 
@@ -80,6 +83,7 @@ pub(super) struct Batches {
     heading: csv::StringRecord,
     records: csv::StringRecordsIntoIter<File>,
     places: [usize; 5],
+    more: [Option<usize>; 6],
     rows: u64,
 }
 
@@ -99,7 +103,9 @@ impl Batches {
         for (place, column) in places.iter_mut().zip(COLUMNS) {
             *place = heading.iter().position(|name| name == column).ok_or_else(wrong)?;
         }
-        Ok(Self { path: path.to_owned(), heading, records: reader.into_records(), places, rows: 0 })
+        let more = MORE.map(|column| heading.iter().position(|name| name == column));
+        let (path, records) = (path.to_owned(), reader.into_records());
+        Ok(Self { path, heading, records, places, more, rows: 0 })
     }
 
     /// The file's own heading.
@@ -155,7 +161,8 @@ impl Batches {
             "given" => v1::ConsentState::Given,
             "refused" => v1::ConsentState::Refused,
             "withdrawn" => v1::ConsentState::Withdrawn,
-            _ => return Err((COLUMNS[1], "unknown-code", "given, refused or withdrawn")),
+            "expired" => v1::ConsentState::Expired,
+            _ => return Err((COLUMNS[1], "unknown-code", "given, refused, withdrawn or expired")),
         };
         let given_by = match value(2) {
             "subject" => v1::ConsentGiver::Subject,
@@ -165,7 +172,34 @@ impl Batches {
         };
         let day: Date =
             value(3).parse().map_err(|_| (COLUMNS[3], "date", "a date like 2026-03-31"))?;
+        let more =
+            |column: usize| self.more[column].and_then(|at| row.record.get(at)).unwrap_or_default();
+        let list = |column: usize| {
+            let words = more(column).split(';').map(str::trim).filter(|word| !word.is_empty());
+            words.map(str::to_owned).collect()
+        };
+        let means = match more(1) {
+            "" => v1::ConsentMeans::Unspecified,
+            "in_writing" => v1::ConsentMeans::InWriting,
+            "online" => v1::ConsentMeans::Online,
+            "verbally_noted" => v1::ConsentMeans::VerballyNoted,
+            _ => return Err((MORE[1], "unknown-code", "in_writing, online or verbally_noted")),
+        };
+        let until = match more(5) {
+            "" => String::new(),
+            day => {
+                let day: Date =
+                    day.parse().map_err(|_| (MORE[5], "date", "a date like 2026-03-31"))?;
+                day.to_string()
+            }
+        };
         Ok(v1::Consent {
+            giver_ref: more(0).to_owned(),
+            means: means.into(),
+            purposes: list(2),
+            record_types: list(3),
+            evidence_ref: more(4).to_owned(),
+            valid_until: until,
             consent_ref: reference.to_owned(),
             state: state.into(),
             given_by: given_by.into(),
@@ -182,6 +216,27 @@ pub(super) const fn state_name(state: v1::ConsentState) -> &'static str {
         v1::ConsentState::Given => "given",
         v1::ConsentState::Refused => "refused",
         v1::ConsentState::Withdrawn => "withdrawn",
+        v1::ConsentState::Expired => "expired",
+    }
+}
+
+/// Who gave it, as files write it.
+pub(super) const fn giver_name(giver: v1::ConsentGiver) -> &'static str {
+    match giver {
+        v1::ConsentGiver::Unspecified => "",
+        v1::ConsentGiver::Subject => "subject",
+        v1::ConsentGiver::Parent => "parent",
+        v1::ConsentGiver::Carer => "carer",
+    }
+}
+
+/// How it was obtained, as files write it.
+pub(super) const fn means_name(means: v1::ConsentMeans) -> &'static str {
+    match means {
+        v1::ConsentMeans::Unspecified => "",
+        v1::ConsentMeans::InWriting => "in_writing",
+        v1::ConsentMeans::Online => "online",
+        v1::ConsentMeans::VerballyNoted => "verbally_noted",
     }
 }
 
@@ -315,7 +370,7 @@ mod tests {
         assert_eq!(
             fs::read_to_string(path).unwrap(),
             "consent_ref,state,given_by,recorded_on,notice_version,_row,_field,_code,_message\n\
-             C1,maybe,parent,2026-01-02,n1,2,state,unknown-code,\"given, refused or withdrawn\"\n\
+             C1,maybe,parent,2026-01-02,n1,2,state,unknown-code,\"given, refused, withdrawn or expired\"\n\
              C1,maybe,parent,2026-01-02,n1,2,recorded_on,future,not after today\n"
         );
         assert!(Rejection::of(theirs, &[]).is_err());

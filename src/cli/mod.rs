@@ -32,6 +32,7 @@ mod card;
 mod card_text;
 mod consent;
 mod consent_file;
+mod consent_receipt;
 mod demo;
 mod erase;
 mod error;
@@ -57,6 +58,7 @@ mod restore;
 mod rights;
 mod scrub;
 mod serve;
+mod subject;
 mod synth;
 mod text;
 mod token;
@@ -120,7 +122,7 @@ enum Command {
     /// Sharing protocols: new, sign, verify, submit, list, show, suspend, resume, explain.
     #[command(subcommand, after_help = protocol::EXAMPLES)]
     Protocol(protocol::ProtocolCommand),
-    /// Consent, by the sender's own references: record, withdraw, show.
+    /// Consent, by the sender's own references: record, withdraw, show, receipt.
     #[command(subcommand, after_help = consent::EXAMPLES)]
     Consent(consent::ConsentCommand),
     /// Cases of subjects' rights: open, show, end, list.
@@ -129,6 +131,9 @@ enum Command {
     /// Notices about records of your own: list, match, acknowledge; overdue ones.
     #[command(subcommand, after_help = notice::EXAMPLES)]
     Notice(notice::NoticeCommand),
+    /// What people may see of what is held: request, report, open, list, withhold.
+    #[command(subcommand, after_help = subject::EXAMPLES)]
+    Subject(subject::SubjectCommand),
     /// Releases: preview, close, withdraw, verify, list, show.
     #[command(subcommand, after_help = release::EXAMPLES)]
     Release(release::ReleaseCommand),
@@ -191,6 +196,7 @@ impl Command {
             Self::Consent(command) => command.run(console).await,
             Self::Rights(command) => command.run(console).await,
             Self::Notice(command) => command.run(console).await,
+            Self::Subject(command) => command.run(console).await,
             Self::Release(command) => command.run(console).await,
             Self::Push(push) => push.run(console).await,
             Self::Undo(undo) => undo.run(console).await,

@@ -149,6 +149,7 @@ fn consent(row: &csv::StringRecord) -> v1::Consent {
         given_by: given_by.into(),
         recorded_on: value(3).to_owned(),
         notice_version: value(4).to_owned(),
+        ..v1::Consent::default()
     }
 }
 

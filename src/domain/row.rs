@@ -352,6 +352,36 @@ fn past_date(text: &str, today: Date) -> Result<Date, Rule> {
     if date > today { Err(Rule::DateInFuture) } else { Ok(date) }
 }
 
+/// Checks who somebody is, outside any record: a subject who asks what is held.
+///
+/// # Errors
+/// The first column that no person has, or rule that is broken; the field is empty where the
+/// values do not tell who it is.
+pub fn check_person<'a, S: AsRef<str>>(
+    columns: &[S],
+    values: &'a [S],
+    today: Date,
+) -> Result<Identity<'a>, Violation> {
+    let mut person = Identity::default();
+    if columns.len() != values.len() {
+        return Err(Violation { field: "", rule: Rule::RowShape });
+    }
+    for (column, value) in columns.iter().zip(values) {
+        let fields = RecordType::FamilyCase.definition().identity;
+        let field = fields.iter().find(|field| field.name == column.as_ref().trim());
+        let field = field.ok_or(Violation { field: "", rule: Rule::RowShape })?;
+        let text = value.as_ref().trim();
+        if !text.is_empty() {
+            read_identity(field.kind, text, today, &mut person)
+                .map_err(|rule| Violation { field: field.name, rule })?;
+        }
+    }
+    match person.tells_who() {
+        true => Ok(person),
+        false => Err(Violation { field: "", rule: Rule::NoIdentity }),
+    }
+}
+
 fn day_of(values: &[(u8, Value)], field: u8) -> Option<i32> {
     values.iter().find_map(|(number, value)| match value {
         Value::Day(day) if *number == field => Some(*day),

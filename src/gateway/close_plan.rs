@@ -9,11 +9,14 @@ use crate::{
         display::{LEAST_SHOWN, ROUND_TO},
     },
     domain::{PartnerId, Quarter, RecordType},
-    protocol::{Refusal, ReleasePermit, RootPolicy},
+    protocol::{ConsentTerms, Refusal, ReleasePermit, RootPolicy, vocabulary::ConsentRule},
     store::feeds::Freshness,
 };
 use jiff::civil::Date;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// How many standard deviations `disclosure` withholds below.
 const WITHHELD_DEVIATIONS: u16 = 2;
@@ -27,6 +30,8 @@ pub(super) struct Plan {
     pub(super) previous: Option<Digest>,
     /// When the last quarter was closed, microseconds since 1970-01-01 UTC; 0 before any.
     pub(super) last_close: i64,
+    /// The day that it was decided on.
+    pub(super) today: Date,
     permits: Vec<ReleasePermit>,
 }
 
@@ -48,6 +53,23 @@ impl Plan {
         sources(&self.permits)
     }
 
+    /// What the flows ask of a consent whose records may be counted with one alone. A record
+    /// is counted with a consent that counts for every flow it may serve under.
+    pub(super) fn consent_terms(&self) -> BTreeMap<(PartnerId, RecordType), Vec<ConsentTerms>> {
+        let mut terms: BTreeMap<_, Vec<ConsentTerms>> = BTreeMap::new();
+        for source in self.permits.iter().flat_map(ReleasePermit::sources) {
+            let asked = source.consent_terms();
+            if asked.rule == ConsentRule::Explicit {
+                let all = terms.entry((source.partner().clone(), source.record_type()));
+                let all = all.or_default();
+                if !all.contains(asked) {
+                    all.push(asked.clone());
+                }
+            }
+        }
+        terms
+    }
+
     /// The protocol versions behind the release, each once, in order.
     pub(super) fn protocols(&self) -> Vec<ProtocolReference> {
         let all = self.permits.iter().flat_map(ReleasePermit::sources).map(|source| {
@@ -55,7 +77,7 @@ impl Plan {
             let key = (clause.protocol().clone(), clause.version().number());
             (key, Digest::from_bytes(*clause.digest().as_bytes()))
         });
-        let once: std::collections::BTreeMap<_, _> = all.collect();
+        let once: BTreeMap<_, _> = all.collect();
         let reference = |((id, version), digest)| ProtocolReference { id, version, digest };
         once.into_iter().map(reference).collect()
     }
@@ -125,7 +147,7 @@ impl Gateway {
         }
         let previous = releases.latest().map(|frozen| frozen.digest);
         let (snapshot, last_close) = (Arc::clone(snapshot), releases.last_frozen_at());
-        Ok(Plan { quarter, snapshot, ledger, policy, previous, last_close, permits })
+        Ok(Plan { quarter, snapshot, ledger, policy, previous, last_close, today, permits })
     }
 
     /// A permit or a refusal for each table of the catalogue, in its order.

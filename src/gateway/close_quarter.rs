@@ -34,7 +34,9 @@ use crate::{
     linkage::Facts,
     protocol::CallerRole,
     store::{
-        ActError, Effect, Logged, Rights, StoreError, Tx, feeds, key_versions,
+        ActError, Effect, Logged, Rights, StoreError, Tx,
+        consents::{self, Unconsented},
+        feeds, key_versions,
         scan::{self, RANGE, StoredPerson},
     },
 };
@@ -310,17 +312,21 @@ fn finished<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T, GatewayEr
 
 /// Reads what is needed before the pass, and starts the reading.
 async fn read_before(mut tx: Tx, known: &Feeds, plan: &Plan) -> Result<Before, GatewayError> {
-    let sources = plan.sources();
-    let serving: Vec<(FeedId, RecordType)> = feeds::all(&mut tx)
-        .await?
-        .into_iter()
-        .filter(|(_, partner, record_type)| sources.contains(&(partner.clone(), *record_type)))
-        .map(|(feed, _, record_type)| (feed, record_type))
-        .collect();
-    let list = list_date(&mut tx, &serving, plan.quarter).await?;
+    let (sources, asked) = (plan.sources(), plan.consent_terms());
+    let mut serving: Vec<(FeedId, RecordType)> = Vec::new();
+    let mut terms = BTreeMap::new();
+    for (feed, partner, record_type) in feeds::all(&mut tx).await? {
+        let source = (partner, record_type);
+        if sources.contains(&source) {
+            serving.push((feed, record_type));
+            terms.extend(asked.get(&source).map(|asked| (feed, asked.clone())));
+        }
+    }
+    let unconsented = consents::unconsented(&mut tx, &terms, epoch_day(plan.today)).await?;
+    let list = list_date(&mut tx, &serving, plan.quarter, &unconsented).await?;
     let (sender, ranges) = mpsc::channel(1);
     let feed_ids = serving.iter().map(|(feed, _)| *feed).collect();
-    let reading = tokio::spawn(read_ranges(tx, feed_ids, sender));
+    let reading = tokio::spawn(read_ranges(tx, feed_ids, unconsented, sender));
     Ok(Before { feeds: known.weeks(&sources), list, ranges, reading })
 }
 
@@ -330,6 +336,7 @@ async fn list_date(
     tx: &mut Tx,
     serving: &[(FeedId, RecordType)],
     quarter: Quarter,
+    unconsented: &Unconsented,
 ) -> Result<Option<Date>, StoreError> {
     let lists = serving.iter().filter(|(_, r)| *r == RecordType::TwoYearOldEligibility);
     let lists: Vec<FeedId> = lists.map(|(feed, _)| *feed).collect();
@@ -338,7 +345,7 @@ async fn list_date(
     }
     let close = epoch_day(quarter.close_day());
     let mut days: BTreeMap<i32, u64> = BTreeMap::new();
-    for event in scan::principal_events(tx, &lists).await? {
+    for event in scan::principal_events(tx, &lists, unconsented).await? {
         if let Some(day) = event.day_of(LIST_DATE).or(event.day).filter(|_| event.known <= close) {
             *days.entry(day).or_default() += 1;
         }
@@ -352,6 +359,7 @@ async fn list_date(
 async fn read_ranges(
     mut tx: Tx,
     feeds: Vec<FeedId>,
+    unconsented: Unconsented,
     sender: mpsc::Sender<Result<Read, StoreError>>,
 ) {
     let last = match scan::last_person(&mut tx).await {
@@ -361,7 +369,7 @@ async fn read_ranges(
     let mut after = 0;
     while after < last {
         let until = after.saturating_add(RANGE).min(last);
-        let read = scan::persons(&mut tx, &feeds, after, until).await;
+        let read = scan::consented_persons(&mut tx, &feeds, &unconsented, after, until).await;
         let broken = read.is_err();
         if sender.send(read.map(Read::Persons)).await.is_err() || broken {
             return;

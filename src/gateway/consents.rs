@@ -1,51 +1,35 @@
 //! Consent, by the sender's own references, which are kept only as pseudonyms scoped to the
 //! sender: no partner can ask about another's.
 //!
-//! A no prevails over a yes of the same day, so that an unknown order never turns a refusal
-//! into a consent. Unknown is treated as refused (by the decision, not here).
+//! What statements come to is a rule of the protocol room ([`protocol::consent`]): a no
+//! prevails over a yes, and unknown is treated as refused. Statements are kept for ever, with
+//! the day they were made and the moment they became known, so that "what did we know on that
+//! day" has an answer ([`Gateway::consent_as_known`]). The sender's references of givers and
+//! of evidence may name somebody: they are keyed on arrival, too, each under its one consent.
 
 use super::{Actor, Denied, Gateway, GatewayError, Refused, decide::Decided};
 use crate::{
     audit::{Item, Leaf, LeafKind, SizeClass, Token},
     domain::{
+        RecordType,
         field::{FieldKind, Rule, parse_date},
         time::{date_of, epoch_day},
     },
     keys::{IdentifierKind, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain, RawIdentifier},
-    protocol::{self, CallerRole},
+    protocol::{
+        self, CallerRole, ConsentGiver, ConsentMeans, ConsentRecord, Coverage, Purpose,
+        RecordedConsent, Statement,
+    },
     store::{Effect, Logged, Outcome, Rights, StoreError, consents},
 };
-use jiff::civil::Date;
-use std::collections::BTreeMap;
+use jiff::{Timestamp, civil::Date};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The most consents that are recorded at once.
 pub const MOST_CONSENTS: usize = 5_000;
 
-/// What was recorded of a consent. The numbers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ConsentRecord {
-    /// Given.
-    Given = 1,
-    /// Refused.
-    Refused = 2,
-    /// Withdrawn.
-    Withdrawn = 3,
-}
-
-/// Who gave or refused it. The numbers are stored; 0 stands for nobody named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ConsentGiver {
-    /// The subject.
-    Subject = 1,
-    /// A parent with parental responsibility.
-    Parent = 2,
-    /// A carer with parental responsibility.
-    Carer = 3,
-}
-
-/// A consent as its sender states it. No Debug: the reference may name somebody.
-#[derive(Zeroize, ZeroizeOnDrop)]
+/// A consent as its sender states it. No Debug: the references may name somebody.
+#[derive(Default, Zeroize, ZeroizeOnDrop)]
 pub struct StatedConsent {
     /// The sender's reference.
     pub reference: String,
@@ -59,6 +43,70 @@ pub struct StatedConsent {
     pub recorded_on: String,
     /// Version of the privacy notice shown.
     pub notice_version: String,
+    /// The sender's reference of the giver, where there may be several; or empty.
+    pub giver_ref: String,
+    /// How it was obtained.
+    #[zeroize(skip)]
+    pub means: Option<ConsentMeans>,
+    /// Codes of the purposes that it covers; none for all.
+    pub purposes: Vec<String>,
+    /// Record types that it covers; none for all of the sender's.
+    pub record_types: Vec<String>,
+    /// The sender's reference of the evidence; or empty.
+    pub evidence_ref: String,
+    /// Its last day, `YYYY-MM-DD`; or empty.
+    pub valid_until: String,
+}
+
+/// Which state of knowledge is asked about. No Debug: the reference may name somebody.
+#[derive(Default, Zeroize, ZeroizeOnDrop)]
+pub struct AskedConsent {
+    /// The sender's reference.
+    pub reference: String,
+    /// The day it is asked for, `YYYY-MM-DD`; empty for today.
+    pub on: String,
+    /// As it was known at this moment, RFC 3339; empty for now.
+    pub known_at: String,
+}
+
+/// A consent as it was known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownConsent {
+    /// Its state on the day asked for.
+    pub state: ConsentRecord,
+    /// The day of the word that decides.
+    pub day: Date,
+    /// The statements, in the order in which they became known.
+    pub statements: Vec<KnownStatement>,
+}
+
+/// A statement as it was known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownStatement {
+    /// What was said.
+    pub state: ConsentRecord,
+    /// Who said it.
+    pub given_by: Option<ConsentGiver>,
+    /// Which giver of the reference, from 1; 0 for one not told apart.
+    pub giver: u32,
+    /// On which day.
+    pub stated_on: Date,
+    /// When it became known here.
+    pub known_at: Timestamp,
+    /// How it was obtained.
+    pub means: Option<ConsentMeans>,
+    /// Version of the privacy notice shown.
+    pub notice_version: String,
+    /// What it covers.
+    pub purposes: Vec<Purpose>,
+    /// What it covers.
+    pub record_types: Vec<RecordType>,
+    /// Its last day.
+    pub valid_until: Option<Date>,
+    /// Whether evidence is named.
+    pub evidence: bool,
+    /// Whether it stands: no later word took its place.
+    pub stands: bool,
 }
 
 /// Why a consent was not recorded; never its values.
@@ -81,49 +129,18 @@ pub struct RecordedConsents {
     pub rejections: Vec<ConsentRejection>,
 }
 
-impl ConsentRecord {
-    /// The stored number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::Given => 1,
-            Self::Refused => 2,
-            Self::Withdrawn => 3,
-        }
-    }
-
-    /// From the stored number.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] for any other.
-    pub(super) const fn from_number(number: u8) -> Result<Self, StoreError> {
-        match number {
-            1 => Ok(Self::Given),
-            2 => Ok(Self::Refused),
-            3 => Ok(Self::Withdrawn),
-            _ => Err(StoreError::Corrupt { table: "consent", column: "state", row: 0 }),
-        }
-    }
-}
-
-impl ConsentGiver {
-    const fn number(self) -> u8 {
-        match self {
-            Self::Subject => 1,
-            Self::Parent => 2,
-            Self::Carer => 3,
-        }
-    }
-}
-
-impl From<ConsentRecord> for protocol::ConsentState {
-    fn from(record: ConsentRecord) -> Self {
-        match record {
-            ConsentRecord::Given => Self::Given,
-            ConsentRecord::Refused => Self::Refused,
-            ConsentRecord::Withdrawn => Self::Withdrawn,
-        }
-    }
+/// A statement, keyed under one version of the keys.
+struct Keyed {
+    under: KeyVersion,
+    reference: [u8; 16],
+    giver: Option<[u8; 16]>,
+    evidence: Option<[u8; 16]>,
+    given_by: Option<ConsentGiver>,
+    state: ConsentRecord,
+    stated_on: i32,
+    means: Option<ConsentMeans>,
+    notice_version: String,
+    coverage: Coverage,
 }
 
 impl Gateway {
@@ -145,29 +162,23 @@ impl Gateway {
         let today = self.today();
         let keys = self.writing_keys().await?;
         let mut answer = RecordedConsents::default();
-        let mut entries: BTreeMap<[u8; 16], consents::Entry> = BTreeMap::new();
+        let mut entries = Vec::with_capacity(stated.len());
         for (row, stated) in stated.into_iter().enumerate() {
-            match entry(&keys, actor, &stated, today) {
+            match keyed(&keys, actor, &stated, today) {
                 Ok(entry) => {
                     answer.recorded += 1;
-                    let standing = |entry: &consents::Entry| (entry.recorded_on, entry.state);
-                    // Of one reference twice the later holds, and of one day the no.
-                    match entries.get(&entry.key) {
-                        Some(before) if standing(before) >= standing(&entry) => {}
-                        _ => drop(entries.insert(entry.key, entry)),
-                    }
+                    entries.push(entry);
                 }
                 Err((field, rule)) => answer.rejections.push(ConsentRejection { row, field, rule }),
             }
         }
-        let withdrawn = ConsentRecord::Withdrawn.number();
-        let kind = match entries.values().any(|entry| entry.state == withdrawn) {
+        let withdrawn = |entry: &Keyed| entry.state == ConsentRecord::Withdrawn;
+        let kind = match entries.iter().any(withdrawn) {
             true => LeafKind::ConsentWithdrawn,
             false => LeafKind::ConsentRecorded,
         };
         let mut leaf = actor.leaf(kind, self);
         leaf.size_class = Some(SizeClass::of(answer.recorded as u64));
-        let entries: Vec<consents::Entry> = entries.into_values().collect();
         let logged = self.commit_consents(actor, leaf, &entries).await?;
         Ok(logged.map(|_| answer))
     }
@@ -183,13 +194,17 @@ impl Gateway {
         reference: String,
     ) -> Result<Logged<()>, Denied> {
         let key = self.own_reference(actor, reference).await?;
-        let entry = consents::Entry {
-            key: *key.as_bytes(),
-            key_version: key.key_version().number(),
-            state: ConsentRecord::Withdrawn.number(),
-            given_by: 0,
-            recorded_on: epoch_day(self.today()),
+        let entry = Keyed {
+            under: key.key_version(),
+            reference: *key.as_bytes(),
+            giver: None,
+            evidence: None,
+            given_by: None,
+            state: ConsentRecord::Withdrawn,
+            stated_on: epoch_day(self.today()),
+            means: None,
             notice_version: String::new(),
+            coverage: Coverage::default(),
         };
         let mut leaf = actor.leaf(LeafKind::ConsentWithdrawn, self);
         leaf.size_class = Some(SizeClass::of(1));
@@ -197,8 +212,8 @@ impl Gateway {
         Ok(logged.map(|_| ()))
     }
 
-    /// Tells the state of a consent of the caller's own reference and the day it was
-    /// recorded; `None` when this partner never recorded it.
+    /// Tells the state of a consent of the caller's own reference today, and the day of the
+    /// word that decides; `None` when this partner never recorded it.
     ///
     /// # Errors
     /// `wrong_role` but for providers; a violation for what is no reference.
@@ -207,19 +222,52 @@ impl Gateway {
         actor: &Actor,
         reference: String,
     ) -> Result<Logged<Option<(ConsentRecord, Date)>>, Denied> {
-        let key = self.own_reference(actor, reference).await?;
+        let asked = AskedConsent { reference, on: String::new(), known_at: String::new() };
+        let known = self.consent_as_known(actor, asked).await?;
+        Ok(known.map(|known| known.map(|known| (known.state, known.day))))
+    }
+
+    /// Tells what a consent of the caller's own reference was on a day, as it was known at a
+    /// moment; `None` where nothing was known of it.
+    ///
+    /// # Errors
+    /// `wrong_role` but for providers; a violation for what is no reference, day or moment.
+    pub async fn consent_as_known(
+        &self,
+        actor: &Actor,
+        mut asked: AskedConsent,
+    ) -> Result<Logged<Option<KnownConsent>>, Denied> {
+        let key = self.own_reference(actor, std::mem::take(&mut asked.reference)).await?;
+        let on = match asked.on.as_str() {
+            "" => self.today(),
+            day => match parse_date(day) {
+                Ok(day) => day,
+                Err(rule) => {
+                    let refused = Refused::invalid("on", rule.sentence());
+                    return Err(self.refuse_malformed(actor, refused).await);
+                }
+            },
+        };
+        let moment = match asked.known_at.as_str() {
+            "" => Some(self.now()),
+            moment => moment.parse::<Timestamp>().ok(),
+        };
+        let Some(moment) = moment else {
+            let refused = Refused::invalid("known_at", "a moment like 2026-04-02T09:00:00Z");
+            return Err(self.refuse_malformed(actor, refused).await);
+        };
+        let forms = forms_of(&self.keys(), key.key_version(), key.as_bytes())?;
         let mut tx = self.store.read(Rights::Figures).await?;
-        let key = *key.as_bytes();
-        let found = consents::states(&mut tx, &[key]).await?.get(&key).copied();
+        let all = consents::statements(&mut tx, &forms).await?;
         drop(tx);
-        let standing = found.map(read).transpose()?;
+        let known = known(&all, epoch_day(on), moment)?;
         let logged = self
             .settle(actor, |_| {
                 let leaf = self.look(actor, "consents");
-                Ok(Decided { leaf, effect: Effect::None, answer: standing })
+                Ok(Decided { leaf, effect: Effect::None, answer: known.clone() })
             })
             .await?;
-        Ok(logged.map(|(_, standing)| standing))
+        Ok(logged.map(|(_, known)| known))
     }
 
     /// Commits consents with their leaf, whose private detail has an item for each.
@@ -227,13 +275,13 @@ impl Gateway {
         &self,
         actor: &Actor,
         mut leaf: Leaf,
-        entries: &[consents::Entry],
+        entries: &[Keyed],
     ) -> Result<Logged<Outcome>, Denied> {
-        let item = |entry: &consents::Entry| Item::Consent {
-            key: entry.key,
-            key_version: entry.key_version,
-            state: entry.state,
-            recorded_on: entry.recorded_on,
+        let item = |entry: &Keyed| Item::Consent {
+            key: entry.reference,
+            key_version: entry.under.number(),
+            state: entry.state.number(),
+            recorded_on: entry.stated_on,
         };
         let kept = self.keep(&mut leaf, entries.iter().map(item).collect(), false)?;
         let effect = |keys: &KeysInUse| match entries {
@@ -267,28 +315,47 @@ fn consent_key(keys: &KeysInUse, actor: &Actor, reference: &str) -> Pseudonym {
     RawIdentifier::new(reference.to_owned()).pseudonymise(kind, &keys.pseudonymiser)
 }
 
-/// Consents to store under every version that events may name them by.
-fn in_use<'a>(
+/// A key of consents in the form of every version in use, the current one first.
+fn forms_of(
     keys: &KeysInUse,
-    entries: impl IntoIterator<Item = &'a consents::Entry>,
-) -> Result<Effect, GatewayError> {
-    let mut all = Vec::new();
-    for entry in entries {
-        let keyed_under = KeyVersion::new(entry.key_version);
-        let key = keys.renewed(PseudonymDomain::Consent, keyed_under, &entry.key)?;
-        for (version, key) in keys.forms(PseudonymDomain::Consent, &key)? {
-            all.push(consents::Entry { key, key_version: version.number(), ..entry.clone() });
-        }
-    }
-    Ok(Effect::PutConsents(all))
+    under: KeyVersion,
+    key: &[u8; 16],
+) -> Result<Vec<(u16, [u8; 16])>, GatewayError> {
+    let key = keys.renewed(PseudonymDomain::Consent, under, key)?;
+    let forms = keys.forms(PseudonymDomain::Consent, &key)?;
+    Ok(forms.into_iter().map(|(version, key)| (version.number(), key)).collect())
 }
 
-fn entry(
+/// Consents to store, in the form of every version that events may name them by.
+fn in_use(keys: &KeysInUse, entries: &[Keyed]) -> Result<Effect, GatewayError> {
+    let optional = |entry: &Keyed, key: Option<[u8; 16]>| -> Result<Vec<[u8; 16]>, GatewayError> {
+        let Some(key) = key else { return Ok(Vec::new()) };
+        Ok(forms_of(keys, entry.under, &key)?.into_iter().map(|(_, key)| key).collect())
+    };
+    let stated = |entry: &Keyed| {
+        Ok(consents::Stated {
+            reference: forms_of(keys, entry.under, &entry.reference)?,
+            giver: optional(entry, entry.giver)?,
+            evidence: optional(entry, entry.evidence)?,
+            given_by: entry.given_by,
+            state: entry.state,
+            stated_on: entry.stated_on,
+            means: entry.means,
+            notice_version: entry.notice_version.clone(),
+            coverage: entry.coverage.clone(),
+        })
+    };
+    let all: Result<Vec<_>, GatewayError> = entries.iter().map(stated).collect();
+    Ok(Effect::PutConsents(all?))
+}
+
+/// Reads a statement and keys its references.
+fn keyed(
     keys: &KeysInUse,
     actor: &Actor,
     stated: &StatedConsent,
     today: Date,
-) -> Result<consents::Entry, (&'static str, Rule)> {
+) -> Result<Keyed, (&'static str, Rule)> {
     let own = reference(&stated.reference).map_err(|rule| ("consent_ref", rule))?;
     let state = stated.state.ok_or(("state", Rule::Missing))?;
     let giver = stated.given_by.ok_or(("given_by", Rule::Missing))?;
@@ -300,21 +367,94 @@ fn entry(
     if stated.notice_version.parse::<Token>().is_err() {
         return Err(("notice_version", Rule::NoticeForm));
     }
+    let coverage = coverage(stated, day)?;
+    let partner = &actor.partner;
+    let optional = |text: &str, field, kind: IdentifierKind<'_>| match text.trim() {
+        "" => Ok(None),
+        text => {
+            let text = reference(text).map_err(|rule| (field, rule))?;
+            let raw = RawIdentifier::new(text.to_owned());
+            Ok(Some(*raw.pseudonymise(kind, &keys.pseudonymiser).as_bytes()))
+        }
+    };
+    let of_giver = IdentifierKind::Giver { partner, consent: own };
+    let of_evidence = IdentifierKind::Evidence { partner, consent: own };
     let key = consent_key(keys, actor, own);
-    Ok(consents::Entry {
-        key: *key.as_bytes(),
-        key_version: key.key_version().number(),
-        state: state.number(),
-        given_by: giver.number(),
-        recorded_on: epoch_day(day),
+    Ok(Keyed {
+        under: key.key_version(),
+        reference: *key.as_bytes(),
+        giver: optional(&stated.giver_ref, "giver_ref", of_giver)?,
+        evidence: optional(&stated.evidence_ref, "evidence_ref", of_evidence)?,
+        given_by: Some(giver),
+        state,
+        stated_on: epoch_day(day),
+        means: stated.means,
         notice_version: stated.notice_version.clone(),
+        coverage,
     })
 }
 
-/// A stored state and its day.
-pub(super) fn read((state, day): (u8, i32)) -> Result<(ConsentRecord, Date), StoreError> {
-    let corrupt = StoreError::Corrupt { table: "consent", column: "recorded_on", row: 0 };
-    Ok((ConsentRecord::from_number(state)?, date_of(day).ok_or(corrupt)?))
+/// What a statement covers, each word once and in order, so that the same is said one way.
+fn coverage(stated: &StatedConsent, day: Date) -> Result<Coverage, (&'static str, Rule)> {
+    let unknown = |field| move || (field, Rule::UnknownCode);
+    let mut coverage = Coverage::default();
+    for code in &stated.purposes {
+        coverage.purposes.push(Purpose::from_code(code).ok_or_else(unknown("purposes"))?);
+    }
+    for name in &stated.record_types {
+        coverage.record_types.push(name.parse().map_err(|_| unknown("record_types")())?);
+    }
+    coverage.purposes.sort_unstable();
+    coverage.purposes.dedup();
+    coverage.record_types.sort_unstable();
+    coverage.record_types.dedup();
+    if !stated.valid_until.is_empty() {
+        let until = parse_date(&stated.valid_until).map_err(|rule| ("valid_until", rule))?;
+        if until < day {
+            return Err(("valid_until", Rule::EndBeforeStart));
+        }
+        coverage.until = Some(epoch_day(until));
+    }
+    Ok(coverage)
+}
+
+/// What statements came to on a day, of those that were known at a moment.
+fn known(
+    all: &[consents::Kept],
+    on: i32,
+    moment: Timestamp,
+) -> Result<Option<KnownConsent>, StoreError> {
+    let known = |kept: &&consents::Kept| {
+        kept.statement.stated_on <= on && kept.known_at <= moment.as_microsecond()
+    };
+    let kept: Vec<&consents::Kept> = all.iter().filter(known).collect();
+    let statements: Vec<Statement> = kept.iter().map(|kept| kept.statement.clone()).collect();
+    let Some(recorded) = RecordedConsent::of(&statements) else { return Ok(None) };
+    let standing: Vec<&Statement> = protocol::consent::standing(&statements);
+    let corrupt = |column| StoreError::Corrupt { table: "consent_statement", column, row: 0 };
+    let told = |kept: &&consents::Kept| {
+        let Statement { giver, given_by, state, stated_on, coverage, .. } = &kept.statement;
+        Ok(KnownStatement {
+            state: *state,
+            given_by: *given_by,
+            giver: u32::try_from(*giver).map_err(|_| corrupt("giver"))?,
+            stated_on: date_of(*stated_on).ok_or(corrupt("stated_on"))?,
+            known_at: Timestamp::from_microsecond(kept.known_at)
+                .map_err(|_| corrupt("known_at"))?,
+            means: kept.means,
+            notice_version: kept.notice_version.clone(),
+            purposes: coverage.purposes.clone(),
+            record_types: coverage.record_types.clone(),
+            valid_until: coverage.until.and_then(date_of),
+            evidence: kept.evidence_key.is_some(),
+            stands: standing.contains(&&kept.statement),
+        })
+    };
+    Ok(Some(KnownConsent {
+        state: recorded.state_on(on),
+        day: date_of(recorded.day).ok_or(corrupt("stated_on"))?,
+        statements: kept.iter().map(told).collect::<Result<_, StoreError>>()?,
+    }))
 }
 
 /// The rule of references in records, so that what is recorded here can be relied on there:

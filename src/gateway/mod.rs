@@ -46,19 +46,22 @@ mod releases;
 mod rights;
 mod rotate_keys;
 mod snapshot;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod undo_stream;
 mod withdraw_release;
 mod witnessing;
 
+pub use crate::protocol::{ConsentGiver, ConsentMeans, ConsentRecord};
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::{Actor, CallerName};
 pub use approval::Waiting;
 pub use areas::{AreasInForce, MOST_POSTCODES, PostcodePlace};
 pub use close_quarter::Closed;
 pub use consents::{
-    ConsentGiver, ConsentRecord, ConsentRejection, MOST_CONSENTS, RecordedConsents, StatedConsent,
+    AskedConsent, ConsentRejection, KnownConsent, KnownStatement, MOST_CONSENTS, RecordedConsents,
+    StatedConsent,
 };
 pub use decide::{Page, PageRequest};
 pub use destroy_keys::{DestroyReason, Destroyed, DestroyedKeys};
@@ -88,6 +91,10 @@ pub use rights::{
 };
 pub use rotate_keys::{Advance, Rotation};
 pub use snapshot::{ProtocolRecord, Snapshot};
+pub use subjects::{
+    AskReport, IdentityProof, MarkedRecords, NamedSubject, REPORT_INFO, Reported, SealedReport,
+    SubjectRequest, WithholdReason,
+};
 pub use undo_stream::{UndoCause, UndoneStream};
 pub use witnessing::{Answering, AskWitness, NoAnswer, Reply, Witness, Witnesses};
 

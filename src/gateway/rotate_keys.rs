@@ -81,12 +81,13 @@ enum Step {
 /// Before the next version is written under.
 const BEFORE: [Step; 1] = [Step::CopyConsents];
 /// After it is.
-const AFTER: [Step; 6] = [
+const AFTER: [Step; 7] = [
     Step::Renew(KeyedTable::Postcodes),
     Step::Renew(KeyedTable::Sent),
     Step::Renew(KeyedTable::Subjects),
     Step::Renew(KeyedTable::Events),
     Step::Renew(KeyedTable::Erasures),
+    Step::Renew(KeyedTable::Statements),
     Step::RemoveConsents,
 ];
 
@@ -319,6 +320,7 @@ impl Passage<'_> {
             Step::Renew(KeyedTable::Subjects) => self.subjects(tx, progress, rng).await?,
             Step::Renew(KeyedTable::Events) => self.events(tx, progress).await?,
             Step::Renew(KeyedTable::Erasures) => self.erasures(tx, progress).await?,
+            Step::Renew(KeyedTable::Statements) => self.statements(tx, progress).await?,
         };
         progress.done = rows < BATCH;
         Ok(rows as u64)
@@ -393,6 +395,25 @@ impl Passage<'_> {
         let renewed: Vec<_> = keys.into_iter().map(renewed).collect::<Result<_, KeyError>>()?;
         rewrap::renew_erasures(tx, self.to, &renewed).await?;
         Ok(renewed.len())
+    }
+
+    async fn statements(
+        &self,
+        tx: &mut Tx,
+        progress: &mut Progress,
+    ) -> Result<usize, GatewayError> {
+        let mut all = rewrap::statements(tx, self.from, progress, BATCH).await?;
+        if let Some(last) = all.last() {
+            progress.place = last.number;
+        }
+        for statement in &mut all {
+            let consent = std::iter::once(&mut statement.consent);
+            for key in consent.chain(&mut statement.giver).chain(&mut statement.evidence) {
+                *key = self.renewed(PseudonymDomain::Consent, key)?;
+            }
+        }
+        rewrap::renew_statements(tx, self.to, &all).await?;
+        Ok(all.len())
     }
 
     async fn subjects(

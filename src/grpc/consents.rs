@@ -2,7 +2,10 @@
 
 use super::{Frame, receipt};
 use crate::{
-    gateway::{ConsentGiver, ConsentRecord, ConsentRejection, StatedConsent},
+    gateway::{
+        AskedConsent, ConsentGiver, ConsentMeans, ConsentRecord, ConsentRejection, KnownStatement,
+        StatedConsent,
+    },
     wire::v1::{
         self, GetConsentRequest, GetConsentResponse, RecordConsentsRequest, RecordConsentsResponse,
         WithdrawConsentRequest, WithdrawConsentResponse, consent_service_server,
@@ -51,24 +54,63 @@ impl consent_service_server::ConsentService for ConsentService {
     ) -> Result<Response<GetConsentResponse>, Status> {
         let frame = &self.0;
         let actor = frame.recognise(&request).await?;
-        let found = frame.gateway().consent(&actor, request.into_inner().consent_ref).await;
+        let GetConsentRequest { consent_ref, on_day, known_at } = request.into_inner();
+        let asked = AskedConsent { reference: consent_ref, on: on_day, known_at };
+        let found = frame.gateway().consent_as_known(&actor, asked).await;
         let (found, proof) = found.map_err(|denied| frame.status(denied))?.into_parts();
-        let state = match found {
-            None => v1::ConsentState::Unspecified,
-            Some((ConsentRecord::Given, _)) => v1::ConsentState::Given,
-            Some((ConsentRecord::Refused, _)) => v1::ConsentState::Refused,
-            Some((ConsentRecord::Withdrawn, _)) => v1::ConsentState::Withdrawn,
-        };
+        let state =
+            found.as_ref().map_or(v1::ConsentState::Unspecified, |found| told_state(found.state));
         Ok(Response::new(GetConsentResponse {
             state: state.into(),
-            recorded_on: found.map(|(_, day)| day.to_string()).unwrap_or_default(),
+            recorded_on: found.as_ref().map(|found| found.day.to_string()).unwrap_or_default(),
             receipt: Some(receipt(&proof)),
+            statements: found
+                .map(|found| found.statements.iter().map(told).collect())
+                .unwrap_or_default(),
         }))
     }
 }
 
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+const fn told_state(state: ConsentRecord) -> v1::ConsentState {
+    match state {
+        ConsentRecord::Given => v1::ConsentState::Given,
+        ConsentRecord::Refused => v1::ConsentState::Refused,
+        ConsentRecord::Withdrawn => v1::ConsentState::Withdrawn,
+        ConsentRecord::Expired => v1::ConsentState::Expired,
+    }
+}
+
+fn told(statement: &KnownStatement) -> v1::ConsentStatement {
+    let giver = match statement.given_by {
+        None => v1::ConsentGiver::Unspecified,
+        Some(ConsentGiver::Subject) => v1::ConsentGiver::Subject,
+        Some(ConsentGiver::Parent) => v1::ConsentGiver::Parent,
+        Some(ConsentGiver::Carer) => v1::ConsentGiver::Carer,
+    };
+    let means = match statement.means {
+        None => v1::ConsentMeans::Unspecified,
+        Some(ConsentMeans::InWriting) => v1::ConsentMeans::InWriting,
+        Some(ConsentMeans::Online) => v1::ConsentMeans::Online,
+        Some(ConsentMeans::VerballyNoted) => v1::ConsentMeans::VerballyNoted,
+    };
+    v1::ConsentStatement {
+        state: told_state(statement.state).into(),
+        given_by: giver.into(),
+        giver: statement.giver,
+        recorded_on: statement.stated_on.to_string(),
+        known_at: statement.known_at.to_string(),
+        means: means.into(),
+        notice_version: statement.notice_version.clone(),
+        purposes: statement.purposes.iter().map(ToString::to_string).collect(),
+        record_types: statement.record_types.iter().map(|t| t.name().to_owned()).collect(),
+        valid_until: statement.valid_until.map(|day| day.to_string()).unwrap_or_default(),
+        has_evidence: statement.evidence,
+        stands: statement.stands,
+    }
 }
 
 fn stated(consent: v1::Consent) -> StatedConsent {
@@ -78,6 +120,13 @@ fn stated(consent: v1::Consent) -> StatedConsent {
             v1::ConsentState::Given => Some(ConsentRecord::Given),
             v1::ConsentState::Refused => Some(ConsentRecord::Refused),
             v1::ConsentState::Withdrawn => Some(ConsentRecord::Withdrawn),
+            v1::ConsentState::Expired => Some(ConsentRecord::Expired),
+        },
+        means: match consent.means() {
+            v1::ConsentMeans::Unspecified => None,
+            v1::ConsentMeans::InWriting => Some(ConsentMeans::InWriting),
+            v1::ConsentMeans::Online => Some(ConsentMeans::Online),
+            v1::ConsentMeans::VerballyNoted => Some(ConsentMeans::VerballyNoted),
         },
         given_by: match consent.given_by() {
             v1::ConsentGiver::Unspecified => None,
@@ -88,6 +137,11 @@ fn stated(consent: v1::Consent) -> StatedConsent {
         reference: consent.consent_ref,
         recorded_on: consent.recorded_on,
         notice_version: consent.notice_version,
+        giver_ref: consent.giver_ref,
+        purposes: consent.purposes,
+        record_types: consent.record_types,
+        evidence_ref: consent.evidence_ref,
+        valid_until: consent.valid_until,
     }
 }
 

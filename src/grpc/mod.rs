@@ -16,6 +16,7 @@ mod releases;
 mod rights;
 mod router;
 mod status;
+mod subjects;
 
 pub use access_log::AccessLogService;
 pub use areas::AreaService;
@@ -29,6 +30,7 @@ pub use protocols::ProtocolService;
 pub use releases::ReleaseService;
 pub use rights::RightsService;
 pub use router::{Services, server, services};
+pub use subjects::SubjectService;
 
 use crate::{audit, wire::v1};
 

@@ -6,7 +6,7 @@
 
 use super::{
     AccessLogService, AreaService, ConsentService, FigureService, Frame, IntakeService, KeyService,
-    PartnerService, ProtocolService, ReleaseService, RightsService,
+    PartnerService, ProtocolService, ReleaseService, RightsService, SubjectService,
 };
 use crate::wire::{
     DESCRIPTORS,
@@ -17,6 +17,7 @@ use crate::wire::{
         partner_service_server::PartnerServiceServer,
         protocol_service_server::ProtocolServiceServer,
         release_service_server::ReleaseServiceServer, rights_service_server::RightsServiceServer,
+        subject_service_server::SubjectServiceServer,
     },
 };
 use http::{Request, Response};
@@ -134,4 +135,5 @@ pub fn services(frame: &Arc<Frame>) -> Services {
         .with(ProtocolServiceServer::new(ProtocolService(of())))
         .with(ReleaseServiceServer::new(ReleaseService(of())))
         .with(RightsServiceServer::new(RightsService(of())))
+        .with(SubjectServiceServer::new(SubjectService(of())))
 }

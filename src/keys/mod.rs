@@ -18,6 +18,7 @@
 //! the partners supply their records again.
 
 mod file;
+pub mod hpke;
 mod in_use;
 mod master;
 mod master_file;
@@ -27,6 +28,7 @@ mod raw;
 mod sealing;
 mod signing;
 
+pub use hpke::{RecipientKey, RecipientSecret};
 pub use in_use::{KeysInUse, VersionState, Versions};
 pub use master::{MasterKeys, SecretKey};
 pub use master_file::{MasterFile, PassphraseSource};

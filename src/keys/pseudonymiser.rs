@@ -56,6 +56,21 @@ pub enum IdentifierKind<'a> {
         /// Whose.
         partner: &'a PartnerId,
     },
+    /// A partner's own reference of who gave a consent, under one consent reference alone: no
+    /// two consents show that one person gave both.
+    Giver {
+        /// Whose.
+        partner: &'a PartnerId,
+        /// Of which consent.
+        consent: &'a str,
+    },
+    /// A partner's own reference of what proves a consent.
+    Evidence {
+        /// Whose.
+        partner: &'a PartnerId,
+        /// Of which consent.
+        consent: &'a str,
+    },
     /// A family's case.
     Case {
         /// Whose.
@@ -85,7 +100,10 @@ impl IdentifierKind<'_> {
             Self::Provider => PseudonymDomain::Provider,
             Self::Local { .. } => PseudonymDomain::Local,
             Self::Record { .. } => PseudonymDomain::Record,
-            Self::Consent { .. } => PseudonymDomain::Consent,
+            // Four fields in place of two: no giver is anybody's consent.
+            Self::Consent { .. } | Self::Giver { .. } | Self::Evidence { .. } => {
+                PseudonymDomain::Consent
+            }
             Self::Case { .. } => PseudonymDomain::Case,
             Self::User { .. } => PseudonymDomain::User,
             Self::RightsCase { .. } => PseudonymDomain::Suppression,
@@ -208,6 +226,13 @@ impl Pseudonymiser {
             | IdentifierKind::Case { partner }
             | IdentifierKind::User { partner }
             | IdentifierKind::RightsCase { partner } => input.bytes(partner.as_str().as_bytes()),
+            IdentifierKind::Giver { partner, consent } => {
+                input.bytes(partner.as_str().as_bytes()).bytes(consent.as_bytes()).bytes(b"giver")
+            }
+            IdentifierKind::Evidence { partner, consent } => input
+                .bytes(partner.as_str().as_bytes())
+                .bytes(consent.as_bytes())
+                .bytes(b"evidence"),
             IdentifierKind::Record { partner, record_type } => {
                 input.bytes(partner.as_str().as_bytes()).bytes(record_type.as_bytes())
             }

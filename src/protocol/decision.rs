@@ -220,7 +220,7 @@ impl Policy {
                 return Err(protocol.refuse(Reason::SourceNotGranted, section));
             };
             let clause = protocol.clause(Section::Output(output));
-            let source = ReleaseSource::new(clause, *place, &flow.from, record_type, &flow.basis);
+            let source = ReleaseSource::new(clause, *place, flow);
             serving.push((source, purposes.clone()));
         }
         if serving.is_empty() { Err(ended) } else { Ok(serving) }

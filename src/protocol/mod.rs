@@ -9,6 +9,7 @@
 //! - [`jws`], [`register`], [`signing`]: General JWS (RFC 7515 §7.2.1) over RFC 8785 bytes, Ed25519; stages
 //!   `Draft`, `PartlySigned`, `FullySigned`, of which a later one can't be made without verification.
 //! - [`life`]: who may suspend, reinstate, revoke, and what then.
+//! - [`consent`]: whether a consent stands and covers a flow.
 //! - [`policy`], [`decision`], [`permit`], [`refusal`], [`explain`]: the snapshot and the one decision for
 //!   intake, figures, releases, dry runs and explanations.
 //! - [`choice`]: what a subject's choice does to a flow; [`acknowledgement`]: a party's signed word that it
@@ -21,6 +22,7 @@
 pub mod acknowledgement;
 mod check;
 pub mod choice;
+pub mod consent;
 pub mod decision;
 pub mod document;
 pub mod explain;
@@ -41,6 +43,10 @@ mod tests;
 pub mod vocabulary;
 
 pub use choice::{Choice, Choices};
+pub use consent::{
+    ConsentGiver, ConsentMeans, ConsentRecord, ConsentTerms, Coverage, Given, RecordedConsent,
+    Statement,
+};
 pub use decision::{FigureQuestion, IntakeQuestion};
 pub use document::{Digest, KeyId, Protocol, ProtocolVersion};
 pub use fault::{Fault, Rule};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::choice::Choices;
+use super::consent::ConsentTerms;
 use super::decision::{FigureQuestion, IntakeQuestion, columns_granted};
 use super::document::{Digest, LegalBasis, ProtocolVersion};
 use super::policy::{Compiled, CompiledFlow, Policy};
@@ -40,8 +41,10 @@ pub enum ConsentState {
     Refused,
     /// Recorded here as withdrawn.
     Withdrawn,
-    /// Recorded here as expired.
+    /// Recorded here as expired, or its own last day is past.
     Expired,
+    /// Recorded here as given, for other record types or purposes than the flow's.
+    NotCovering,
     /// The deployment requires a record here and has none: treated as refused.
     Unknown,
 }
@@ -140,33 +143,9 @@ impl IntakePermit {
         if self.epoch_today.saturating_sub(extracted) > flow.max_lag_days {
             return refuse(Reason::ExtractTooLate, "max_lag_days");
         }
-        match flow.consent {
-            ConsentRule::Nothing | ConsentRule::Notice => Ok(()),
-            ConsentRule::Explicit => match self.consent(record.consent) {
-                Ok(()) => Ok(()),
-                Err((reason, member)) => refuse(reason, member),
-            },
-        }
-    }
-
-    fn consent(&self, evidence: ConsentEvidence) -> Result<(), (Reason, &'static str)> {
-        let ConsentEvidence::Reference { state, given_on } = evidence else {
-            return Err((Reason::ConsentMissing, "consent"));
-        };
-        match state {
-            ConsentState::Declared | ConsentState::Given => {}
-            ConsentState::Refused
-            | ConsentState::Withdrawn
-            | ConsentState::Expired
-            | ConsentState::Unknown => return Err((Reason::ConsentNotGiven, "consent")),
-        }
-        let Some(most) = self.flow().consent_max_age_days else { return Ok(()) };
-        // Where its age matters, a consent of unknown age does not count.
-        let age = given_on.map(|day| self.epoch_today.saturating_sub(epoch_day(day)));
-        if age.is_some_and(|age| age <= most) {
-            Ok(())
-        } else {
-            Err((Reason::ConsentNotGiven, "consent_max_age_days"))
+        match flow.consent.admits(record.consent, self.epoch_today) {
+            Ok(()) => Ok(()),
+            Err((reason, member)) => refuse(reason, member),
         }
     }
 
@@ -283,7 +262,13 @@ impl IntakePermit {
     /// What the flow asks of the subject.
     #[must_use]
     pub fn consent_rule(&self) -> ConsentRule {
-        self.flow().consent
+        self.flow().consent.rule
+    }
+
+    /// What the flow asks of a consent.
+    #[must_use]
+    pub fn consent_terms(&self) -> &ConsentTerms {
+        &self.flow().consent
     }
 
     /// The policy epoch under which it was given.
@@ -401,17 +386,19 @@ pub struct ReleaseSource {
     partner: PartnerId,
     record_type: RecordType,
     basis: LegalBasis,
+    consent: ConsentTerms,
 }
 
 impl ReleaseSource {
-    pub(super) fn new(
-        clause: Clause,
-        flow: usize,
-        partner: &PartnerId,
-        record_type: RecordType,
-        basis: &LegalBasis,
-    ) -> Self {
-        Self { clause, flow, partner: partner.clone(), record_type, basis: basis.clone() }
+    pub(super) fn new(clause: Clause, place: usize, flow: &CompiledFlow) -> Self {
+        Self {
+            clause,
+            flow: place,
+            partner: flow.from.clone(),
+            record_type: flow.record_type,
+            basis: flow.basis.clone(),
+            consent: flow.consent.clone(),
+        }
     }
 
     pub(super) fn into_clause(self) -> Clause {
@@ -446,6 +433,12 @@ impl ReleaseSource {
     #[must_use]
     pub fn legal_basis(&self) -> &LegalBasis {
         &self.basis
+    }
+
+    /// What the flow asks of a consent.
+    #[must_use]
+    pub fn consent_terms(&self) -> &ConsentTerms {
+        &self.consent
     }
 }
 

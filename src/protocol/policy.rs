@@ -13,6 +13,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::choice::Choices;
+use super::consent::ConsentTerms;
 use super::document::{Digest, Flow, LegalBasis, Output, Protocol, ProtocolVersion};
 use super::fault::{Fault, Rule};
 use super::geography::Geography;
@@ -20,7 +21,7 @@ use super::life::{Life, Part, State};
 use super::refusal::{Clause, Reason, Refusal, Section};
 use super::root_policy::RootPolicy;
 use super::signing::{Draft, FullySigned, PartlySigned, Signed};
-use super::vocabulary::{CallerRole, ConsentRule, FieldAction, Purpose};
+use super::vocabulary::{CallerRole, FieldAction, Purpose};
 use crate::domain::time::epoch_day;
 use crate::domain::{AreaCode, Lsoa, PartnerId, ProtocolId, RecordType, TableId};
 
@@ -85,8 +86,7 @@ pub(super) struct CompiledFlow {
     pub(super) last_event_day: i32,
     pub(super) max_lag_days: i32,
     pub(super) max_backdate_days: i32,
-    pub(super) consent: ConsentRule,
-    pub(super) consent_max_age_days: Option<i32>,
+    pub(super) consent: ConsentTerms,
     /// The choices of subjects that bind it.
     pub(super) choices: Choices,
 }
@@ -357,8 +357,12 @@ impl<G: Geography> Compiler<'_, G> {
             last_event_day: epoch_day(protocol.expires),
             max_lag_days: i32::from(flow.max_lag_days),
             max_backdate_days,
-            consent: flow.consent,
-            consent_max_age_days: flow.consent_max_age_days.map(i32::from),
+            consent: ConsentTerms {
+                rule: flow.consent,
+                max_age_days: flow.consent_max_age_days.map(i32::from),
+                record_type: flow.record_type,
+                purposes: uses_of(protocol, place),
+            },
             choices: Choices::binding(flow),
         })
     }
@@ -390,5 +394,18 @@ impl<G: Geography> Compiler<'_, G> {
             }
         });
         CompiledOutput { table: output.table.clone(), audiences: audiences.collect(), sources }
+    }
+}
+
+/// The purposes that a protocol's outputs use a flow for; the principal one where none does.
+fn uses_of(protocol: &Protocol, place: usize) -> Vec<Purpose> {
+    let sources = protocol.outputs.iter().flat_map(|output| &output.sources);
+    let uses: BTreeSet<Purpose> = sources
+        .filter(|source| usize::from(source.flow) == place)
+        .map(|source| source.purpose)
+        .collect();
+    match uses.is_empty() {
+        true => protocol.purposes.first().copied().into_iter().collect(),
+        false => uses.into_iter().collect(),
     }
 }

@@ -29,6 +29,7 @@ closed! {
         ExtractTooLate = "extract_too_late", "The extract is older than the protocol allows.";
         ConsentMissing = "consent_missing", "The protocol requires a consent reference.";
         ConsentNotGiven = "consent_not_given", "The consent is not given, was refused, withdrawn, or has run out.";
+        ConsentNotCovering = "consent_not_covering", "The consent does not cover this record type, or not all that it would be used for.";
         TableNotListed = "table_not_listed", "No protocol of the caller lists this table.";
         AudienceNotListed = "audience_not_listed", "The protocol does not list this audience for this table.";
         PurposeNotListed = "purpose_not_listed", "The protocol does not list this purpose for this use.";

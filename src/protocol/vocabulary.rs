@@ -56,7 +56,7 @@ macro_rules! closed {
         }
     };
 }
-pub(super) use closed;
+pub(crate) use closed;
 
 closed! {
     /// Why data are shared, or a figure is asked for.

@@ -1,8 +1,8 @@
 //! The small effects that are committed together with a leaf.
 
 use super::{
-    StoreError, Tx, approvals, cases, consents, details, erasures, feeds, geography, key_versions,
-    partners, protocols, releases, tx::on, undo,
+    StoreError, Tx, access, approvals, cases, consents, details, erasures, feeds, geography,
+    key_versions, partners, protocols, releases, tx::on, undo,
 };
 use crate::domain::{BatchId, Quarter};
 use jiff::Timestamp;
@@ -26,8 +26,8 @@ pub enum Effect {
     PutGeography(geography::Entry),
     /// Part of the postcode lookup is loaded.
     PutPostcodes(geography::PostcodeRows),
-    /// Consents are recorded.
-    PutConsents(Vec<consents::Entry>),
+    /// Statements about consents are recorded.
+    PutConsents(Vec<consents::Stated>),
     /// A release is frozen.
     Freeze(Box<releases::Entry>),
     /// A release found wrong is withdrawn; the release itself stays as it is.
@@ -41,6 +41,12 @@ pub enum Effect {
     ChangeKeys(key_versions::Change),
     /// What a second person does upon a first one's word, which is used up by it.
     Approved(Box<(approvals::Approval, Effect)>),
+    /// A controller keeps records of its own from reports to subjects, or lets them be shown.
+    Withhold(Box<access::Marks>),
+    /// A subject's wish to see what is held is entered.
+    AskReport(Box<access::NewRequest>),
+    /// A subject's report is made.
+    FinishReport(i64),
     /// Records are to be erased.
     AskErasure(Vec<erasures::Asked>),
     /// A day's erasures are named.
@@ -127,7 +133,7 @@ pub(super) async fn apply(
             raise_epoch(tx).await?;
             Ok(Outcome::Total(total))
         }
-        Effect::PutConsents(entries) => consents::put(tx, entries).await.map(|()| Outcome::None),
+        Effect::PutConsents(stated) => consents::put(tx, stated, at).await.map(|()| Outcome::None),
         Effect::Freeze(entry) => {
             releases::freeze(tx, entry, at).await?;
             // What "the latest quarter" means has changed, also for other gateways.
@@ -159,6 +165,11 @@ pub(super) async fn apply(
             let (approval, effect) = &**act;
             approvals::spend(tx, approval).await?;
             Box::pin(apply(tx, effect, at)).await
+        }
+        Effect::Withhold(marks) => access::mark(tx, marks, at).await.map(|()| Outcome::None),
+        Effect::AskReport(request) => access::ask(tx, request, at).await,
+        Effect::FinishReport(number) => {
+            access::finish(tx, *number, at).await.map(|()| Outcome::At(at))
         }
         Effect::AskErasure(asked) => erasures::ask(tx, asked, at).await.map(|()| Outcome::None),
         Effect::NameErasures(named) => erasures::name(tx, named).await.map(|()| Outcome::None),

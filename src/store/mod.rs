@@ -13,6 +13,7 @@
 //! - A log entry, a log hash, a frozen release, its notice and the undoing of a stream never
 //!   change (triggers say so too).
 
+pub mod access;
 pub mod approvals;
 pub mod archive;
 pub mod backup;
@@ -44,9 +45,11 @@ pub mod scan;
 pub mod scrub;
 pub mod sequencer;
 mod sqlite;
+mod statements;
 pub mod subjects;
 pub mod tables;
 mod tx;
+mod unconsented;
 pub mod undo;
 
 pub use effect::{Effect, Outcome};

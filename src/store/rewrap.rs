@@ -39,12 +39,21 @@ pub enum KeyedTable {
     Events,
     /// `erasure`: ids of records that are to be erased.
     Erasures,
+    /// `consent_statement`: references of consents, givers and evidence.
+    Statements,
 }
 
 impl KeyedTable {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::Consents, Self::Postcodes, Self::Sent, Self::Subjects, Self::Events, Self::Erasures];
+    pub const ALL: [Self; 7] = [
+        Self::Consents,
+        Self::Postcodes,
+        Self::Sent,
+        Self::Subjects,
+        Self::Events,
+        Self::Erasures,
+        Self::Statements,
+    ];
 
     /// The table that says which version its rows are of.
     #[must_use]
@@ -56,6 +65,7 @@ impl KeyedTable {
             Self::Subjects => "subject",
             Self::Events => "event",
             Self::Erasures => "erasure",
+            Self::Statements => "consent_statement",
         }
     }
 }
@@ -80,6 +90,7 @@ pub async fn count(tx: &mut Tx, table: KeyedTable, version: KeyVersion) -> Resul
         KeyedTable::Subjects => "SELECT COUNT(*) FROM subject WHERE key_version = $1",
         KeyedTable::Events => "SELECT COUNT(*) FROM event WHERE key_version = $1",
         KeyedTable::Erasures => "SELECT COUNT(*) FROM erasure WHERE key_version = $1",
+        KeyedTable::Statements => "SELECT COUNT(*) FROM consent_statement WHERE key_version = $1",
     };
     let (rows,): (i64,) =
         on!(tx, c => sqlx::query_as(sql).bind(number(version)).fetch_one(c).await)?;
@@ -98,6 +109,7 @@ pub async fn any(tx: &mut Tx, table: KeyedTable, version: KeyVersion) -> Result<
         KeyedTable::Subjects => "SELECT 1 FROM subject WHERE key_version = $1 LIMIT 1",
         KeyedTable::Events => "SELECT 1 FROM event WHERE key_version = $1 LIMIT 1",
         KeyedTable::Erasures => "SELECT 1 FROM erasure WHERE key_version = $1 LIMIT 1",
+        KeyedTable::Statements => "SELECT 1 FROM consent_statement WHERE key_version = $1 LIMIT 1",
     };
     // Literals differ in their type between the engines; a count is one on both.
     let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM ({sql}) AS found"));
@@ -127,9 +139,6 @@ pub async fn any_detail(tx: &mut Tx, version: KeyVersion) -> Result<bool, StoreE
     Ok(false)
 }
 
-/// consent_key, state, given_by, recorded_on, notice_version.
-type ConsentRow = (Vec<u8>, i64, i64, i64, String);
-
 /// Consents of a version behind a place.
 ///
 /// # Errors
@@ -140,23 +149,12 @@ pub async fn consents(
     after: &Progress,
     limit: usize,
 ) -> Result<Vec<consents::Entry>, StoreError> {
-    let rows: Vec<ConsentRow> = on!(tx, c => sqlx::query_as(
-        "SELECT consent_key, state, given_by, recorded_on, notice_version FROM consent \
+    let rows: Vec<consents::Row> = on!(tx, c => sqlx::query_as(
+        "SELECT consent_key, state, given_by, recorded_on, notice_version, key_version, serial, \
+         given FROM consent \
          WHERE consent_key > $1 AND key_version = $2 ORDER BY consent_key LIMIT $3")
         .bind(after.key.clone()).bind(number(of)).bind(size(limit)).fetch_all(c).await)?;
-    rows.into_iter()
-        .map(|(key, state, given_by, day, notice_version)| {
-            let corrupt = |column| StoreError::Corrupt { table: "consent", column, row: 0 };
-            Ok(consents::Entry {
-                key: key16(&key, "consent", "consent_key")?,
-                state: u8::try_from(state).map_err(|_| corrupt("state"))?,
-                given_by: u8::try_from(given_by).map_err(|_| corrupt("given_by"))?,
-                recorded_on: i32::try_from(day).map_err(|_| corrupt("recorded_on"))?,
-                notice_version,
-                key_version: of.number(),
-            })
-        })
-        .collect()
+    rows.into_iter().map(consents::entry).collect()
 }
 
 /// Adds copies of consents under another version. Where one was recorded under it meanwhile,
@@ -165,7 +163,7 @@ pub async fn consents(
 /// # Errors
 /// When they can't be written.
 pub async fn copy_consents(tx: &mut Tx, copies: &[consents::Entry]) -> Result<(), StoreError> {
-    consents::put(tx, copies).await
+    consents::copy(tx, copies).await
 }
 
 /// Removes consents of a version that stand under another as well.
@@ -306,6 +304,75 @@ pub async fn renew_erasures(
             .bind(feed.number()).bind(old.to_vec()).execute(c).await.map(drop))?;
     }
     Ok(())
+}
+
+/// What is keyed of a statement about a consent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedStatement {
+    /// Its number.
+    pub number: i64,
+    /// The sender's reference.
+    pub consent: [u8; 16],
+    /// The sender's reference of the giver.
+    pub giver: Option<[u8; 16]>,
+    /// The sender's reference of the evidence.
+    pub evidence: Option<[u8; 16]>,
+}
+
+type KeyedStatementRow = (i64, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// Statements about consents of a version behind a place.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn statements(
+    tx: &mut Tx,
+    of: KeyVersion,
+    after: &Progress,
+    limit: usize,
+) -> Result<Vec<KeyedStatement>, StoreError> {
+    let rows: Vec<KeyedStatementRow> = on!(tx, c => sqlx::query_as(
+        "SELECT number, consent_key, giver_key, evidence_key FROM consent_statement \
+         WHERE number > $1 AND key_version = $2 ORDER BY number LIMIT $3")
+        .bind(after.place).bind(number(of)).bind(size(limit)).fetch_all(c).await)?;
+    let table = "consent_statement";
+    rows.into_iter()
+        .map(|(number, consent, giver, evidence)| {
+            Ok(KeyedStatement {
+                number,
+                consent: key16(&consent, table, "consent_key")?,
+                giver: giver.map(|key| key16(&key, table, "giver_key")).transpose()?,
+                evidence: evidence.map(|key| key16(&key, table, "evidence_key")).transpose()?,
+            })
+        })
+        .collect()
+}
+
+/// Writes what is keyed of statements under another version.
+///
+/// # Errors
+/// When they can't be written.
+pub async fn renew_statements(
+    tx: &mut Tx,
+    to: KeyVersion,
+    statements: &[KeyedStatement],
+) -> Result<u64, StoreError> {
+    let all = || statements.iter();
+    let optional = |of: fn(&KeyedStatement) -> Option<&[u8; 16]>| {
+        OptionalBytes(all().map(|s| of(s).map(|key| &key[..])).collect())
+    };
+    bulk::update(
+        tx,
+        "consent_statement",
+        &[
+            ("consent_key", Bytes(all().map(|s| &s.consent[..]).collect())),
+            ("giver_key", optional(|s| s.giver.as_ref())),
+            ("evidence_key", optional(|s| s.evidence.as_ref())),
+            ("key_version", Integers(vec![number(to); statements.len()])),
+        ],
+        &[("number", Integers(all().map(|s| s.number).collect()))],
+    )
+    .await
 }
 
 /// A subject's key: its rung, its form, and the form that it gets.

@@ -11,12 +11,15 @@
 //! would be counted in part, and a person who was linked to another in between twice or not
 //! at all. The stored forms are taken apart by whoever counts, beside the next range's reading.
 
-use super::{StoreError, Tx, tx::on};
+use super::{StoreError, Tx, consents::Unconsented, error::key16, tx::on};
 use crate::domain::{Event, FeedId, PersonId, SubjectId};
 use std::fmt::Write;
 
 /// How many person numbers a range spans.
 pub const RANGE: i64 = 8_000;
+
+/// How many consents one statement names.
+const MOST_NAMED: usize = 4_000;
 
 /// One person as stored.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ fn counted(feeds: &[FeedId]) -> String {
          AND e.event_number NOT IN (SELECT r.event_number FROM record_stop r \
              JOIN rights_case k ON k.case_id = r.case_id AND k.state = 1) \
          AND (e.consent_key IS NULL \
-             OR e.consent_key NOT IN (SELECT consent_key FROM consent WHERE state > 1))"
+             OR e.consent_key NOT IN (SELECT consent_key FROM consent WHERE state IN (2, 3)))"
     )
 }
 
@@ -79,6 +82,31 @@ pub async fn persons(
     after: i64,
     until: i64,
 ) -> Result<Vec<StoredPerson>, StoreError> {
+    consented_persons(tx, feeds, &Unconsented::default(), after, until).await
+}
+
+/// The same without records that lack a consent that counts.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn consented_persons(
+    tx: &mut Tx,
+    feeds: &[FeedId],
+    unconsented: &Unconsented,
+    after: i64,
+    until: i64,
+) -> Result<Vec<StoredPerson>, StoreError> {
+    let lacking = lacking(tx, unconsented, Some((after, until))).await?;
+    if lacking.len() > MOST_NAMED && until - after > 1 {
+        // More than a statement should name: by halves. Each is a person's at least.
+        let middle = after + (until - after) / 2;
+        let first = Box::pin(consented_persons(tx, feeds, unconsented, after, middle));
+        let mut persons = first.await?;
+        let second = Box::pin(consented_persons(tx, feeds, unconsented, middle, until));
+        persons.extend(second.await?);
+        return Ok(persons);
+    }
+    let consented = consented(tx, unconsented, &lacking);
     let facts = facts(tx, after, until).await?;
     let mut facts = facts.into_iter().peekable();
     let (bodies, subjects) = if tx.is_sqlite() {
@@ -91,7 +119,7 @@ pub async fn persons(
     };
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT e.person_id, {bodies}, {subjects} FROM event e \
-         WHERE e.person_id > $1 AND e.person_id <= $2 AND {} \
+         WHERE e.person_id > $1 AND e.person_id <= $2 AND {}{consented} \
          GROUP BY e.person_id ORDER BY e.person_id",
         counted(feeds)
     ));
@@ -123,9 +151,18 @@ pub async fn persons(
 ///
 /// # Errors
 /// When they can't be read or one is corrupt.
-pub async fn principal_events(tx: &mut Tx, feeds: &[FeedId]) -> Result<Vec<Event>, StoreError> {
+pub async fn principal_events(
+    tx: &mut Tx,
+    feeds: &[FeedId],
+    unconsented: &Unconsented,
+) -> Result<Vec<Event>, StoreError> {
+    let mut own = unconsented.clone();
+    own.asked.retain(|feed| feeds.contains(feed));
+    own.not_counting.retain(|feed, _| feeds.contains(feed));
+    let lacking = lacking(tx, &own, None).await?;
+    let consented = consented(tx, &own, &lacking);
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT e.person_id, e.body FROM event e WHERE e.role = 0 AND {}",
+        "SELECT e.person_id, e.body FROM event e WHERE e.role = 0 AND {}{consented}",
         counted(feeds)
     ));
     let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(sql).fetch_all(c).await)?;
@@ -135,6 +172,75 @@ pub async fn principal_events(tx: &mut Tx, feeds: &[FeedId]) -> Result<Vec<Event
             _ => Err(corrupt(person)),
         })
         .collect()
+}
+
+/// The consents among these persons' records, or all, that are given and don't count for the
+/// feed that relies on them.
+async fn lacking(
+    tx: &mut Tx,
+    unconsented: &Unconsented,
+    persons: Option<(i64, i64)>,
+) -> Result<Vec<(FeedId, [u8; 16])>, StoreError> {
+    if unconsented.not_counting.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (after, until) = persons.unwrap_or((i64::MIN, i64::MAX));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT DISTINCT b.feed_id, e.consent_key FROM event e \
+         JOIN batch b ON b.batch_id = e.batch_id AND b.feed_id IN ({}) \
+         WHERE e.person_id > $1 AND e.person_id <= $2 AND e.consent_key IS NOT NULL",
+        numbers(unconsented.not_counting.keys())
+    ));
+    let rows: Vec<(i64, Vec<u8>)> =
+        on!(tx, c => sqlx::query_as(sql).bind(after).bind(until).fetch_all(c).await)?;
+    let mut lacking = Vec::new();
+    for (feed, key) in rows {
+        let (feed, key) = (FeedId::new(feed), key16(&key, "event", "consent_key")?);
+        if unconsented.not_counting.get(&feed).is_some_and(|keys| keys.contains(&key)) {
+            lacking.push((feed, key));
+        }
+    }
+    Ok(lacking)
+}
+
+/// The condition that leaves them out, and whatever names no given consent where one is asked
+/// for. Numbers and keys are ours, never input.
+fn consented(tx: &Tx, unconsented: &Unconsented, lacking: &[(FeedId, [u8; 16])]) -> String {
+    let mut sql = String::new();
+    if unconsented.asked.is_empty() {
+        return sql;
+    }
+    let of = |feeds: &str| {
+        format!("e.batch_id IN (SELECT batch_id FROM batch WHERE feed_id IN ({feeds}))")
+    };
+    // Writing to a String can't fail.
+    let _ = write!(
+        sql,
+        " AND NOT ({} AND (e.consent_key IS NULL \
+         OR NOT EXISTS (SELECT 1 FROM consent c \
+         WHERE c.consent_key = e.consent_key AND c.state = 1)))",
+        of(&numbers(unconsented.asked.iter()))
+    );
+    let (open, close) = if tx.is_sqlite() { ("X'", "'") } else { ("decode('", "', 'hex')") };
+    for feed in unconsented.not_counting.keys() {
+        let keys = lacking.iter().filter(|(of, _)| of == feed);
+        let keys: Vec<String> =
+            keys.map(|(_, key)| format!("{open}{}{close}", hex::encode(key))).collect();
+        if !keys.is_empty() {
+            let feed = of(&feed.number().to_string());
+            let _ = write!(
+                sql,
+                " AND NOT ({feed} AND e.consent_key IS NOT NULL \
+                 AND e.consent_key IN ({}))",
+                keys.join(", ")
+            );
+        }
+    }
+    sql
+}
+
+fn numbers<'a>(feeds: impl Iterator<Item = &'a FeedId>) -> String {
+    feeds.map(|feed| feed.number().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The sealed facts of each person's subjects that have any, the oldest first.

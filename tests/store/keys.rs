@@ -1,10 +1,11 @@
 //! Versions of the keys, and keyed values wrapped anew, table by table.
 
-use super::{Fresh, batch_of, key, on_both};
+use super::{Fresh, batch_of, consents::stated, key, on_both};
 use std::collections::BTreeSet;
 use tallygate::{
     domain::{FeedId, PersonId, RecordType, SubjectId},
     keys::{KeyVersion, VersionState},
+    protocol::ConsentRecord,
     store::{
         ActError, Effect, Rights, Tx, consents, details, effect,
         erasures::{self, Asked},
@@ -110,23 +111,15 @@ async fn progress_is_kept_for_the_version_that_is_left(fresh: Fresh) {
     assert_eq!(gone, Progress::default());
 }
 
-fn consent(number: usize, state: u8, day: i32, version: u16) -> consents::Entry {
-    consents::Entry {
-        key: key(number),
-        state,
-        given_by: 1,
-        recorded_on: day,
-        notice_version: "v1".to_owned(),
-        key_version: version,
-    }
-}
-
 async fn consents_are_copied_merged_and_removed(fresh: Fresh) {
     begin(&fresh).await;
     // Recorded before, withdrawn; and stated anew, under both versions, for an earlier day.
-    let before = vec![consent(1, 3, 105, 1), consent(2, 1, 100, 1)];
+    let before = vec![
+        stated(&[(1, key(1))], ConsentRecord::Withdrawn, 105),
+        stated(&[(1, key(2))], ConsentRecord::Given, 100),
+    ];
     fresh.act(Effect::PutConsents(before)).await.unwrap();
-    let during = vec![consent(1, 1, 103, 1), consent(11, 1, 103, 2)];
+    let during = vec![stated(&[(1, key(1)), (2, key(11))], ConsentRecord::Given, 103)];
     fresh.act(Effect::PutConsents(during)).await.unwrap();
     let mut tx = keys(&fresh).await;
     let mut found = rewrap::consents(&mut tx, ONE, &Progress::default(), 10).await.unwrap();
@@ -144,6 +137,21 @@ async fn consents_are_copied_merged_and_removed(fresh: Fresh) {
     assert_eq!((states[&key(1)], states[&key(12)]), ((3, 105), (1, 100)));
     rewrap::remove_consents(&mut tx, &[key(1)]).await.unwrap();
     tx.commit().await.unwrap();
+    // Statements stand once, and are rewritten as they are, but for what is keyed.
+    let mut tx = keys(&fresh).await;
+    let mut found = rewrap::statements(&mut tx, ONE, &Progress::default(), 10).await.unwrap();
+    assert_eq!(found.len(), 3);
+    for statement in &mut found {
+        statement.consent = key(if statement.consent == key(1) { 11 } else { 12 });
+    }
+    assert_eq!(rewrap::renew_statements(&mut tx, TWO, &found).await.unwrap(), 3);
+    assert_eq!(rewrap::count(&mut tx, KeyedTable::Statements, ONE).await.unwrap(), 0);
+    tx.commit().await.unwrap();
+    let mut tx = fresh.read(Rights::Figures).await;
+    let renewed = consents::statements(&mut tx, &[(2, key(11))]).await.unwrap();
+    let days: Vec<_> = renewed.iter().map(|kept| kept.statement.stated_on).collect();
+    assert_eq!(days, [105, 103]);
+    drop(tx);
     change(&fresh, Change::Activate { from: ONE, to: TWO }).await.unwrap();
     // What is left of the version goes with the last passage.
     change(&fresh, Change::Complete { from: ONE }).await.unwrap();

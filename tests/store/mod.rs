@@ -1,6 +1,7 @@
 //! The contract of the store: every repository function, the same on both engines. Each test
 //! runs on SQLite and, where PostgreSQL is installed, on a database of its own there.
 
+mod access;
 mod cases;
 mod consents;
 mod cosignatures;

@@ -1,11 +1,13 @@
 //! Feeds, batches, records, subjects, and the release pass over them.
 
-use super::{Fresh, batch_of, key, now, on_both, partner};
+use super::{Fresh, batch_of, consents::stated, key, now, on_both, partner};
 use jiff::{SignedDuration, civil::date};
 use tallygate::{
     domain::{BatchId, Event, FeedId, PersonId, RecordType, Role, SubjectId},
+    protocol::ConsentRecord,
     store::{
-        ActError, Effect, Outcome, Rights, consents,
+        ActError, Effect, Outcome, Rights,
+        consents::Unconsented,
         feeds::{self, NewBatch},
         records::{self, NewEvent, NewWithdrawal},
         scan,
@@ -254,21 +256,36 @@ async fn the_pass_leaves_out_what_does_not_count(fresh: Fresh) {
     fresh.accept(of_other).await.unwrap();
     // Staged only: neither the event nor, for person 9, the facts.
     fresh.stage(reviews, 9, &[stored(1, 5, None), stored(9, 6, None)]).await;
-    let consent = |key, state| consents::Entry {
-        key,
-        state,
-        given_by: 1,
-        recorded_on: 20_000,
-        notice_version: "v1".to_owned(),
-        key_version: 1,
-    };
-    fresh.act(Effect::PutConsents(vec![consent(given, 1), consent(refused, 2)])).await.unwrap();
+    let consents = vec![
+        stated(&[(1, given)], ConsentRecord::Given, 20_000),
+        stated(&[(1, refused)], ConsentRecord::Refused, 20_000),
+    ];
+    fresh.act(Effect::PutConsents(consents)).await.unwrap();
     assert_eq!(fresh.counted(&[reviews]).await, [(1, 1, Some(1)), (2, 1, Some(2))]);
     assert_eq!(fresh.counted(&[reviews, other]).await, [(1, 2, Some(1)), (2, 1, Some(2))]);
     assert!(fresh.counted(&[]).await.is_empty());
     let mut tx = fresh.read(Rights::Release).await;
     assert_eq!(scan::last_person(&mut tx).await.unwrap(), 3);
-    assert_eq!(scan::principal_events(&mut tx, &[reviews]).await.unwrap().len(), 2);
+    assert_eq!(
+        scan::principal_events(&mut tx, &[reviews], &Unconsented::default()).await.unwrap().len(),
+        2
+    );
+    // Where a consent is asked for, only a given one counts, and only if it covers the feed.
+    let mut unconsented = Unconsented { asked: [reviews].into(), ..Unconsented::default() };
+    let counted = async |tx: &mut _, unconsented: &Unconsented| {
+        let feeds = [reviews, other];
+        let found = scan::consented_persons(tx, &feeds, unconsented, 0, 9).await.unwrap();
+        let number =
+            |person: &scan::StoredPerson| (person.person.number(), person.events().unwrap().len());
+        found.iter().map(number).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(&mut tx, &unconsented).await, [(1, 1), (2, 1)]);
+    let principals = scan::principal_events(&mut tx, &[reviews], &unconsented).await.unwrap();
+    assert_eq!(principals.len(), 1);
+    unconsented.not_counting.insert(other, [given].into());
+    assert_eq!(counted(&mut tx, &unconsented).await, [(1, 1), (2, 1)]);
+    unconsented.not_counting.insert(reviews, [given].into());
+    assert_eq!(counted(&mut tx, &unconsented).await, [(1, 1)]);
     let range = scan::persons(&mut tx, &[reviews], 1, 2).await.unwrap();
     assert_eq!(range.iter().map(|p| p.person.number()).collect::<Vec<_>>(), [2]);
     let days: Vec<_> = range[0].events().unwrap().iter().map(|event| event.day).collect();

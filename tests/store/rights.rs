@@ -149,6 +149,13 @@ async fn nobody_changes_or_deletes_the_log_or_a_release() {
             "DELETE FROM release_withdrawal",
             "TRUNCATE release_withdrawal",
             "UPDATE approval SET user_key = user_key",
+            "UPDATE consent_statement SET state = 1",
+            "DELETE FROM consent_statement",
+            "TRUNCATE consent_statement",
+            "UPDATE subject_request SET due_on = 1",
+            "DELETE FROM subject_request",
+            "DELETE FROM withheld_record",
+            "DELETE FROM withheld_feed",
         ] {
             assert!(!may(&gateway, role, sql).await, "{role}: {sql}");
         }
@@ -182,6 +189,13 @@ async fn only_the_sequencer_gives_words_notices_and_undoes() {
             "INSERT INTO release_withdrawal VALUES ('2026Q1', '\\x00', 'n', 0)",
             "INSERT INTO approval VALUES ('\\x00', 'health', '\\x00', 0)",
             "DELETE FROM approval",
+            "INSERT INTO withheld_feed VALUES (1, 1, 'r', 0)",
+            "INSERT INTO withheld_record VALUES (1, 1, 1, 'r', 0)",
+            "UPDATE withheld_record SET state = 2",
+            "INSERT INTO subject_request VALUES (1, 'authority', 'p', 0, 0, 0, 0)",
+            "UPDATE subject_request SET done_at = 1",
+            "INSERT INTO consent_statement \
+             VALUES (1, '\\x00', 0, NULL, 1, 1, 0, 0, 0, '', '', '', NULL, NULL, 1)",
         ] {
             assert_eq!(may(&gateway, role, sql).await, role == sequencer, "{role}: {sql}");
         }

@@ -12,17 +12,15 @@ use crate::{
         row::{CheckedIdentifier, CheckedRow, Content, Identity},
         time::epoch_day,
     },
-    gateway::{
-        Denied, GatewayError, PostcodeLookup,
-        consents::{self as recorded, ConsentRecord},
-        forms,
-    },
+    gateway::{Denied, GatewayError, PostcodeLookup, forms},
     keys::{
         BirthDate, IdentifierKind, KeyError, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain,
         RawIdentifier, RawText,
     },
     linkage::{self, KeyedIdentity, RawIdentity, Sender},
-    protocol::{ConsentEvidence, ConsentState, RecordFacts, Whereabouts},
+    protocol::{
+        ConsentEvidence, ConsentState, ConsentTerms, RecordFacts, RecordedConsent, Whereabouts,
+    },
     store::{Rights, consents},
 };
 use jiff::civil::Date;
@@ -183,6 +181,7 @@ impl KeyedBatch {
     /// Asks the permit about each record.
     pub(super) async fn admit(&mut self, intake: &Intake) -> Result<Accepted, Denied> {
         let consents = self.consents(intake).await?;
+        let (terms, today) = (intake.permit.consent_terms(), epoch_day(intake.gateway.today()));
         self.admitted.clear();
         let mut rejections = self.malformed.clone();
         for (at, record) in self.records.iter().enumerate() {
@@ -191,8 +190,8 @@ impl KeyedBatch {
                 self.admitted.push(at);
                 continue;
             };
-            let facts =
-                RecordFacts { consent: evidence(record.consent, &consents), ..content.facts };
+            let consent = evidence(record.consent, &consents, terms, today);
+            let facts = RecordFacts { consent, ..content.facts };
             match intake.permit.admits(&facts) {
                 Ok(()) => self.admitted.push(at),
                 Err(refusal) => rejections.push(Rejection {
@@ -220,21 +219,25 @@ impl KeyedBatch {
         keys.sort_unstable();
         keys.dedup();
         let mut tx = intake.gateway.store.read(Rights::Intake).await?;
-        let stored = consents::states(&mut tx, &keys).await?;
-        let standings = stored.into_iter().map(|(key, row)| Ok((key, recorded::read(row)?)));
-        standings.collect()
+        Ok(consents::recorded(&mut tx, &keys).await?)
     }
 }
 
-/// What is recorded of each consent, and on which day.
-type Standings = BTreeMap<[u8; 16], (ConsentRecord, Date)>;
+/// What is recorded of each consent.
+type Standings = BTreeMap<[u8; 16], RecordedConsent>;
 
-fn evidence(key: Option<[u8; 16]>, consents: &Standings) -> ConsentEvidence {
+fn evidence(
+    key: Option<[u8; 16]>,
+    consents: &Standings,
+    terms: &ConsentTerms,
+    today: i32,
+) -> ConsentEvidence {
     let Some(key) = key else { return ConsentEvidence::Absent };
-    let known = consents.get(&key);
-    // Unknown is treated as refused.
-    let state = known.map_or(ConsentState::Unknown, |(record, _)| (*record).into());
-    ConsentEvidence::Reference { state, given_on: known.map(|(_, day)| *day) }
+    match consents.get(&key) {
+        Some(recorded) => recorded.evidence(terms, today),
+        // Unknown is treated as refused.
+        None => ConsentEvidence::Reference { state: ConsentState::Unknown, given_on: None },
+    }
 }
 
 struct Keying<'a> {
@@ -348,28 +351,37 @@ impl Keying<'_> {
         record: &Pseudonym,
         position: u8,
     ) -> Result<KeyedIdentity, KeyError> {
-        let linkable = |checked: Option<CheckedIdentifier<'_>>| {
-            checked
-                .filter(|id| id.linkable == Linkable::Yes)
-                .map(|id| RawIdentifier::new(id.text.to_owned()))
-        };
-        let text = |value: Option<&str>| value.map(|text| RawText::new(text.to_owned()));
-        let raw = RawIdentity {
-            nhs_number: linkable(identity.nhs),
-            uln: linkable(identity.uln),
-            upn: linkable(identity.upn),
-            nino: linkable(identity.nino),
-            local_id: identity.local_id.map(|id| RawIdentifier::new(id.to_owned())),
-            surname: text(identity.surname),
-            forename: text(identity.forename),
-            birth: identity.date_of_birth.map(BirthDate::new),
-            sex: identity.sex,
-            postcode: identity.postcode.map(RawText::new),
-            uprn: text(identity.uprn),
-            plurality,
-        };
-        let partner = &self.reader.partner;
-        let sender = Sender { partner, record, position };
-        raw.pseudonymise(sender, &self.keys.pseudonymiser)
+        let sender = Sender { partner: &self.reader.partner, record, position };
+        keyed_identity(identity, plurality, sender, self.keys)
     }
+}
+
+/// An identity as keyed values; the texts are wiped.
+pub(in crate::gateway) fn keyed_identity(
+    identity: Identity<'_>,
+    plurality: Option<u8>,
+    sender: Sender<'_>,
+    keys: &KeysInUse,
+) -> Result<KeyedIdentity, KeyError> {
+    let linkable = |checked: Option<CheckedIdentifier<'_>>| {
+        checked
+            .filter(|id| id.linkable == Linkable::Yes)
+            .map(|id| RawIdentifier::new(id.text.to_owned()))
+    };
+    let text = |value: Option<&str>| value.map(|text| RawText::new(text.to_owned()));
+    let raw = RawIdentity {
+        nhs_number: linkable(identity.nhs),
+        uln: linkable(identity.uln),
+        upn: linkable(identity.upn),
+        nino: linkable(identity.nino),
+        local_id: identity.local_id.map(|id| RawIdentifier::new(id.to_owned())),
+        surname: text(identity.surname),
+        forename: text(identity.forename),
+        birth: identity.date_of_birth.map(BirthDate::new),
+        sex: identity.sex,
+        postcode: identity.postcode.map(RawText::new),
+        uprn: text(identity.uprn),
+        plurality,
+    };
+    raw.pseudonymise(sender, &keys.pseudonymiser)
 }

@@ -20,6 +20,7 @@ use crate::{
 };
 use jiff::civil::Date;
 pub use keyed::KeyedBatch;
+pub(super) use keyed::keyed_identity;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},

@@ -9,7 +9,7 @@ use crate::{
     disclosure::{Catalogue, Limits, verify_release},
     domain::{Event, RecordType, Role, field::Value, records::registration, time::epoch_day},
     gateway::Closed,
-    protocol::{Act, CallerRole, template::Template},
+    protocol::{Act, CallerRole, Coverage, template::Template},
     store::{Effect, releases},
 };
 use jiff::civil::date;
@@ -102,6 +102,18 @@ async fn what_may_not_serve_is_not_counted() {
     let (_, first) = town.send("centres", RecordType::Registration, date(2026, 4, 7), extra).await;
     for number in first..first + 300 {
         town.withdraw("centres", RecordType::Registration, number).await;
+    }
+    // Nor one without a consent, or whose consent has run out or is for something else.
+    let (ended, other, unknown) = ([1; 16], [2; 16], [3; 16]);
+    let until = Some(epoch_day(date(2026, 5, 12)));
+    town.consent(ended, Coverage { until, ..Coverage::default() }).await;
+    let record_types = vec![RecordType::Referral];
+    town.consent(other, Coverage { record_types, ..Coverage::default() }).await;
+    for consent in [None, Some(ended), Some(other), Some(unknown)] {
+        let extra = town.children(100).await;
+        let extra: Vec<_> = extra.iter().map(|id| registered(*id)).collect();
+        let day = date(2026, 4, 7);
+        town.send_with("centres", RecordType::Registration, day, extra, consent).await;
     }
     let frozen = town.close(QUARTER).await;
     let row = &cells(frozen.value(), "engagement")[0];

@@ -219,6 +219,12 @@ async fn each_consent_is_an_item() {
         given_by: Some(ConsentGiver::Parent),
         recorded_on: "2026-05-01".to_owned(),
         notice_version: "v1".to_owned(),
+        giver_ref: String::new(),
+        means: None,
+        purposes: vec![],
+        record_types: vec![],
+        evidence_ref: String::new(),
+        valid_until: String::new(),
     };
     town.gateway.record_consents(&health, (0..3).map(stated).collect()).await.unwrap();
     let (index, _) = last_of(&town, LeafKind::ConsentRecorded).await;

@@ -7,6 +7,7 @@ mod erase;
 mod figures;
 mod log;
 mod rights;
+mod subjects;
 mod support;
 mod undo;
 mod withdraw;

@@ -17,7 +17,8 @@ use crate::{
     keys::{Acknowledgement, BirthDate, MasterKeys, ProtocolSigning, SigningKey},
     linkage::{Facts, Sex},
     protocol::{
-        Act, CallerRole, Envelope, KeyId, KeyRegister, Life, RegisteredKey, SignatoryRole,
+        Act, CallerRole, ConsentGiver, ConsentRecord, Coverage, Envelope, KeyId, KeyRegister, Life,
+        RegisteredKey, SignatoryRole,
         jws::{Algorithm, ProtectedHeader},
         life::Completeness,
         register::KeyPurpose,
@@ -26,7 +27,8 @@ use crate::{
         template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
     },
     store::{
-        Effect, Location, Logged, Rights, Store, backup, feeds, geography, partners, protocols,
+        Effect, Location, Logged, Rights, Store, backup, consents, feeds, geography, partners,
+        protocols,
         records::{self, NewEvent, NewWithdrawal},
         subjects::{self, NewSubject, Subject},
     },
@@ -57,6 +59,8 @@ const OFFICES: [(&str, SignatoryRole); 7] = [
 /// Three reach areas in two clusters, one LSOA each.
 pub(super) const AREAS: [(&str, &str, &str); 3] =
     [("CC01", "CL1", "E01009522"), ("CC02", "CL1", "E01009600"), ("CC03", "CL2", "E01009700")];
+/// The reference of the consent that the centres rely on, as it is stored.
+pub(super) const CONSENT: [u8; 16] = [0xC0; 16];
 pub(super) const PLANNING: &str = "childrens_centre_planning";
 /// The day after the close of 2026Q1, at noon.
 const NOW: &str = "2026-05-13T12:00:00Z";
@@ -433,13 +437,46 @@ impl Town {
         self.actor("centres", &[CallerRole::Consumer, CallerRole::Provider], Some(&[area]))
     }
 
-    /// Stages and accepts records of one type, an event a person.
+    /// Stages and accepts records of one type, an event a person; those of the centres with a
+    /// consent that is given for everything.
     pub(super) async fn send(
         &self,
         sender: &str,
         record_type: RecordType,
         extract_day: Date,
         events: Vec<(SubjectId, Event)>,
+    ) -> (BatchId, i64) {
+        let consent = (sender == "centres").then_some(CONSENT);
+        if consent.is_some() {
+            self.consent(CONSENT, Coverage::default()).await;
+        }
+        self.send_with(sender, record_type, extract_day, events, consent).await
+    }
+
+    /// Records a consent that is given, under a stored form of its reference.
+    pub(super) async fn consent(&self, key: [u8; 16], coverage: Coverage) {
+        let stated = consents::Stated {
+            reference: vec![(1, key)],
+            giver: vec![],
+            evidence: vec![],
+            given_by: Some(ConsentGiver::Parent),
+            state: ConsentRecord::Given,
+            stated_on: epoch_day(date(2024, 6, 1)),
+            means: None,
+            notice_version: "v1".to_owned(),
+            coverage,
+        };
+        self.act(LeafKind::ConsentRecorded, Effect::PutConsents(vec![stated])).await;
+    }
+
+    /// The same with the consent relied on.
+    pub(super) async fn send_with(
+        &self,
+        sender: &str,
+        record_type: RecordType,
+        extract_day: Date,
+        events: Vec<(SubjectId, Event)>,
+        consent: Option<[u8; 16]>,
     ) -> (BatchId, i64) {
         let mut tx = self.gateway.store().transact(Rights::Intake).await.unwrap();
         let feed = feeds::feed(&mut tx, &partner(sender), record_type).await.unwrap();
@@ -473,9 +510,9 @@ impl Town {
                     subject: *subject,
                     event_number,
                     role,
-                    consent: None,
+                    consent,
                     body,
-                    key_version: 0,
+                    key_version: u16::from(consent.is_some()),
                 }
             })
             .collect();

@@ -4,7 +4,9 @@ use super::support::{TODAY, World};
 use crate::{
     audit::LeafKind,
     domain::field::Rule,
-    gateway::{ConsentGiver, ConsentRecord, MOST_CONSENTS, StatedConsent},
+    gateway::{
+        AskedConsent, ConsentGiver, ConsentMeans, ConsentRecord, MOST_CONSENTS, StatedConsent,
+    },
 };
 use jiff::civil::date;
 
@@ -15,6 +17,12 @@ fn stated(reference: &str, state: ConsentRecord, day: &str) -> StatedConsent {
         given_by: Some(ConsentGiver::Parent),
         recorded_on: day.to_owned(),
         notice_version: "2026-1".to_owned(),
+        giver_ref: String::new(),
+        means: None,
+        purposes: vec![],
+        record_types: vec![],
+        evidence_ref: String::new(),
+        valid_until: String::new(),
     }
 }
 
@@ -125,4 +133,110 @@ async fn only_providers_record_withdraw_and_ask() {
     let many =
         (0..=MOST_CONSENTS).map(|_| stated("A1", ConsentRecord::Given, "2026-04-01")).collect();
     world.refused(world.gateway.record_consents(&centres, many).await, "invalid_argument").await;
+}
+
+fn by(giver: &str, state: ConsentRecord, day: &str) -> StatedConsent {
+    let mut stated = stated("A1", state, day);
+    stated.giver_ref = giver.to_owned();
+    stated
+}
+
+async fn state(world: &World) -> ConsentRecord {
+    let centres = world.provider("centres");
+    let state = world.gateway.consent(&centres, "A1".to_owned()).await.unwrap();
+    state.value().unwrap().0
+}
+
+#[tokio::test]
+async fn where_parents_differ_refusal_prevails() {
+    use ConsentRecord::{Given, Refused, Withdrawn};
+    let world = World::new().await;
+    let centres = world.provider("centres");
+    for (statement, holds) in [
+        (by("mother", Given, "2026-04-01"), Given),
+        (by("father", Refused, "2026-03-01"), Refused),
+        (by("mother", Given, "2026-04-20"), Refused),
+        (by("father", Given, "2026-04-21"), Given),
+        (by("mother", Withdrawn, "2026-04-22"), Withdrawn),
+        (by("mother", Given, "2026-04-23"), Given),
+    ] {
+        world.gateway.record_consents(&centres, vec![statement]).await.unwrap();
+        assert_eq!(state(&world).await, holds);
+    }
+}
+
+#[tokio::test]
+async fn what_was_known_on_a_day_can_be_asked() {
+    use ConsentRecord::{Expired, Given, Refused};
+    let world = World::new().await;
+    let centres = world.provider("centres");
+    let mut first = by("mother", Given, "2026-04-01");
+    first.means = Some(ConsentMeans::InWriting);
+    first.purposes = vec!["public_health".to_owned(), "audit".to_owned()];
+    first.record_types = vec!["attendance".to_owned()];
+    first.evidence_ref = "form 12".to_owned();
+    first.valid_until = "2026-06-30".to_owned();
+    world.gateway.record_consents(&centres, vec![first]).await.unwrap();
+    world.set_day(date(2026, 5, 10));
+    // Heard of late: the father had refused in March.
+    let father = by("father", Refused, "2026-03-01");
+    world.gateway.record_consents(&centres, vec![father]).await.unwrap();
+    let father = by("father", Given, "2026-05-05");
+    world.gateway.record_consents(&centres, vec![father]).await.unwrap();
+    for (on, known_at, expected) in [
+        ("", "", Some((Given, 2))),
+        ("2026-05-04", "", Some((Refused, 2))),
+        ("2026-04-20", "2026-05-02T00:00:00Z", Some((Given, 1))),
+        ("2026-03-20", "", Some((Refused, 1))),
+        ("2026-03-20", "2026-05-02T00:00:00Z", None),
+        ("2026-07-01", "2026-05-02T00:00:00Z", Some((Expired, 1))),
+        ("2026-05-01", "2026-04-01T00:00:00Z", None),
+    ] {
+        let asked = AskedConsent {
+            reference: "A1".to_owned(),
+            on: on.to_owned(),
+            known_at: known_at.to_owned(),
+        };
+        let known = world.gateway.consent_as_known(&centres, asked).await.unwrap().into_parts().0;
+        let stand = |known: &crate::gateway::KnownConsent| {
+            (known.state, known.statements.iter().filter(|s| s.stands).count())
+        };
+        assert_eq!(known.as_ref().map(stand), expected, "on {on:?} as known at {known_at:?}");
+        if let Some(first) = known.and_then(|known| known.statements.into_iter().next())
+            && first.giver == 1
+        {
+            assert_eq!(first.means, Some(ConsentMeans::InWriting));
+            assert_eq!((first.purposes.len(), first.record_types.len()), (2, 1));
+            assert_eq!((first.evidence, first.valid_until), (true, Some(date(2026, 6, 30))));
+        }
+    }
+    for (on, known_at) in [("yesterday", ""), ("", "noon")] {
+        let (reference, on) = ("A1".to_owned(), on.to_owned());
+        let asked = AskedConsent { reference, on, known_at: known_at.to_owned() };
+        world
+            .refused(world.gateway.consent_as_known(&centres, asked).await, "invalid_argument")
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_consent_covers_is_read_strictly() {
+    let world = World::new().await;
+    let centres = world.provider("centres");
+    type Spoil = fn(&mut StatedConsent);
+    let spoils: [(Spoil, &str, Rule); 6] = [
+        (|c| c.purposes = vec!["marketing".to_owned()], "purposes", Rule::UnknownCode),
+        (|c| c.record_types = vec!["shoes".to_owned()], "record_types", Rule::UnknownCode),
+        (|c| c.valid_until = "soon".to_owned(), "valid_until", Rule::DateForm),
+        (|c| c.valid_until = "2026-03-31".to_owned(), "valid_until", Rule::EndBeforeStart),
+        (|c| c.giver_ref = "x".repeat(37), "giver_ref", Rule::ReferenceForm),
+        (|c| c.evidence_ref = "a\u{7}".to_owned(), "evidence_ref", Rule::ReferenceForm),
+    ];
+    for (spoil, field, rule) in spoils {
+        let mut consent = stated("A1", ConsentRecord::Given, "2026-04-01");
+        spoil(&mut consent);
+        let answer = world.gateway.record_consents(&centres, vec![consent]).await.unwrap();
+        let told: Vec<_> = answer.value().rejections.iter().map(|r| (r.field, r.rule)).collect();
+        assert_eq!(told, [(field, rule)]);
+    }
 }

@@ -1,6 +1,7 @@
 //! The room's tests: what a document may say, what signatures are worth, a life against a model, and the one
 //! decision case by case.
 
+mod consent;
 mod decision;
 mod document;
 mod granted;
