@@ -11,6 +11,7 @@
 //! - [`life`]: who may suspend, reinstate, revoke, and what then.
 //! - [`policy`], [`decision`], [`permit`], [`refusal`], [`explain`]: the snapshot and the one decision for
 //!   intake, figures, releases, dry runs and explanations.
+//! - [`retention`]: how long what was taken in is kept, by whose word.
 //! - [`template`]: filled protocols for each pair of agencies, and the root policy.
 //!
 //! Invariants: what is not granted by a fully signed, running protocol is refused; a document that can't be
@@ -28,6 +29,7 @@ pub mod permit;
 pub mod policy;
 pub mod refusal;
 pub mod register;
+pub mod retention;
 pub mod root_policy;
 pub mod signing;
 mod strict;
@@ -49,6 +51,7 @@ pub use permit::{
 pub use policy::{Entry, Policy};
 pub use refusal::{Clause, Reason, Refusal};
 pub use register::{KeyRegister, KeySet, RegisteredKey};
+pub use retention::{End, Keeping, KeptRecord, RetentionRule};
 pub use root_policy::RootPolicy;
 pub use signing::{FullySigned, PartlySigned, Signatory, SignatureError, Signed, Verified};
 pub use vocabulary::{CallerRole, Purpose, SignatoryRole};
