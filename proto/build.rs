@@ -3,7 +3,7 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "tallygate/v1/access_log.proto",
     "tallygate/v1/areas.proto",
     "tallygate/v1/consent.proto",
@@ -14,6 +14,7 @@ const FILES: [&str; 10] = [
     "tallygate/v1/protocols.proto",
     "tallygate/v1/receipt.proto",
     "tallygate/v1/releases.proto",
+    "tallygate/v1/retention.proto",
 ];
 
 /// Messages that carry identifiers, names, addresses, birth dates or references: no

@@ -120,6 +120,8 @@ const MATRIX: &[Row] = &[
     ("ReleaseService/ListReleases",          "",                      nothing,               [OK,                     OK,                     OK,                        OK]),
     ("ReleaseService/GetRelease",            "a closed quarter",      quarter,               [ROLE,                   ROLE,                   OK,                        OK]),
     ("ReleaseService/WithdrawRelease",       "no release",            withdraw_nothing,      [ROLE,                   ROLE,                   asked("not_found"),        ROLE]),
+    ("RetentionService/PreviewRetention",    "until today",           nothing,               [ROLE,                   ROLE,                   OK,                        ROLE]),
+    ("RetentionService/ProveRetention",      "",                      nothing,               [ROLE,                   ROLE,                   OK,                        OK]),
     // Last, as they change what the others see.
     ("ProtocolService/SuspendProtocol",      "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
     ("ProtocolService/ResumeProtocol",       "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),

@@ -125,7 +125,7 @@ impl Gateway {
         let going: BTreeSet<[u8; 16]> = going.into_iter().map(|key| forms.current(key)).collect();
         drop(tx);
         let held = |key: &[u8; 16]| {
-            sent.get(key).is_some_and(|sent| sent.accepted) && !going.contains(key)
+            sent.get(key).is_some_and(|sent| sent.accepted && !sent.let_go) && !going.contains(key)
         };
         let found = keys.iter().map(held).collect();
         let logged = self.look_at_records(actor, &keyed, "find", || Effect::None).await?;
@@ -201,7 +201,7 @@ impl Gateway {
 
     /// The forms in which a record's key may be stored or named by a detail: as it was asked
     /// for, and under every other version of the keys that is held.
-    fn forms_of(&self, asked: &Asked) -> Result<Vec<Pseudonym>, GatewayError> {
+    pub(super) fn forms_of(&self, asked: &Asked) -> Result<Vec<Pseudonym>, GatewayError> {
         let (domain, version) = (PseudonymDomain::Record, KeyVersion::new(asked.key_version));
         let key = Pseudonym::from_stored(domain, version, &asked.key)?;
         let keys = self.keys();
@@ -282,7 +282,7 @@ impl Gateway {
 
     /// Destroys the items of what is wanted in every batch that may have one, and tells which
     /// identities each record named.
-    async fn erase_items(
+    pub(super) async fn erase_items(
         &self,
         tx: &mut Tx,
         wanted: &mut Wanted,
@@ -395,10 +395,10 @@ impl Gateway {
 
 /// What is to be erased, as far as it is known: by number, and by key, and where to look.
 #[derive(Default)]
-struct Wanted {
-    numbers: BTreeSet<i64>,
+pub(super) struct Wanted {
+    pub(super) numbers: BTreeSet<i64>,
     keys: BTreeSet<(u16, [u8; 16])>,
-    batches: VecDeque<BatchId>,
+    pub(super) batches: VecDeque<BatchId>,
 }
 
 impl Wanted {

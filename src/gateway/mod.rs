@@ -41,6 +41,8 @@ pub mod register;
 mod release_tests;
 mod released;
 mod releases;
+mod retention;
+mod retention_view;
 mod rotate_keys;
 mod snapshot;
 #[cfg(test)]
@@ -78,6 +80,7 @@ pub use protocols::{
 pub use published::{Published, PublishedCheckpoint};
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
+pub use retention_view::{RetentionDay, RetentionLine, RetentionProof};
 pub use rotate_keys::{Advance, Rotation};
 pub use snapshot::{ProtocolRecord, Snapshot};
 pub use undo_stream::{UndoCause, UndoneStream};

@@ -74,7 +74,7 @@ impl Snapshot {
             .into_iter()
             .map(|stored| ProtocolRecord { verified: verify_stored(&stored, &register), stored })
             .collect();
-        let entries = protocols.iter().filter_map(entry).collect();
+        let entries: Vec<Entry> = protocols.iter().filter_map(entry).collect();
         let policy = match geographies.last() {
             Some((_, areas)) => Policy::compile(epoch, root, entries, areas),
             None => Policy::compile(epoch, root, entries, &Nowhere),

@@ -12,6 +12,7 @@ mod partners;
 mod protocols;
 mod reading;
 mod releases;
+mod retention;
 mod router;
 mod status;
 
@@ -25,6 +26,7 @@ pub use keys::KeyService;
 pub use partners::PartnerService;
 pub use protocols::ProtocolService;
 pub use releases::ReleaseService;
+pub use retention::RetentionService;
 pub use router::{Services, server, services};
 
 use crate::{audit, wire::v1};

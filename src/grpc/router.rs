@@ -6,7 +6,7 @@
 
 use super::{
     AccessLogService, AreaService, ConsentService, FigureService, Frame, IntakeService, KeyService,
-    PartnerService, ProtocolService, ReleaseService,
+    PartnerService, ProtocolService, ReleaseService, RetentionService,
 };
 use crate::wire::{
     DESCRIPTORS,
@@ -17,6 +17,7 @@ use crate::wire::{
         partner_service_server::PartnerServiceServer,
         protocol_service_server::ProtocolServiceServer,
         release_service_server::ReleaseServiceServer,
+        retention_service_server::RetentionServiceServer,
     },
 };
 use http::{Request, Response};
@@ -133,4 +134,5 @@ pub fn services(frame: &Arc<Frame>) -> Services {
         .with(PartnerServiceServer::new(PartnerService(of())))
         .with(ProtocolServiceServer::new(ProtocolService(of())))
         .with(ReleaseServiceServer::new(ReleaseService(of())))
+        .with(RetentionServiceServer::new(RetentionService(of())))
 }

@@ -39,6 +39,7 @@ mod tests;
 pub mod vocabulary;
 
 pub use decision::{FigureQuestion, IntakeQuestion};
+pub use explain::SendingQuestion;
 pub use document::{Digest, KeyId, Protocol, ProtocolVersion};
 pub use fault::{Fault, Rule};
 pub use geography::Geography;

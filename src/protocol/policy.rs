@@ -133,7 +133,7 @@ impl Policy {
     pub fn compile(
         epoch: u64,
         root: Option<Signed<RootPolicy, FullySigned>>,
-        entries: Vec<Entry>,
+        entries: impl IntoIterator<Item = Entry>,
         geography: &impl Geography,
     ) -> Self {
         let mut policy = Self {
@@ -174,6 +174,7 @@ impl Policy {
             }
         }
         policy.index();
+        policy.shrink();
         policy
     }
 
@@ -200,6 +201,12 @@ impl Policy {
             }
         }
         self.index_feeds(&compiled);
+    }
+
+    /// Gives back what grew ahead of need.
+    fn shrink(&mut self) {
+        self.outputs.values_mut().for_each(Vec::shrink_to_fit);
+        self.flows.values_mut().for_each(Vec::shrink_to_fit);
     }
 
     /// The epoch: it grows with each change of anything in the snapshot.

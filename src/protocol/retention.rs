@@ -40,7 +40,8 @@ const EARLY_YEARS: i32 = 5;
 /// What speaks of one feed, whatever the day.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
-    /// Of each protocol that can be read to its end, the version that speaks, and its entry.
+    /// Of each protocol that can be read to its end, the version that speaks, and its entry; those
+    /// that count from the event first, the strictest first.
     speaking: Vec<(Arc<Compiled>, usize)>,
     /// Versions whose part the sender revoked with "purge".
     purged: Vec<Arc<Compiled>>,
@@ -78,6 +79,12 @@ struct Purge {
     /// This version and all before it.
     version: ProtocolVersion,
     clause: Clause,
+}
+
+impl Purge {
+    fn covers(&self, protocol: &ProtocolId, version: ProtocolVersion) -> bool {
+        self.protocol == *protocol && version <= self.version
+    }
 }
 
 /// The days of a record that an end is counted from; days since 1970-01-01. For a birth it
@@ -158,6 +165,8 @@ pub struct Keeping {
     rules: Vec<RetentionRule>,
     in_force: bool,
     purges: Vec<Purge>,
+    /// How many days after its event a record may still come in, by the flows in force.
+    window_days: i32,
 }
 
 impl Keeping {
@@ -178,6 +187,20 @@ impl Keeping {
         self.purges.iter().map(|purge| &purge.clause)
     }
 
+    /// Whether what was sent under a version of a protocol is purged.
+    #[must_use]
+    pub fn is_purged(&self, protocol: &ProtocolId, version: ProtocolVersion) -> bool {
+        self.purges.iter().any(|purge| purge.covers(protocol, version))
+    }
+
+    /// The last day on which the flows in force would let a record in: until then it must be
+    /// known again. To the end of a year, as it outlasts the record and must tell no birthday.
+    #[must_use]
+    pub fn may_return_until(&self, event: i32) -> i32 {
+        let last = event.saturating_add(self.window_days);
+        date_of(last).map_or(last, |day| epoch_day(jiff::civil::date(day.year(), 12, 31)))
+    }
+
     /// Whether an end depends on when somebody was born, but for births themselves.
     #[must_use]
     pub fn asks_for_births(&self) -> bool {
@@ -192,8 +215,7 @@ impl Keeping {
         protocol: &ProtocolId,
         version: ProtocolVersion,
     ) -> End<'_> {
-        let purged = |purge: &&Purge| purge.protocol == *protocol && version <= purge.version;
-        if let Some(purge) = self.purges.iter().find(purged) {
+        if let Some(purge) = self.purges.iter().find(|purge| purge.covers(protocol, version)) {
             return End::Purged(&purge.clause);
         }
         let ends = self.rules.iter().filter_map(|rule| Some((rule.last_day(record)?, rule)));
@@ -224,7 +246,12 @@ impl Policy {
     /// How long a feed's records are kept, as the documents say on a day.
     #[must_use]
     pub fn keeping(&self, partner: &PartnerId, record_type: RecordType, today: Date) -> Keeping {
-        let mut keeping = Keeping { rules: Vec::new(), in_force: false, purges: Vec::new() };
+        let mut keeping = Keeping {
+            rules: Vec::new(),
+            in_force: false,
+            purges: Vec::new(),
+            window_days: 0,
+        };
         let Some(feed) = self.feeds.get(partner).and_then(|feeds| feeds.get(&record_type)) else {
             return keeping;
         };
@@ -246,6 +273,12 @@ impl Policy {
             clause: protocol.clause(Section::Whole),
         };
         keeping.purges = feed.purged.iter().map(purge).collect();
+        let flows = self.sending(record_type).iter();
+        let flows = flows.filter(|(protocol, _)| stands(protocol, partner, today));
+        let flows = flows.map(|(protocol, place)| &protocol.flows[*place]);
+        let windows = flows.filter(|flow| flow.from == *partner);
+        let windows = windows.map(|flow| flow.max_backdate_days + flow.max_lag_days);
+        keeping.window_days = windows.max().unwrap_or(0);
         keeping
     }
 
@@ -257,18 +290,10 @@ impl Policy {
         today: Date,
     ) -> Option<EventLimit> {
         let feed = self.feeds.get(partner)?.get(&record_type)?;
-        let limits = feed.speaking.iter().filter_map(|(protocol, entry)| {
-            let retention = &protocol.retention[*entry];
-            let from_event = match retention.from_event {
-                RetentionStart::EventDate => true,
-                RetentionStart::CaseClosed => record_type != RecordType::FamilyCase,
-                RetentionStart::Received | RetentionStart::FifthBirthday => false,
-            };
-            (from_event && stands(protocol, partner, today))
-                .then(|| (i32::from(retention.days), protocol, *entry))
-        });
-        let (days, protocol, entry) = limits.min_by_key(|(days, ..)| *days)?;
-        Some(EventLimit { days, protocol: Arc::clone(protocol), entry })
+        let mut counting = feed.speaking.iter().take_while(|(p, entry)| p.counts_from_event(*entry));
+        let (protocol, entry) = counting.find(|(p, _)| stands(p, partner, today))?;
+        let days = i32::from(protocol.retention[*entry].days);
+        Some(EventLimit { days, protocol: Arc::clone(protocol), entry: *entry })
     }
 
     /// Finds out which versions speak of which feed; `compiled` in the order of id and version.
@@ -305,10 +330,26 @@ impl Policy {
             }
         }
         for feed in feeds.values_mut().flat_map(|feeds| feeds.values_mut()) {
+            feed.speaking.sort_by_key(|(protocol, entry)| {
+                (!protocol.counts_from_event(*entry), protocol.retention[*entry].days)
+            });
             feed.speaking.shrink_to_fit();
             feed.purged.shrink_to_fit();
         }
         self.feeds = feeds;
+    }
+}
+
+impl Compiled {
+    /// Whether an entry's clause counts from a record's event.
+    fn counts_from_event(&self, entry: usize) -> bool {
+        match self.retention[entry].from_event {
+            RetentionStart::EventDate => true,
+            RetentionStart::CaseClosed => {
+                self.retention[entry].record_type != RecordType::FamilyCase
+            }
+            RetentionStart::Received | RetentionStart::FifthBirthday => false,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     StoreError, Tx, approvals, consents, details, erasures, feeds, geography, key_versions,
-    partners, protocols, releases, tx::on, undo,
+    partners, protocols, releases, retention, tx::on, undo,
 };
 use crate::domain::{BatchId, Quarter};
 use jiff::Timestamp;
@@ -45,6 +45,8 @@ pub enum Effect {
     AskErasure(Vec<erasures::Asked>),
     /// A day's erasures are named.
     NameErasures(erasures::Named),
+    /// A day's retention was applied, and is named.
+    NameRetention(retention::Named),
     /// What changes with a leaf that commits to a private detail, which is kept with it. It
     /// stands outermost: the sequencer keeps it where it writes the leaf.
     Keep(Box<(details::Kept, Effect)>),
@@ -156,6 +158,7 @@ pub(super) async fn apply(
         }
         Effect::AskErasure(asked) => erasures::ask(tx, asked, at).await.map(|()| Outcome::None),
         Effect::NameErasures(named) => erasures::name(tx, named).await.map(|()| Outcome::None),
+        Effect::NameRetention(named) => retention::name(tx, named).await.map(|()| Outcome::None),
         // A detail inside another effect would be lost: it is refused, never dropped.
         Effect::Keep(_) => Err(StoreError::Unchanged { table: "act_detail" }),
     }

@@ -45,6 +45,8 @@ pub const KINDS: &[&str] = &[
     "release_frozen",
     "release_previewed",
     "release_withdrawn",
+    "retention_applied",
+    "retention_checked",
     "root_policy_activated",
     "witness_contradicted",
     "witness_quorum_lost",

@@ -474,7 +474,7 @@ fn changed(
         change(*sender, &mut protocol);
         entry(&protocol, &acts(*sender))
     });
-    Policy::compile(2, Some(root()), entries.collect(), &Places)
+    Policy::compile(2, Some(root()), entries, &Places)
 }
 
 #[test]

@@ -107,7 +107,7 @@ proptest! {
             let acts = [Act::Suspend { party: partner(sender) }];
             entry(protocol, if *suspended { &acts } else { &[] })
         });
-        let policy = Policy::compile(1, None, entries.collect(), &Places);
+        let policy = Policy::compile(1, None, entries, &Places);
         prop_assert!(policy.faults().is_empty());
         for ((who, role, which, own, what), (whole, some), (shift, place, age, lag, consent)) in questions {
             let sender = Template::ALL[which];
