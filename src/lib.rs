@@ -54,6 +54,8 @@
 //!   log, and nothing is served from a database that is behind one ([`gateway::Witnesses`]).
 //! - I13 What an act was about beyond its leaf is committed to under salts: an item is opened
 //!   and proved alone, and one that is erased leaves its neighbours provable ([`audit::detail`]).
+//! - I14 What no protocol lets be kept any longer is gone once its day has ended, does not come
+//!   in again, and a look that does not use what the job goes by says so ([`protocol::retention`]).
 
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.

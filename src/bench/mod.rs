@@ -125,6 +125,9 @@ pub(crate) enum BenchError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A gateway.
+    #[error(transparent)]
+    Gateway(#[from] crate::gateway::GatewayError),
     /// The log.
     #[error(transparent)]
     Act(#[from] ActError),
@@ -212,7 +215,7 @@ async fn measure_all(
     for measure in &plan.measures {
         let size = plan.size.unwrap_or(measure.usual_size()).max(1);
         rows.extend(match measure {
-            Measure::Protocols => protocols::measure(size, say)?,
+            Measure::Protocols => protocols::measure(scratch, size, say).await?,
             Measure::Intake => intake::measure(scratch, &clock, size, say).await?,
             Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
             Measure::Release => release::measure(scratch, &clock, size, say).await?,

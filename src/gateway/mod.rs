@@ -199,7 +199,7 @@ impl Gateway {
         let (sequencer, task) =
             Sequencer::start(store.clone(), log.clone(), Arc::clone(&now)).await?;
         let mut tx = store.read(Rights::Figures).await?;
-        let snapshot = Snapshot::load(&mut tx).await?;
+        let snapshot = Snapshot::load(&mut tx, None).await?;
         let keys = KeysInUse::new(keys, snapshot.versions().clone())?;
         let postcodes = PostcodeLookup::load(&mut tx, &keys).await?;
         drop(tx);
@@ -283,7 +283,7 @@ impl Gateway {
     /// When it can't be read; a policy that can't be read denies.
     pub async fn reload(&self) -> Result<Arc<Snapshot>, GatewayError> {
         let mut tx = self.store.read(Rights::Figures).await?;
-        let loaded = Arc::new(Snapshot::load(&mut tx).await?);
+        let loaded = Arc::new(Snapshot::load(&mut tx, Some(&self.snapshot())).await?);
         // Before the snapshot, so that a decision on it never finds older keys than it says.
         let keys = self.follow(loaded.versions()).await;
         let held = self.postcodes.load_full();

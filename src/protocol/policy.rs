@@ -20,7 +20,7 @@ use super::refusal::{Clause, Reason, Refusal, Section};
 use super::retention::Feed;
 use super::root_policy::RootPolicy;
 use super::signing::{Draft, FullySigned, PartlySigned, Signed};
-use super::vocabulary::{CallerRole, ConsentRule, FieldAction, Purpose};
+use super::vocabulary::{AreaLevel, CallerRole, ConsentRule, FieldAction, Purpose};
 use crate::domain::time::epoch_day;
 use crate::domain::{AreaCode, Lsoa, PartnerId, ProtocolId, RecordType, TableId};
 
@@ -146,7 +146,12 @@ impl Policy {
             partners: HashSet::new(),
             faults: Vec::new(),
         };
-        let mut compiler = Compiler { geography, fields: HashMap::new(), lsoas: HashMap::new() };
+        let mut compiler = Compiler {
+            geography,
+            fields: HashMap::new(),
+            lsoas: HashMap::new(),
+            published: HashMap::new(),
+        };
         for entry in entries {
             let (id, number, compiled) = match entry {
                 Entry::Draft(signed) => compiler.entry(signed.document(), signed.digest(), None),
@@ -332,6 +337,7 @@ struct Compiler<'a, G> {
     geography: &'a G,
     fields: HashMap<Vec<ListedField>, Arc<[ListedField]>>,
     lsoas: HashMap<Vec<AreaCode>, Arc<[Lsoa]>>,
+    published: HashMap<(Vec<AreaCode>, AreaLevel), Arc<BTreeSet<AreaCode>>>,
 }
 
 impl<G: Geography> Compiler<'_, G> {
@@ -422,21 +428,28 @@ impl<G: Geography> Compiler<'_, G> {
         Arc::clone(set)
     }
 
-    fn output(&self, output: &Output) -> CompiledOutput {
+    fn output(&mut self, output: &Output) -> CompiledOutput {
         let mut sources: BTreeMap<usize, BTreeSet<Purpose>> = BTreeMap::new();
         for source in &output.sources {
             sources.entry(usize::from(source.flow)).or_default().insert(source.purpose);
         }
-        let audiences = output.audiences.iter().map(|audience| {
-            let nested =
-                audience.areas.iter().filter_map(|area| self.geography.nested(area)).flatten();
-            let coarse = nested.filter(|(_, level)| *level >= output.finest_area);
-            CompiledAudience {
-                partner: audience.partner.clone(),
-                role: audience.role,
-                areas: Arc::new(coarse.map(|(area, _)| area).collect()),
-            }
+        let audiences = output.audiences.iter().map(|audience| CompiledAudience {
+            partner: audience.partner.clone(),
+            role: audience.role,
+            areas: self.published_in(&audience.areas, output.finest_area),
         });
         CompiledOutput { table: output.table.clone(), audiences: audiences.collect(), sources }
+    }
+
+    /// The published areas within a list of areas, none finer than a level; one allocation a
+    /// distinct list.
+    fn published_in(&mut self, areas: &[AreaCode], finest: AreaLevel) -> Arc<BTreeSet<AreaCode>> {
+        let geography = self.geography;
+        let set = self.published.entry((areas.to_vec(), finest)).or_insert_with(|| {
+            let nested = areas.iter().filter_map(|area| geography.nested(area)).flatten();
+            let coarse = nested.filter(|(_, level)| *level >= finest);
+            Arc::new(coarse.map(|(area, _)| area).collect())
+        });
+        Arc::clone(set)
     }
 }

@@ -8,6 +8,7 @@ mod keys;
 mod log;
 mod records;
 mod register;
+mod retention;
 mod rights;
 mod schema;
 mod undo;

@@ -12,7 +12,7 @@ use crate::protocol::life::Act;
 use crate::protocol::permit::{ConsentEvidence, ConsentState, RecordFacts, Whereabouts};
 use crate::protocol::policy::Policy;
 use crate::protocol::template::Template;
-use crate::protocol::vocabulary::{CallerRole, ConsentRule};
+use crate::protocol::vocabulary::{CallerRole, ConsentRule, RetentionStart};
 
 const PARTNERS: [&str; 7] =
     ["health", "dwp", "learning", "families", "centres", "authority", "nobody"];
@@ -55,6 +55,12 @@ fn reads_as_granted(
                 && days(record.event_date, record.extracted_at) <= i32::from(flow.max_backdate_days)
                 && days(record.event_date, protocol.effective) <= i32::from(flow.max_backdate_days)
                 && days(record.extracted_at, question.today) <= i32::from(flow.max_lag_days)
+                // What would be let go at once does not come in; here each feed has one protocol.
+                && protocol.retention.iter().all(|kept| {
+                    kept.record_type != flow.record_type
+                        || kept.from_event != RetentionStart::EventDate
+                        || days(record.event_date, question.today) <= i32::from(kept.days)
+                })
                 && (flow.consent != ConsentRule::Explicit
                     || matches!(
                         record.consent,
