@@ -25,8 +25,8 @@ use crate::{
     keys::{MasterKeys, ProtocolSigning, SigningKey},
     protocol::{
         self, CallerRole, ConsentEvidence, Entry, FigureQuestion, IntakePermit, IntakeQuestion,
-        KeySet, Life, Policy, Protocol, ProtocolVersion, RecordFacts, RegisteredKey,
-        SignatoryRole, Signed, Whereabouts,
+        KeySet, Life, Policy, Protocol, ProtocolVersion, RecordFacts, RegisteredKey, SignatoryRole,
+        Signed, Whereabouts,
         document::{Party, Source},
         life::Completeness,
         register::KeyPurpose,
@@ -157,10 +157,7 @@ fn bare(questions: &[Asked]) -> HashMap<Key, usize> {
 
 /// Times decisions over all questions in turn: each alone, and nanoseconds a decision of all
 /// together, without the clock's own cost.
-fn time(
-    questions: &[Asked],
-    decide: impl Fn(&Asked) -> bool,
-) -> Result<(Sample, f64), BenchError> {
+fn time(questions: &[Asked], decide: impl Fn(&Asked) -> bool) -> Result<(Sample, f64), BenchError> {
     let each = |at: usize| &questions[at.wrapping_mul(7_919) % questions.len()];
     let mut granted = true;
     let begun = Instant::now();
@@ -496,7 +493,8 @@ impl protocol::Geography for Region {
 
     fn nested(&self, area: &AreaCode) -> Option<Vec<(AreaCode, AreaLevel)>> {
         if area.as_str() == WHOLE {
-            let all = (0..AREAS).map(|number| Some((self::area(number).ok()?, AreaLevel::ReachArea)));
+            let all =
+                (0..AREAS).map(|number| Some((self::area(number).ok()?, AreaLevel::ReachArea)));
             return all.collect();
         }
         self.lsoas(area).map(|_| vec![(area.clone(), AreaLevel::ReachArea)])

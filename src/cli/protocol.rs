@@ -123,7 +123,13 @@ pub(super) struct Question {
     #[arg(long = "type", value_name = "RECORD_TYPE")]
     record_type: Option<RecordType>,
     /// The columns they would have.
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', requires = "record_type", conflicts_with = "area")]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        value_delimiter = ',',
+        requires = "record_type",
+        conflicts_with = "area"
+    )]
     columns: Vec<String>,
     /// Single fields of one record type, to be sent: what the flow requires goes with them.
     #[arg(long = "field", value_name = "RECORD_TYPE.FIELD", value_delimiter = ',', value_parser = parse_field)]

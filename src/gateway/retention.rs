@@ -22,9 +22,7 @@
 //! **What stays.** Dates of birth are stored sealed alone, so that a day that follows from one
 //! is kept only as a month.
 
-use super::{
-    DECISIONS, Gateway, GatewayError, details::words, erase::Wanted, link::facts_cell,
-};
+use super::{DECISIONS, Gateway, GatewayError, details::words, erase::Wanted, link::facts_cell};
 use crate::{
     audit::{Item, Leaf, LeafKind, SizeClass, Slot},
     domain::{
@@ -183,8 +181,7 @@ impl Gateway {
         let events = retention::events_of(&mut tx, batch.batch).await?;
         drop(tx);
         let version = version_of(batch)?;
-        let births =
-            kept.record_type.definition().event_is_birth || kept.keeping.asks_for_births();
+        let births = kept.record_type.definition().event_is_birth || kept.keeping.asks_for_births();
         let mut looked = Looked { due: Vec::new(), next: NEVER };
         for record in events.chunk_by(|a, b| a.number == b.number) {
             // Roles are in order: the first is the one whom the record is about.

@@ -22,7 +22,8 @@ use crate::{
     },
     protocol::{CallerRole, Clause, RetentionRule, vocabulary::RetentionStart},
     store::{
-        Effect, Logged, Rights, retention::{self, Batch, StoredEvent},
+        Effect, Logged, Rights,
+        retention::{self, Batch, StoredEvent},
         scan,
     },
 };
@@ -242,8 +243,12 @@ impl Gateway {
             let began = match rule.from {
                 RetentionStart::EventDate => happened,
                 RetentionStart::Received => received_on(batch)?,
-                RetentionStart::FifthBirthday => fifth_birthday(birth.unwrap_or(happened)).max(happened),
-                RetentionStart::CaseClosed if kept.record_type != RecordType::FamilyCase => happened,
+                RetentionStart::FifthBirthday => {
+                    fifth_birthday(birth.unwrap_or(happened)).max(happened)
+                }
+                RetentionStart::CaseClosed if kept.record_type != RecordType::FamilyCase => {
+                    happened
+                }
                 RetentionStart::CaseClosed => match event.day_of(family_case::CLOSED) {
                     Some(closed) => closed,
                     None => continue,
@@ -287,9 +292,8 @@ impl KeptFeed {
             days,
             in_force: self.keeping.in_force(),
         };
-        let of_rule = |rule: &RetentionRule| {
-            line(Some(written(&rule.clause)), rule.from.code(), rule.days)
-        };
+        let of_rule =
+            |rule: &RetentionRule| line(Some(written(&rule.clause)), rule.from.code(), rule.days);
         let mut lines: Vec<_> = self.keeping.rules().iter().map(of_rule).collect();
         lines.extend(self.keeping.purges().map(|clause| line(Some(written(clause)), "purged", 0)));
         lines.push(line(None, "", 0));
@@ -304,4 +308,3 @@ fn written(clause: &Clause) -> String {
 fn fifth_birthday(birth: i32) -> i32 {
     date_of(birth).map_or(i32::MAX, |day| epoch_day(years_after(day, 5)))
 }
-

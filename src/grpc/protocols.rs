@@ -184,9 +184,7 @@ impl TryFrom<ExplainDecisionRequest> for ExplainedQuestion {
         };
         let day = match wire.day.as_str() {
             "" => None,
-            day => Some(
-                parse_date(day).map_err(|rule| Refused::invalid("day", rule.sentence()))?,
-            ),
+            day => Some(parse_date(day).map_err(|rule| Refused::invalid("day", rule.sentence()))?),
         };
         Ok(Self { partner, purpose: wire.purpose, day, act })
     }

@@ -39,8 +39,8 @@ mod tests;
 pub mod vocabulary;
 
 pub use decision::{FigureQuestion, IntakeQuestion};
-pub use explain::SendingQuestion;
 pub use document::{Digest, KeyId, Protocol, ProtocolVersion};
+pub use explain::SendingQuestion;
 pub use fault::{Fault, Rule};
 pub use geography::Geography;
 pub use jws::Envelope;

@@ -219,7 +219,8 @@ impl Keeping {
             return End::Purged(&purge.clause);
         }
         let ends = self.rules.iter().filter_map(|rule| Some((rule.last_day(record)?, rule)));
-        ends.min_by_key(|(last, _)| *last).map_or(End::NotYet, |(last, rule)| End::After(last, rule))
+        ends.min_by_key(|(last, _)| *last)
+            .map_or(End::NotYet, |(last, rule)| End::After(last, rule))
     }
 
     /// Tells two days' rules apart.
@@ -246,12 +247,8 @@ impl Policy {
     /// How long a feed's records are kept, as the documents say on a day.
     #[must_use]
     pub fn keeping(&self, partner: &PartnerId, record_type: RecordType, today: Date) -> Keeping {
-        let mut keeping = Keeping {
-            rules: Vec::new(),
-            in_force: false,
-            purges: Vec::new(),
-            window_days: 0,
-        };
+        let mut keeping =
+            Keeping { rules: Vec::new(), in_force: false, purges: Vec::new(), window_days: 0 };
         let Some(feed) = self.feeds.get(partner).and_then(|feeds| feeds.get(&record_type)) else {
             return keeping;
         };
@@ -290,7 +287,8 @@ impl Policy {
         today: Date,
     ) -> Option<EventLimit> {
         let feed = self.feeds.get(partner)?.get(&record_type)?;
-        let mut counting = feed.speaking.iter().take_while(|(p, entry)| p.counts_from_event(*entry));
+        let mut counting =
+            feed.speaking.iter().take_while(|(p, entry)| p.counts_from_event(*entry));
         let (protocol, entry) = counting.find(|(p, _)| stands(p, partner, today))?;
         let days = i32::from(protocol.retention[*entry].days);
         Some(EventLimit { days, protocol: Arc::clone(protocol), entry: *entry })
@@ -301,7 +299,8 @@ impl Policy {
         let mut feeds: std::collections::HashMap<_, std::collections::HashMap<_, Feed>> =
             std::collections::HashMap::new();
         for versions in compiled.chunk_by(|a, b| a.id == b.id) {
-            let listed = versions.iter().filter(|protocol| protocol.state().is_some_and(was_signed));
+            let listed =
+                versions.iter().filter(|protocol| protocol.state().is_some_and(was_signed));
             let listed: Vec<&Arc<Compiled>> = listed.collect();
             let mut pairs: Vec<(&PartnerId, RecordType)> = listed
                 .iter()
@@ -310,7 +309,8 @@ impl Policy {
             pairs.sort_unstable();
             pairs.dedup();
             for (partner, record_type) in pairs {
-                let feed = feeds.entry(partner.clone()).or_default().entry(record_type).or_default();
+                let feed =
+                    feeds.entry(partner.clone()).or_default().entry(record_type).or_default();
                 let speaking = listed.iter().rev().find_map(|protocol| {
                     let entries = &protocol.retention;
                     let entry = entries.iter().position(|entry| entry.record_type == record_type);
@@ -320,9 +320,10 @@ impl Policy {
                     !self.hides_a_version_after(&protocol.id, protocol.version)
                 }));
                 let purges = |protocol: &&&Arc<Compiled>| {
-                    let sent = protocol.flows.iter().any(|flow| {
-                        flow.from == *partner && flow.record_type == record_type
-                    });
+                    let sent = protocol
+                        .flows
+                        .iter()
+                        .any(|flow| flow.from == *partner && flow.record_type == record_type);
                     let revoked = protocol.life().and_then(|life| life.revocations().get(partner));
                     sent && revoked.is_some_and(|revoked| revoked.handling == Handling::Purge)
                 };

@@ -9,7 +9,11 @@
 //! [`kept`] looks at everything there is, person by person, and knows nothing of these lists:
 //! it is for a preview, and to prove that nothing was overlooked.
 
-use super::{StoreError, Store, Rights, Tx, bulk, error::{counted, key16, stored}, tx::on};
+use super::{
+    Rights, Store, StoreError, Tx, bulk,
+    error::{counted, key16, stored},
+    tx::on,
+};
 use crate::domain::{BatchId, FeedId, ProtocolId, RecordType, SubjectId};
 
 /// Nothing more is due in a batch, as far as its clauses go.
@@ -172,8 +176,7 @@ pub async fn kept(
     after: i64,
     until: i64,
 ) -> Result<Vec<(Batch, StoredEvent)>, StoreError> {
-    let rows: Vec<(i64, i64, i64, Vec<u8>, Option<Vec<u8>>, i64, i64, String, i64, i64)> =
-        on!(tx, c => sqlx::query_as(
+    let rows: Vec<(i64, i64, i64, Vec<u8>, Option<Vec<u8>>, i64, i64, String, i64, i64)> = on!(tx, c => sqlx::query_as(
             "SELECT e.event_number, e.role, e.subject_id, e.body, s.facts, \
              b.batch_id, b.feed_id, b.protocol_id, b.protocol_version, b.staged_at FROM event e \
              JOIN batch b ON b.batch_id = e.batch_id \

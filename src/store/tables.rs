@@ -267,11 +267,7 @@ pub const TABLES: &[Table] = &[
     table("batch_keeping", 1, &[integer("batch_id", 8), integer("look_day", 8)]),
     table("feed_keeping", 1, &[integer("feed_id", 8), bytes("rules", 8)]),
     table("let_go", 1, &[integer("record_type", 8), integer("records", 8)]),
-    table(
-        "retention_day",
-        2,
-        &[integer("day", 8), integer("record_type", 8), integer("below", 8)],
-    ),
+    table("retention_day", 2, &[integer("day", 8), integer("record_type", 8), integer("below", 8)]),
     table("log_entry", 1, &[integer("leaf_index", 2), bytes("leaf", 2)]),
     table("log_hash", 2, &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)]),
     table(

@@ -122,13 +122,8 @@ async fn a_record_let_go_is_known_until_its_day(fresh: Fresh) {
     // Another record of that key is none of it.
     retention::know_until(&mut tx, feed, (&key(2), 99), 20_100).await.unwrap();
     let sent = records::sent(&mut tx, feed, &[key(1), key(2)]).await.unwrap();
-    let of = |event_number, let_go| Sent {
-        event_number,
-        batch,
-        accepted: true,
-        undone: false,
-        let_go,
-    };
+    let of =
+        |event_number, let_go| Sent { event_number, batch, accepted: true, undone: false, let_go };
     assert_eq!((sent[&key(1)], sent[&key(2)]), (of(1, true), of(2, false)));
     assert_eq!(retention::forget(&mut tx, 20_100, 9).await.unwrap(), 0);
     assert_eq!(retention::forget(&mut tx, 20_101, 9).await.unwrap(), 1);

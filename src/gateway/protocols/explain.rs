@@ -14,8 +14,8 @@ use crate::{
         partners::reads_all,
     },
     protocol::{
-        CallerRole, Clause, FigureQuestion, Geography, IntakePermit, IntakeQuestion, ProtocolVersion, Purpose,
-        Reason, Refusal, SendingQuestion,
+        CallerRole, Clause, FigureQuestion, Geography, IntakePermit, IntakeQuestion,
+        ProtocolVersion, Purpose, Reason, Refusal, SendingQuestion,
     },
     store::{Effect, Logged},
 };

@@ -127,7 +127,10 @@ async fn each_day_has_one_leaf_whichever_gateway_writes_it() {
     let days = (Some(date(2026, 5, 1)), Some(date(2026, 5, 31)));
     let proof = town.gateway.prove_retention(&town.officer(), days.0, days.1).await.unwrap();
     let days: Vec<_> = proof.value().days.iter().map(|day| (day.day, day.below)).collect();
-    assert_eq!(days, [(date(2026, 5, 12), 100), (date(2026, 5, 13), 100), (date(2026, 5, 19), 100)]);
+    assert_eq!(
+        days,
+        [(date(2026, 5, 12), 100), (date(2026, 5, 13), 100), (date(2026, 5, 19), 100)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

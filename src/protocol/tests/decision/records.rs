@@ -6,7 +6,9 @@ use super::super::support::{all_columns, area, entry, lsoa, template, whole_poli
 use super::{Case, answer, ask, consent, good, record, with};
 use crate::domain::{RecordType, time::days_after};
 use crate::protocol::document::Retention;
-use crate::protocol::permit::{ConsentEvidence, ConsentState, IntakePermit, RecordFacts, Whereabouts};
+use crate::protocol::permit::{
+    ConsentEvidence, ConsentState, IntakePermit, RecordFacts, Whereabouts,
+};
 use crate::protocol::policy::Policy;
 use crate::protocol::template::Template;
 use crate::protocol::vocabulary::{ConsentRule, RetentionStart};
@@ -60,7 +62,8 @@ fn what_would_be_let_go_at_once_does_not_come_in() {
         let extracted_at = days_after(good().today, -2);
         let event_date = days_after(good().today, -ago);
         let facts = RecordFacts { event_date, extracted_at, ..record() };
-        let facts = if ago == 1 { RecordFacts { extracted_at: event_date, ..facts } } else { facts };
+        let facts =
+            if ago == 1 { RecordFacts { extracted_at: event_date, ..facts } } else { facts };
         assert_eq!(answer(&permit.admits(&facts)), expected, "case {number}");
     }
 }
@@ -71,7 +74,8 @@ fn consents_cell_by_cell() {
         let mut protocol = template(Template::Centres);
         protocol.flows[0].consent = rule;
         if rule != ConsentRule::Explicit {
-            protocol.flows[0].confidentiality = crate::protocol::vocabulary::Confidentiality::Statute;
+            protocol.flows[0].confidentiality =
+                crate::protocol::vocabulary::Confidentiality::Statute;
         }
         let permit = registrations(&with(vec![entry(&protocol, &[])]));
         let states = [

@@ -5,10 +5,10 @@ use jiff::civil::date;
 use super::super::support::{Places, TODAY, entry, partner, template, whole_policy};
 use super::{answer, changed, revocation, with};
 use crate::domain::RecordType;
+use crate::protocol::document::Protocol;
 use crate::protocol::life::Act;
 use crate::protocol::policy::Policy;
 use crate::protocol::refusal::Reason;
-use crate::protocol::document::Protocol;
 use crate::protocol::template::Template;
 use crate::protocol::vocabulary::Purpose;
 
