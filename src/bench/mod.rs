@@ -18,6 +18,7 @@ mod log;
 mod protocols;
 mod release;
 mod sample;
+mod served;
 mod site;
 mod verify;
 

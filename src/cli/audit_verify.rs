@@ -322,8 +322,10 @@ mod tests {
             fs::write(path, bytes).unwrap();
         }
         let receipts: Vec<Made> = (0_u64..)
-            .zip(&hashes)
-            .map(|(index, hash)| Made::of(&appended, index, *hash, checkpoint.clone()).unwrap())
+            .zip(hashes.iter().zip(entries))
+            .map(|(index, (hash, entry))| {
+                Made::of(&appended, index, *hash, entry, checkpoint.clone()).unwrap()
+            })
             .collect();
         fs::create_dir_all(folder.path().join("receipts/health")).unwrap();
         // One receipt by itself, and the others inside a push's report.
