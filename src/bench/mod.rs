@@ -99,7 +99,7 @@ pub(crate) struct Plan {
 pub(crate) struct Row {
     /// What was measured.
     pub(crate) name: &'static str,
-    /// `sqlite` or `postgres`; `memory` for what asks no database.
+    /// `sqlite` or `postgres`.
     pub(crate) engine: &'static str,
     /// The gateway's figure.
     pub(crate) value: f64,

@@ -151,24 +151,40 @@ impl Gateway {
         today: i32,
     ) -> Result<(), GatewayError> {
         let mut after = BatchId::new(i64::MIN);
+        let mut failed = None;
         loop {
             let mut tx = self.store.read(Rights::Intake).await?;
             let batches = retention::to_look_through(&mut tx, after, today, BATCHES).await?;
             drop(tx);
-            let Some(last) = batches.last() else { return Ok(()) };
+            let Some(last) = batches.last() else { break };
             after = last.batch;
             for batch in &batches {
                 // A feed that is newer than the list has nothing due yet.
                 let Some(kept) = feeds.get(&batch.feed) else { continue };
-                let Looked { due, next } = self.look_through(batch, kept, today).await?;
-                for some in due.chunks(AT_ONCE) {
-                    self.let_go(batch, kept.record_type, some).await?;
+                // What is corrupt in one must not keep what is due in others.
+                if let Err(error) = self.let_go_of_batch(batch, kept, today).await {
+                    tracing::error!(%error, batch = batch.batch.number(), "a batch was not let go");
+                    failed = failed.or(Some(error));
                 }
-                let mut tx = self.store.transact(Rights::Intake).await?;
-                retention::looked_through(&mut tx, batch.batch, next).await?;
-                tx.commit().await?;
             }
         }
+        // The day is not named before all of it is done.
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn let_go_of_batch(
+        &self,
+        batch: &Batch,
+        kept: &KeptFeed,
+        today: i32,
+    ) -> Result<(), GatewayError> {
+        let Looked { due, next } = self.look_through(batch, kept, today).await?;
+        for some in due.chunks(AT_ONCE) {
+            self.let_go(batch, kept.record_type, some).await?;
+        }
+        let mut tx = self.store.transact(Rights::Intake).await?;
+        retention::looked_through(&mut tx, batch.batch, next).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn look_through(
