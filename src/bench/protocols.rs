@@ -163,7 +163,11 @@ fn bare(questions: &[Asked]) -> HashMap<Key, usize> {
 
 /// Times decisions over all questions in turn: each alone, and nanoseconds a decision of all
 /// together, without the clock's own cost.
-fn time(questions: &[Asked], decide: impl Fn(&Asked) -> bool) -> Result<(Sample, f64), BenchError> {
+fn time(
+    questions: &[Asked],
+    rounds: usize,
+    decide: impl Fn(&Asked) -> bool,
+) -> Result<(Sample, f64), BenchError> {
     let each = |at: usize| &questions[at.wrapping_mul(7_919) % questions.len()];
     let mut granted = true;
     let begun = Instant::now();

@@ -166,6 +166,9 @@ pub async fn events_of(tx: &mut Tx, batch: BatchId) -> Result<Vec<StoredEvent>, 
     rows.into_iter().map(event).collect()
 }
 
+/// An event's row and its batch's.
+type KeptRow = (i64, i64, i64, Vec<u8>, Option<Vec<u8>>, i64, i64, String, i64, i64);
+
 /// Every event of the persons with numbers above `after` up to `until`, with the batch that it
 /// came in.
 ///
@@ -176,7 +179,7 @@ pub async fn kept(
     after: i64,
     until: i64,
 ) -> Result<Vec<(Batch, StoredEvent)>, StoreError> {
-    let rows: Vec<(i64, i64, i64, Vec<u8>, Option<Vec<u8>>, i64, i64, String, i64, i64)> = on!(tx, c => sqlx::query_as(
+    let rows: Vec<KeptRow> = on!(tx, c => sqlx::query_as(
             "SELECT e.event_number, e.role, e.subject_id, e.body, s.facts, \
              b.batch_id, b.feed_id, b.protocol_id, b.protocol_version, b.staged_at FROM event e \
              JOIN batch b ON b.batch_id = e.batch_id \
