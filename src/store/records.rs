@@ -65,6 +65,9 @@ pub async fn take_event_numbers(tx: &mut Tx, count: usize) -> Result<i64, StoreE
     tx.take_numbers("event", count).await
 }
 
+/// record_key, event_number, batch_id, the batch's state, forget_day.
+type SentRow = (Vec<u8>, i64, i64, i64, Option<i64>);
+
 /// Which of these record keys the feed has sent before.
 ///
 /// # Errors
@@ -74,7 +77,7 @@ pub async fn sent(
     feed: FeedId,
     keys: &[[u8; 16]],
 ) -> Result<BTreeMap<[u8; 16], Sent>, StoreError> {
-    let rows: Vec<(Vec<u8>, i64, i64, i64, Option<i64>)> = bulk::select(
+    let rows: Vec<SentRow> = bulk::select(
         tx,
         "SELECT s.record_key, s.event_number, s.batch_id, b.state, s.forget_day FROM sent s \
          JOIN batch b ON b.batch_id = s.batch_id WHERE s.feed_id = $1 AND s.record_key",
@@ -83,8 +86,7 @@ pub async fn sent(
         "",
     )
     .await?;
-    type Row = (Vec<u8>, i64, i64, i64, Option<i64>);
-    let known = |(key, event_number, batch, state, forget_day): Row| {
+    let known = |(key, event_number, batch, state, forget_day): SentRow| {
         let (batch, let_go) = (BatchId::new(batch), forget_day.is_some());
         let (accepted, undone) = (state == feeds::ACCEPTED, state == feeds::UNDONE);
         let sent = Sent { event_number, batch, accepted, undone, let_go };

@@ -7,7 +7,7 @@ use super::{
     undo::{counted, health, open, push, reviews, take, withdrawals},
 };
 use crate::{
-    audit::{LeafKind, SizeClass},
+    audit::{Code, LeafKind, SizeClass},
     domain::{BatchId, PersonId, RecordType},
     gateway::{NamedRecords, RetentionLine, RetentionProof, Sought},
     protocol::{
@@ -227,7 +227,7 @@ async fn the_proof_finds_what_the_job_overlooked() {
     assert_eq!(proof.overdue, [(partner("health"), RecordType::HealthReview, 100)]);
     let leaf = last_leaf(&town).await;
     assert_eq!(leaf.kind, LeafKind::RetentionChecked);
-    assert_eq!(leaf.notes.cause.as_ref().map(|cause| cause.as_str()), Some("overdue"));
+    assert_eq!(leaf.notes.cause.as_ref().map(Code::as_str), Some("overdue"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! How long records are kept: by whose word, and from when.
 
+use std::slice::from_ref;
+
 use jiff::civil::{Date, date};
 
 use super::support::{Places, TODAY, entry, fully_signed, partner, root, template};
@@ -123,12 +125,12 @@ fn who_says_how_long_case_by_case() {
         (vec![entry(&a, &[]), entry(&b, &[])], TODAY, b_200),
         (vec![entry(&a, &[]), entry(&later, &[])], TODAY, "isp-b version 1 /retention/1 260"),
         // A suspension stops no clock.
-        (vec![entry(&a, &[]), entry(&b, &[suspend.clone()])], TODAY, b_200),
+        (vec![entry(&a, &[]), entry(&b, from_ref(&suspend))], TODAY, b_200),
         // What has ended has no say while another is in force ...
-        (vec![entry(&a, &[]), entry(&b, &[expire.clone()])], TODAY, a_300),
+        (vec![entry(&a, &[]), entry(&b, from_ref(&expire))], TODAY, a_300),
         (vec![entry(&a, &[]), entry(&b, &[revoke(Handling::Freeze)])], TODAY, a_300),
         // ... and its last word goes on to hold when none is, by the clock as well.
-        (vec![entry(&a, &[expire.clone()])], TODAY, a_300),
+        (vec![entry(&a, from_ref(&expire))], TODAY, a_300),
         (vec![entry(&a, &[revoke(Handling::Freeze)])], TODAY, a_300),
         (vec![entry(&a, &[]), entry(&b, &[])], date(2027, 4, 1), b_200),
         // An amendment replaces what it supersedes, also before it begins.
