@@ -80,6 +80,9 @@ pub struct Config {
     pub tick: Duration,
     /// Who is asked to cosign the log.
     pub witnesses: Vec<WitnessConfig>,
+    /// The witnesses whose answer is not waited for at the start, on the operator's
+    /// responsibility: names that `serve` was given, never the file.
+    pub without_witnesses: Vec<String>,
     /// How long their quorum may be missing before figures stop, where the signed root policy
     /// does not allow less.
     pub outage: Duration,
@@ -201,6 +204,7 @@ impl Config {
             tiles: at(&file.log.tiles),
             tick: Duration::from_secs(file.log.tick_seconds),
             witnesses,
+            without_witnesses: Vec::new(),
             outage,
         })
     }

@@ -50,8 +50,9 @@
 //! - I10 A policy, protocol or register that can't be read in full permits nothing.
 //! - I11 A quarter is closed by two people, who have seen and accepted what is open
 //!   ([`gateway::Gateway::close_quarter`]).
-//! - I12 Figures are answered only while the witnesses that the root policy wants cosign the
-//!   log, and nothing is served from a database that is behind one ([`gateway::Witnesses`]).
+//! - I12 Figures are answered only while the witnesses that the root policy names cosign the
+//!   log; nothing is served from a database that is behind one, and while one contradicts, only
+//!   what stops and withdraws ([`gateway::Witnesses`]). Going on without one is a leaf.
 //! - I13 What an act was about beyond its leaf is committed to under salts: an item is opened
 //!   and proved alone, and one that is erased leaves its neighbours provable ([`audit::detail`]).
 //! - I14 What no protocol lets be kept any longer is gone once its day has ended, does not come

@@ -80,6 +80,13 @@ impl WitnessKey {
         self.public_key == other.public_key
     }
 
+    /// The whole verifier key, as it is read.
+    #[must_use]
+    pub fn vkey(&self) -> String {
+        let key = [&[TYPE_COSIGNATURE], &self.public_key[..]].concat();
+        format!("{self}+{}", STANDARD.encode(key))
+    }
+
     /// The key's id, eight hexadecimal digits.
     #[must_use]
     pub fn id(&self) -> String {

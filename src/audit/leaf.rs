@@ -119,6 +119,8 @@ leaf_kinds! {
     WitnessQuorumLost = "witness_quorum_lost",
     /// A witness (by its key) has seen another history of this log, or more of it than there is.
     WitnessContradicted = "witness_contradicted",
+    /// The gateway goes on without a witness (by its key), on its operator's responsibility.
+    WitnessOverridden = "witness_overridden",
     /// Calls shed under overload in one minute, as one leaf.
     CallsShed = "calls_shed",
 }

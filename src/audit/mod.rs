@@ -32,7 +32,7 @@ pub mod tile;
 pub mod tree;
 pub mod words;
 
-pub use cosignature::{Cosignature, WitnessKey};
+pub use cosignature::{BadWitnessKey, Cosignature, WitnessKey};
 pub use detail::{Detail, KeptDetail, Opening, Slot};
 pub use error::AuditError;
 pub use hash::{Hash, leaf_hash, node_hash};

@@ -36,6 +36,15 @@ impl LogName {
         Self(self.0.replace(YEAR, &year.to_string()))
     }
 
+    /// The year that stands in the name for good, as its last part: such a log does not begin
+    /// anew by itself.
+    #[must_use]
+    pub fn fixed_year(&self) -> Option<i16> {
+        let (_, last) = self.0.rsplit_once('/')?;
+        let is_year = last.len() == 4 && last.bytes().all(|b| b.is_ascii_digit());
+        last.parse().ok().filter(|_| is_year)
+    }
+
     /// Whether this name may follow another: they differ in nothing but their last part, so
     /// that a slip in a configuration doesn't end a log.
     #[must_use]

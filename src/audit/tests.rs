@@ -321,3 +321,15 @@ fn erasing_an_item_leaves_commitment_and_neighbours() {
     assert_ne!(detail::item_hash(&[1; 16], b"x"), detail::item_hash(&[2; 16], b"x"));
     assert_eq!(Detail::new(vec![]).commitment().unwrap(), Hash::EMPTY_TREE);
 }
+
+#[test]
+fn a_year_that_stands_in_a_name_for_good_is_seen() {
+    let year = |name: &str| name.parse::<LogName>().unwrap().fixed_year();
+    assert_eq!(year("gateway.example/coventry/2026"), Some(2026));
+    for name in
+        ["gateway.example/{year}", "gateway.example/2026/a", "gateway.example", "g/20260", "g/+202"]
+    {
+        let fixed = name.parse::<LogName>().ok().and_then(|name| name.fixed_year());
+        assert_eq!(fixed, None, "{name}");
+    }
+}

@@ -7,7 +7,7 @@ use super::{
     CliError, Console, Outcome,
     audit_mirror::verify_mirror,
     audit_proof::read_key,
-    audit_rows,
+    audit_rows, audit_years,
     output::{Format, Printing, Record, Table},
     partner_file::read_text,
     receipt_files::{Kept, read_receipts},
@@ -37,8 +37,11 @@ verifier key is that of the configured log key, unless --vkey-file names another
 With --witness-vkey-file, once for each witness, the log's checkpoint must carry its cosignature:
 who cosigned is listed with the witness's own time, and one that did not is a failed check.
 
+With --previous, each year's log must go on where the one before it ended.
+
 Examples:
   tallygate audit verify demo/tiles --vkey-file demo/log.vkey
+  tallygate audit verify mirror-2027 --previous mirror-2026 --vkey-file log-2027.vkey
   tallygate audit verify tiles --vkey-file log.vkey --witness-vkey-file oversight.vkey
   tallygate audit verify --config demo/gateway.toml
   tallygate audit verify demo/tiles --receipts demo/receipts --vkey-file demo/log.vkey
@@ -59,6 +62,9 @@ pub(super) struct Verify {
     /// A witness's verifier key, which you hold from elsewhere: it must have cosigned.
     #[arg(long, value_name = "FILE", requires = "tiles")]
     witness_vkey_file: Vec<PathBuf>,
+    /// The mirror of the log of the year before, once for each year, the latest first.
+    #[arg(long, value_name = "DIR", requires = "tiles")]
+    previous: Vec<PathBuf>,
     /// Verify the database of this gateway configuration.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tiles", "receipts"])]
     config: Option<PathBuf>,
@@ -113,7 +119,15 @@ impl Verify {
             Format::Table => print(console, report.as_ref(), checked.as_ref(), &cosigned)?,
         }
         let uncosigned = cosigned.iter().any(|cosigned| cosigned.at.is_none());
+        let chained = match &self.tiles {
+            // Of one log alone it is no more than told.
+            Some(tiles) if report.as_ref().is_some_and(Report::is_sound) => {
+                audit_years::is_chain(tiles, &self.previous, key, console)?
+            }
+            _ => true,
+        };
         let failed = uncosigned
+            || !chained
             || report.is_some_and(|report| !report.is_sound())
             || checked.is_some_and(|checked| !checked.bad.is_empty());
         if failed {
@@ -123,7 +137,7 @@ impl Verify {
     }
 }
 
-fn read_witness_key(path: &Path) -> Result<WitnessKey, CliError> {
+pub(super) fn read_witness_key(path: &Path) -> Result<WitnessKey, CliError> {
     read_text(path)?.trim().parse().map_err(|source: verify::NoteProblem| CliError::WrongEntry {
         path: path.to_owned(),
         expected: "a witness's verifier key",
@@ -132,7 +146,7 @@ fn read_witness_key(path: &Path) -> Result<WitnessKey, CliError> {
 }
 
 /// Who cosigned the checkpoint; one that can't be read is cosigned by nobody.
-fn cosigned_by(tiles: &Path, witnesses: &[WitnessKey]) -> Vec<Cosigned> {
+pub(super) fn cosigned_by(tiles: &Path, witnesses: &[WitnessKey]) -> Vec<Cosigned> {
     let bytes = fs::read(tiles.join("checkpoint")).unwrap_or_default();
     let nobody =
         |key: &WitnessKey| Cosigned { witness: key.name().to_owned(), at: None, problem: None };
@@ -143,7 +157,7 @@ fn cosigned_by(tiles: &Path, witnesses: &[WitnessKey]) -> Vec<Cosigned> {
 }
 
 /// A witness's time, as people read it.
-fn moment(at: u64) -> String {
+pub(super) fn moment(at: u64) -> String {
     let time = i64::try_from(at).ok().and_then(|at| Timestamp::from_second(at).ok());
     time.map_or_else(|| at.to_string(), |time| time.to_string())
 }
@@ -344,6 +358,7 @@ mod tests {
             receipts: Some(folder.join("receipts")),
             vkey_file: Some(folder.join("log.vkey")),
             witness_vkey_file: Vec::new(),
+            previous: Vec::new(),
             config: None,
             printing: Printing { format },
         };

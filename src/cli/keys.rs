@@ -8,10 +8,12 @@ use super::{
 };
 use crate::{
     audit::{LogName, LogSigner},
+    identity::{Clock, SystemClock},
     keys::{
         Acknowledgement, KeyError, Log, MasterFile, MasterKeys, PassphraseSource, ProtocolSigning,
         Purpose, Release, SigningKey, Token, Witness,
     },
+    store::calendar_year,
     wire::v1::{self, key_service_client::KeyServiceClient},
     witness::WitnessSigner,
 };
@@ -42,7 +44,14 @@ Private files can be read by their owner alone; a file that is there is never re
 
 Examples:
   tallygate keys new --purpose protocol_signing --out keys
-  tallygate keys new --purpose log --origin tallygate.example/coventry/2026 --out keys";
+  tallygate keys new --purpose log --origin 'tallygate.example/coventry/{year}' --out keys";
+
+const VKEY_HELP: &str = "\
+The key stays and its name changes with the year, and so does the key's id. A witness that holds the
+key for NAME/{year} needs nothing new; any other, and each auditor, needs the new line.
+
+Example:
+  tallygate keys vkey --key keys/log.pem --origin 'gateway.council.example/{year}' --year 2027";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -84,6 +93,21 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         printing: Printing,
     },
+    /// Prints the verifier key that the log has in a year, offline.
+    #[command(after_help = VKEY_HELP)]
+    Vkey {
+        /// The log's private key.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The log's name as in the configuration, with `{year}`.
+        #[arg(long, value_name = "NAME")]
+        origin: LogName,
+        /// Which year; the next one when left out.
+        #[arg(long, value_name = "YYYY", value_parser = clap::value_parser!(i16).range(2000..=9999))]
+        year: Option<i16>,
+        #[command(flatten)]
+        printing: Printing,
+    },
     /// Adds the next version to the gateway's pseudonym key file, offline.
     #[command(after_help = keys_versions::NEW_VERSION_HELP)]
     NewVersion(keys_versions::NewVersion),
@@ -114,6 +138,12 @@ impl KeysCommand {
                     .map_err(|source| CliError::Unwritable { path: out.clone(), source })?;
                 let made = new(purpose, &out, passphrase_file, origin)?;
                 console.record(printing.format, &made)?;
+            }
+            Self::Vkey { key, origin, year, printing } => {
+                let year = year.unwrap_or_else(|| this_year().saturating_add(1));
+                let (name, vkey) = vkey(&key, &origin, year)?;
+                let named = Record::default().with("year", year).with("origin", name);
+                console.record(printing.format, &named.with("vkey", vkey))?;
             }
             Self::NewVersion(command) => return command.run(console),
             Self::Protect(command) => return command.run(console),
@@ -152,7 +182,7 @@ fn new(
             let der = key.to_pkcs8().map_err(failed)?;
             let signer = LogSigner::from_pkcs8(name, &der).map_err(failed)?;
             let public = out.join("log.vkey");
-            write(&public, &signer.vkey())?;
+            write(&public, &signer.in_year(this_year()).vkey())?;
             Ok(record("log", &private).with("public_file", public.display().to_string()))
         }
         NewPurpose::Witness => {
@@ -172,6 +202,18 @@ fn new(
             Ok(record("pseudonym", &path))
         }
     }
+}
+
+fn this_year() -> i16 {
+    calendar_year(SystemClock.now())
+}
+
+/// A log's name and verifier key in a year.
+fn vkey(key: &Path, origin: &LogName, year: i16) -> Result<(String, String), CliError> {
+    let key = SigningKey::<Log>::load(key).map_err(failed)?;
+    let der = key.to_pkcs8().map_err(failed)?;
+    let signer = LogSigner::from_pkcs8(origin.clone(), &der).map_err(failed)?.in_year(year);
+    Ok((signer.name().as_str().to_owned(), signer.vkey()))
 }
 
 /// A signing key and its public half as a JWK.
@@ -243,6 +285,12 @@ mod tests {
         let jwk: Jwk = serde_json::from_str(&text).unwrap();
         assert!(jwk.verifying_key().is_ok());
         let text = fs::read_to_string(folder.path().join("log.vkey")).unwrap();
-        assert_eq!(text.parse::<VerifierKey>().unwrap().name(), "example/2026");
+        let public: VerifierKey = text.parse().unwrap();
+        assert_eq!(public.name(), "example/2026");
+        // The next year's is the same key under the next name.
+        let yearly: LogName = "example/{year}".parse().unwrap();
+        let (name, next) = vkey(&folder.path().join("log.pem"), &yearly, 2027).unwrap();
+        assert_eq!(name, "example/2027");
+        assert_eq!(next.parse::<VerifierKey>().unwrap(), public.named("example/2027").unwrap());
     }
 }

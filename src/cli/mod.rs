@@ -25,6 +25,7 @@ mod audit_rows;
 mod audit_search;
 mod audit_trace;
 mod audit_verify;
+mod audit_years;
 mod backup;
 mod bench;
 mod card;

@@ -5,12 +5,13 @@
 
 use super::{CliError, Console, Outcome, partner_file};
 use crate::{
+    audit::{BadWitnessKey, WitnessKey},
     disclosure::{Catalogue, Limits},
     domain::{AreaCode, PartnerId, ProtocolId, TableId, time::years_after},
     identity::{Clock, SystemClock},
     protocol::{
         Digest, KeyId,
-        root_policy::RootController,
+        root_policy::{NamedWitness, RootController},
         template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
     },
     wire::v1,
@@ -70,6 +71,12 @@ pub(super) struct New {
     /// The most days between extraction and receipt.
     #[arg(long, value_name = "DAYS", default_value_t = 120)]
     max_lag_days: u16,
+    /// A witness that the root policy names: whose, and its verifier key; repeatable.
+    #[arg(long, value_name = "PARTNER=FILE", value_parser = witness_file)]
+    witness: Vec<(PartnerId, PathBuf)>,
+    /// How many partners must cosign, besides the oversight body.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    witnessing_partners: u16,
     /// First day in force; today when left out.
     #[arg(long, value_name = "YYYY-MM-DD")]
     effective: Option<Date>,
@@ -169,11 +176,34 @@ impl New {
             tables,
             quarterly_rho: constant(&limits.quarter.to_string())?,
             lifetime_rho: constant(&limits.lifetime.to_string())?,
-            witnessing_partners: 0,
+            witnessing_partners: self.witnessing_partners,
+            witness_keys: self.witness_keys()?,
             effective,
             expires: self.expires.unwrap_or_else(|| years_after(effective, 3)),
         }))
     }
+
+    /// The witnesses that the root policy names.
+    fn witness_keys(&self) -> Result<Vec<NamedWitness>, CliError> {
+        let named = self.witness.iter().map(|(partner, path)| {
+            let wrong = |source: BadWitnessKey| CliError::WrongEntry {
+                path: path.clone(),
+                expected: "a witness's verifier key",
+                source: source.into(),
+            };
+            let key: WitnessKey = partner_file::read_text(path)?.trim().parse().map_err(wrong)?;
+            let (partner, oversight) = (partner.clone(), *partner == self.oversight);
+            Ok(NamedWitness { vkey: key.vkey(), partner, oversight })
+        });
+        named.collect()
+    }
+}
+
+/// Reads `PARTNER=FILE`.
+fn witness_file(text: &str) -> Result<(PartnerId, PathBuf), &'static str> {
+    let rule = "a partner's id, =, and the file of its witness's verifier key";
+    let (partner, file) = text.split_once('=').ok_or(rule)?;
+    Ok((partner.parse().map_err(|_| rule)?, PathBuf::from(file)))
 }
 
 fn pretty(document: &impl Serialize) -> Result<String, CliError> {

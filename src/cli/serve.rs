@@ -16,8 +16,13 @@ const HELP: &str = "\
 Brings the database up to date, listens, and stops in order on Ctrl-C or SIGTERM: open streams may
 finish, the end is logged, the last tiles are written.
 
-Example:
-  tallygate serve --config demo/gateway.toml";
+Every witness must say that this database is not behind what it has seen; else nothing is served.
+Where one is down or gone for good, or what it says is false, --without-witness goes on without its
+word; the log tells so. One that is no longer in the configuration is retired by it.
+
+Examples:
+  tallygate serve --config demo/gateway.toml
+  tallygate serve --config gateway.toml --without-witness witness.partner.example";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -25,6 +30,9 @@ pub(super) struct Serve {
     /// The configuration, a TOML file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Go on without this witness's word: its name, or name+id; repeatable.
+    #[arg(long, value_name = "NAME")]
+    without_witness: Vec<String>,
     /// What the gateway writes about itself to standard error.
     #[arg(long, value_name = "LEVEL", default_value = "warn", env = "TALLYGATE_LOG")]
     log: LogFilter,
@@ -34,7 +42,8 @@ impl Serve {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         telemetry::init(&self.log);
         let refused = |error| CliError::Rejected { path: self.config.clone(), source: error };
-        let config = Config::read(&self.config).map_err(|error| refused(error.into()))?;
+        let mut config = Config::read(&self.config).map_err(|error| refused(error.into()))?;
+        config.without_witnesses.clone_from(&self.without_witness);
         let stopped = |error: Box<dyn std::error::Error + Send + Sync>| CliError::Failed {
             act: "run the gateway",
             source: error,

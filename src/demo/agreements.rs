@@ -113,6 +113,7 @@ fn draw_up_root(ground: &Ground, catalogue: &Catalogue) -> Result<RootPolicy, De
         quarterly_rho: limits.quarter.to_string().parse()?,
         lifetime_rho: limits.lifetime.to_string().parse()?,
         witnessing_partners: 0,
+        witness_keys: Vec::new(),
         effective: FIRST_DAY,
         expires: LAST_DAY,
     }))

@@ -1,5 +1,5 @@
 //! Asking the witnesses: each tick the newest checkpoint, with the proof that it continues
-//! what they saw last; and once before anything is served, whether the database is behind.
+//! what they saw last.
 //!
 //! Off the hot path: nobody's answer waits for a witness. Several gateways ask the same
 //! witnesses, so a conflict is no error: it tells the size to go on from. An answer counts
@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     audit::{
-        Hash, LogSigner,
+        Hash,
         cosignature::{request, text_of},
         tree,
     },
     store::{
-        Rights, Store, StoreError, calendar_year,
+        Rights, Store, StoreError,
         cosignatures::{self, Kept},
         log,
     },
@@ -24,56 +24,23 @@ use crate::{
 use futures_util::future::join_all;
 
 /// Conflicts that one attempt follows.
-const CONFLICTS: usize = 4;
+pub(super) const CONFLICTS: usize = 4;
 /// How far a witness's clock may be off from ours.
-const MOST_SKEW_SECONDS: u64 = 300;
+pub(super) const MOST_SKEW_SECONDS: u64 = 300;
 /// A cosignature of the newest checkpoint that is this young is not asked for again.
 const YOUNG_MICROS: i64 = 30_000_000;
 /// The longest pause after failures.
 const LONGEST_PAUSE_SECONDS: i64 = 60;
 
-/// The database is not what a witness has seen. Nothing may be served from it.
-#[derive(Debug, thiserror::Error)]
-pub enum HistoryError {
-    /// It holds less.
-    #[error(
-        "the witness {witness} has seen {seen} entries of this log and the database holds {held}: \
-         it was put back to an earlier state. Restore the newest backup; if the entries are lost \
-         for good, tell the witnesses' operators and begin a log of another origin"
-    )]
-    Behind {
-        /// The witness.
-        witness: String,
-        /// What it has seen.
-        seen: u64,
-        /// What the database holds.
-        held: u64,
-    },
-    /// It holds something else.
-    #[error(
-        "the witness {witness} has seen another history of this log than the database holds: \
-         another gateway may have gone on from a copy. Serve from the database that it saw; if it \
-         is lost for good, tell the witnesses' operators and begin a log of another origin"
-    )]
-    Other {
-        /// The witness.
-        witness: String,
-    },
-    /// The database can't be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The log's forms failed.
-    #[error(transparent)]
-    Gateway(#[from] GatewayError),
-}
-
 /// What came of asking a witness.
-enum Asked {
+pub(super) enum Asked {
     Cosigned(Box<Kept>),
     /// It has seen another history of the log.
     OtherHistory,
     /// It has seen more than the database holds.
     Ahead(u64),
+    /// It watches no log of this name, so it has seen nothing of it.
+    Unknown,
     /// It has seen what another gateway has added since.
     Moved,
     /// Nothing came of it.
@@ -81,118 +48,87 @@ enum Asked {
 }
 
 impl Witnesses {
-    /// Whether every witness that answers has seen a beginning of what the database holds; what
-    /// they cosign on the way counts. To be asked before anything is added to the log.
-    ///
-    /// # Errors
-    /// [`HistoryError`] where one has not: then nothing may be served.
-    pub async fn check_history(
-        &self,
-        store: &Store,
-        signer: &LogSigner,
-    ) -> Result<(), HistoryError> {
-        let signer = signer.in_year(calendar_year((self.now)()));
-        for number in 0..self.witnesses.len() {
-            self.check_log(store, number, None).await?;
-            // A new year's log that the database has not begun: nobody may have seen any of it.
-            let held = head_of(store).await?;
-            if held.is_none_or(|held| held.origin() != signer.name().as_str()) {
-                self.check_log(store, number, Some(empty(&signer))).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether one witness has seen a beginning of the log that grows, or of another.
-    async fn check_log(
-        &self,
-        store: &Store,
-        number: usize,
-        other: Option<log::Head>,
-    ) -> Result<(), HistoryError> {
-        let witness = self.witnesses[number].key.name().to_owned();
-        for _ in 0..CONFLICTS {
-            let growing = match &other {
-                Some(head) => Some(head.clone()),
-                None => head_of(store).await?,
-            };
-            let Some(head) = growing else { break };
-            match self.ask(store, number, &head).await? {
-                Asked::Cosigned(kept) if other.is_none() => self.keep(store, &[*kept]).await?,
-                // That nothing is there yet is no word about the log.
-                Asked::Cosigned(_) => {}
-                Asked::Moved => continue,
-                Asked::OtherHistory => return Err(HistoryError::Other { witness }),
-                Asked::Ahead(seen) => {
-                    return Err(HistoryError::Behind { witness, seen, held: head.size });
-                }
-                Asked::Failed(reason) => {
-                    tracing::warn!(witness, reason, "a witness did not cosign");
-                }
-            }
-            break;
-        }
-        Ok(())
-    }
-
     /// Asks every witness whose cosignature of this checkpoint is missing or no longer young.
     ///
     /// # Errors
     /// When the database can't be read or written; witnesses that fail are no error.
     pub(super) async fn round(&self, store: &Store, head: &log::Head) -> Result<(), GatewayError> {
-        if self.witnesses.is_empty() {
-            return Ok(());
+        let each = (0..self.witnesses.len()).map(|number| self.round_of(store, head, number));
+        join_all(each).await.into_iter().try_for_each(|asked| asked.map(drop))
+    }
+
+    /// The same of one witness, so that one that hangs delays no other; gives whether it
+    /// cosigned just now.
+    ///
+    /// # Errors
+    /// As [`Self::round`].
+    pub(super) async fn round_of(
+        &self,
+        store: &Store,
+        head: &log::Head,
+        number: usize,
+    ) -> Result<bool, GatewayError> {
+        if !self.is_due(store, head, number).await? {
+            return Ok(false);
         }
+        let asked = self.ask(store, number, head).await?;
+        match self.learn(number, asked) {
+            Some(kept) => self.keep(store, number, kept).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Looks at what the database has, and whether a witness is to be asked.
+    async fn is_due(
+        &self,
+        store: &Store,
+        head: &log::Head,
+        number: usize,
+    ) -> Result<bool, GatewayError> {
         let mut tx = store.read(Rights::Figures).await?;
         let kept = cosignatures::all(&mut tx).await?;
+        let believed = self.believe(&mut tx, head, kept).await?;
         drop(tx);
-        self.take(&kept);
         let now = (self.now)().as_microsecond();
-        let due: Vec<usize> = {
-            let known = self.known();
-            let due = |number: &usize| {
-                let name = self.witnesses[*number].key.to_string();
-                let is_young = |kept: &Kept| {
-                    kept.witness == name
-                        && (kept.size, &kept.root) == (head.size, &head.root)
-                        && (0..YOUNG_MICROS).contains(&(now - kept.received_at))
-                        && known.each[*number].cosigned == Some(kept.received_at)
-                };
-                known.each[*number].try_again <= now && !kept.iter().any(is_young)
-            };
-            (0..self.witnesses.len()).filter(due).collect()
+        let is_young = |(of, kept): &(usize, Kept)| {
+            *of == number
+                && (kept.size, &kept.root) == (head.size, &head.root)
+                && (0..YOUNG_MICROS).contains(&(now - kept.received_at))
+                // What an earlier process was told does not count, so it is asked for again.
+                && kept.received_at >= self.started
         };
-        let asked = join_all(due.iter().map(|number| self.ask(store, *number, head))).await;
-        let mut new = Vec::new();
-        for (number, asked) in due.into_iter().zip(asked) {
-            new.extend(self.learn(number, asked?, now));
-        }
-        self.keep(store, &new).await?;
-        Ok(())
+        let young = believed.iter().any(is_young);
+        self.take(believed);
+        let known = self.known();
+        let standing = &known.each[number];
+        Ok(standing.try_again <= now && !(young && standing.contradicted.is_none()))
     }
 
     /// Notes what came of asking one witness.
-    fn learn(&self, number: usize, asked: Asked, now: i64) -> Option<Kept> {
+    fn learn(&self, number: usize, asked: Asked) -> Option<Kept> {
         let witness = self.witnesses[number].key.name();
-        let mut known = self.known();
-        let standing = &mut known.each[number];
         let failed = match asked {
             Asked::Cosigned(kept) => {
+                let standing = &mut self.known().each[number];
                 (standing.failures, standing.try_again) = (0, 0);
                 return Some(*kept);
             }
             Asked::Moved => return None,
             Asked::OtherHistory => {
-                standing.contradicts = true;
+                self.contradict(number);
+                tracing::error!(witness, "a witness has seen another history of the log");
                 "it has seen another history of this log"
             }
             Asked::Ahead(seen) => {
-                standing.contradicts = true;
+                self.contradict(number);
                 tracing::error!(witness, seen, "a witness has seen more than the database holds");
                 "it has seen more of this log than there is"
             }
+            Asked::Unknown => "it does not know this log",
             Asked::Failed(reason) => reason,
         };
+        let now = (self.now)().as_microsecond();
+        let standing = &mut self.known().each[number];
         standing.failures = standing.failures.saturating_add(1);
         let pause = 1_i64.checked_shl(standing.failures).unwrap_or(LONGEST_PAUSE_SECONDS);
         standing.try_again = now + pause.clamp(1, LONGEST_PAUSE_SECONDS) * 1_000_000;
@@ -200,22 +136,22 @@ impl Witnesses {
         None
     }
 
-    /// Keeps cosignatures for every gateway on the database.
-    async fn keep(&self, store: &Store, new: &[Kept]) -> Result<(), StoreError> {
-        if new.is_empty() {
-            return Ok(());
-        }
+    /// Keeps a cosignature for every gateway on the database.
+    pub(super) async fn keep(
+        &self,
+        store: &Store,
+        number: usize,
+        new: Kept,
+    ) -> Result<(), GatewayError> {
         let mut tx = store.transact(Rights::Sequencer).await?;
-        for kept in new {
-            cosignatures::keep(&mut tx, kept).await?;
-        }
+        cosignatures::keep(&mut tx, &new).await?;
         tx.commit().await?;
-        self.take(new);
+        self.take(vec![(number, new)]);
         Ok(())
     }
 
     /// Asks one witness to cosign a checkpoint, following what it says of its own state.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         store: &Store,
         number: usize,
@@ -240,7 +176,7 @@ impl Witnesses {
                     None => return Ok(Asked::Failed("it answered a conflict without its size")),
                 },
                 422 => return Ok(Asked::OtherHistory),
-                404 => return Ok(Asked::Failed("it does not know this log")),
+                404 => return Ok(Asked::Unknown),
                 403 => return Ok(Asked::Failed("it does not know the log's key")),
                 _ => return Ok(Asked::Failed("it refused")),
             };
@@ -301,20 +237,17 @@ impl Witnesses {
             let of_head = |kept: &&Kept| {
                 kept.witness == name && (kept.size, &kept.root) == (head.size, &head.root)
             };
-            kept.iter().find(of_head).map(|kept| kept.line.as_str())
+            let kept = kept.iter().find(of_head)?;
+            // Whatever else stands in the row must not get into the published file.
+            let made = witness.key.cosignature(&kept.line, text_of(&head.checkpoint))?;
+            Some(made.line)
         });
         Ok(head.checkpoint.clone() + &lines.collect::<String>())
     }
 }
 
-async fn head_of(store: &Store) -> Result<Option<log::Head>, StoreError> {
+pub(super) async fn head_of(store: &Store) -> Result<Option<log::Head>, StoreError> {
     log::head(&mut store.read(Rights::Figures).await?).await
-}
-
-/// The head of a log that has no entry yet: a witness that has seen one must say so.
-fn empty(signer: &LogSigner) -> log::Head {
-    let checkpoint = signer.sign_checkpoint(0, &Hash::EMPTY_TREE);
-    log::Head { base: 0, size: 0, root: Hash::EMPTY_TREE, checkpoint, at: 0 }
 }
 
 async fn proof(store: &Store, old: u64, head: &log::Head) -> Result<Vec<Hash>, GatewayError> {

@@ -26,6 +26,7 @@ mod figure_text;
 mod figures;
 mod forms;
 mod geography;
+mod history;
 mod intake;
 mod keys;
 mod link;
@@ -35,6 +36,7 @@ mod partners;
 mod project_tiles;
 mod protocols;
 mod published;
+mod quorum;
 mod refused;
 pub mod register;
 #[cfg(test)]
@@ -59,18 +61,18 @@ pub use close_quarter::Closed;
 pub use consents::{
     ConsentGiver, ConsentRecord, ConsentRejection, MOST_CONSENTS, RecordedConsents, StatedConsent,
 };
-pub use cosigning::HistoryError;
 pub use decide::{Page, PageRequest};
 pub use destroy_keys::{DestroyReason, Destroyed, DestroyedKeys};
 pub use erase::{MOST_RECORDS, NamedRecords};
 pub use figure_text::{FigureText, ReleaseNotice};
 pub use figures::{CardAnswer, CardLine, CardRequest, QueryAnswer, QueryRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
+pub use history::HistoryError;
 pub use intake::{
     Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,
 };
 pub use keys::{GatewayKey, RowsLeft};
-pub use log_stream::{EntryBundle, EntryStream};
+pub use log_stream::{EntryBundle, EntryStream, WantedEntries};
 pub use open_detail::{Opened, OpenedItem, Sought};
 pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};
@@ -78,13 +80,14 @@ pub use protocols::{
     Explained, ExplainedAct, ExplainedQuestion, ProtocolDocument, ProtocolLine, RootPolicyLine,
 };
 pub use published::{Published, PublishedCheckpoint};
+pub use quorum::Quorum;
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
 pub use retention_view::{RetentionDay, RetentionLine, RetentionProof};
 pub use rotate_keys::{Advance, Rotation};
 pub use snapshot::{ProtocolRecord, Snapshot};
 pub use undo_stream::{UndoCause, UndoneStream};
-pub use witnessing::{Answering, AskWitness, NoAnswer, Quorum, Reply, Witness, Witnesses};
+pub use witnessing::{Answering, AskWitness, NoAnswer, Reply, Witness, Witnesses};
 
 use crate::{
     audit::{Decision, Leaf, LeafKind, LogSigner},
@@ -402,6 +405,9 @@ impl Gateway {
         effect: Effect,
         epoch: Option<u64>,
     ) -> Result<Logged<Outcome>, ActError> {
+        if !self.may_act(&leaf).await {
+            return Err(ActError::Withheld);
+        }
         self.sequencer.commit(Act { leaf, effect, epoch }).await
     }
 

@@ -26,6 +26,7 @@ use crate::{
     store::{Rights, Store, StoreError, log},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures_util::future::join_all;
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -33,7 +34,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Files made before they are written, so that memory stays bounded.
@@ -90,22 +91,26 @@ pub struct Projector {
     witnesses: Option<Arc<Witnesses>>,
     /// `None` until the folder was compared with the database.
     projected: Arc<Mutex<Option<Held>>>,
+    /// The head that a tick last published: what the witnesses are asked to cosign.
+    published: Arc<watch::Sender<Option<log::Head>>>,
 }
 
 impl Projector {
     /// A projector of a store's log into a folder, which is made when it is not there.
     #[must_use]
     pub fn new(store: Store, dir: impl Into<PathBuf>) -> Self {
-        Self { store, dir: dir.into(), witnesses: None, projected: Arc::default() }
+        let (dir, published) = (dir.into(), Arc::new(watch::Sender::new(None)));
+        Self { store, dir, witnesses: None, projected: Arc::default(), published }
     }
 
-    /// Lets these witnesses cosign each checkpoint before it is published.
+    /// Publishes each checkpoint with the cosignatures that these witnesses have given for it.
     #[must_use]
     pub fn with_witnesses(self, witnesses: Arc<Witnesses>) -> Self {
         Self { witnesses: Some(witnesses), ..self }
     }
 
-    /// Brings the folder up to the log's head.
+    /// Brings the folder up to the log's head. Nobody is waited for: cosignatures that come
+    /// later go under the checkpoint when they come.
     ///
     /// # Errors
     /// When the database can't be read, the folder not written, or the two contradict.
@@ -113,10 +118,11 @@ impl Projector {
         let mut projected = self.projected.lock().await;
         let mut tx = self.store.read(Rights::Figures).await?;
         let Some(head) = log::head(&mut tx).await? else { return Ok(()) };
+        // Also where the folder can't be written: the quorum must not hang on a disk.
+        self.published.send_replace(Some(head.clone()));
         let same_log = projected.is_some_and(|held| held.base == head.base);
         let past = if same_log { Vec::new() } else { log::past(&mut tx).await? };
         drop(tx);
-        self.ask_witnesses(&head).await;
         let checkpoint = self.checkpoint(&head).await?;
         let known = projected.filter(|_| same_log);
         if known.is_some_and(|held| held.size == head.size) {
@@ -138,6 +144,66 @@ impl Projector {
         let looked_after = known.map_or(0, |held| held.looked_after);
         *projected = Some(Held { base: head.base, size: head.size, looked_after });
         Ok(())
+    }
+
+    /// Has the newest checkpoint cosigned by every witness that is due, and publishes it so.
+    /// Waits for all of them.
+    ///
+    /// # Errors
+    /// When the database can't be read or the folder not written; witnesses that fail are none.
+    pub async fn cosign_once(&self) -> Result<(), ProjectionError> {
+        let Some(witnesses) = &self.witnesses else { return Ok(()) };
+        let head = self.published.borrow().clone();
+        let Some(head) = head else { return Ok(()) };
+        if let Err(error) = witnesses.round(&self.store, &head).await {
+            tracing::error!(%error, "the witnesses could not be asked");
+        }
+        self.publish_cosigned(&head).await
+    }
+
+    /// Has each published checkpoint cosigned until it is told to stop. Each witness is asked
+    /// in its own time: one that hangs delays neither the tick nor another.
+    pub async fn keep_cosigning(self, stop: CancellationToken) {
+        let witnesses = self.witnesses.as_ref().map_or(0, |witnesses| witnesses.count());
+        let each = (0..witnesses).map(|number| self.keep_asking(number));
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = join_all(each) => {}
+        }
+    }
+
+    async fn keep_asking(&self, number: usize) {
+        let Some(witnesses) = &self.witnesses else { return };
+        let mut heads = self.published.subscribe();
+        // Published before this looked, perhaps.
+        heads.mark_changed();
+        // Never closed: the sender is this one's own.
+        while heads.changed().await.is_ok() {
+            let Some(head) = heads.borrow_and_update().clone() else { continue };
+            let done = match witnesses.round_of(&self.store, &head, number).await {
+                Ok(true) => self.publish_cosigned(&head).await,
+                Ok(false) => Ok(()),
+                Err(error) => {
+                    tracing::error!(%error, "a witness could not be asked");
+                    Ok(())
+                }
+            };
+            if let Err(error) = done {
+                tracing::error!(%error, "a cosignature could not be published");
+            }
+        }
+    }
+
+    /// Writes the checkpoint with the cosignatures that there are now, where this size of it is
+    /// still the published one.
+    async fn publish_cosigned(&self, head: &log::Head) -> Result<(), ProjectionError> {
+        let projected = self.projected.lock().await;
+        if projected.is_none_or(|held| (held.base, held.size) != (head.base, head.size)) {
+            return Ok(());
+        }
+        let checkpoint = self.checkpoint(head).await?;
+        let publish = move |folder: &Folder| folder.write(CHECKPOINT_PATH, checkpoint.as_bytes());
+        on_disk(&self.dir, publish).await.map(drop)
     }
 
     /// Brings a folder from an old size to a log's head; from no size known, all of it.
@@ -267,15 +333,6 @@ impl Projector {
             if stopping {
                 return;
             }
-        }
-    }
-
-    /// Asks the witnesses for their cosignatures. Without them the log is projected all the
-    /// same: whether figures may be answered then is another's decision.
-    async fn ask_witnesses(&self, head: &log::Head) {
-        let Some(witnesses) = &self.witnesses else { return };
-        if let Err(error) = witnesses.round(&self.store, head).await {
-            tracing::error!(%error, "the witnesses could not be asked");
         }
     }
 

@@ -151,6 +151,9 @@ pub enum GatewayError {
     /// The log can't be written, so nothing is answered.
     #[error("the access log can't be written")]
     LogUnavailable,
+    /// A witness has seen another log than this one, or more of it.
+    #[error("a witness contradicts the access log")]
+    Contradicted,
     /// The policy kept changing while this was decided.
     #[error("the policy kept changing; try again")]
     Unsettled,
@@ -183,6 +186,7 @@ impl From<ActError> for GatewayError {
             ActError::PolicyChanged => Self::Unsettled,
             ActError::Conflict => Self::Conflict,
             ActError::Unavailable => Self::LogUnavailable,
+            ActError::Withheld => Self::Contradicted,
         }
     }
 }

@@ -1,23 +1,18 @@
 //! `tallygate.v1.AccessLogService`: the checkpoint, searches, proofs, tiles and entries.
 
-use super::{Frame, receipt, releases::awaited};
-use crate::{
-    audit::{self, Hash},
-    gateway::{EntryStream, LogSearch, Opened, OpenedItem, Sought},
-    wire::v1::{
-        self, access_log_service_server, open_detail_request::Item, read_entries_response::Message,
-    },
+use super::{
+    Frame,
+    entry_stream::{self, Entries},
+    receipt,
+    releases::awaited,
 };
-use std::{pin::Pin, sync::Arc};
-use tokio::sync::mpsc;
-use tokio_stream::{Stream, wrappers::ReceiverStream};
+use crate::{
+    audit::Hash,
+    gateway::{LogSearch, Opened, OpenedItem, Sought, WantedEntries},
+    wire::v1::{self, access_log_service_server, open_detail_request::Item},
+};
+use std::sync::Arc;
 use tonic::{Request, Response, Status};
-
-/// Bundles that may wait for a slow reader.
-const UNREAD: usize = 4;
-
-type Entries = Pin<Box<dyn Stream<Item = Result<v1::ReadEntriesResponse, Status>> + Send>>;
-type Sender = mpsc::Sender<Result<v1::ReadEntriesResponse, Status>>;
 
 /// The access log service.
 #[derive(Debug, Clone)]
@@ -104,17 +99,17 @@ impl access_log_service_server::AccessLogService for AccessLogService {
     ) -> Result<Response<Entries>, Status> {
         let frame = Arc::clone(&self.0);
         let actor = frame.recognise(&request).await?;
-        let v1::ReadEntriesRequest { from_index, known_size, origin } = request.into_inner();
-        let opened = frame.gateway().open_entries(actor, &origin, from_index, known_size).await;
+        let v1::ReadEntriesRequest { from_index, known_size, origin, published } =
+            request.into_inner();
+        let wanted = WantedEntries {
+            origin: &origin,
+            from_index,
+            known_size,
+            published: published.then(|| frame.published()),
+        };
+        let opened = frame.gateway().open_entries(actor, wanted).await;
         let (stream, proof) = opened.map_err(|denied| frame.status(denied))?.into_parts();
-        let (answers, answered) = mpsc::channel(UNREAD);
-        tokio::spawn(async move {
-            if let Err(status) = serve(&frame, stream, &proof, &answers).await {
-                // A caller that has gone away needs no answer.
-                let _ = answers.send(Err(status)).await;
-            }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
+        Ok(Response::new(entry_stream::serve(frame, stream, proof)))
     }
 
     async fn open_detail(
@@ -144,43 +139,6 @@ impl access_log_service_server::AccessLogService for AccessLogService {
     }
 }
 
-/// Sends a stream that was opened. However it ends, the log says so, with its size class.
-async fn serve(
-    frame: &Frame,
-    mut stream: EntryStream,
-    proof: &audit::Receipt,
-    answers: &Sender,
-) -> Result<(), Status> {
-    let opened = v1::ReadEntriesOpened {
-        checkpoint: stream.checkpoint().to_owned(),
-        consistency: all(stream.consistency()),
-        receipt: Some(receipt(proof)),
-    };
-    let sent = async {
-        answer(answers, Message::Opened(opened)).await?;
-        while let Some(bundle) = stream.bundle().await.map_err(|denied| frame.status(denied))? {
-            let bundle = v1::EntryBundle {
-                index: bundle.index,
-                width: u32::try_from(bundle.width).unwrap_or(u32::MAX),
-                entries: bundle.entries,
-            };
-            answer(answers, Message::Bundle(bundle)).await?;
-        }
-        Ok::<(), Status>(())
-    }
-    .await;
-    let closed = stream.close().await.map_err(|denied| frame.status(denied))?;
-    sent?;
-    let (entries, proof) = closed.into_parts();
-    let closed = v1::ReadEntriesClosed { entries, receipt: Some(receipt(&proof)) };
-    answer(answers, Message::Closed(closed)).await
-}
-
-async fn answer(answers: &Sender, message: Message) -> Result<(), Status> {
-    let response = v1::ReadEntriesResponse { message: Some(message) };
-    answers.send(Ok(response)).await.map_err(|_| Status::cancelled("the caller has gone away"))
-}
-
 fn item_shown(opened: OpenedItem) -> v1::OpenDetailResponse {
     let (salt, item) = match &opened.shown {
         Some((salt, item)) => (salt.to_vec(), item.clone().into_bytes()),
@@ -200,7 +158,7 @@ fn item_shown(opened: OpenedItem) -> v1::OpenDetailResponse {
     }
 }
 
-fn all(hashes: &[Hash]) -> Vec<Vec<u8>> {
+pub(super) fn all(hashes: &[Hash]) -> Vec<Vec<u8>> {
     hashes.iter().map(|hash| hash.as_bytes().to_vec()).collect()
 }
 

@@ -4,6 +4,7 @@
 mod access_log;
 mod areas;
 mod consents;
+mod entry_stream;
 mod figures;
 mod frame;
 mod intake;

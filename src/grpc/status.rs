@@ -69,6 +69,12 @@ fn failed(error: &GatewayError) -> Status {
             "LOG_UNAVAILABLE",
             "the access log can't be written, so nothing is answered; try again later",
         ),
+        GatewayError::Contradicted => (
+            Code::FailedPrecondition,
+            "WITNESS_CONTRADICTS",
+            "a witness contradicts the access log: nothing but suspensions, revocations and \
+             withdrawals until that is settled",
+        ),
         GatewayError::Unsettled => (
             Code::Aborted,
             "POLICY_CHANGED",

@@ -47,6 +47,10 @@ pub struct RootPolicy {
     pub display: DisplayRules,
     /// When the log's witnesses suffice.
     pub witnesses: WitnessPolicy,
+    /// The witnesses whose cosignatures count. Where it is left out none do, so that a policy
+    /// which wants witnesses must name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witness_keys: Vec<NamedWitness>,
     /// First day in force.
     pub effective: Date,
     /// Last day in force.
@@ -98,6 +102,36 @@ pub struct WitnessPolicy {
     pub minimum_partners: u16,
     /// Seconds for which the quorum may be missing before figures stop.
     pub grace_seconds: u32,
+}
+
+/// A witness of the log, by its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedWitness {
+    /// Its verifier key, `name+8 hex digits+base64` (C2SP signed-note).
+    pub vkey: String,
+    /// Whose it is: a partner in the gateway's register, or the oversight body.
+    pub partner: PartnerId,
+    /// Whether it is the oversight body's; else it is a partner's.
+    pub oversight: bool,
+}
+
+impl NamedWitness {
+    /// Whether the key has the form of one; whether it is one, the gateway finds out, whose
+    /// witness must have the very same.
+    fn is_key(&self) -> bool {
+        let mut parts = self.vkey.splitn(3, '+');
+        let (name, id, key) = (parts.next(), parts.next(), parts.next());
+        let is_id = |id: &str| {
+            id.len() == 8 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        };
+        // Type and public key, 33 bytes.
+        let is_key =
+            |key: &str| key.len() == 44 && key.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
+        name.is_some_and(|name| (1..=128).contains(&name.len()) && name.is_ascii())
+            && id.is_some_and(is_id)
+            && key.is_some_and(is_key)
+    }
 }
 
 /// A limit of zero-concentrated differential privacy, in whole thousand-millionths of rho. Written as a
@@ -196,6 +230,7 @@ impl RootPolicy {
         let lifetime_too_small = self.lifetime_rho < self.quarterly_rho;
         refuse_if(lifetime_too_small, "/lifetime_rho", Rule::OutOfRange)?;
         refuse_if(self.display.round_to == 0, "/display/round_to", Rule::OutOfRange)?;
+        self.check_witnesses()?;
         refuse_if(self.effective >= self.expires, "/expires", Rule::DatesOutOfOrder)?;
         distinct(&self.quorum, "/quorum", |quorum| quorum.role)?;
         for (q, quorum) in self.quorum.iter().enumerate() {
@@ -205,6 +240,29 @@ impl RootPolicy {
             refuse_if(too_many, &at, Rule::QuorumCannotBeMet)?;
         }
         Ok(())
+    }
+}
+
+impl RootPolicy {
+    /// Keys that are named must be able to make the quorum. (A policy that names none at all is
+    /// one of before they were named here.)
+    fn check_witnesses(&self) -> Result<(), Fault> {
+        if self.witness_keys.is_empty() {
+            return Ok(());
+        }
+        distinct(&self.witness_keys, "/witness_keys", |named| named.vkey.clone())?;
+        for (w, named) in self.witness_keys.iter().enumerate() {
+            let at = format!("/witness_keys/{w}/vkey");
+            refuse_if(!named.is_key(), &at, Rule::Malformed)?;
+        }
+        let of = |oversight: bool| {
+            let named = self.witness_keys.iter().filter(move |named| named.oversight == oversight);
+            named.map(|named| &named.partner).collect::<BTreeSet<_>>().len()
+        };
+        let no_oversight = self.witnesses.oversight && of(true) == 0;
+        refuse_if(no_oversight, "/witnesses/oversight", Rule::QuorumCannotBeMet)?;
+        let too_many = usize::from(self.witnesses.minimum_partners) > of(false);
+        refuse_if(too_many, "/witnesses/minimum_partners", Rule::QuorumCannotBeMet)
     }
 }
 

@@ -15,7 +15,7 @@ use super::document::{
 };
 use super::fault::Rule;
 use super::root_policy::{
-    DisplayRules, RhoLimit, RootController, RootPolicy, TableFloor, WitnessPolicy,
+    DisplayRules, NamedWitness, RhoLimit, RootController, RootPolicy, TableFloor, WitnessPolicy,
 };
 use super::vocabulary::{
     AreaLevel, Article6, Article9, CallerRole, Confidentiality, ConsentRule, FieldAction,
@@ -356,6 +356,8 @@ pub struct RootParticulars {
     pub lifetime_rho: RhoLimit,
     /// How many partners must have cosigned the log.
     pub witnessing_partners: u16,
+    /// The witnesses whose cosignatures count.
+    pub witness_keys: Vec<NamedWitness>,
     /// First day in force.
     pub effective: Date,
     /// Last day in force.
@@ -383,6 +385,7 @@ pub fn root_policy(particulars: RootParticulars) -> RootPolicy {
             minimum_partners: particulars.witnessing_partners,
             grace_seconds: 900,
         },
+        witness_keys: particulars.witness_keys,
         effective: particulars.effective,
         expires: particulars.expires,
         quorum: Vec::new(),

@@ -90,13 +90,14 @@ impl Door for Rpc {
 pub enum Web {}
 
 impl Door for Web {
-    type Peer = Option<Peer>;
+    /// From where, and by which certificate.
+    type Peer = (SocketAddr, Option<Peer>);
 
     fn pass(
         session: &ServerConnection,
         remote: SocketAddr,
-    ) -> Result<Option<Peer>, HandshakeFailure> {
-        Ok(certified(session, remote))
+    ) -> Result<(SocketAddr, Option<Peer>), HandshakeFailure> {
+        Ok((remote, certified(session, remote)))
     }
 }
 

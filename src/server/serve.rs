@@ -16,7 +16,7 @@ use crate::{
     grpc,
     identity::{CallerCheck, Clock, Recogniser, TokenCache, TokenVerifier},
     keys::{KeyError, Log, Release, SigningKey},
-    store::{Location, Store, StoreError},
+    store::{Location, Store, StoreError, calendar_year},
     web,
 };
 use arc_swap::ArcSwap;
@@ -30,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 const TALLY_EVERY: Duration = Duration::from_secs(60);
 /// How often it is asked whether a day has ended whose erasures are to be named.
 const DAY_CHECK: Duration = Duration::from_secs(600);
+/// How long the last cosignatures may take at the end.
+const LAST_COSIGNING: Duration = Duration::from_secs(10);
 /// Verified tokens that are remembered.
 const REMEMBERED_TOKENS: usize = 10_000;
 
@@ -143,11 +145,19 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     rng: StdRng,
 ) -> Result<Running, ServeError> {
-    let store = open(config).await?;
+    let (store, year) = (open(config).await?, calendar_year(clock.now()));
+    if let Some(fixed) = config.origin.fixed_year().filter(|fixed| *fixed != year) {
+        let origin = config.origin.as_str();
+        tracing::warn!(
+            origin,
+            "log.origin names the year {fixed} and it is {year}: write {{year}} in its place, and \
+             each year's log begins by itself"
+        );
+    }
     let setup = setup(config, store.clone(), Arc::clone(&clock), rng)?;
     let witnesses = Arc::clone(&setup.witnesses);
     // Before anything is added: what is added to an old copy would be a fork.
-    witnesses.check_history(&store, &setup.log).await?;
+    witnesses.check_history(&store, &setup.log, &config.without_witnesses).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     gateway.note_quorum().await?;
     gateway.name_erasures().await?;
@@ -187,6 +197,7 @@ pub async fn start(
         tokio::spawn(Arc::clone(&gateway).keep_rotating(stop.clone())),
         tokio::spawn(name_days(Arc::clone(&gateway), stop.clone())),
         tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
+        tokio::spawn(projector.clone().keep_cosigning(stop.clone())),
     ];
     Ok(Running {
         gateway,
@@ -229,7 +240,15 @@ fn serve_web(
     let site = web::Site::new(Arc::clone(recogniser), published.clone(), uncertified);
     let incoming = listener.incoming(stop.clone());
     let connections = incoming.map(|Ok(connection)| connection.into_parts());
-    (address, tokio::spawn(web::serve(Arc::new(site), connections, stop.clone())))
+    (
+        address,
+        tokio::spawn(web::serve(
+            Arc::new(site),
+            connections,
+            web::WebLimits::default(),
+            stop.clone(),
+        )),
+    )
 }
 
 fn setup(
@@ -360,6 +379,7 @@ impl Running {
     /// When they can't be written.
     pub async fn project_log(&self) -> Result<(), ServeError> {
         self.projector.project_once().await?;
+        self.projector.cosign_once().await?;
         self.gateway.note_quorum().await?;
         Ok(())
     }
@@ -391,6 +411,9 @@ impl Running {
         log_failures(&self.gateway, &self.failures).await;
         self.gateway.stop().await?;
         self.projector.project_once().await?;
+        // The next start wants to hear of this end from the witnesses, if they can be asked.
+        let cosigned = time::timeout(LAST_COSIGNING, self.projector.cosign_once()).await;
+        cosigned.unwrap_or(Ok(()))?;
         let store = self.gateway.store().clone();
         drop(self.gateway);
         // The sequencer ends with its last handle; a call that was cut off may still hold one.

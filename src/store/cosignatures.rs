@@ -26,6 +26,17 @@ pub struct Kept {
     pub line: String,
 }
 
+impl Kept {
+    /// Whether the operator has retired the witness: it is not asked for any more.
+    #[must_use]
+    pub const fn is_retired(&self) -> bool {
+        self.line.is_empty()
+    }
+}
+
+/// How far one gateway's clock may be ahead of another's: a row beyond is nobody's.
+const MOST_SKEW_MICROS: i64 = 300_000_000;
+
 /// Every witness's newest, by name.
 ///
 /// # Errors
@@ -47,19 +58,33 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<Kept>, StoreError> {
 }
 
 /// Keeps a cosignature in place of the witness's one before; where another gateway has kept a
-/// newer one meanwhile, that one stays.
+/// newer one meanwhile, that one stays, unless it is from a future that no gateway's clock shows.
 ///
 /// # Errors
 /// When it can't be written.
 pub async fn keep(tx: &mut Tx, kept: &Kept) -> Result<(), StoreError> {
     let (size, cosigned_at) = (stored(kept.size)?, stored(kept.cosigned_at)?);
+    let latest = kept.received_at.saturating_add(MOST_SKEW_MICROS);
     on!(tx, c => sqlx::query(
         "INSERT INTO cosignature (witness, size, root, cosigned_at, received_at, line) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (witness) DO UPDATE SET \
          size = excluded.size, root = excluded.root, cosigned_at = excluded.cosigned_at, \
          received_at = excluded.received_at, line = excluded.line \
-         WHERE cosignature.received_at <= excluded.received_at")
+         WHERE cosignature.received_at <= excluded.received_at \
+         OR cosignature.received_at > $7")
         .bind(&*kept.witness).bind(size).bind(kept.root.as_bytes().to_vec()).bind(cosigned_at)
-        .bind(kept.received_at).bind(&*kept.line).execute(c).await.map(drop))?;
+        .bind(kept.received_at).bind(&*kept.line).bind(latest)
+        .execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Retires a witness that the operator goes on without for good. Its row stays, emptied.
+///
+/// # Errors
+/// When it can't be written.
+pub async fn retire(tx: &mut Tx, witness: &str) -> Result<(), StoreError> {
+    on!(tx, c => sqlx::query(
+        "UPDATE cosignature SET line = '', received_at = 0 WHERE witness = $1")
+        .bind(witness).execute(c).await.map(drop))?;
     Ok(())
 }

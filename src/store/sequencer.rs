@@ -70,6 +70,9 @@ pub enum ActError {
     /// The log can't be written, so nothing is answered.
     #[error("the access log can't be written")]
     Unavailable,
+    /// The gateway did not ask for it: a witness contradicts the log.
+    #[error("a witness contradicts the access log")]
+    Withheld,
 }
 
 /// An answer that is in the access log. Only the sequencer makes one.

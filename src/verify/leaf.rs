@@ -49,6 +49,7 @@ pub const KINDS: &[&str] = &[
     "retention_checked",
     "root_policy_activated",
     "witness_contradicted",
+    "witness_overridden",
     "witness_quorum_lost",
     "witness_quorum_reached",
 ];

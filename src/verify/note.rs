@@ -187,7 +187,18 @@ pub struct OpenedNote<'a> {
 /// The first line that is not as the standard says.
 pub fn read(note: &[u8]) -> Result<OpenedNote<'_>, NoteProblem> {
     let note = readable(note)?;
-    parse(note, &note.split('\n').collect::<Vec<_>>())
+    parse(note, &note.split('\n').collect::<Vec<_>>(), false)
+}
+
+/// The same of any log's checkpoint (C2SP tlog-checkpoint), which may have extension lines
+/// below its root: they are signed with the rest and nothing is read out of them. Our own logs
+/// have none.
+///
+/// # Errors
+/// The first line that is not as the standard says.
+pub fn read_any(note: &[u8]) -> Result<OpenedNote<'_>, NoteProblem> {
+    let note = readable(note)?;
+    parse(note, &note.split('\n').collect::<Vec<_>>(), true)
 }
 
 /// Reads a checkpoint's form. The key is looked at only to name the first line where that
@@ -198,31 +209,39 @@ pub fn read(note: &[u8]) -> Result<OpenedNote<'_>, NoteProblem> {
 pub fn open<'a>(note: &'a [u8], key: &VerifierKey) -> Result<OpenedNote<'a>, NoteProblem> {
     let note = readable(note)?;
     let lines: Vec<&str> = note.split('\n').collect();
-    parse(note, &lines).map_err(|problem| {
+    parse(note, &lines, false).map_err(|problem| {
         let foreign = lines.first() != Some(&key.name.as_str());
         if foreign { NoteProblem::WrongOrigin } else { problem }
     })
 }
 
-fn parse<'a>(note: &'a str, lines: &[&'a str]) -> Result<OpenedNote<'a>, NoteProblem> {
+fn parse<'a>(
+    note: &'a str,
+    lines: &[&'a str],
+    extensions: bool,
+) -> Result<OpenedNote<'a>, NoteProblem> {
     let line = |n: usize| lines.get(n - 1).copied().ok_or(NoteProblem::Truncated { line: n });
     let checkpoint = Checkpoint {
         origin: line(1)?.to_owned(),
         size: size(line(2)?).ok_or(NoteProblem::BadSize)?,
         root: root(line(3)?).ok_or(NoteProblem::BadRoot)?,
     };
-    if !line(4)?.is_empty() {
-        return Err(NoteProblem::ExtraLine { line: 4 });
+    let mut blank = 4;
+    while !line(blank)?.is_empty() {
+        if !extensions {
+            return Err(NoteProblem::ExtraLine { line: blank });
+        }
+        blank += 1;
     }
     // The note ends with a line break, so the last piece is empty and no line.
     let end = lines.len();
-    if end < 6 || !line(end)?.is_empty() {
+    if end < blank + 2 || !line(end)?.is_empty() {
         return Err(NoteProblem::Truncated { line: end });
     }
-    let signatures = (5..end)
+    let signatures = (blank + 1..end)
         .map(|n| signature_line(n, line(n)?).ok_or(NoteProblem::BadSignatureLine { line: n }))
         .collect::<Result<_, _>>()?;
-    let text_bytes = lines[..3].iter().map(|line| line.len() + 1).sum();
+    let text_bytes = lines[..blank - 1].iter().map(|line| line.len() + 1).sum();
     let text = note.get(..text_bytes).unwrap_or_default();
     Ok(OpenedNote { checkpoint, text, signatures })
 }

@@ -30,5 +30,5 @@ pub mod path;
 pub mod serve;
 pub mod site;
 
-pub use serve::serve;
+pub use serve::{WebLimits, serve};
 pub use site::Site;

@@ -1,77 +1,213 @@
 //! Connections of the web: HTTP/1.1 and HTTP/2 over what the accept loop hands over.
 //!
-//! Every connection has a bound on its headers, on the time they may take, on the requests at
-//! once, and on its own life, so that nobody can hold one for ever; and there are only so many
-//! connections. A request's body is never read.
+//! Every connection has a bound on its headers, on the time until its first request, on the
+//! requests at once, and on its own life, so that nobody can hold one for ever; and there are
+//! only so many connections, of each holder ever fewer. Who shows no certificate gets one
+//! answer within a few seconds, and all of those together only a part of the places: nobody
+//! from outside can shut out the partners. A request's body is never read.
 
-use super::Site;
-use crate::identity::Peer;
+use super::{Site, site::Answer};
+use crate::identity::{CertificateFingerprint, Peer};
+use http::request::Parts;
 use hyper::{Request, body::Body as _, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    future::{self, Future},
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
     task::JoinSet,
     time,
 };
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once; further ones wait.
-const CONNECTIONS: usize = 512;
 /// Requests of one HTTP/2 connection at once.
 const REQUESTS_A_CONNECTION: u32 = 32;
-/// How long a request's headers may take to come, and an HTTP/1.1 connection be idle.
-const HEADERS_TIME: Duration = Duration::from_secs(15);
 /// How large a request's headers may be.
 const HEADERS_BYTES: u32 = 16 << 10;
-/// How long a connection is served; whoever wants more opens another.
-const LIFE: Duration = Duration::from_secs(600);
-/// How long requests under way may take once their connection is to end.
-const LAST_REQUESTS: Duration = Duration::from_secs(20);
 /// How often an idle HTTP/2 connection is asked whether its caller is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// Serves a site on connections with the peer of each, until the stream of them ends and the
-/// requests under way are answered. Once `stop` is cancelled, connections take no new ones.
+/// What callers may cost the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebLimits {
+    /// Connections at once; further ones are closed.
+    pub connections: usize,
+    /// Of them, those of one certificate.
+    pub per_certificate: usize,
+    /// Of them, those without a certificate.
+    pub uncertified: usize,
+    /// Of these, those of one address (of IPv6, one network of 64 bits).
+    pub per_address: usize,
+    /// How long a request's headers may take to come, the first one's from the handshake on.
+    pub headers_time: Duration,
+    /// How long a connection is served; whoever wants more opens another.
+    pub life: Duration,
+    /// The same without a certificate.
+    pub uncertified_life: Duration,
+    /// How long requests under way may take once their connection is to end.
+    pub last_requests: Duration,
+}
+
+impl Default for WebLimits {
+    /// 512 connections, 64 of a certificate; without one 64, 8 of an address.
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            per_certificate: 64,
+            uncertified: 64,
+            per_address: 8,
+            headers_time: Duration::from_secs(15),
+            life: Duration::from_secs(600),
+            uncertified_life: Duration::from_secs(5),
+            last_requests: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Whoever is at the other end: from where, and by which certificate.
+pub type Visitor = (SocketAddr, Option<Peer>);
+
+/// What answers requests.
+pub trait Answers: Send + Sync + 'static {
+    /// Answers a request that came over the connection of `peer`.
+    fn answer(
+        &self,
+        peer: Option<&Peer>,
+        request: &Parts,
+        has_body: bool,
+    ) -> impl Future<Output = Answer> + Send;
+}
+
+impl Answers for Site {
+    async fn answer(&self, peer: Option<&Peer>, request: &Parts, has_body: bool) -> Answer {
+        Self::answer(self, peer, request, has_body).await
+    }
+}
+
+/// Who holds a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Holder {
+    Certificate(CertificateFingerprint),
+    Address(IpAddr),
+}
+
+impl Holder {
+    fn of((remote, peer): &Visitor) -> Self {
+        match (peer, remote.ip().to_canonical()) {
+            (Some(peer), _) => Self::Certificate(*peer.fingerprint()),
+            // One host may have a whole network of IPv6 to itself.
+            (None, IpAddr::V6(address)) => {
+                Self::Address(IpAddr::V6((u128::from(address) >> 64 << 64).into()))
+            }
+            (None, address) => Self::Address(address),
+        }
+    }
+}
+
+/// The connections under way.
+#[derive(Debug, Default)]
+struct Held {
+    all: usize,
+    uncertified: usize,
+    of: HashMap<Holder, usize>,
+}
+
+/// One connection's place, given back when dropped.
+#[derive(Debug)]
+struct Place {
+    held: Arc<Mutex<Held>>,
+    holder: Holder,
+}
+
+impl Place {
+    /// A place for a holder; `None` when it or all have as many as they may have.
+    fn take(held: &Arc<Mutex<Held>>, holder: Holder, limits: &WebLimits) -> Option<Self> {
+        let mut now = held.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = now.of.get(&holder).copied().unwrap_or(0);
+        let crowded = match holder {
+            Holder::Certificate(_) => of >= limits.per_certificate,
+            Holder::Address(_) => of >= limits.per_address || now.uncertified >= limits.uncertified,
+        };
+        if crowded || now.all >= limits.connections {
+            return None;
+        }
+        now.all += 1;
+        now.uncertified += usize::from(matches!(holder, Holder::Address(_)));
+        now.of.insert(holder, of + 1);
+        Some(Self { held: Arc::clone(held), holder })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut now = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        now.all -= 1;
+        now.uncertified -= usize::from(matches!(self.holder, Holder::Address(_)));
+        if let Some(of) = now.of.get_mut(&self.holder) {
+            *of -= 1;
+            if *of == 0 {
+                now.of.remove(&self.holder);
+            }
+        }
+    }
+}
+
+/// Serves a site on connections with the visitor of each, until the stream of them ends and
+/// the requests under way are answered. Once `stop` is cancelled, connections take no new ones.
 pub async fn serve<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    site: Arc<Site>,
-    connections: impl Stream<Item = (C, Option<Peer>)> + Send,
+    site: Arc<impl Answers>,
+    connections: impl Stream<Item = (C, Visitor)> + Send,
+    limits: WebLimits,
     stop: CancellationToken,
 ) {
     let mut connections = pin!(connections);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let held = Arc::default();
     // Dropped when the server is: then nothing of it goes on.
     let mut serving = JoinSet::new();
     loop {
-        // Never closed, so a place always comes.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let next = tokio::select! {
             next = connections.next() => next,
             // A connection that has ended only needs to be forgotten.
             Some(_) = serving.join_next() => continue,
         };
-        let Some((stream, peer)) = next else { break };
+        let Some((stream, visitor)) = next else { break };
+        // Whoever has too many sees this one closed, and nobody waits behind it.
+        let Some(place) = Place::take(&held, Holder::of(&visitor), &limits) else { continue };
         let (site, stop) = (Arc::clone(&site), stop.clone());
         serving.spawn(async move {
             let _place = place;
-            connection(site, stream, peer, stop).await;
+            connection(site, stream, visitor.1, limits, stop).await;
         });
     }
     while serving.join_next().await.is_some() {}
 }
 
 async fn connection<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    site: Arc<Site>,
+    site: Arc<impl Answers>,
     stream: C,
     peer: Option<Peer>,
+    limits: WebLimits,
     stop: CancellationToken,
 ) {
+    let certified = peer.is_some();
+    let asked = Arc::new(AtomicBool::new(false));
+    let has_asked = Arc::clone(&asked);
     let service = service_fn(move |request: Request<Incoming>| {
+        has_asked.store(true, Ordering::Relaxed);
         let (site, peer) = (Arc::clone(&site), peer.clone());
         async move {
             let (parts, body) = request.into_parts();
@@ -83,21 +219,36 @@ async fn connection<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_TIME)
+        .keep_alive(certified)
+        .header_read_timeout(limits.headers_time)
         .max_buf_size(HEADERS_BYTES as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(REQUESTS_A_CONNECTION)
+        .max_concurrent_streams(if certified { REQUESTS_A_CONNECTION } else { 1 })
         .max_header_list_size(HEADERS_BYTES)
         .keep_alive_interval(KEEPALIVE);
+    let life = if certified { limits.life } else { limits.uncertified_life };
+    // The library waits for the first bytes without a limit of its own.
+    let silent = async {
+        time::sleep(limits.headers_time).await;
+        if asked.load(Ordering::Relaxed) {
+            future::pending::<()>().await;
+        }
+    };
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         // How a connection ends is its caller's affair.
         _ = served.as_mut() => return,
+        () = silent => return,
         () = stop.cancelled() => {}
-        () = time::sleep(LIFE) => {}
+        () = time::sleep(life) => {}
     }
-    served.as_mut().graceful_shutdown();
-    let _ = time::timeout(LAST_REQUESTS, served).await;
+    if certified {
+        served.as_mut().graceful_shutdown();
+        let _ = time::timeout(limits.last_requests, served).await;
+    }
 }
+
+#[cfg(test)]
+mod tests;

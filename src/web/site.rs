@@ -214,6 +214,11 @@ fn denied(denied: Denied) -> Answer {
                 | GatewayError::Published(_) => {
                     later("unavailable", "the gateway can't answer now; try again later")
                 }
+                GatewayError::Contradicted => {
+                    let sentence = "a witness contradicts the access log: nothing until that is \
+                                    settled";
+                    refusal(StatusCode::CONFLICT, "witness_contradicts", sentence, None)
+                }
                 GatewayError::Key(_) | GatewayError::Disclosure(_) | GatewayError::Audit(_) => {
                     let sentence = "the gateway failed; its operator finds the reason in its log";
                     refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", sentence, None)

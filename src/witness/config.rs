@@ -4,6 +4,7 @@ use super::{
     service::Witness,
     signer::{BadName, WitnessSigner},
     state::StateError,
+    watched::Watched,
 };
 use crate::{
     keys::{KeyError, SigningKey},
@@ -44,6 +45,8 @@ struct TlsFile {
 struct LogFile {
     vkey: Option<String>,
     vkey_file: Option<PathBuf>,
+    /// The log's origin, where it is not the key's name; it may hold `{year}`.
+    origin: Option<String>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -113,7 +116,7 @@ pub struct WitnessConfig {
     name: String,
     key: PathBuf,
     state: PathBuf,
-    logs: Vec<VerifierKey>,
+    logs: Watched,
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, WitnessConfigError> {
@@ -139,7 +142,7 @@ impl WitnessConfig {
         if file.tls.is_none() && !file.listen.ip().is_loopback() {
             return Err(WitnessConfigError::NotLoopback);
         }
-        let mut logs = Vec::new();
+        let mut logs = Watched::default();
         for (number, log) in (1..).zip(file.log) {
             let text = match (log.vkey, log.vkey_file) {
                 (Some(vkey), None) => vkey.into_bytes(),
@@ -147,7 +150,8 @@ impl WitnessConfig {
                 _ => return Err(WitnessConfigError::LogKey { number }),
             };
             let key = std::str::from_utf8(&text).ok().and_then(|text| text.trim_end().parse().ok());
-            logs.push(key.ok_or(WitnessConfigError::LogKey { number })?);
+            let key: VerifierKey = key.ok_or(WitnessConfigError::LogKey { number })?;
+            logs.watch(log.origin.as_deref(), key);
         }
         let tls = match &file.tls {
             None => None,
@@ -196,7 +200,10 @@ mod tests {
         let log = format!("[[log]]\nvkey = \"{VKEY}\"\n");
         let by_file = "[[log]]\nvkey_file = \"log.vkey\"\n";
         let config = read(&format!("{head}{log}{by_file}")).unwrap();
-        assert!(config.listen.ip().is_loopback() && config.logs.len() == 2);
+        assert!(config.listen.ip().is_loopback() && config.logs.count() == 1);
+        let yearly =
+            "[[log]]\norigin = \"tallygate.example/demo/{year}\"\nvkey_file = \"log.vkey\"\n";
+        assert_eq!(read(&format!("{head}{log}{yearly}")).unwrap().logs.count(), 2);
         assert!(config.state.is_absolute() && config.tls.is_none());
         for (text, says) in [
             (head.to_owned(), "at least one log"),

@@ -1,7 +1,9 @@
 //! The witness over HTTP/1.1, with TLS where a certificate is given.
 //!
 //! There are no callers to recognise: the log's own signature is what lets a request in. So
-//! bodies are small, times short and connections few, and nothing of a caller is logged.
+//! bodies are small, times short and connections few, each for one request and with an end of
+//! its own, so that one that never reads its answer is cut off; of one address there are only a
+//! few, so that no single host can shut the witness. Nothing of a caller is logged.
 
 use super::{
     config::{WitnessConfig, WitnessConfigError},
@@ -19,7 +21,13 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -33,10 +41,27 @@ use tokio_util::sync::CancellationToken;
 const MOST_BODY_BYTES: usize = 48 * 1024;
 /// What is read of a longer one before it is cut off.
 const MOST_DROPPED_BYTES: usize = 4 * 1024 * 1024;
-/// Connections at a time; more wait.
-const MOST_CONNECTIONS: usize = 64;
-/// For a handshake, for a request's head, and for its body.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// What strangers may cost the witness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenLimits {
+    /// Connections at a time; more wait.
+    pub connections: usize,
+    /// Connections of one address (of IPv6, one network of 64 bits) at a time; more are closed.
+    pub per_address: usize,
+    /// For a handshake, for a request's head, and for its body.
+    pub patience: Duration,
+    /// For a whole connection, however far its answer has come.
+    pub life: Duration,
+}
+
+impl Default for ListenLimits {
+    /// 64 at once, 8 of one address; 10 seconds a step, 30 in all.
+    fn default() -> Self {
+        let (patience, life) = (Duration::from_secs(10), Duration::from_secs(30));
+        Self { connections: 64, per_address: 8, patience, life }
+    }
+}
+
 /// After an accept that failed (the process is out of file descriptors).
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -88,7 +113,8 @@ pub async fn start(config: &WitnessConfig, now: Now) -> Result<Running, WitnessC
     let tcp = TcpListener::bind(address).await.map_err(bind)?;
     let address = tcp.local_addr().map_err(bind)?;
     let (stop, vkey) = (CancellationToken::new(), witness.vkey());
-    let task = tokio::spawn(accept(tcp, tls, Site { witness, now }, stop.clone()));
+    let site = Site { witness, now, limits: ListenLimits::default() };
+    let task = tokio::spawn(accept(tcp, tls, site, stop.clone()));
     Ok(Running { address, vkey, stop, task })
 }
 
@@ -110,28 +136,85 @@ fn tls_config(chain: &[u8], key: &[u8]) -> Result<ServerConfig, WitnessConfigErr
 struct Site {
     witness: Arc<Witness>,
     now: Now,
+    limits: ListenLimits,
+}
+
+/// How many connections each address has.
+#[derive(Debug, Clone, Default)]
+struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One connection of an address, counted until it is dropped.
+#[derive(Debug)]
+struct Counted {
+    addresses: Addresses,
+    address: IpAddr,
+}
+
+impl Addresses {
+    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more of this address; `None` when it has all that one may have.
+    fn count(&self, address: IpAddr, most: usize) -> Option<Counted> {
+        let address = neighbour(address);
+        let mut held = self.held();
+        let count = held.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Counted { addresses: self.clone(), address })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut held = self.addresses.held();
+        if let Some(count) = held.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Whom an address stands for: of IPv6 a whole network, which one host may have to itself.
+fn neighbour(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) >> 64 << 64;
+            IpAddr::V6(network.into())
+        }
+        address => address,
+    }
 }
 
 async fn accept(tcp: TcpListener, tls: Option<TlsAcceptor>, site: Site, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(site.limits.connections));
+    let addresses = Addresses::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             accepted = async {
                 let place = Arc::clone(&places).acquire_owned().await;
-                tcp.accept().await.map(|(stream, _)| (stream, place))
+                tcp.accept().await.map(|(stream, remote)| (stream, remote, place))
             } => accepted,
         };
-        let Ok((stream, place)) = accepted else {
+        let Ok((stream, remote, place)) = accepted else {
             time::sleep(PAUSE).await;
             continue;
         };
+        // Dropped, and so closed.
+        let Some(counted) = addresses.count(remote.ip(), site.limits.per_address) else { continue };
         let (tls, site, stop) = (tls.clone(), site.clone(), stop.clone());
         tokio::spawn(async move {
-            let _place = place;
+            let _counted = (place, counted);
+            let life = site.limits.life;
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = connection(stream, tls, site) => {}
+                _ = time::timeout(life, connection(stream, tls, site)) => {}
             }
         });
     }
@@ -140,18 +223,23 @@ async fn accept(tcp: TcpListener, tls: Option<TlsAcceptor>, site: Site, stop: Ca
 async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, site: Site) {
     let Some(tls) = tls else { return requests(TokioIo::new(stream), site).await };
     // Somebody who does not finish a handshake is no event.
-    if let Ok(Ok(stream)) = time::timeout(PATIENCE, tls.accept(stream)).await {
+    if let Ok(Ok(stream)) = time::timeout(site.limits.patience, tls.accept(stream)).await {
         requests(TokioIo::new(stream), site).await;
     }
 }
 
 async fn requests<I: hyper::rt::Read + hyper::rt::Write + Unpin>(io: I, site: Site) {
+    let patience = site.limits.patience;
     let service = service_fn(move |request| {
         let site = site.clone();
         async move { Ok::<_, Infallible>(site.answer(request).await) }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(64 * 1024);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .max_buf_size(64 * 1024)
+        // Nobody asks so often that a connection a request would matter.
+        .keep_alive(false);
     if let Err(error) = http.serve_connection(io, service).await {
         tracing::debug!(%error, "a connection ended early");
     }
@@ -168,7 +256,7 @@ impl Site {
                 refused.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static("POST"));
             return refused;
         }
-        let body = match time::timeout(PATIENCE, read(request.into_body())).await {
+        let body = match time::timeout(self.limits.patience, read(request.into_body())).await {
             Ok(Ok(body)) => body,
             Ok(Err((status, words))) => return reply(status, words),
             Err(_) => return reply(StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
@@ -236,3 +324,6 @@ fn reply(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let _ = response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
+
+#[cfg(test)]
+mod tests;

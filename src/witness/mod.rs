@@ -22,13 +22,15 @@ pub mod request;
 pub mod service;
 pub mod signer;
 mod state;
+pub mod watched;
 
 pub use config::{WitnessConfig, WitnessConfigError};
-pub use listen::{Running, start};
+pub use listen::{ListenLimits, Running, start};
 pub use request::Request;
 pub use service::{Answer, Witness};
 pub use signer::WitnessSigner;
 pub use state::StateError;
+pub use watched::Watched;
 
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,10 @@ use super::{
     request::Request,
     signer::WitnessSigner,
     state::{Folder, Seen, StateError, StateFile, Unkept},
+    watched::Watched,
 };
 use crate::verify::{
-    VerifierKey,
+    VerifierKey, WitnessKey,
     note::{self, OpenedNote},
     proof::{empty_root, is_consistent},
 };
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// What a witness answers.
@@ -50,8 +51,8 @@ struct State {
     durable: bool,
 }
 
+/// A log that may be asked about.
 struct Log {
-    keys: Vec<VerifierKey>,
     file: StateFile,
     state: Mutex<State>,
 }
@@ -59,8 +60,10 @@ struct Log {
 /// A witness with its state.
 pub struct Witness {
     signer: WitnessSigner,
-    logs: BTreeMap<String, Log>,
-    _folder: Folder,
+    verifier: WitnessKey,
+    watched: Watched,
+    logs: Mutex<BTreeMap<String, Arc<Log>>>,
+    folder: Folder,
 }
 
 impl std::fmt::Debug for Witness {
@@ -70,30 +73,24 @@ impl std::fmt::Debug for Witness {
 }
 
 impl Witness {
-    /// A witness of the logs that these keys belong to (several keys of one name are of one
-    /// log), with its state in a folder.
+    /// A witness of these logs, with its state in a folder.
     ///
     /// # Errors
     /// [`StateError`] when the state can't be read in full, or another witness holds it.
     pub fn open(
         signer: WitnessSigner,
-        logs: Vec<VerifierKey>,
+        watched: Watched,
         folder: &Path,
     ) -> Result<Self, StateError> {
         let held = Folder::open(folder)?;
         let damaged = || StateError::Damaged { path: folder.to_owned() };
-        let own = signer.verifier().ok_or_else(damaged)?;
-        let mut by_origin: BTreeMap<String, Vec<VerifierKey>> = BTreeMap::new();
-        for key in logs {
-            by_origin.entry(key.name().to_owned()).or_default().push(key);
+        let verifier = signer.verifier().ok_or_else(damaged)?;
+        let logs = Mutex::default();
+        let witness = Self { signer, verifier, watched, logs, folder: held };
+        for origin in witness.watched.origins() {
+            witness.log(origin)?;
         }
-        let mut logs = BTreeMap::new();
-        for (origin, keys) in by_origin {
-            let file = held.file(&origin);
-            let state = Mutex::new(State { seen: file.load(&own)?, durable: true });
-            logs.insert(origin, Log { keys, file, state });
-        }
-        Ok(Self { signer, logs, _folder: held })
+        Ok(witness)
     }
 
     /// The verifier key of its cosignatures.
@@ -102,27 +99,49 @@ impl Witness {
         self.signer.vkey()
     }
 
+    /// A log with what was kept of it.
+    fn log(&self, origin: &str) -> Result<Arc<Log>, StateError> {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = logs.get(origin) {
+            return Ok(Arc::clone(log));
+        }
+        let file = self.folder.file(origin);
+        let state = Mutex::new(State { seen: file.load(&self.verifier)?, durable: true });
+        let log = Arc::new(Log { file, state });
+        logs.insert(origin.to_owned(), Arc::clone(&log));
+        Ok(log)
+    }
+
     /// Answers an `add-checkpoint` request. Blocks while the state is written.
     #[must_use]
     pub fn add_checkpoint(&self, body: &[u8], now: Timestamp) -> Answer {
         let Ok(request) = Request::parse(body) else { return Answer::Malformed };
-        let Ok(opened) = note::read(request.note) else { return Answer::Malformed };
-        let Some(log) = self.logs.get(&opened.checkpoint.origin) else {
+        let Ok(opened) = note::read_any(request.note) else { return Answer::Malformed };
+        let origin = &opened.checkpoint.origin;
+        let keys = self.watched.keys_of(origin, now);
+        if keys.is_empty() {
             return Answer::UnknownLog;
-        };
-        if !opened.is_signed_by_any(&log.keys) {
+        }
+        if !opened.is_signed_by_any(&keys) {
             return Answer::NotSigned;
         }
         if request.old > opened.checkpoint.size {
             return Answer::Malformed;
         }
-        self.settle(log, &request, &opened, now)
+        match self.log(origin) {
+            Ok(log) => self.settle(&log, &keys, &request, &opened, now),
+            Err(error) => {
+                tracing::error!(%error, "a new year's state can't be read: nothing is cosigned");
+                Answer::NotKept
+            }
+        }
     }
 
     /// Compares with the state, keeps, and cosigns: one step under the log's lock.
     fn settle(
         &self,
         log: &Log,
+        keys: &[VerifierKey],
         request: &Request<'_>,
         opened: &OpenedNote<'_>,
         now: Timestamp,
@@ -153,8 +172,11 @@ impl Witness {
             return Answer::ClockWentBack;
         }
         let Ok(line) = self.signer.cosign(opened.text(), at) else { return Answer::NotKept };
-        if !(unchanged && state.durable) {
-            let kept = log.file.keep(&cosigned_note(request.note, opened, &line));
+        // Also where only the time is new: after a restart under a clock that is behind, an
+        // earlier time than was given away must not be signed.
+        let same = unchanged && state.seen.as_ref().is_some_and(|seen| seen.at == at);
+        if !(same && state.durable) {
+            let kept = log.file.keep(&cosigned_note(keys, request.note, opened, &line));
             if let Err(Unkept::Nothing(error)) = &kept {
                 tracing::error!(%error, "the state can't be written: nothing is cosigned");
                 return Answer::NotKept;
@@ -167,8 +189,6 @@ impl Witness {
                 tracing::error!(%error, "the state can't be made durable: nothing is cosigned");
                 return Answer::NotKept;
             }
-        } else if let Some(seen) = &mut state.seen {
-            seen.at = at;
         }
         Answer::Cosigned(line)
     }
@@ -176,11 +196,14 @@ impl Witness {
 
 /// The checkpoint with the log's own signatures and the new cosignature; what others signed
 /// is left out.
-fn cosigned_note(note: &[u8], opened: &OpenedNote<'_>, line: &str) -> String {
+fn cosigned_note(keys: &[VerifierKey], note: &[u8], opened: &OpenedNote<'_>, line: &str) -> String {
     let text = opened.text();
     let signatures = note.get(text.len() + 1..).unwrap_or_default();
     let signatures = std::str::from_utf8(signatures).unwrap_or_default();
-    let own = format!("\u{2014} {} ", opened.checkpoint.origin);
-    let signatures = signatures.split_inclusive('\n').filter(|line| line.starts_with(&own));
+    let is_own = |line: &&str| {
+        let name = line.strip_prefix("\u{2014} ").and_then(|rest| rest.split(' ').next());
+        keys.iter().any(|key| Some(key.name()) == name)
+    };
+    let signatures = signatures.split_inclusive('\n').filter(is_own);
     format!("{text}\n{}{line}", signatures.collect::<String>())
 }

@@ -126,7 +126,7 @@ impl StateFile {
             Err(source) => return Err(StateError::Unreadable { path, source }),
         };
         let damaged = || StateError::Damaged { path: path.clone() };
-        let opened = note::read(&bytes).map_err(|_| damaged())?;
+        let opened = note::read_any(&bytes).map_err(|_| damaged())?;
         // The own cosignature is what says that the file is whole.
         let at = key.cosigned_at(&opened).ok().flatten().ok_or_else(damaged)?;
         if opened.checkpoint.origin != self.origin {

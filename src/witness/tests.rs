@@ -1,6 +1,6 @@
 //! The witness's state machine: what is cosigned, what survives a crash, who wins.
 
-use super::{Answer, Witness, WitnessSigner};
+use super::{Answer, Watched, Witness, WitnessSigner};
 use crate::{
     audit::{Frontier, Hash, LogName, LogSigner, TileSet, leaf_hash, tree},
     keys::SigningKey,
@@ -83,8 +83,14 @@ fn key() -> WitnessKey {
     signer().vkey().parse().unwrap()
 }
 
+fn watched(origin: Option<&str>, key: VerifierKey) -> Watched {
+    let mut watched = Watched::default();
+    watched.watch(origin, key);
+    watched
+}
+
 fn open(folder: &Path) -> Witness {
-    Witness::open(signer(), vec![Log::new(1).vkey()], folder).unwrap()
+    Witness::open(signer(), watched(None, Log::new(1).vkey()), folder).unwrap()
 }
 
 #[track_caller]
@@ -115,6 +121,23 @@ fn what_grows_is_cosigned_and_nothing_else() {
     let ask = |at| witness.add_checkpoint(&log.request(12, 12), at);
     assert_eq!(ask(earlier), Answer::ClockWentBack);
     assert_eq!(ask(Timestamp::from_second(-1).unwrap()), Answer::ClockWentBack);
+}
+
+#[test]
+fn a_time_that_was_given_away_outlives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::new(1).grown(5, 0);
+    let at = |seconds: i64| Timestamp::from_second(NOW + seconds).unwrap();
+    {
+        let witness = open(folder.path());
+        cosigned(witness.add_checkpoint(&log.request(0, 5), at(0)), &log.note(5));
+        // The same size again, a minute later: only the time is new.
+        cosigned(witness.add_checkpoint(&log.request(5, 5), at(60)), &log.note(5));
+    }
+    let witness = open(folder.path());
+    let behind = witness.add_checkpoint(&log.request(5, 5), at(59));
+    assert_eq!(behind, Answer::ClockWentBack);
+    cosigned(witness.add_checkpoint(&log.request(5, 5), at(60)), &log.note(5));
 }
 
 #[test]
@@ -218,7 +241,7 @@ fn a_state_that_cannot_be_kept_gives_nothing_away() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("state");
     fs::create_dir(&inner).unwrap();
-    let witness = Witness::open(signer(), vec![Log::new(1).vkey()], &inner).unwrap();
+    let witness = Witness::open(signer(), watched(None, Log::new(1).vkey()), &inner).unwrap();
     let log = Log::new(1).grown(9, 0);
     cosigned(witness.add_checkpoint(&log.request(0, 5), now()), &log.note(5));
     fs::rename(&inner, folder.path().join("gone")).unwrap();
@@ -230,7 +253,7 @@ fn a_state_that_cannot_be_kept_gives_nothing_away() {
 #[test]
 fn a_state_that_cannot_be_read_stops_the_witness() {
     let folder = tempfile::tempdir().unwrap();
-    let open = || Witness::open(signer(), vec![Log::new(1).vkey()], folder.path());
+    let open = || Witness::open(signer(), watched(None, Log::new(1).vkey()), folder.path());
     let log = Log::new(1).grown(5, 0);
     let witness = open().unwrap();
     let error = open().unwrap_err().to_string();
@@ -257,7 +280,8 @@ fn a_state_that_cannot_be_read_stops_the_witness() {
     fs::remove_file(&state).unwrap();
     fs::create_dir(&state).unwrap();
     assert!(open().is_err());
-    let error = Witness::open(signer(), vec![], &folder.path().join("none")).unwrap_err();
+    let error =
+        Witness::open(signer(), Watched::default(), &folder.path().join("none")).unwrap_err();
     assert!(error.to_string().contains("make an empty one"), "{error}");
 }
 
@@ -314,4 +338,84 @@ proptest! {
         let cut = &whole[..cut.index(whole.len())];
         prop_assert!(!matches!(witness.add_checkpoint(cut, now()), Answer::Cosigned(_)));
     }
+}
+
+/// Signs a text as the log of `signer` would, under a key of this name.
+fn signed(text: &str, key_name: &str, seed: u8) -> (String, VerifierKey) {
+    let key = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+    let signer = LogSigner::from_seed(key_name.parse().unwrap(), &[seed; 32]).unwrap();
+    let vkey = signer.vkey();
+    let id = hex::decode(vkey.split('+').nth(1).unwrap()).unwrap();
+    let blob = [&id[..], key.sign(text.as_bytes()).as_ref()].concat();
+    let note = format!("{text}\n\u{2014} {key_name} {}\n", STANDARD.encode(blob));
+    (note, vkey.parse().unwrap())
+}
+
+#[test]
+fn extension_lines_foreign_key_names_and_unknown_signatures_are_the_standards() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::new(1).grown(9, 0);
+    let text = |size: usize| log.note(size).split_once("\n\n").unwrap().0.to_owned() + "\n";
+    let stranger = format!("\u{2014} stranger.example {}\n", STANDARD.encode([9; 76]));
+    let (five, key) =
+        signed(&format!("{}x-time 12\nanything at all\n", text(5)), "key.example/a", 3);
+    let note = five.replacen("\n\n", &format!("\n\n{stranger}"), 1);
+    {
+        let watched = watched(Some(ORIGIN), key.clone());
+        let witness = Witness::open(signer(), watched, folder.path()).unwrap();
+        let answer = witness.add_checkpoint(&body(0, &[], &note), now());
+        let Answer::Cosigned(line) = answer else { panic!("{answer:?}") };
+        // It is the whole text that is cosigned.
+        let whole = format!("{note}{line}");
+        assert!(key.name() != ORIGIN);
+        assert!(
+            self::key().cosigned_at(&note::read_any(whole.as_bytes()).unwrap()).unwrap().is_some()
+        );
+        let altered = note.replace("x-time 12", "x-time 13");
+        assert_eq!(witness.add_checkpoint(&body(5, &[], &altered), now()), Answer::NotSigned);
+        // The origin's own name is no key here, and an origin of the key's name no log.
+        assert_eq!(witness.add_checkpoint(&log.request(5, 9), now()), Answer::NotSigned);
+    }
+    // After a restart it reads what it kept.
+    let witness = Witness::open(signer(), watched(Some(ORIGIN), key), folder.path()).unwrap();
+    let (nine, _) = signed(&text(9), "key.example/a", 3);
+    let grown = body(5, &log.proof(5, 9), &nine);
+    assert!(matches!(witness.add_checkpoint(&grown, now()), Answer::Cosigned(_)));
+    // Lines that break the form are still none.
+    for bad in [five.replacen("x-time", "\nx-time", 1), five.trim_end().to_owned(), "a\n".into()] {
+        assert_eq!(witness.add_checkpoint(&body(0, &[], &bad), now()), Answer::Malformed);
+    }
+}
+
+#[test]
+fn one_key_holds_for_each_year_and_its_neighbours() {
+    let folder = tempfile::tempdir().unwrap();
+    let vkey = Log::new(1).vkey();
+    let open = || {
+        let watched = watched(Some("log.example/{year}"), vkey.clone());
+        Witness::open(signer(), watched, folder.path()).unwrap()
+    };
+    let witness = open();
+    let note = |year: &str, size: u64| {
+        let name: LogName = format!("log.example/{year}").parse().unwrap();
+        LogSigner::from_seed(name, &[1; 32]).unwrap().sign_checkpoint(size, &leaf_hash(b"1"))
+    };
+    let ask = |witness: &Witness, year: &str, old| {
+        witness.add_checkpoint(&body(old, &[], &note(year, 1)), now())
+    };
+    // It is 2026.
+    for year in ["2025", "2026", "2027"] {
+        cosigned(ask(&witness, year, 0), &note(year, 1));
+    }
+    for other in ["2024", "2028", "02026", "year", "2026/x"] {
+        assert_eq!(ask(&witness, other, 0), Answer::UnknownLog, "{other}");
+    }
+    let forged = LogSigner::from_seed("log.example/2027".parse().unwrap(), &[2; 32]).unwrap();
+    let forged = forged.sign_checkpoint(2, &leaf_hash(b"2"));
+    assert_eq!(witness.add_checkpoint(&body(1, &[], &forged), now()), Answer::NotSigned);
+    // Each year has a state of its own, which outlives a restart.
+    drop(witness);
+    let witness = open();
+    assert_eq!(ask(&witness, "2027", 0), Answer::Conflict { size: 1 });
+    cosigned(ask(&witness, "2027", 1), &note("2027", 1));
 }

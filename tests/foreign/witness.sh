@@ -65,6 +65,12 @@ foreign_witness=$!
 our_witness=$!
 trap 'kill "$foreign_witness" "$our_witness" 2>/dev/null || true' EXIT
 listens "our witness listens" "$site/serve.log" "$our_witness"
+# The gateway does not begin without an answer of each.
+for _ in $(seq 150); do
+    ! "$python" -c "import socket; socket.create_connection(('127.0.0.1', $foreign_port), 1)" \
+        2>/dev/null || break
+    sleep 0.2
+done
 "$program" serve --config "$demo/witnessed.toml" >"$tools/serve.log" 2>&1 &
 gateway=$!
 trap 'kill "$foreign_witness" "$our_witness" "$gateway" 2>/dev/null || true' EXIT

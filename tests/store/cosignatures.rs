@@ -39,7 +39,23 @@ async fn the_newest_of_each_witness_stays(fresh: Fresh) {
     keep(&fresh, &newer).await;
     // Another gateway's, which was on its way for longer.
     keep(&fresh, &kept("b.example", 4, 9)).await;
-    assert_eq!(all().await, [other, newer]);
+    assert_eq!(all().await, [other.clone(), newer.clone()]);
+    // A row from a time that no gateway's clock shows blocks no true one.
+    keep(&fresh, &kept("b.example", 9, i64::MAX)).await;
+    keep(&fresh, &kept("b.example", 7, 12)).await;
+    assert_eq!(all().await, [other.clone(), kept("b.example", 7, 12)]);
+    // Another gateway's, whose clock is a little ahead, does.
+    let ahead = kept("b.example", 8, 300_000_000);
+    keep(&fresh, &ahead).await;
+    keep(&fresh, &newer).await;
+    keep(&fresh, &kept("b.example", 7, 12)).await;
+    assert_eq!(all().await[1].size, 8);
+    let mut tx = fresh.store.transact(Rights::Sequencer).await.unwrap();
+    cosignatures::retire(&mut tx, "b.example").await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(all().await[1].is_retired() && !all().await[0].is_retired());
+    keep(&fresh, &kept("b.example", 9, 20)).await;
+    assert!(!all().await[1].is_retired(), "it cosigns again");
     let corrupt = "UPDATE cosignature SET size = -1";
     assert_eq!(fresh.attack(corrupt).await.unwrap(), 2);
     let read = cosignatures::all(&mut fresh.read(Rights::Figures).await).await;

@@ -3,7 +3,7 @@
 
 use super::{copy, demo};
 use rand::{SeedableRng, rngs::StdRng};
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use tallygate::{
     config::Config,
     connector::{AddToken, ConnectorError, Gateway, Profile, ProfileFile},
@@ -11,9 +11,11 @@ use tallygate::{
         CertificateAuthority, CertificateFingerprint, Clock, SystemClock, TokenClaims, TokenId,
         TokenSigningKey, UserSubject, Validity, mint,
     },
-    server::{self, Running, system_rng},
+    server::{self, Running, ServeError, system_rng},
+    store::StoreError,
     wire::v1::{GetCheckpointRequest, access_log_service_client::AccessLogServiceClient},
 };
+use tokio::time::sleep;
 use tonic::{Status, service::interceptor::InterceptedService, transport::Channel};
 use tonic_types::StatusExt;
 
@@ -25,6 +27,19 @@ pub(crate) struct Copy {
     pub(crate) running: Running,
     /// An authority that the gateway trusts, whose certificates nobody registered.
     pub(crate) stranger: CertificateAuthority,
+}
+
+/// Starts a gateway, also where a program that another test is starting at this moment still
+/// holds what was just closed.
+pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, ServeError> {
+    for _ in 0..100 {
+        let started = server::start(config, Arc::clone(&clock), system_rng()).await;
+        if !matches!(started, Err(ServeError::Store(StoreError::InUse))) {
+            return started;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Err(StoreError::InUse.into())
 }
 
 impl Copy {
@@ -61,7 +76,7 @@ impl Copy {
         let path = folder.path().join("gateway.toml");
         fs::write(&path, config).unwrap();
         let config = Config::read(&path).unwrap();
-        let running = server::start(&config, Arc::new(SystemClock), system_rng()).await.unwrap();
+        let running = start(&config, Arc::new(SystemClock)).await.unwrap();
         Self { folder, running, stranger }
     }
 
@@ -75,7 +90,7 @@ impl Copy {
         self.running.stop().await.unwrap();
         meanwhile(self.folder.path());
         let config = Config::read(&self.folder.path().join("gateway.toml")).unwrap();
-        self.running = server::start(&config, Arc::new(SystemClock), system_rng()).await.unwrap();
+        self.running = start(&config, Arc::new(SystemClock)).await.unwrap();
         self
     }
 
@@ -123,7 +138,7 @@ impl Copy {
             roles: file.roles.clone(),
             areas: vec![],
             certificate: certificate.unwrap_or_else(|| profile.fingerprint()),
-            lifetime: std::time::Duration::from_secs(300),
+            lifetime: Duration::from_secs(300),
         };
         let mut rng = StdRng::seed_from_u64(11);
         let token = mint(&key, &claims, minted, TokenId::draw(&mut rng)).unwrap();

@@ -1,22 +1,55 @@
 //! A database that is behind its witnesses, or of another history, is not served from.
 
-use super::{Site, quorum::told};
-use crate::support::{gateway::assert_refused, postgres::cluster, tallygate};
-use std::fs;
+use super::{
+    Site,
+    quorum::{message, told},
+};
+use crate::support::{
+    copy, demo,
+    gateway::{assert_refused, reason},
+    output,
+    postgres::cluster,
+    stream::Stream,
+    tallygate,
+};
+use std::{fs, net::SocketAddr};
 use tallygate::{
     audit::LogSigner,
     gateway::HistoryError,
     identity::Clock,
     keys::{Log, SigningKey},
-    server::ServeError,
+    server::{Running, ServeError},
     store::calendar_year,
+    wire::v1::{
+        self, protocol_service_client::ProtocolServiceClient,
+        release_service_client::ReleaseServiceClient,
+    },
 };
+use tokio::{
+    io::{AsyncWriteExt, BufReader},
+    net::TcpListener,
+};
+use tonic::Status;
+
+const CONTRADICTS: &str = "witness_contradicts";
 
 /// Starts and stops a gateway, which adds to the log.
 async fn grow(site: &Site, config: &std::path::Path, times: usize) {
     for _ in 0..times {
         site.serve(config).await.unwrap().stop().await.unwrap();
     }
+}
+
+/// The same of a copy that its operator serves without the witness that has cosigned it.
+async fn grow_unseen(site: &Site, config: &std::path::Path, times: usize) {
+    let refused = site.serve(config).await.unwrap_err();
+    let unseen = matches!(refused, ServeError::History(HistoryError::NotConfigured { .. }));
+    assert!(unseen, "{refused}");
+    let retired = site.serve_without(config, &["oversight.example"]).await.unwrap();
+    assert_eq!(told(site, &retired).await.last().unwrap(), "witness_overridden");
+    retired.stop().await.unwrap();
+    // Once it is retired, nobody is asked for its name again.
+    grow(site, config, times - 1).await;
 }
 
 fn run(words: &[&str]) {
@@ -59,7 +92,7 @@ async fn a_restored_old_backup_is_not_served_from() {
 
     // The copy goes on unseen until it is the longer one: now it is another history.
     let unseen = site.configure("unseen", "twin.db", &[]);
-    grow(&site, &unseen, 4).await;
+    grow_unseen(&site, &unseen, 4).await;
     let refused = site.serve(&twin).await.unwrap_err();
     assert!(matches!(refused, ServeError::History(HistoryError::Other { .. })), "{refused}");
     // The true one goes on as ever.
@@ -87,7 +120,7 @@ async fn a_witness_that_saw_another_history_is_named_in_the_log() {
     running.project_log().await.unwrap();
     // A copy goes on elsewhere, and the witness lost its state and believes it.
     let copy = site.configure("copy", "copy.db", &[]);
-    grow(&site, &copy, 20).await;
+    grow_unseen(&site, &copy, 20).await;
     oversight.stop().await;
     fs::remove_dir_all(site.path("oversight/state")).unwrap();
     fs::create_dir(site.path("oversight/state")).unwrap();
@@ -98,12 +131,88 @@ async fn a_witness_that_saw_another_history_is_named_in_the_log() {
     site.card(&running).await.unwrap();
     running.project_log().await.unwrap();
     running.project_log().await.unwrap();
-    assert_eq!(told(&site, &running).await, ["witness_quorum_reached", "witness_contradicted"]);
-    site.clock.minutes(16);
-    assert_refused(site.card(&running).await, "witness_quorum_missing");
+    // What it cosigned before counts no more, and nothing rests on a log that may be a fork.
+    let leaves = ["witness_quorum_reached", "witness_contradicted", "witness_quorum_lost"];
+    assert_eq!(told(&site, &running).await, leaves);
+    only_what_stops_and_withdraws(&site, &running).await;
+    site.clock.minutes(2);
+    running.project_log().await.unwrap();
+    assert_eq!(told(&site, &running).await, leaves, "each once");
     running.stop().await.unwrap();
     let refused = site.serve(&config).await.unwrap_err();
     assert!(matches!(refused, ServeError::History(HistoryError::Behind { .. })), "{refused}");
+}
+
+/// While a witness contradicts: figures, looks and intake are refused, a suspension and a
+/// withdrawal are not, and the auditor sees the log.
+async fn only_what_stops_and_withdraws(site: &Site, running: &Running) {
+    assert_refused(site.card(running).await, CONTRADICTS);
+    let officer = site.caller(running, "officer").await;
+    let health = site.caller(running, "health").await;
+    let withheld = |status: Status| assert_eq!(reason(&status).0, CONTRADICTS);
+    let mut releases = ReleaseServiceClient::new(officer.clone());
+    let listed = releases.list_releases(v1::ListReleasesRequest::default()).await;
+    withheld(listed.unwrap_err());
+    withheld(Stream::open(health.clone()).await.err().unwrap());
+    let mut protocols = ProtocolServiceClient::new(health);
+    let protocol_id = "isp-health".to_owned();
+    let suspend = v1::SuspendProtocolRequest { protocol_id: protocol_id.clone() };
+    protocols.suspend_protocol(suspend).await.unwrap();
+    let resume = v1::ResumeProtocolRequest { protocol_id };
+    withheld(protocols.resume_protocol(resume).await.unwrap_err());
+    let withdraw = v1::WithdrawReleaseRequest {
+        quarter: "2024Q2".to_owned(),
+        notice: "Withdrawn while a witness contradicts.".to_owned(),
+    };
+    releases.withdraw_release(withdraw).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_is_away_or_wrong_stops_a_start_until_the_operator_answers_for_it() {
+    let site = Site::new().await;
+    let mut oversight = site.witness("oversight", false).await;
+    let lines = [oversight.lines(true)];
+    let config = site.configure("gateway", "gateway.db", &lines);
+    grow(&site, &config, 1).await;
+    oversight.stop().await;
+    let refused = site.serve(&config).await.unwrap_err();
+    let unasked = matches!(refused, ServeError::History(HistoryError::Unasked { .. }));
+    assert!(unasked && refused.to_string().contains("--without-witness oversight"), "{refused}");
+    let slip = site.serve_without(&config, &["oversite.example"]).await.unwrap_err();
+    assert!(matches!(slip, ServeError::History(HistoryError::NoSuchWitness { .. })), "{slip}");
+    let running = site.serve_without(&config, &["oversight.example"]).await.unwrap();
+    assert_eq!(told(&site, &running).await, ["witness_overridden"]);
+    running.stop().await.unwrap();
+    // One that says what can't be: anybody who stands for it can say so.
+    for answer in [
+        "HTTP/1.1 409 Conflict\r\ncontent-type: text/x.tlog.size\r\ncontent-length: 14\r\n\r\n9000000000000\n",
+        "HTTP/1.1 422 Unprocessable Entity\r\ncontent-length: 0\r\n\r\n",
+    ] {
+        let liar = liar(answer).await;
+        let config = site.configure("gateway", "gateway.db", &[oversight.lines_at(liar, true)]);
+        let refused = site.serve(&config).await.unwrap_err();
+        assert!(matches!(refused, ServeError::History(_)), "{refused}");
+        let running = site.serve_without(&config, &["oversight.example"]).await.unwrap();
+        running.project_log().await.unwrap();
+        assert_eq!(told(&site, &running).await.last().unwrap(), "witness_contradicted");
+        // The operator has answered for it, so the log goes on.
+        site.card(&running).await.unwrap();
+        running.stop().await.unwrap();
+    }
+}
+
+/// Gives every request the same answer.
+async fn liar(answer: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = BufReader::new(stream);
+            message(&mut stream).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    address
 }
 
 /// A new year's log begins at nothing, and so would that of a copy from before it began.
@@ -141,6 +250,36 @@ async fn a_copy_from_before_the_new_year_is_not_served_from() {
     let behind = matches!(refused, ServeError::History(HistoryError::Behind { held: 0, .. }));
     assert!(behind, "{refused}");
     grow(&site, &config, 1).await;
+    the_years_are_one_chain(&site);
+    a_year_that_is_gone_is_told(&site).await;
+}
+
+/// Two years' mirrors are one chain, for whoever holds this year's key.
+fn the_years_are_one_chain(site: &Site) {
+    let (new, old) = (site.text("tiles-gateway"), site.text("tiles-old"));
+    let key = site.text("next.vkey");
+    let verify = ["audit", "verify", &new, "--vkey-file", &key, "--previous"];
+    output(&[&verify[..], &[&old]].concat(), 0);
+    // One that ended earlier was signed by the same key, and is not what the new one follows.
+    let short = site.text("tiles-short");
+    copy(&demo().dir.join("tiles"), std::path::Path::new(&short));
+    output(&[&verify[..], &[&short]].concat(), 1);
+    // Nor does the old one follow any.
+    output(&[&verify[..], &[&old, "--previous", &short]].concat(), 1);
+}
+
+/// The new year's log names the old one, so that its rows can't go without a trace.
+async fn a_year_that_is_gone_is_told(site: &Site) {
+    let config = site.text("gateway.toml");
+    let verify = ["audit", "verify", "--config", &config];
+    output(&verify, 0);
+    let path = format!("sqlite://{}", site.text("gateway.db"));
+    let pool = sqlx::SqlitePool::connect(&path).await.unwrap();
+    let sql = "DROP TRIGGER past_log_kept; DELETE FROM past_log;";
+    sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    pool.close().await;
+    let told = output(&verify, 1);
+    assert!(told.contains("gone, though a later log follows it"), "{told}");
 }
 
 /// Each submits what it sees; a conflict only tells where to go on.

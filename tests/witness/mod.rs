@@ -1,11 +1,12 @@
 //! Witnesses over real sockets: what they cosign, what the gateway makes of it, and what it
 //! does without them.
 
+mod fetched;
 mod history;
 mod quorum;
 mod service;
 
-use crate::support::{copy, demo, tallygate};
+use crate::support::{copy, demo, gateway::start, tallygate};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -18,14 +19,12 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
 };
 use tallygate::{
     config::Config,
     connector::{AddToken, Gateway, Profile, ProfileFile},
     identity::{CertificateAuthority, Clock, LOOPBACK_NAMES, SystemClock, Validity},
-    server::{self, Running, ServeError, system_rng},
-    store::StoreError,
+    server::{Running, ServeError},
     wire::v1::{
         self, figure_service_client::FigureServiceClient,
         protocol_service_client::ProtocolServiceClient,
@@ -199,17 +198,15 @@ impl Site {
     }
 
     async fn serve(&self, config: &Path) -> Result<Running, ServeError> {
-        let config = Config::read(config).unwrap();
+        self.serve_without(config, &[]).await
+    }
+
+    /// The same on the operator's responsibility for going on without some witnesses' word.
+    async fn serve_without(&self, config: &Path, without: &[&str]) -> Result<Running, ServeError> {
+        let mut config = Config::read(config).unwrap();
+        config.without_witnesses = without.iter().map(|name| (*name).to_owned()).collect();
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-        // A program that another test is starting at this moment holds what was just closed.
-        for _ in 0..100 {
-            let started = server::start(&config, Arc::clone(&clock), system_rng()).await;
-            if !matches!(started, Err(ServeError::Store(StoreError::InUse))) {
-                return started;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Err(StoreError::InUse.into())
+        start(&config, clock).await
     }
 
     async fn caller(&self, running: &Running, name: &str) -> Service {
@@ -242,6 +239,7 @@ impl Site {
         policy["supersedes"] = json!(hex::encode(Sha256::digest(&payload)));
         policy["witnesses"] =
             json!({ "oversight": oversight, "minimum_partners": partners, "grace_seconds": 900 });
+        policy["witness_keys"] = self.named_witnesses();
         let draft = self.path("policy-2.json");
         fs::write(&draft, policy.to_string()).unwrap();
         for (at, signature) in signed["signatures"].as_array().unwrap().iter().enumerate() {
@@ -261,6 +259,20 @@ impl Site {
         let officer = self.caller(running, "officer").await;
         let request = v1::SubmitRootPolicyRequest { document };
         ProtocolServiceClient::new(officer).submit_root_policy(request).await.unwrap();
+    }
+
+    /// Every witness of the site, as the root policy names it: the oversight body's or, each, a
+    /// partner's of its name.
+    fn named_witnesses(&self) -> Value {
+        let mut named = Vec::new();
+        for folder in fs::read_dir(self.folder.path()).unwrap() {
+            let folder = folder.unwrap().path();
+            let Ok(vkey) = fs::read_to_string(folder.join("witness.vkey")) else { continue };
+            let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+            let oversight = name == "oversight" || name == "stranger" || name == "hasty";
+            named.push(json!({ "vkey": vkey.trim_end(), "partner": name, "oversight": oversight }));
+        }
+        json!(named)
     }
 
     /// What the published checkpoint of a gateway says.

@@ -7,7 +7,9 @@ use crate::support::{
 };
 use std::{fs, net::SocketAddr};
 use tallygate::{
-    server::Running,
+    config::Config,
+    gateway::HistoryError,
+    server::{Running, ServeError},
     wire::v1::{
         self, access_log_service_client::AccessLogServiceClient,
         figure_service_client::FigureServiceClient, protocol_service_client::ProtocolServiceClient,
@@ -158,7 +160,7 @@ async fn with_its_witnesses_away_it_starts_and_answers_figures_once_they_are_bac
     running.stop().await.unwrap();
     oversight.stop().await;
     // What it was told before it stopped does not count: the database may be another one.
-    let running = site.serve(&config).await.unwrap();
+    let running = site.serve_without(&config, &["oversight.example"]).await.unwrap();
     figures_stop(&site, &running).await;
     oversight.start(&site).await;
     site.clock.minutes(2);
@@ -167,7 +169,7 @@ async fn with_its_witnesses_away_it_starts_and_answers_figures_once_they_are_bac
     running.stop().await.unwrap();
     // Nor does a witness help that the gateway was not told of.
     let config = site.configure("gateway", "gateway.db", &[]);
-    let running = site.serve(&config).await.unwrap();
+    let running = site.serve_without(&config, &["oversight.example"]).await.unwrap();
     figures_stop(&site, &running).await;
     running.stop().await.unwrap();
 }
@@ -200,7 +202,7 @@ async fn relay(stream: TcpStream, witness: SocketAddr, change: fn(&str) -> Strin
     caller.write_all(answer.as_bytes()).await.unwrap();
 }
 
-async fn message(stream: &mut BufReader<TcpStream>) -> (String, String) {
+pub(super) async fn message(stream: &mut BufReader<TcpStream>) -> (String, String) {
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
@@ -247,7 +249,15 @@ async fn a_tampered_cosignature_and_one_by_an_unknown_key_are_ignored() {
     running.stop().await.unwrap();
     for lines in cases {
         let config = site.configure("gateway", "gateway.db", &[lines]);
-        let running = site.serve(&config).await.unwrap();
+        // What is no word of the witness is no answer to whether the database is behind.
+        let refused = site.serve(&config).await.unwrap_err();
+        let unasked = matches!(refused, ServeError::History(HistoryError::Unasked { .. }));
+        assert!(unasked, "{refused}");
+        let Ok(witness) = Config::read(&config).map(|config| config.witnesses[0].key.clone())
+        else {
+            panic!("a configuration that was just read")
+        };
+        let running = site.serve_without(&config, &[witness.name()]).await.unwrap();
         running.project_log().await.unwrap();
         assert_eq!(site.checkpoint("gateway").lines().count(), 5, "{:?}", config);
         assert_refused(site.card(&running).await, MISSING);

@@ -310,6 +310,7 @@ impl Town {
             quarterly_rho: RhoLimit::from_nano(quarterly_nano),
             lifetime_rho: RhoLimit::from_nano(1_416_600_000),
             witnessing_partners: 0,
+            witness_keys: Vec::new(),
             effective: date(2024, 4, 1),
             expires: date(2027, 3, 31),
         });

@@ -232,6 +232,7 @@ impl World {
             quarterly_rho: id(&limits.quarter.to_string()),
             lifetime_rho: id(&limits.lifetime.to_string()),
             witnessing_partners: 0,
+            witness_keys: Vec::new(),
             effective: date(2024, 4, 1),
             expires: date(2027, 3, 31),
         })

@@ -233,6 +233,49 @@ fn the_root_policy_is_checked_too() {
 }
 
 #[test]
+fn the_root_policy_names_the_witnesses_that_make_its_quorum() {
+    use crate::protocol::root_policy::RootPolicy;
+    let root = serde_json::to_value(super::support::root().document()).unwrap();
+    assert!(root.get("witness_keys").is_none(), "what was signed before it keeps its digest");
+    let vkey = |name: &str| format!("{name}+c86bf9ec+BD1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM");
+    let named = |name: &str, partner: &str, oversight: bool| json!({ "vkey": vkey(name), "partner": partner, "oversight": oversight });
+    let read = |oversight: bool, partners: u16, keys: Value| {
+        let mut document = root.clone();
+        document["witnesses"]["oversight"] = json!(oversight);
+        document["witnesses"]["minimum_partners"] = json!(partners);
+        document["witness_keys"] = keys;
+        <RootPolicy as Document>::parse(document.to_string().as_bytes())
+            .map_err(|fault| (fault.pointer().to_owned(), fault.rule()))
+    };
+    let three = || {
+        json!([named("a", "oversight", true), named("b", "one", false), named("c", "one", false)])
+    };
+    assert_eq!(read(true, 1, three()).unwrap().witness_keys.len(), 3);
+    let unmet = |pointer: &str| Err((pointer.to_owned(), Rule::QuorumCannotBeMet));
+    assert_eq!(
+        read(true, 2, three()),
+        unmet("/witnesses/minimum_partners"),
+        "one partner, one voice"
+    );
+    let partners = json!([named("b", "one", false)]);
+    assert_eq!(read(true, 1, partners), unmet("/witnesses/oversight"));
+    let twice = json!([named("a", "one", true), named("a", "two", false)]);
+    assert_eq!(read(false, 1, twice).unwrap_err().1, Rule::Duplicate);
+    for bad in [
+        "",
+        "a",
+        "a+c86bf9ec",
+        "a+c86bf9ec+BD1A",
+        "a+C86BF9EC+BD1AF8PoQ4lakrcKp00bfrycmCzPLsSWjMDNVfEq9GYM",
+    ] {
+        let keys = json!([{ "vkey": bad, "partner": "one", "oversight": false }]);
+        assert_eq!(read(false, 1, keys), Err(("/witness_keys/0/vkey".to_owned(), Rule::Malformed)));
+    }
+    // One of before they were named here is a policy still; its quorum is never there.
+    assert!(read(true, 2, json!([])).is_ok());
+}
+
+#[test]
 fn a_key_set_survives_its_exchange_form() {
     let set = super::support::register(&super::support::keys());
     let text = set.to_json().unwrap();

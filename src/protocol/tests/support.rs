@@ -164,6 +164,7 @@ pub(super) fn root() -> Signed<RootPolicy, FullySigned> {
         quarterly_rho: RhoLimit::from_nano(128_300_000),
         lifetime_rho: RhoLimit::from_nano(1_416_600_000),
         witnessing_partners: 0,
+        witness_keys: Vec::new(),
         effective: date(2024, 4, 1),
         expires: date(2027, 3, 31),
     });

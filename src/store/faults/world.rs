@@ -218,5 +218,6 @@ pub(super) fn letter(answer: &Answer) -> char {
         Err(ActError::Conflict) => 'C',
         Err(ActError::Unavailable) => 'U',
         Err(ActError::PolicyChanged) => 'P',
+        Err(ActError::Withheld) => 'W',
     }
 }
