@@ -16,6 +16,7 @@ const FILES: [&str; 11] = [
     "tallygate/v1/releases.proto",
     "tallygate/v1/rights.proto",
     "tallygate/v1/subjects.proto",
+    "tallygate/v1/retention.proto",
 ];
 
 /// Messages that carry identifiers, names, addresses, birth dates or references: no

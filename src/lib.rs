@@ -57,11 +57,12 @@
 //!   and proved alone, and one that is erased leaves its neighbours provable ([`audit::detail`]).
 //! - I14 Nothing of a subject is used where a choice of its own reaches ([`protocol::choice`]), and
 //!   whoever sends its records is answered as if it were.
-
-//! - I14 Whether a consent stands and covers a use is one pure rule, at intake as in the count;
+//! - I15 Whether a consent stands and covers a use is one pure rule, at intake as in the count;
 //!   its statements are never changed ([`protocol::consent`]).
-//! - I15 What a controller withholds from its subject looks like what was never there
+//! - I16 What a controller withholds from its subject looks like what was never there
 //!   ([`gateway::Gateway::report_subject`]).
+//! - I17 What no protocol lets be kept any longer is gone once its day has ended, does not come
+//!   in again, and a look that does not use what the job goes by says so ([`protocol::retention`]).
 
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.

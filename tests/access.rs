@@ -134,6 +134,8 @@ const MATRIX: &[Row] = &[
     ("SubjectService/ReportSubject",         "no such request",       nothing,               [ROLE,                   ROLE,                   asked("not_found"),        ROLE]),
     ("SubjectService/ListSubjectRequests",   "",                      nothing,               [ROLE,                   ROLE,                   OK,                        OK]),
     ("SubjectService/MarkWithheld",          "a record never sent",   withhold,              [OK,                     ROLE,                   ROLE,                      ROLE]),
+    ("RetentionService/PreviewRetention",    "until today",           nothing,               [ROLE,                   ROLE,                   OK,                        ROLE]),
+    ("RetentionService/ProveRetention",      "",                      nothing,               [ROLE,                   ROLE,                   OK,                        OK]),
     // Last, as they change what the others see.
     ("ProtocolService/SuspendProtocol",      "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
     ("ProtocolService/ResumeProtocol",       "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),

@@ -89,6 +89,11 @@ leaf_kinds! {
     RecordsWithheld = "records_withheld",
     /// The day's erasures, as one leaf.
     Erasures = "erasures",
+    /// The day's retention was applied: what was let go, as one leaf.
+    RetentionApplied = "retention_applied",
+    /// Everything that is kept was compared with the limits of the protocols; the cause says
+    /// what was found.
+    RetentionChecked = "retention_checked",
     /// A stream of batches was let in.
     IntakeStreamOpened = "intake_stream_opened",
     /// A batch was accepted.

@@ -15,6 +15,7 @@ mod figures;
 mod growth;
 mod intake;
 mod log;
+mod protocols;
 mod release;
 mod sample;
 mod served;
@@ -39,6 +40,8 @@ const CALLERS: usize = 64;
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Measure {
+    /// The decision, at a region's size.
+    Protocols,
     /// Records taken in, end to end.
     Intake,
     /// Cards and queries.
@@ -54,13 +57,21 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
-    /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Intake, Self::Figures, Self::Release, Self::Log, Self::Growth, Self::Verify];
+    /// All, in the order in which they run: first what the process's memory tells of.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Protocols,
+        Self::Intake,
+        Self::Figures,
+        Self::Release,
+        Self::Log,
+        Self::Growth,
+        Self::Verify,
+    ];
 
     /// How large it is unless told otherwise: children, calls, persons, leaves, entries.
     const fn usual_size(self) -> u64 {
         match self {
+            Self::Protocols => 1_000,
             Self::Intake => 2_000,
             Self::Figures => 12_000,
             Self::Release => 100_000,
@@ -115,6 +126,9 @@ pub(crate) enum BenchError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A gateway.
+    #[error(transparent)]
+    Gateway(#[from] crate::gateway::GatewayError),
     /// The log.
     #[error(transparent)]
     Act(#[from] ActError),
@@ -202,6 +216,7 @@ async fn measure_all(
     for measure in &plan.measures {
         let size = plan.size.unwrap_or(measure.usual_size()).max(1);
         rows.extend(match measure {
+            Measure::Protocols => protocols::measure(scratch, size, say).await?,
             Measure::Intake => intake::measure(scratch, &clock, size, say).await?,
             Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
             Measure::Release => release::measure(scratch, &clock, size, say).await?,

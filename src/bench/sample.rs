@@ -99,6 +99,14 @@ where
     Ok(sample)
 }
 
+/// What the process holds in memory now, MiB; Linux alone tells.
+pub(super) fn resident_mib() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1_024.0)
+}
+
 /// The most memory that the process holds from now on; Linux alone tells.
 #[derive(Debug)]
 pub(super) struct Memory;

@@ -17,8 +17,8 @@ use std::{
 
 pub(super) const EXAMPLES: &str = "\
 Each figure stands beside its limit, measured in the same run: a bare loop that writes the same
-rows, an empty service behind the same TLS, a bare scan, a log without its tree, bare hashing. The
-ratio is what counts; of times (ms) the smaller is the better.
+rows, an empty service behind the same TLS, a bare look-up, a bare scan, a log without its tree, bare hashing. The
+ratio is what counts; of times (ms, ns) the smaller is the better.
 
 Examples:
   tallygate bench all --out results
@@ -27,6 +27,9 @@ Examples:
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum BenchCommand {
+    /// The decision about a record, beside a bare look-up of its key; --size is protocols.
+    #[command(after_help = "Example:\n  tallygate bench protocols --format json")]
+    Protocols(Bench),
     /// Records end to end, beside a bare loop that writes the same rows; --size is children.
     #[command(after_help = "Example:\n  tallygate bench intake --size 20000 --format json")]
     Intake(Bench),
@@ -77,6 +80,7 @@ pub(super) struct Bench {
 impl BenchCommand {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         let (measures, bench) = match self {
+            Self::Protocols(bench) => (vec![Measure::Protocols], bench),
             Self::Intake(bench) => (vec![Measure::Intake], bench),
             Self::Figures(bench) => (vec![Measure::Figures], bench),
             Self::Release(bench) => (vec![Measure::Release], bench),

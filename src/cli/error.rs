@@ -116,6 +116,9 @@ pub(super) enum CliError {
     /// The catalogue has no such indicator.
     #[error("the catalogue has no such indicator: `tallygate card --definitions` lists them")]
     NoIndicator,
+    /// Fields of several record types in one question.
+    #[error("ask about the fields of one record type at a time")]
+    SeveralTypes,
     /// There is neither a mirror nor a gateway to look at.
     #[error("say where the log is: a folder that mirrors it, or --profile FILE for its gateway")]
     NoLog,

@@ -55,6 +55,7 @@ mod release;
 mod release_verify;
 mod remote;
 mod restore;
+mod retention;
 mod rights;
 mod scrub;
 mod serve;
@@ -137,6 +138,9 @@ enum Command {
     /// Releases: preview, close, withdraw, verify, list, show.
     #[command(subcommand, after_help = release::EXAMPLES)]
     Release(release::ReleaseCommand),
+    /// How long records are kept: preview, prove.
+    #[command(subcommand, after_help = retention::EXAMPLES)]
+    Retention(retention::RetentionCommand),
     /// Sends a partner's files to the gateway; prints the receipt.
     Push(push::Push),
     /// Takes a whole file back that was pushed wrongly, by its receipts.
@@ -198,6 +202,7 @@ impl Command {
             Self::Notice(command) => command.run(console).await,
             Self::Subject(command) => command.run(console).await,
             Self::Release(command) => command.run(console).await,
+            Self::Retention(command) => command.run(console).await,
             Self::Push(push) => push.run(console).await,
             Self::Undo(undo) => undo.run(console).await,
             Self::Erase(erase) => erase.run(console).await,

@@ -14,6 +14,7 @@ use crate::{
     wire::v1::{self, protocol_service_client::ProtocolServiceClient},
 };
 use clap::Subcommand;
+use jiff::civil::Date;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -98,40 +99,93 @@ pub(super) enum ProtocolCommand {
     /// Says whether a record or a figure would be allowed, and by which clause (exit code 1
     /// when it would not).
     #[command(
-        after_help = "Examples:\n  tallygate protocol explain --protocol isp-health --type live_birth --columns nhs_number,postcode \\\n    --profile health.toml\n  tallygate protocol explain --table engagement --area CC01 --profile manager-cc01.toml"
+        after_help = "Examples:\n  tallygate protocol explain --protocol isp-health --type live_birth --columns nhs_number,postcode \\\n    --profile health.toml\n  tallygate protocol explain --field health_review.outcome --area E01009600 --day 2026-05-01 --profile health.toml\n  tallygate protocol explain --table engagement --area CC01 --profile manager-cc01.toml"
     )]
     Explain(Question),
 }
 
-/// What `explain` asks: about records (--type), or about a figure (--table and --area).
+/// What `explain` asks: about records (--type or --field), or about a figure (--table and
+/// --area).
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("about").required(true).args(["record_type", "table"]))]
+#[command(group = clap::ArgGroup::new("about").required(true).args(["record_type", "fields", "table"]))]
 pub(super) struct Question {
-    /// The protocol relied on; for a figure, any that would allow it when left out.
-    #[arg(long, value_name = "ID", required_unless_present = "table")]
+    /// The protocol relied on; for single fields and figures, any that would allow it when left
+    /// out.
+    #[arg(long, value_name = "ID", required_unless_present_any = ["table", "fields"])]
     protocol: Option<ProtocolId>,
     /// The partner that would act; your own when left out.
     #[arg(long, value_name = "ID")]
     partner: Option<PartnerId>,
-    /// The purpose claimed.
-    #[arg(long, value_name = "PURPOSE", default_value = super::query::PLANNING)]
-    purpose: String,
+    /// The purpose claimed; planning when left out, and none for single fields.
+    #[arg(long, value_name = "PURPOSE")]
+    purpose: Option<String>,
     /// Records of this type, to be sent.
     #[arg(long = "type", value_name = "RECORD_TYPE")]
     record_type: Option<RecordType>,
     /// The columns they would have.
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', requires = "record_type")]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        value_delimiter = ',',
+        requires = "record_type",
+        conflicts_with = "area"
+    )]
     columns: Vec<String>,
+    /// Single fields of one record type, to be sent: what the flow requires goes with them.
+    #[arg(long = "field", value_name = "RECORD_TYPE.FIELD", value_delimiter = ',', value_parser = parse_field)]
+    fields: Vec<RecordField>,
     /// A figure of this table of the catalogue.
     #[arg(long, value_name = "TABLE", requires = "area")]
     table: Option<TableId>,
-    /// The figure's area.
-    #[arg(long, value_name = "CODE", conflicts_with = "record_type")]
+    /// The figure's area; for records, where their subjects live (an LSOA or an area).
+    #[arg(long, value_name = "CODE")]
     area: Option<AreaCode>,
+    /// The day, also one gone by or to come; today when left out.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    day: Option<Date>,
     #[command(flatten)]
     remote: Remote,
     #[command(flatten)]
     printing: Printing,
+}
+
+/// A field with its record type: `health_review.outcome`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RecordField {
+    record_type: RecordType,
+    field: String,
+}
+
+fn parse_field(text: &str) -> Result<RecordField, &'static str> {
+    let rule = "write the record type, a dot and the field, like health_review.outcome";
+    let (record_type, field) = text.split_once('.').ok_or(rule)?;
+    let record_type = record_type.parse().map_err(|_| rule)?;
+    Ok(RecordField { record_type, field: field.to_owned() })
+}
+
+impl Question {
+    /// What is asked of the gateway.
+    fn request(self) -> Result<v1::ExplainDecisionRequest, CliError> {
+        let mut types = self.fields.iter().map(|field| field.record_type);
+        let of_fields = types.next();
+        if types.any(|other| Some(other) != of_fields) {
+            return Err(CliError::SeveralTypes);
+        }
+        let text = |id: Option<&dyn ToString>| id.map(ToString::to_string).unwrap_or_default();
+        let single = of_fields.is_some();
+        let usual = if single { "" } else { super::query::PLANNING };
+        Ok(v1::ExplainDecisionRequest {
+            protocol_id: text(self.protocol.as_ref().map(|id| id as _)),
+            partner_id: text(self.partner.as_ref().map(|id| id as _)),
+            purpose: self.purpose.unwrap_or_else(|| usual.to_owned()),
+            record_type: text(self.record_type.or(of_fields).as_ref().map(|id| id as _)),
+            columns: self.columns,
+            table: text(self.table.as_ref().map(|id| id as _)),
+            area: text(self.area.as_ref().map(|id| id as _)),
+            fields: self.fields.into_iter().map(|field| field.field).collect(),
+            day: text(self.day.as_ref().map(|day| day as _)),
+        })
+    }
 }
 
 type Client = ProtocolServiceClient<Service>;
@@ -287,22 +341,14 @@ const fn state(state: v1::ProtocolState) -> &'static str {
 
 async fn explain(question: Question, console: &mut Console<'_>) -> Result<Outcome, CliError> {
     let session = question.remote.open().await?;
-    let text = |id: Option<&dyn ToString>| id.map(ToString::to_string).unwrap_or_default();
-    let request = v1::ExplainDecisionRequest {
-        protocol_id: text(question.protocol.as_ref().map(|id| id as _)),
-        partner_id: text(question.partner.as_ref().map(|id| id as _)),
-        purpose: question.purpose,
-        record_type: text(question.record_type.as_ref().map(|id| id as _)),
-        columns: question.columns,
-        table: text(question.table.as_ref().map(|id| id as _)),
-        area: text(question.area.as_ref().map(|id| id as _)),
-    };
+    let format = question.printing.format;
+    let request = question.request()?;
     let answer = Client::new(session.service()).explain_decision(request).await?.into_inner();
     let record = Record::default()
         .with("allowed", answer.allowed)
         .with("clause", answer.clause)
         .with("sentence", answer.sentence);
-    console.record(question.printing.format, &record)?;
+    console.record(format, &record)?;
     session.logged(console, answer.receipt)?;
     Ok(Outcome::findings(!answer.allowed))
 }

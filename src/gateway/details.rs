@@ -11,6 +11,8 @@
 //! | consents | one a consent: its reference, keyed; state; day | as records. An erased record does not take its consent along: that it was refused must go on being honoured |
 //! | a look at one's own records, or wanting them erased | one: the caller's words, and which of the two it was; not which records | a leaf of an erasure would time it ([`super::erase`]) |
 //! | the day's erasures | one an erased item: its batch's commitment and number | the leaf says a class of sizes alone |
+//! | the day's retention | one a record type, in the same order every day: the class of sizes of what was let go | the leaf says the class of all together |
+//! | a check of retention | one: as of which day, of how many feeds | as a query |
 //! | an opening | one: who opened which item of which entry | as a query |
 //!
 //! Everything else that a leaf is about it says itself, or names by a digest of a document that

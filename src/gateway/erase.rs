@@ -127,7 +127,7 @@ impl Gateway {
         drop(tx);
         let held = |key: &[u8; 16]| {
             // What was not used because of its subject's choice was sent none the less.
-            let sent = sent.get(key).is_some_and(|sent| sent.accepted)
+            let sent = sent.get(key).is_some_and(|sent| sent.accepted && !sent.let_go)
                 || dropped.get(key).is_some_and(|dropped| dropped.accepted);
             sent && !going.contains(key)
         };
@@ -234,7 +234,7 @@ impl Gateway {
 
     /// The forms in which a record's key may be stored or named by a detail: as it was asked
     /// for, and under every other version of the keys that is held.
-    fn forms_of(&self, asked: &Asked) -> Result<Vec<Pseudonym>, GatewayError> {
+    pub(super) fn forms_of(&self, asked: &Asked) -> Result<Vec<Pseudonym>, GatewayError> {
         let (domain, version) = (PseudonymDomain::Record, KeyVersion::new(asked.key_version));
         let key = Pseudonym::from_stored(domain, version, &asked.key)?;
         let keys = self.keys();

@@ -43,6 +43,8 @@ pub mod register;
 mod release_tests;
 mod released;
 mod releases;
+mod retention;
+mod retention_view;
 mod rights;
 mod rotate_keys;
 mod snapshot;
@@ -85,6 +87,7 @@ pub use published::{Published, PublishedCheckpoint};
 pub use quorum::Quorum;
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
+pub use retention_view::{RetentionDay, RetentionLine, RetentionProof};
 pub use rights::{
     AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError, NewCase,
     NoticeLine, Overdue, Progress, StatedAcknowledgement, StatedIdentity,
@@ -216,7 +219,7 @@ impl Gateway {
         let (sequencer, task) =
             Sequencer::start(store.clone(), log.clone(), Arc::clone(&now)).await?;
         let mut tx = store.read(Rights::Figures).await?;
-        let snapshot = Snapshot::load(&mut tx).await?;
+        let snapshot = Snapshot::load(&mut tx, None).await?;
         let keys = KeysInUse::new(keys, snapshot.versions().clone())?;
         let postcodes = PostcodeLookup::load(&mut tx, &keys).await?;
         drop(tx);
@@ -302,7 +305,7 @@ impl Gateway {
     /// When it can't be read; a policy that can't be read denies.
     pub async fn reload(&self) -> Result<Arc<Snapshot>, GatewayError> {
         let mut tx = self.store.read(Rights::Figures).await?;
-        let loaded = Arc::new(Snapshot::load(&mut tx).await?);
+        let loaded = Arc::new(Snapshot::load(&mut tx, Some(&self.snapshot())).await?);
         // Before the snapshot, so that a decision on it never finds older keys than it says.
         let keys = self.follow(loaded.versions()).await;
         let held = self.postcodes.load_full();

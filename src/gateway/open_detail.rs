@@ -8,7 +8,7 @@
 //! whose it is; the id is keyed and wiped on arrival and stands nowhere afterwards. A caller's
 //! own words hold the name by which a partner calls a member of its staff: the log is to show
 //! what that person did, and who it was only where two auditors agree that it matters
-//! ([`super::approval`]). Two auditors, and not an officer of the authority as the second:
+//! ([`super::approval`]). (What the gateway does by itself names nobody.) Two auditors, and not an officer of the authority as the second:
 //! whom the log watches must not be able to keep it shut.
 //!
 //! **What an answer tells.** An item that was erased has a hash and a path and nothing else, and
@@ -115,7 +115,8 @@ impl Gateway {
             .ok()
             .and_then(|at| entry.detail.slots.get(at))
             .is_some_and(|slot| matches!(slot, Slot::Open(_, Item::Words(_))));
-        if names_staff {
+        // What the gateway does by itself, nobody's words say.
+        if names_staff && entry.leaf.partner.is_some() {
             return self.open_by_two(actor, &entry, item).await;
         }
         let mut leaf = actor.leaf(LeafKind::LogRead, self);

@@ -17,7 +17,7 @@ use crate::{
     store::{StoreError, Tx, effect, geography, key_versions, partners, protocols},
 };
 use jiff::{Timestamp, civil::Date};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// When each signature of a document arrived.
 pub(super) type Arrivals = BTreeMap<String, i64>;
@@ -40,6 +40,8 @@ pub struct Snapshot {
     protocols: Vec<ProtocolRecord>,
     geographies: Vec<(i32, AreaSet)>,
     versions: Versions,
+    /// The register as stored: signatures were verified by its keys.
+    partners: Vec<partners::Entry>,
 }
 
 /// Places before any geography is loaded: there are none.
@@ -56,13 +58,17 @@ impl protocol::Geography for Nowhere {
 }
 
 impl Snapshot {
-    /// Reads what is in force.
+    /// Reads what is in force. What `before` verified is not verified again, where the text, its
+    /// signatures' arrivals and the whole register are the same: with a thousand documents that
+    /// is the difference between seconds and a moment.
     ///
     /// # Errors
     /// When it can't be read, or register or geography are corrupt.
-    pub(super) async fn load(tx: &mut Tx) -> Result<Self, StoreError> {
+    pub(super) async fn load(tx: &mut Tx, before: Option<&Self>) -> Result<Self, StoreError> {
         let epoch = effect::policy_epoch(tx).await?;
-        let register = Register::compile(partners::all(tx).await?)?;
+        let partners = partners::all(tx).await?;
+        let held = Held::of(before.filter(|before| before.partners == partners));
+        let register = Register::compile(partners.clone())?;
         let geographies = load_geographies(tx).await?;
         let versions = key_versions::all(tx).await?;
         let root = match protocols::root_policy(tx).await? {
@@ -72,14 +78,17 @@ impl Snapshot {
         let protocols: Vec<ProtocolRecord> = protocols::all(tx)
             .await?
             .into_iter()
-            .map(|stored| ProtocolRecord { verified: verify_stored(&stored, &register), stored })
+            .map(|stored| ProtocolRecord {
+                verified: verify_stored(&stored, &register, &held),
+                stored,
+            })
             .collect();
-        let entries = protocols.iter().filter_map(entry).collect();
+        let entries: Vec<Entry> = protocols.iter().filter_map(entry).collect();
         let policy = match geographies.last() {
             Some((_, areas)) => Policy::compile(epoch, root, entries, areas),
             None => Policy::compile(epoch, root, entries, &Nowhere),
         };
-        Ok(Self { epoch, policy, register, protocols, geographies, versions })
+        Ok(Self { epoch, policy, register, protocols, geographies, versions, partners })
     }
 
     /// The policy epoch it was read at.
@@ -199,12 +208,34 @@ pub(super) fn verify_arrived(
     })
 }
 
+/// What an earlier snapshot verified by the same register.
+struct Held<'a>(HashMap<(&'a ProtocolId, u32), &'a ProtocolRecord>);
+
+impl<'a> Held<'a> {
+    fn of(before: Option<&'a Snapshot>) -> Self {
+        let records = before.iter().flat_map(|before| &before.protocols);
+        Self(records.map(|held| ((&held.stored.protocol, held.stored.version), held)).collect())
+    }
+
+    /// What was verified of a document that is stored as it was.
+    fn verified(&self, stored: &protocols::Entry) -> Option<Verified<Protocol>> {
+        let held = self.0.get(&(&stored.protocol, stored.version))?;
+        let same = (&held.stored.document, &held.stored.arrivals);
+        let same = same == (&stored.document, &stored.arrivals);
+        held.verified.as_ref().filter(|_| same).map(|(verified, _)| verified.clone())
+    }
+}
+
 fn verify_stored(
     stored: &protocols::Entry,
     register: &Register,
+    held: &Held<'_>,
 ) -> Option<(Verified<Protocol>, Life)> {
     let arrivals: Arrivals = serde_json::from_str(&stored.arrivals).ok()?;
     let life: Life = serde_json::from_str(&stored.life).ok()?;
+    if let Some(verified) = held.verified(stored) {
+        return Some((verified, life));
+    }
     // A signature without a time of arrival counts as of the end of time: its key expired.
     let verified = verify_arrived(&stored.document, &arrivals, Timestamp::MAX, register).ok()?;
     Some((verified, life))

@@ -2,7 +2,7 @@
 
 use super::{Frame, partners, reading, receipt};
 use crate::{
-    domain::ProtocolId,
+    domain::{ProtocolId, field::parse_date},
     gateway::{ExplainedAct, ExplainedQuestion, ProtocolLine, Refused},
     protocol::State,
     wire::v1::{
@@ -145,6 +145,24 @@ impl TryFrom<ExplainDecisionRequest> for ExplainedQuestion {
             partner => Some(reading::word(partner, "partner_id", partners::ID_RULE)?),
         };
         let act = match (wire.record_type.is_empty(), wire.table.is_empty()) {
+            (false, true) if !wire.fields.is_empty() || !wire.area.is_empty() => {
+                if !wire.columns.is_empty() {
+                    let rule = "empty where single fields or a place are asked about";
+                    return Err(Refused::invalid("columns", rule));
+                }
+                ExplainedAct::Sending {
+                    protocol: match wire.protocol_id.as_str() {
+                        "" => None,
+                        protocol => Some(id(protocol)?),
+                    },
+                    record_type: wire.record_type,
+                    fields: wire.fields,
+                    area: match wire.area.as_str() {
+                        "" => None,
+                        area => Some(reading::word(area, "area", "an area's code")?),
+                    },
+                }
+            }
             (false, true) => ExplainedAct::Intake {
                 protocol: id(&wire.protocol_id)?,
                 record_type: wire.record_type,
@@ -164,7 +182,11 @@ impl TryFrom<ExplainDecisionRequest> for ExplainedQuestion {
                 return Err(Refused::invalid("record_type", rule));
             }
         };
-        Ok(Self { partner, purpose: wire.purpose, act })
+        let day = match wire.day.as_str() {
+            "" => None,
+            day => Some(parse_date(day).map_err(|rule| Refused::invalid("day", rule.sentence()))?),
+        };
+        Ok(Self { partner, purpose: wire.purpose, day, act })
     }
 }
 

@@ -6,7 +6,8 @@
 
 use super::{
     AccessLogService, AreaService, ConsentService, FigureService, Frame, IntakeService, KeyService,
-    PartnerService, ProtocolService, ReleaseService, RightsService, SubjectService,
+    PartnerService, ProtocolService, ReleaseService, RetentionService, RightsService,
+    SubjectService,
 };
 use crate::wire::{
     DESCRIPTORS,
@@ -16,8 +17,9 @@ use crate::wire::{
         intake_service_server::IntakeServiceServer, key_service_server::KeyServiceServer,
         partner_service_server::PartnerServiceServer,
         protocol_service_server::ProtocolServiceServer,
-        release_service_server::ReleaseServiceServer, rights_service_server::RightsServiceServer,
-        subject_service_server::SubjectServiceServer,
+        release_service_server::ReleaseServiceServer,
+        retention_service_server::RetentionServiceServer,
+        rights_service_server::RightsServiceServer, subject_service_server::SubjectServiceServer,
     },
 };
 use http::{Request, Response};
@@ -136,4 +138,5 @@ pub fn services(frame: &Arc<Frame>) -> Services {
         .with(ReleaseServiceServer::new(ReleaseService(of())))
         .with(RightsServiceServer::new(RightsService(of())))
         .with(SubjectServiceServer::new(SubjectService(of())))
+        .with(RetentionServiceServer::new(RetentionService(of())))
 }

@@ -7,7 +7,8 @@
 //! readable; caller a party; role `provider`; fully signed and neither superseded, expired nor revoked;
 //! the caller's own part neither revoked nor suspended; today inside the term; a flow from the caller of this
 //! record type; every column listed (envelope columns always are); every required field present.
-//! **Each record** then, on the permit: area; event inside the term; event not too old; extract not too
+//! **Each record** then, on the permit: area; event inside the term; event not too old, by the flow and by
+//! every protocol that says how long this feed's records are kept ([`super::retention`]); extract not too
 //! late; consent.
 //!
 //! **Figures**: the caller is a party or a named audience of some protocol; one that lists the table and of
@@ -30,7 +31,7 @@ use jiff::civil::Date;
 use super::document::ProtocolVersion;
 use super::life::State;
 use super::permit::{FigurePermit, IntakePermit, ReleasePermit, ReleaseSource};
-use super::policy::{Compiled, CompiledFlow, Policy, Version};
+use super::policy::{Compiled, CompiledFlow, Policy, Tense, Version};
 use super::refusal::{Reason, Refusal, Section};
 use super::vocabulary::{CallerRole, Purpose};
 use crate::domain::record::ENVELOPE;
@@ -80,6 +81,15 @@ impl Policy {
     /// # Errors
     /// The first check that failed, with its clause.
     pub fn authorise_intake(&self, question: &IntakeQuestion<'_>) -> Result<IntakePermit, Refusal> {
+        self.authorise_intake_in(question, Tense::Present)
+    }
+
+    /// The same, also of a day gone by.
+    pub(super) fn authorise_intake_in(
+        &self,
+        question: &IntakeQuestion<'_>,
+        tense: Tense,
+    ) -> Result<IntakePermit, Refusal> {
         let record_type: RecordType =
             question.record_type.parse().map_err(|_| Refusal::bare(Reason::UnknownRecordType))?;
         let protocol = match self.find(question.protocol, question.version) {
@@ -93,14 +103,15 @@ impl Policy {
         if question.role != CallerRole::Provider {
             return Err(protocol.refuse(Reason::WrongRole, Section::Whole));
         }
-        protocol.stands_for(question.partner, question.today)?;
+        protocol.stands_on(question.partner, question.today, tense)?;
         let granted =
             |flow: &CompiledFlow| flow.record_type == record_type && flow.from == *question.partner;
         let Some(place) = protocol.flows.iter().position(granted) else {
             return Err(protocol.refuse(Reason::FlowNotGranted, Section::Flows));
         };
         columns_granted(protocol, place, question.columns)?;
-        Ok(IntakePermit::new(self.epoch(), Arc::clone(protocol), place, question))
+        let limit = self.event_limit(question.partner, record_type, question.today);
+        Ok(IntakePermit::new(self.epoch(), Arc::clone(protocol), place, limit, question))
     }
 
     /// Decides whether a figure may be seen. The order of checks is in the module's doc.

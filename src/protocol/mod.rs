@@ -14,6 +14,7 @@
 //!   intake, figures, releases, dry runs and explanations.
 //! - [`choice`]: what a subject's choice does to a flow; [`acknowledgement`]: a party's signed word that it
 //!   has done so.
+//! - [`retention`]: how long what was taken in is kept, by whose word.
 //! - [`template`]: filled protocols for each pair of agencies, and the root policy.
 //!
 //! Invariants: what is not granted by a fully signed, running protocol is refused; a document that can't be
@@ -34,6 +35,7 @@ pub mod permit;
 pub mod policy;
 pub mod refusal;
 pub mod register;
+pub mod retention;
 pub mod root_policy;
 pub mod signing;
 mod strict;
@@ -49,6 +51,7 @@ pub use consent::{
 };
 pub use decision::{FigureQuestion, IntakeQuestion};
 pub use document::{Digest, KeyId, Protocol, ProtocolVersion};
+pub use explain::SendingQuestion;
 pub use fault::{Fault, Rule};
 pub use geography::Geography;
 pub use jws::Envelope;
@@ -60,6 +63,7 @@ pub use permit::{
 pub use policy::{Entry, Policy};
 pub use refusal::{Clause, Reason, Refusal};
 pub use register::{KeyRegister, KeySet, RegisteredKey};
+pub use retention::{End, Keeping, KeptRecord, RetentionRule};
 pub use root_policy::RootPolicy;
 pub use signing::{FullySigned, PartlySigned, Signatory, SignatureError, Signed, Verified};
 pub use vocabulary::{CallerRole, Purpose, SignatoryRole};

@@ -15,6 +15,7 @@ use super::decision::{FigureQuestion, IntakeQuestion, columns_granted};
 use super::document::{Digest, LegalBasis, ProtocolVersion};
 use super::policy::{Compiled, CompiledFlow, Policy};
 use super::refusal::{Clause, Reason, Refusal, Section};
+use super::retention::EventLimit;
 use super::vocabulary::{CallerRole, ConsentRule, FieldAction, Purpose};
 use crate::domain::time::epoch_day;
 use crate::domain::{AreaCode, Lsoa, PartnerId, ProtocolId, RecordType, TableId};
@@ -82,6 +83,8 @@ pub struct IntakePermit {
     epoch: u64,
     protocol: Arc<Compiled>,
     place: usize,
+    /// After so many days an event's record is not kept any more, by that document's word.
+    limit: Option<EventLimit>,
     partner: PartnerId,
     role: CallerRole,
     columns: Vec<String>,
@@ -95,12 +98,14 @@ impl IntakePermit {
         epoch: u64,
         protocol: Arc<Compiled>,
         place: usize,
+        limit: Option<EventLimit>,
         question: &IntakeQuestion<'_>,
     ) -> Self {
         Self {
             epoch,
             protocol,
             place,
+            limit,
             partner: question.partner.clone(),
             role: question.role,
             columns: question.columns.iter().map(|column| (*column).to_owned()).collect(),
@@ -113,8 +118,8 @@ impl IntakePermit {
         &self.protocol.flows[self.place]
     }
 
-    /// Decides one record, in this order: area; event inside the term; event not too old; extract not too
-    /// late; consent. Costs well under a microsecond.
+    /// Decides one record, in this order: area; event inside the term; event not too old, by the flow and by
+    /// the retention in force; extract not too late; consent. Costs well under a microsecond.
     ///
     /// # Errors
     /// The first check that failed, with its clause.
@@ -139,6 +144,12 @@ impl IntakePermit {
         }
         if extracted.saturating_sub(event) > flow.max_backdate_days {
             return refuse(Reason::EventTooOld, "max_backdate_days");
+        }
+        // What would be deleted at once must not come in (again).
+        if let Some(limit) = &self.limit
+            && self.epoch_today.saturating_sub(event) > limit.days
+        {
+            return Err(limit.refuse());
         }
         if self.epoch_today.saturating_sub(extracted) > flow.max_lag_days {
             return refuse(Reason::ExtractTooLate, "max_lag_days");

@@ -7,21 +7,22 @@
 //! Areas and field lists are interned: a thousand protocols with fifty flows each mostly repeat the same
 //! lists, and a snapshot must stay small.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
 
 use super::choice::Choices;
 use super::consent::ConsentTerms;
-use super::document::{Digest, Flow, LegalBasis, Output, Protocol, ProtocolVersion};
+use super::document::{Digest, Flow, LegalBasis, Output, Protocol, ProtocolVersion, Retention};
 use super::fault::{Fault, Rule};
 use super::geography::Geography;
 use super::life::{Life, Part, State};
 use super::refusal::{Clause, Reason, Refusal, Section};
+use super::retention::Feed;
 use super::root_policy::RootPolicy;
 use super::signing::{Draft, FullySigned, PartlySigned, Signed};
-use super::vocabulary::{CallerRole, FieldAction, Purpose};
+use super::vocabulary::{AreaLevel, CallerRole, FieldAction, Purpose};
 use crate::domain::time::epoch_day;
 use crate::domain::{AreaCode, Lsoa, PartnerId, ProtocolId, RecordType, TableId};
 
@@ -51,6 +52,10 @@ pub struct Policy {
     protocols: HashMap<ProtocolId, BTreeMap<ProtocolVersion, Version>>,
     outputs: HashMap<TableId, Vec<(Arc<Compiled>, usize)>>,
     flows: HashMap<RecordType, Vec<(Arc<Compiled>, usize)>>,
+    /// What each partner ever sent by some document's word, and how long that is kept.
+    pub(super) feeds: HashMap<PartnerId, HashMap<RecordType, Feed>>,
+    /// Parties and audiences of any readable document.
+    partners: HashSet<PartnerId>,
     faults: Vec<(ProtocolId, ProtocolVersion, Fault)>,
 }
 
@@ -58,6 +63,15 @@ pub struct Policy {
 pub(super) enum Version {
     Readable(Arc<Compiled>),
     Unreadable,
+}
+
+/// Whether something is to be done, or it is asked of a day gone by whether it might have been:
+/// that alone may look back into the term of what has expired since. The states of a document's
+/// life other than its expiry are taken as they are now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tense {
+    Present,
+    Past,
 }
 
 /// A protocol, made fast to ask.
@@ -73,6 +87,7 @@ pub(super) struct Compiled {
     life: Option<Life>,
     pub(super) flows: Vec<CompiledFlow>,
     pub(super) outputs: Vec<CompiledOutput>,
+    pub(super) retention: Vec<Retention>,
 }
 
 #[derive(Debug)]
@@ -121,7 +136,7 @@ impl Policy {
     pub fn compile(
         epoch: u64,
         root: Option<Signed<RootPolicy, FullySigned>>,
-        entries: Vec<Entry>,
+        entries: impl IntoIterator<Item = Entry>,
         geography: &impl Geography,
     ) -> Self {
         let mut policy = Self {
@@ -130,9 +145,16 @@ impl Policy {
             protocols: HashMap::new(),
             outputs: HashMap::new(),
             flows: HashMap::new(),
+            feeds: HashMap::new(),
+            partners: HashSet::new(),
             faults: Vec::new(),
         };
-        let mut compiler = Compiler { geography, fields: HashMap::new(), lsoas: HashMap::new() };
+        let mut compiler = Compiler {
+            geography,
+            fields: HashMap::new(),
+            lsoas: HashMap::new(),
+            published: HashMap::new(),
+        };
         for entry in entries {
             let (id, number, compiled) = match entry {
                 Entry::Draft(signed) => compiler.entry(signed.document(), signed.digest(), None),
@@ -160,6 +182,7 @@ impl Policy {
             }
         }
         policy.index();
+        policy.shrink();
         policy
     }
 
@@ -173,16 +196,25 @@ impl Policy {
         }
         // The hash map's order must not decide which of two protocols answers.
         compiled.sort_by(|a, b| (&a.id, a.version).cmp(&(&b.id, b.version)));
-        for protocol in compiled {
+        for protocol in &compiled {
+            self.partners.extend(protocol.parties.iter().cloned());
             for (place, output) in protocol.outputs.iter().enumerate() {
+                self.partners.extend(output.audiences.iter().map(|a| a.partner.clone()));
                 let list = self.outputs.entry(output.table.clone()).or_default();
-                list.push((Arc::clone(&protocol), place));
+                list.push((Arc::clone(protocol), place));
             }
             for (place, flow) in protocol.flows.iter().enumerate() {
                 let list = self.flows.entry(flow.record_type).or_default();
-                list.push((Arc::clone(&protocol), place));
+                list.push((Arc::clone(protocol), place));
             }
         }
+        self.index_feeds(&compiled);
+    }
+
+    /// Gives back what grew ahead of need.
+    fn shrink(&mut self) {
+        self.outputs.values_mut().for_each(Vec::shrink_to_fit);
+        self.flows.values_mut().for_each(Vec::shrink_to_fit);
     }
 
     /// The epoch: it grows with each change of anything in the snapshot.
@@ -219,12 +251,19 @@ impl Policy {
 
     /// Whether any readable protocol has this partner as a party or names it as an audience.
     pub(super) fn knows_partner(&self, partner: &PartnerId) -> bool {
-        self.protocols.values().flat_map(BTreeMap::values).any(|version| match version {
-            Version::Readable(protocol) => {
-                protocol.has_party(partner) || protocol.outputs.iter().any(|o| o.names(partner))
-            }
-            Version::Unreadable => false,
+        self.partners.contains(partner)
+    }
+
+    /// Whether a version of this protocol after `version` is there and can't be read.
+    pub(super) fn hides_a_version_after(&self, id: &ProtocolId, version: ProtocolVersion) -> bool {
+        self.protocols.get(id).is_some_and(|versions| {
+            versions.iter().any(|(v, held)| *v > version && matches!(held, Version::Unreadable))
         })
+    }
+
+    /// The newest version of a protocol.
+    pub(super) fn newest(&self, id: &ProtocolId) -> Option<ProtocolVersion> {
+        self.protocols.get(id)?.keys().next_back().copied()
     }
 }
 
@@ -253,16 +292,33 @@ impl Compiled {
         self.life.as_ref().map(Life::state)
     }
 
+    /// A party's own part and what it said when it revoked it.
+    pub(super) fn life(&self) -> Option<&Life> {
+        self.life.as_ref()
+    }
+
     /// Whether the protocol binds on `today` and this party's part of it runs.
     pub(super) fn stands_for(&self, partner: &PartnerId, today: Date) -> Result<(), Refusal> {
+        self.stands_on(partner, today, Tense::Present)
+    }
+
+    /// The same of a day gone by, which may lie within the term of what has expired since.
+    pub(super) fn stands_on(
+        &self,
+        partner: &PartnerId,
+        today: Date,
+        tense: Tense,
+    ) -> Result<(), Refusal> {
         let whole = |reason| Err(self.refuse(reason, Section::Whole));
         let Some(life) = &self.life else { return whole(Reason::ProtocolNotActive) };
         match life.state() {
             State::Draft | State::PartlySigned => return whole(Reason::ProtocolNotActive),
             State::Superseded => return whole(Reason::ProtocolSuperseded),
             State::Revoked => return whole(Reason::ProtocolRevoked),
-            State::Expired => return Err(self.refuse(Reason::ProtocolExpired, Section::Expires)),
-            State::Active | State::Suspended => {}
+            State::Expired if tense == Tense::Present => {
+                return Err(self.refuse(Reason::ProtocolExpired, Section::Expires));
+            }
+            State::Expired | State::Active | State::Suspended => {}
         }
         match life.part(partner) {
             Part::Revoked => return whole(Reason::ProtocolRevoked),
@@ -284,6 +340,7 @@ struct Compiler<'a, G> {
     geography: &'a G,
     fields: HashMap<Vec<ListedField>, Arc<[ListedField]>>,
     lsoas: HashMap<Vec<AreaCode>, Arc<[Lsoa]>>,
+    published: HashMap<(Vec<AreaCode>, AreaLevel), Arc<BTreeSet<AreaCode>>>,
 }
 
 impl<G: Geography> Compiler<'_, G> {
@@ -321,6 +378,7 @@ impl<G: Geography> Compiler<'_, G> {
             life,
             flows,
             outputs,
+            retention: protocol.retention.clone(),
         })
     }
 
@@ -378,22 +436,29 @@ impl<G: Geography> Compiler<'_, G> {
         Arc::clone(set)
     }
 
-    fn output(&self, output: &Output) -> CompiledOutput {
+    fn output(&mut self, output: &Output) -> CompiledOutput {
         let mut sources: BTreeMap<usize, BTreeSet<Purpose>> = BTreeMap::new();
         for source in &output.sources {
             sources.entry(usize::from(source.flow)).or_default().insert(source.purpose);
         }
-        let audiences = output.audiences.iter().map(|audience| {
-            let nested =
-                audience.areas.iter().filter_map(|area| self.geography.nested(area)).flatten();
-            let coarse = nested.filter(|(_, level)| *level >= output.finest_area);
-            CompiledAudience {
-                partner: audience.partner.clone(),
-                role: audience.role,
-                areas: Arc::new(coarse.map(|(area, _)| area).collect()),
-            }
+        let audiences = output.audiences.iter().map(|audience| CompiledAudience {
+            partner: audience.partner.clone(),
+            role: audience.role,
+            areas: self.published_in(&audience.areas, output.finest_area),
         });
         CompiledOutput { table: output.table.clone(), audiences: audiences.collect(), sources }
+    }
+
+    /// The published areas within a list of areas, none finer than a level; one allocation a
+    /// distinct list.
+    fn published_in(&mut self, areas: &[AreaCode], finest: AreaLevel) -> Arc<BTreeSet<AreaCode>> {
+        let geography = self.geography;
+        let set = self.published.entry((areas.to_vec(), finest)).or_insert_with(|| {
+            let nested = areas.iter().filter_map(|area| geography.nested(area)).flatten();
+            let coarse = nested.filter(|(_, level)| *level >= finest);
+            Arc::new(coarse.map(|(area, _)| area).collect())
+        });
+        Arc::clone(set)
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) enum Section {
     OutputMember(usize, &'static str),
     Audience(usize, usize),
     AudienceAreas(usize, usize),
+    Retention(usize),
 }
 
 impl fmt::Display for Section {
@@ -88,6 +89,7 @@ impl fmt::Display for Section {
             Self::AudienceAreas(output, audience) => {
                 write!(f, "/outputs/{output}/audiences/{audience}/areas")
             }
+            Self::Retention(entry) => write!(f, "/retention/{entry}"),
         }
     }
 }
@@ -127,6 +129,16 @@ impl Clause {
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The flow that it lies in, if it lies in one.
+    pub(super) const fn flow(&self) -> Option<usize> {
+        match self.section {
+            Section::Flow(flow) | Section::FlowMember(flow, _) | Section::FlowField(flow, _) => {
+                Some(flow)
+            }
+            _ => None,
+        }
     }
 
     /// The JSON pointer into the document, such as `/flows/2/fields`; empty for the whole.

@@ -159,7 +159,11 @@ impl Template {
         let kept = |record_type: &RecordType| Retention {
             record_type: *record_type,
             days: 2_557,
-            from_event: RetentionStart::EventDate,
+            // A case may have been open for a childhood, and is of use until it is closed.
+            from_event: match record_type {
+                RecordType::FamilyCase => RetentionStart::CaseClosed,
+                _ => RetentionStart::EventDate,
+            },
         };
         Ok(Protocol {
             schema: SCHEMA,

@@ -323,13 +323,18 @@ async fn tally(gateway: Arc<Gateway>, failures: Arc<HandshakeFailures>, stop: Ca
     }
 }
 
-/// Carries out each day's erasures once the day has ended, and names them in its one leaf. What
-/// fails is told to the operator and tried again.
+/// Lets go of what the protocols' retention ends, and carries out each day's erasures once the
+/// day has ended; each is named in its one leaf. What fails is told to the operator and tried
+/// again.
 async fn name_days(gateway: Arc<Gateway>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = time::sleep(DAY_CHECK) => {}
+        }
+        // First, so that its items are named with the same day's erasures.
+        if let Err(error) = gateway.apply_retention().await {
+            tracing::error!(%error, "the day's retention could not be applied or named");
         }
         if let Err(error) = gateway.name_erasures().await {
             tracing::error!(%error, "the day's erasures could not be carried out or named");

@@ -2,7 +2,7 @@
 
 use super::{
     StoreError, Tx, access, approvals, cases, consents, details, erasures, feeds, geography,
-    key_versions, partners, protocols, releases, tx::on, undo,
+    key_versions, partners, protocols, releases, retention, tx::on, undo,
 };
 use crate::domain::{BatchId, Quarter};
 use jiff::Timestamp;
@@ -57,6 +57,8 @@ pub enum Effect {
     EndCase(i64),
     /// A party acknowledges notices.
     Acknowledge(Box<cases::Acknowledged>),
+    /// A day's retention was applied, and is named.
+    NameRetention(retention::Named),
     /// What changes with a leaf that commits to a private detail, which is kept with it. It
     /// stands outermost: the sequencer keeps it where it writes the leaf.
     Keep(Box<(details::Kept, Effect)>),
@@ -188,6 +190,7 @@ pub(super) async fn apply(
             cases::acknowledge(tx, acknowledged, at).await?;
             Ok(Outcome::At(at))
         }
+        Effect::NameRetention(named) => retention::name(tx, named).await.map(|()| Outcome::None),
         // A detail inside another effect would be lost: it is refused, never dropped.
         Effect::Keep(_) => Err(StoreError::Unchanged { table: "act_detail" }),
     }

@@ -39,6 +39,7 @@ mod postgres;
 pub mod protocols;
 pub mod records;
 pub mod releases;
+pub mod retention;
 pub mod rewrap;
 mod rights;
 pub mod scan;

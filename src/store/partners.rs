@@ -8,7 +8,7 @@ use super::{
 use crate::domain::PartnerId;
 
 /// A partner's entry.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its id.
     pub partner: PartnerId,

@@ -24,6 +24,9 @@ pub struct Sent {
     pub accepted: bool,
     /// Whether that batch was undone: it stays as it is, without the record.
     pub undone: bool,
+    /// Whether the record is gone, its time being over: it stays known for a while, so that it
+    /// does not come in again.
+    pub let_go: bool,
 }
 
 /// An event to stage.
@@ -62,6 +65,9 @@ pub async fn take_event_numbers(tx: &mut Tx, count: usize) -> Result<i64, StoreE
     tx.take_numbers("event", count).await
 }
 
+/// record_key, event_number, batch_id, the batch's state, forget_day.
+type SentRow = (Vec<u8>, i64, i64, i64, Option<i64>);
+
 /// Which of these record keys the feed has sent before.
 ///
 /// # Errors
@@ -71,19 +77,19 @@ pub async fn sent(
     feed: FeedId,
     keys: &[[u8; 16]],
 ) -> Result<BTreeMap<[u8; 16], Sent>, StoreError> {
-    let rows: Vec<(Vec<u8>, i64, i64, i64)> = bulk::select(
+    let rows: Vec<SentRow> = bulk::select(
         tx,
-        "SELECT s.record_key, s.event_number, s.batch_id, b.state FROM sent s \
+        "SELECT s.record_key, s.event_number, s.batch_id, b.state, s.forget_day FROM sent s \
          JOIN batch b ON b.batch_id = s.batch_id WHERE s.feed_id = $1 AND s.record_key",
         Some(feed.number()),
         &Among::Keys(keys),
         "",
     )
     .await?;
-    let known = |(key, event_number, batch, state): (Vec<u8>, i64, i64, i64)| {
-        let batch = BatchId::new(batch);
+    let known = |(key, event_number, batch, state, forget_day): SentRow| {
+        let (batch, let_go) = (BatchId::new(batch), forget_day.is_some());
         let (accepted, undone) = (state == feeds::ACCEPTED, state == feeds::UNDONE);
-        let sent = Sent { event_number, batch, accepted, undone };
+        let sent = Sent { event_number, batch, accepted, undone, let_go };
         Ok((key16(&key, "sent", "record_key")?, sent))
     };
     rows.into_iter().map(known).collect()

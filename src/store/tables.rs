@@ -177,6 +177,7 @@ pub const TABLES: &[Table] = &[
             integer("batch_id", 3),
             integer("event_number", 3),
             integer("key_version", 7),
+            optional(integer("forget_day", 8)),
         ],
     ),
     table(
@@ -370,6 +371,10 @@ pub const TABLES: &[Table] = &[
             integer("done_at", 8),
         ],
     ),
+    table("batch_keeping", 1, &[integer("batch_id", 8), integer("look_day", 8)]),
+    table("feed_keeping", 1, &[integer("feed_id", 8), bytes("rules", 8)]),
+    table("let_go", 1, &[integer("record_type", 8), integer("records", 8)]),
+    table("retention_day", 2, &[integer("day", 8), integer("record_type", 8), integer("below", 8)]),
     table("log_entry", 1, &[integer("leaf_index", 2), bytes("leaf", 2)]),
     table("log_hash", 2, &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)]),
     table(

@@ -50,6 +50,8 @@ pub const KINDS: &[&str] = &[
     "release_frozen",
     "release_previewed",
     "release_withdrawn",
+    "retention_applied",
+    "retention_checked",
     "root_policy_activated",
     "subject_reported",
     "subject_requested",

@@ -10,6 +10,7 @@ mod keys;
 mod log;
 mod records;
 mod register;
+mod retention;
 mod rights;
 mod schema;
 mod undo;

@@ -2,6 +2,9 @@
 //!
 //! A caller asks for its own organisation; data officers and auditors for any. The answer
 //! to others than a party says no more than the decision itself would tell them.
+//!
+//! Records may be asked about as a batch with all its columns, or by single fields, a place and
+//! a day: "may health send health_review.outcome about E01009600 today?"
 
 use crate::{
     domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId},
@@ -11,11 +14,12 @@ use crate::{
         partners::reads_all,
     },
     protocol::{
-        CallerRole, Clause, FigureQuestion, IntakeQuestion, ProtocolVersion, Purpose, Reason,
-        Refusal,
+        CallerRole, Clause, FigureQuestion, Geography, IntakePermit, IntakeQuestion,
+        ProtocolVersion, Purpose, Reason, Refusal, SendingQuestion,
     },
     store::{Effect, Logged},
 };
+use jiff::civil::Date;
 
 /// What would be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +32,17 @@ pub enum ExplainedAct {
         record_type: String,
         /// The columns, as the caller wrote them.
         columns: Vec<String>,
+    },
+    /// Single fields would be sent, about people who live somewhere.
+    Sending {
+        /// The protocol relied on; any that lists the feed when left out.
+        protocol: Option<ProtocolId>,
+        /// The record type, as the caller wrote it.
+        record_type: String,
+        /// The fields, as the caller wrote them.
+        fields: Vec<String>,
+        /// Where the subjects live: an LSOA or an area.
+        area: Option<AreaCode>,
     },
     /// A figure would be looked at.
     Figure {
@@ -45,6 +60,8 @@ pub struct ExplainedQuestion {
     pub partner: Option<PartnerId>,
     /// The purpose claimed, as the caller wrote it.
     pub purpose: String,
+    /// On which day; `None` for today.
+    pub day: Option<Date>,
     /// What would be done.
     pub act: ExplainedAct,
 }
@@ -61,7 +78,7 @@ pub struct Explained {
 }
 
 impl Gateway {
-    /// Answers whether a record or a figure would be allowed today, and by which clause.
+    /// Answers whether a record or a figure would be allowed on a day, and by which clause.
     ///
     /// # Errors
     /// `not_your_organisation` for another than the caller's, but for data officers and
@@ -90,18 +107,23 @@ impl Gateway {
             let refused = Refused::new(RefusalKind::Forbidden, "not_your_organisation", sentence);
             return Err(Declined::new(leaf, refused));
         }
+        let day = question.day.unwrap_or_else(|| self.today());
+        let asked = Asked { partner, purpose: &question.purpose, snapshot, day };
         let answer = match &question.act {
             ExplainedAct::Intake { protocol, record_type, columns } => {
                 leaf.notes.record_type = record_type.parse::<RecordType>().ok();
-                let asked = Asked { partner, purpose: &question.purpose, snapshot };
                 self.intake_explained(&asked, protocol, record_type, columns)
+            }
+            ExplainedAct::Sending { protocol, record_type, fields, area } => {
+                leaf.notes.record_type = record_type.parse::<RecordType>().ok();
+                let protocol = protocol.as_ref();
+                self.sending_explained(&asked, protocol, record_type, fields, area.as_ref())
             }
             ExplainedAct::Figure { table, area } => {
                 // Only what is known here is named in the log, never what a caller made up.
                 leaf.table = self.catalogue.table(table).map(|known| known.id.clone());
                 let areas = snapshot.newest_areas().and_then(|areas| areas.area(area));
                 leaf.area = areas.map(|known| known.code.clone());
-                let asked = Asked { partner, purpose: &question.purpose, snapshot };
                 self.figure_explained(actor, &asked, table, area)
             }
         };
@@ -127,7 +149,7 @@ impl Gateway {
             version: version.unwrap_or(ProtocolVersion::FIRST),
             record_type,
             columns: &columns,
-            today: self.today(),
+            today: asked.day,
         };
         let policy = asked.snapshot.policy();
         let permit = match policy.authorise_intake(&intake) {
@@ -135,14 +157,58 @@ impl Gateway {
             Err(refusal) => return refused(&refusal),
         };
         // The permit is dropped: an explanation allows nothing.
-        let listed = record.and_then(|record| record.verified.as_ref());
-        let listed = listed.map_or(&[][..], |(verified, _)| &verified.document().purposes);
-        let claimed = Purpose::from_code(asked.purpose);
-        let known = claimed.is_some_and(|purpose| listed.contains(&purpose));
-        if !asked.purpose.is_empty() && !known {
+        if !asked.purpose.is_empty() && !asked.lists_purpose(&permit) {
             return told(Reason::PurposeNotListed, None);
         }
         let explanation = policy.explain_intake(&intake, None);
+        Explained {
+            allowed: true,
+            clause: written(&permit.clause()),
+            sentence: explanation.to_string(),
+        }
+    }
+
+    fn sending_explained(
+        &self,
+        asked: &Asked<'_>,
+        protocol: Option<&ProtocolId>,
+        record_type: &str,
+        fields: &[String],
+        area: Option<&AreaCode>,
+    ) -> Explained {
+        let record = protocol.and_then(|protocol| asked.snapshot.protocol(protocol, 0));
+        let version = record.and_then(|record| ProtocolVersion::new(record.stored.version));
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let lsoas = area.map(|area| {
+            let areas = asked.snapshot.newest_areas();
+            let known = areas.and_then(|areas| areas.lsoas(area));
+            // An LSOA outside every area of the geography can be asked about, too.
+            known.unwrap_or_else(|| area.as_str().parse().into_iter().collect())
+        });
+        if lsoas.as_ref().is_some_and(Vec::is_empty) {
+            return told(Reason::AreaNotCovered, None);
+        }
+        let question = SendingQuestion {
+            partner: asked.partner,
+            protocol: protocol.map(|id| (id, version.unwrap_or(ProtocolVersion::FIRST))),
+            record_type,
+            fields: &fields,
+            area: area.zip(lsoas.as_deref()),
+            day: asked.day,
+            today: self.today(),
+        };
+        let (explanation, permit) = asked.snapshot.policy().explain_sending(&question);
+        if let Err(refusal) = explanation.answer() {
+            if refusal.reason() != refusal.reason().told() {
+                return refused(refusal);
+            }
+            let (clause, sentence) = (refusal.reason().code().to_owned(), explanation.to_string());
+            return Explained { allowed: false, clause, sentence };
+        }
+        let Some(permit) = permit else { return told(Reason::FlowNotGranted, None) };
+        if !asked.purpose.is_empty() && !asked.lists_purpose(&permit) {
+            return told(Reason::PurposeNotListed, None);
+        }
         Explained {
             allowed: true,
             clause: written(&permit.clause()),
@@ -173,7 +239,7 @@ impl Gateway {
                 area,
                 confined_to,
                 purpose: asked.purpose,
-                today: self.today(),
+                today: asked.day,
             };
             let policy = asked.snapshot.policy();
             match policy.authorise_figure(&figure) {
@@ -196,6 +262,17 @@ struct Asked<'a> {
     partner: &'a PartnerId,
     purpose: &'a str,
     snapshot: &'a Snapshot,
+    day: Date,
+}
+
+impl Asked<'_> {
+    /// Whether the permitting protocol lists the purpose claimed.
+    fn lists_purpose(&self, permit: &IntakePermit) -> bool {
+        let record = self.snapshot.protocol(permit.protocol(), permit.version().number());
+        let verified = record.and_then(|record| record.verified.as_ref());
+        let listed = verified.map_or(&[][..], |(verified, _)| &verified.document().purposes);
+        Purpose::from_code(self.purpose).is_some_and(|purpose| listed.contains(&purpose))
+    }
 }
 
 fn written(clause: &Clause) -> String {

@@ -293,3 +293,40 @@ async fn the_list_is_for_parties_and_whole_releases_for_officers_and_auditors() 
     assert_eq!(refused(gateway.release(&town.officer(), "2025Q4").await).0, "not_found");
     assert_eq!(refused(gateway.release(&town.officer(), "spring").await).0, "invalid_argument");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_whose_sources_do_not_permit_it_is_not_released() {
+    let mut town = Town::new().await;
+    town.populate(60).await;
+    // Benefit data reach the builder of one table alone, and only as long as their document
+    // lists them as its source.
+    for (sender, table, pointer) in [
+        (Template::Learning, "twos", "isp-learning/1#/outputs/0/sources"),
+        (Template::Health, "births", "isp-health/1#/outputs/2/sources"),
+    ] {
+        let strike = |protocol: &mut crate::protocol::Protocol| {
+            let record_type = match sender {
+                Template::Learning => RecordType::FundedPlace,
+                _ => RecordType::LiveBirth,
+            };
+            let flow = protocol.flows.iter().position(|flow| flow.record_type == record_type);
+            let other = (0..protocol.flows.len()).find(|at| Some(*at) != flow).unwrap();
+            let output =
+                protocol.outputs.iter_mut().find(|output| output.table.as_str() == table).unwrap();
+            for source in &mut output.sources {
+                source.flow = u16::try_from(other).unwrap();
+            }
+            let mut seen = std::collections::BTreeSet::new();
+            output.sources.retain(|source| seen.insert((source.flow, source.purpose)));
+        };
+        town.put_changed(sender, strike, &[]).await;
+        for officer in [town.officer(), town.second_officer()] {
+            let closed = town.gateway.close_quarter(&officer, QUARTER, &[]).await;
+            let expected = ("source_not_granted", Some(pointer.to_owned()));
+            assert_eq!(refused(closed), expected, "{table}");
+        }
+        assert_eq!(reason_of(&last_leaf(&town).await), "source_not_granted");
+        town.put_protocol(sender, &[]).await;
+    }
+    town.close(QUARTER).await;
+}

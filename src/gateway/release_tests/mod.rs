@@ -6,6 +6,7 @@ mod details;
 mod erase;
 mod figures;
 mod log;
+mod retention;
 mod rights;
 mod subjects;
 mod support;

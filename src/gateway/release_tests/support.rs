@@ -18,7 +18,7 @@ use crate::{
     linkage::{Facts, Sex},
     protocol::{
         Act, CallerRole, ConsentGiver, ConsentRecord, Coverage, Envelope, KeyId, KeyRegister, Life,
-        RegisteredKey, SignatoryRole,
+        Protocol, RegisteredKey, SignatoryRole,
         jws::{Algorithm, ProtectedHeader},
         life::Completeness,
         register::KeyPurpose,
@@ -305,6 +305,16 @@ impl Town {
 
     /// A template's protocol, fully signed, after further acts.
     pub(super) async fn put_protocol(&self, template: Template, acts: &[Act]) {
+        self.put_changed(template, |_| {}, acts).await;
+    }
+
+    /// The same, changed before it is signed.
+    pub(super) async fn put_changed(
+        &self,
+        template: Template,
+        change: impl FnOnce(&mut Protocol),
+        acts: &[Act],
+    ) {
         let sender = template.code();
         let details = |name: &str| PartyDetails {
             partner: partner(name),
@@ -312,7 +322,7 @@ impl Town {
             ico_registration: "Z1234567".to_owned(),
             keys: self.kids(name),
         };
-        let protocol = template
+        let mut protocol = template
             .fill(&Particulars {
                 id: format!("isp-{sender}").parse().unwrap(),
                 sender: details(sender),
@@ -331,12 +341,11 @@ impl Town {
                 max_lag_days: 900,
             })
             .unwrap();
+        change(&mut protocol);
         let mut life =
             Life::of(&protocol).after(&Act::Sign(Completeness::Full), &protocol).unwrap();
-        let before = (!acts.is_empty()).then(|| {
-            let snapshot = self.gateway.snapshot();
-            snapshot.protocol(&protocol.id, 1).unwrap().stored.clone()
-        });
+        let snapshot = self.gateway.snapshot();
+        let before = snapshot.protocol(&protocol.id, 1).map(|record| record.stored.clone());
         for act in acts {
             life = life.after(act, &protocol).unwrap();
         }

@@ -281,6 +281,7 @@ fn intake(protocol: &str, columns: &[&str]) -> ExplainedQuestion {
     ExplainedQuestion {
         partner: Some(id("families")),
         purpose: String::new(),
+        day: None,
         act: ExplainedAct::Intake {
             protocol: id(protocol),
             record_type: "referral".to_owned(),
@@ -314,6 +315,7 @@ async fn explanations_name_the_clause_or_the_reason() {
     let figure = ExplainedQuestion {
         partner: None,
         purpose: "childrens_centre_planning".to_owned(),
+        day: None,
         act: ExplainedAct::Figure { table: id("families"), area: id("CC01") },
     };
     assert_eq!(ask(&figure).await.clause, "wrong_role");

@@ -12,7 +12,7 @@ use crate::protocol::life::Act;
 use crate::protocol::permit::{ConsentEvidence, ConsentState, RecordFacts, Whereabouts};
 use crate::protocol::policy::Policy;
 use crate::protocol::template::Template;
-use crate::protocol::vocabulary::{CallerRole, ConsentRule};
+use crate::protocol::vocabulary::{CallerRole, ConsentRule, RetentionStart};
 
 const PARTNERS: [&str; 7] =
     ["health", "dwp", "learning", "families", "centres", "authority", "nobody"];
@@ -55,6 +55,12 @@ fn reads_as_granted(
                 && days(record.event_date, record.extracted_at) <= i32::from(flow.max_backdate_days)
                 && days(record.event_date, protocol.effective) <= i32::from(flow.max_backdate_days)
                 && days(record.extracted_at, question.today) <= i32::from(flow.max_lag_days)
+                // What would be let go at once does not come in; here each feed has one protocol.
+                && protocol.retention.iter().all(|kept| {
+                    kept.record_type != flow.record_type
+                        || kept.from_event != RetentionStart::EventDate
+                        || days(record.event_date, question.today) <= i32::from(kept.days)
+                })
                 && (flow.consent != ConsentRule::Explicit
                     || matches!(
                         record.consent,
@@ -107,7 +113,7 @@ proptest! {
             let acts = [Act::Suspend { party: partner(sender) }];
             entry(protocol, if *suspended { &acts } else { &[] })
         });
-        let policy = Policy::compile(1, None, entries.collect(), &Places);
+        let policy = Policy::compile(1, None, entries, &Places);
         prop_assert!(policy.faults().is_empty());
         for ((who, role, which, own, what), (whole, some), (shift, place, age, lag, consent)) in questions {
             let sender = Template::ALL[which];

@@ -6,6 +6,8 @@ mod decision;
 mod document;
 mod granted;
 mod life;
+mod released;
+mod retention;
 mod signing;
 mod support;
 mod template;

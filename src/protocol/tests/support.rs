@@ -178,7 +178,7 @@ pub(super) fn root() -> Signed<RootPolicy, FullySigned> {
 
 /// Every agency's protocol, running.
 pub(super) fn whole_policy(epoch: u64) -> Policy {
-    let entries = Template::ALL.iter().map(|t| entry(&template(*t), &[])).collect();
+    let entries = Template::ALL.iter().map(|t| entry(&template(*t), &[]));
     Policy::compile(epoch, Some(root()), entries, &Places)
 }
 

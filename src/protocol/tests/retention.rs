@@ -1,0 +1,195 @@
+//! How long records are kept: by whose word, and from when.
+
+use std::slice::from_ref;
+
+use jiff::civil::{Date, date};
+
+use super::support::{Places, TODAY, entry, fully_signed, partner, root, template};
+use crate::domain::RecordType;
+use crate::domain::time::epoch_day;
+use crate::protocol::document::{Protocol, ProtocolVersion};
+use crate::protocol::life::{Act, Handling, RevocationReason};
+use crate::protocol::policy::{Entry, Policy};
+use crate::protocol::retention::{End, Keeping, KeptRecord};
+use crate::protocol::template::Template;
+use crate::protocol::vocabulary::{RetentionStart, SignatoryRole};
+
+const REVIEW: RecordType = RecordType::HealthReview;
+
+fn day(year: i16, month: i8, day: i8) -> i32 {
+    epoch_day(date(year, month, day))
+}
+
+/// A record of 2026-01-10, received ten days later, about a child born on 2024-02-29.
+fn record() -> KeptRecord {
+    KeptRecord {
+        event: day(2026, 1, 10),
+        received: day(2026, 1, 20),
+        birth: Some(day(2024, 2, 29)),
+        closed: None,
+    }
+}
+
+/// Health's protocol under another id, its reviews kept for so many days.
+fn kept(id: &str, days: u16, from: RetentionStart) -> Protocol {
+    let mut protocol = template(Template::Health);
+    protocol.id = id.parse().unwrap();
+    (protocol.retention[1].days, protocol.retention[1].from_event) = (days, from);
+    protocol
+}
+
+fn with(entries: Vec<Entry>) -> Policy {
+    Policy::compile(1, Some(root()), entries, &Places)
+}
+
+fn keeping(policy: &Policy, on: Date) -> Keeping {
+    policy.keeping(&partner("health"), REVIEW, on)
+}
+
+fn revoke(handling: Handling) -> Act {
+    Act::Revoke {
+        party: partner("health"),
+        role: SignatoryRole::Siro,
+        handling,
+        reason: RevocationReason::PurposeEnded,
+    }
+}
+
+/// The clause that ends the record, and its last day.
+fn told(keeping: &Keeping) -> String {
+    match keeping.end(&record(), &"isp-a".parse().unwrap(), ProtocolVersion::FIRST) {
+        End::After(last, rule) => format!("{} {}", rule.clause, last - record().event),
+        End::Purged(clause) => format!("{clause} purged"),
+        End::NotYet => "none".to_owned(),
+    }
+}
+
+#[test]
+fn each_start_has_its_last_day() {
+    let open = Some(None);
+    let closed = Some(Some(day(2026, 3, 1)));
+    for (from, record, last) in [
+        (RetentionStart::EventDate, record(), day(2026, 1, 20)),
+        (RetentionStart::Received, record(), day(2026, 1, 30)),
+        (RetentionStart::FifthBirthday, record(), day(2029, 3, 10)),
+        // Without a date of birth: five years after the event, which no child under five outlives.
+        (RetentionStart::FifthBirthday, KeptRecord { birth: None, ..record() }, day(2031, 1, 20)),
+        // Older than five at the event: from the event.
+        (
+            RetentionStart::FifthBirthday,
+            KeptRecord { birth: Some(day(1990, 1, 1)), ..record() },
+            day(2026, 1, 20),
+        ),
+        (RetentionStart::CaseClosed, record(), day(2026, 1, 20)),
+        (RetentionStart::CaseClosed, KeptRecord { closed, ..record() }, day(2026, 3, 11)),
+    ] {
+        let policy = with(vec![entry(&kept("isp-a", 10, from), &[])]);
+        let keeping = keeping(&policy, TODAY);
+        assert_eq!(keeping.rules()[0].last_day(&record), Some(last), "{from}");
+        let end = keeping.end(&record, &"isp-a".parse().unwrap(), ProtocolVersion::FIRST);
+        assert!(!end.is_over(last) && end.is_over(last + 1));
+    }
+    let policy = with(vec![entry(&kept("isp-a", 10, RetentionStart::CaseClosed), &[])]);
+    let case = KeptRecord { closed: open, ..record() };
+    let keeping = keeping(&policy, TODAY);
+    let end = keeping.end(&case, &"isp-a".parse().unwrap(), ProtocolVersion::FIRST);
+    assert_eq!((end, end.is_over(i32::MAX)), (End::NotYet, false));
+}
+
+#[test]
+fn who_says_how_long_case_by_case() {
+    let event = RetentionStart::EventDate;
+    let (a, b) = (kept("isp-a", 300, event), kept("isp-b", 200, event));
+    let later = kept("isp-b", 250, RetentionStart::Received);
+    let expire = Act::Expire { today: date(2028, 1, 1) };
+    let suspend = Act::Suspend { party: partner("health") };
+    let mut second = kept("isp-a", 900, event);
+    second.version = ProtocolVersion::new(2).unwrap();
+    second.supersedes = Some(fully_signed(&a).digest());
+    let mut without = second.clone();
+    without.flows.remove(1);
+    for output in &mut without.outputs {
+        output.sources.retain(|source| source.flow == 0);
+    }
+    let mut silent = without.clone();
+    silent.retention.remove(1);
+    let unreadable =
+        || Entry::Unreadable { id: a.id.clone(), version: ProtocolVersion::new(2).unwrap() };
+    let other = with(vec![entry(&template(Template::Dwp), &[])]);
+    assert_eq!(told(&keeping(&other, TODAY)), "none");
+    let a_300 = "isp-a version 1 /retention/1 300";
+    let b_200 = "isp-b version 1 /retention/1 200";
+    let cases: Vec<(Vec<Entry>, Date, &str)> = vec![
+        (vec![entry(&a, &[])], TODAY, a_300),
+        // The strictest of those in force, wherever each counts from.
+        (vec![entry(&a, &[]), entry(&b, &[])], TODAY, b_200),
+        (vec![entry(&a, &[]), entry(&later, &[])], TODAY, "isp-b version 1 /retention/1 260"),
+        // A suspension stops no clock.
+        (vec![entry(&a, &[]), entry(&b, from_ref(&suspend))], TODAY, b_200),
+        // What has ended has no say while another is in force ...
+        (vec![entry(&a, &[]), entry(&b, from_ref(&expire))], TODAY, a_300),
+        (vec![entry(&a, &[]), entry(&b, &[revoke(Handling::Freeze)])], TODAY, a_300),
+        // ... and its last word goes on to hold when none is, by the clock as well.
+        (vec![entry(&a, from_ref(&expire))], TODAY, a_300),
+        (vec![entry(&a, &[revoke(Handling::Freeze)])], TODAY, a_300),
+        (vec![entry(&a, &[]), entry(&b, &[])], date(2027, 4, 1), b_200),
+        // An amendment replaces what it supersedes, also before it begins.
+        (
+            vec![entry(&a, &[Act::Supersede]), entry(&second, &[])],
+            TODAY,
+            "isp-a version 2 /retention/1 900",
+        ),
+        (
+            vec![entry(&a, &[Act::Supersede]), entry(&second, &[])],
+            date(2024, 1, 1),
+            "isp-a version 2 /retention/1 900",
+        ),
+        // Also one that lists the flow no more and says how long its records stay ...
+        (
+            vec![entry(&a, &[Act::Supersede]), entry(&without, &[])],
+            TODAY,
+            "isp-a version 2 /retention/1 900",
+        ),
+        // ... and where it says nothing, the last version that did.
+        (vec![entry(&a, &[Act::Supersede]), entry(&silent, &[])], TODAY, a_300),
+        // A newer version that can't be read may say anything.
+        (vec![entry(&a, &[Act::Supersede]), unreadable()], TODAY, "none"),
+        (vec![entry(&a, &[Act::Supersede]), unreadable(), entry(&b, &[])], TODAY, b_200),
+        // Purged with its part, whoever else lists the feed.
+        (vec![entry(&a, &[revoke(Handling::Purge)])], TODAY, "isp-a version 1  purged"),
+        (
+            vec![entry(&a, &[revoke(Handling::Purge)]), entry(&b, &[])],
+            TODAY,
+            "isp-a version 1  purged",
+        ),
+        // What another protocol brought is not.
+        (vec![entry(&a, &[]), entry(&b, &[revoke(Handling::Purge)])], TODAY, a_300),
+    ];
+    for (number, (entries, on, expected)) in cases.into_iter().enumerate() {
+        let policy = with(entries);
+        assert_eq!(told(&keeping(&policy, on)), expected, "case {number}");
+    }
+}
+
+#[test]
+fn other_clauses_have_another_digest_and_the_same_the_same() {
+    let event = RetentionStart::EventDate;
+    let digest = |protocol: &Protocol, acts: &[Act]| {
+        keeping(&with(vec![entry(protocol, acts)]), TODAY).digest()
+    };
+    let one = digest(&kept("isp-a", 300, event), &[]);
+    assert_eq!(one, digest(&kept("isp-a", 300, event), &[]));
+    assert_ne!(one, digest(&kept("isp-a", 301, event), &[]));
+    assert_ne!(one, digest(&kept("isp-a", 300, RetentionStart::Received), &[]));
+    assert_ne!(one, digest(&kept("isp-a", 300, event), &[revoke(Handling::Purge)]));
+}
+
+#[test]
+fn a_key_is_known_as_long_as_the_record_could_return() {
+    let policy = with(vec![entry(&template(Template::Health), &[])]);
+    // 2,000 days back and 900 of lag, to the end of that year.
+    let until = keeping(&policy, TODAY).may_return_until(day(2026, 1, 10));
+    assert_eq!(until, day(2033, 12, 31));
+    let ended = keeping(&policy, date(2030, 1, 1)).may_return_until(day(2026, 1, 10));
+    assert_eq!(ended, day(2026, 12, 31), "no flow in force would let it in");
+}
