@@ -163,7 +163,7 @@ pub(super) enum ConsentCommand {
         consent_ref: String,
         /// The state on this day.
         #[arg(long, value_name = "YYYY-MM-DD")]
-        on: Option<jiff::civil::Date>,
+        on: Option<Date>,
         /// As it was known at this moment.
         #[arg(long, value_name = "TIME")]
         known_at: Option<jiff::Timestamp>,

@@ -58,6 +58,7 @@ const fn goes_on(kind: LeafKind) -> bool {
             | K::ProtocolRevoked
             | K::PartnerDisabled
             | K::ConsentWithdrawn
+            | K::CaseOpened
             | K::ReleaseWithdrawn
             // What only says how something ended, or that it was refused.
             | K::Refused

@@ -188,7 +188,7 @@ async fn sort_out<'a>(
     let numbers = known.numbers();
     let mut gone: BTreeSet<i64> = records::withdrawn(tx, &numbers).await?.into_iter().collect();
     // There is nothing left to withdraw of what was let go.
-    gone.extend(sent.values().filter(|sent| sent.let_go).map(|sent| sent.event_number));
+    gone.extend(known.sent.values().filter(|sent| sent.let_go).map(|sent| sent.event_number));
     let mut here: BTreeMap<[u8; 16], usize> = BTreeMap::new();
     let mut gone_here: BTreeSet<usize> = BTreeSet::new();
     let mut additions = Additions::default();

@@ -2,9 +2,9 @@
 
 use crate::{
     domain::{PartnerId, ProtocolId, RecordType, time::date_of},
-    gateway::{Actor, Gateway, GatewayError, Snapshot, consents::ConsentGiver},
+    gateway::{Actor, Gateway, GatewayError, Snapshot},
     protocol::{
-        CallerRole, Choice, Protocol, State,
+        CallerRole, Choice, ConsentGiver, Protocol, State,
         choice::{Effect, Ground},
         document::Flow,
     },

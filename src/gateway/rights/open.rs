@@ -20,10 +20,10 @@ use crate::{
     },
     gateway::{
         Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot,
-        consents::{ConsentGiver, reference},
+        consents::reference,
     },
     keys::{IdentifierKind, KeysInUse, RawIdentifier},
-    protocol::{CallerRole, Choice, choice::Effect as Reach},
+    protocol::{CallerRole, Choice, ConsentGiver, choice::Effect as Reach},
     store::{
         ActError, Effect, Logged, Rights, Tx,
         cases::{self, Case, Stopped, Terms},

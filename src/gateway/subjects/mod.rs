@@ -253,7 +253,9 @@ impl Gateway {
                 Err(ActError::PolicyChanged | ActError::Conflict) => {
                     self.policy_moved(actor).await?;
                 }
-                Err(ActError::Unavailable) => return Err(GatewayError::LogUnavailable.into()),
+                Err(error @ (ActError::Unavailable | ActError::Withheld)) => {
+                    return Err(error.into());
+                }
             }
         }
         Err(GatewayError::Unsettled.into())
