@@ -42,8 +42,13 @@ mod output;
 mod partner;
 mod partner_file;
 mod protocol;
+mod protocol_adherence;
+mod protocol_diff;
 mod protocol_draft;
 mod protocol_paper;
+mod protocol_register;
+mod protocol_revoke;
+mod protocol_schema;
 mod push;
 mod query;
 mod receipt_files;
@@ -111,7 +116,7 @@ enum Command {
     /// Reach areas and the postcode lookup: load, list.
     #[command(subcommand, after_help = area::EXAMPLES)]
     Area(area::AreaCommand),
-    /// Sharing protocols: new, sign, verify, submit, list, show, suspend, resume, explain.
+    /// Sharing protocols: new, sign, verify, submit, list, show, diff, suspend, revoke and more.
     #[command(subcommand, after_help = protocol::EXAMPLES)]
     Protocol(protocol::ProtocolCommand),
     /// Consent, by the sender's own references: record, withdraw, show.

@@ -14,7 +14,9 @@ use crate::{
     identity::{Clock, SystemClock},
     keys::{ProtocolSigning, SigningKey},
     protocol::{
-        Envelope, KeySet, Protocol, RootPolicy, SignatoryRole, SignatureError, Signed, Verified,
+        Adherence, Envelope, KeySet, Protocol, Revoking, RootPolicy, SignatoryRole, SignatureError,
+        Signed, Verified,
+        adherence::Agreement,
         jws::{Algorithm, ProtectedHeader},
         register::KeyRegister,
         signing::{Document, Draft, verify},
@@ -26,7 +28,8 @@ use std::path::{Path, PathBuf};
 
 const SIGN_HELP: &str = "\
 FILE is a draft (JSON, from `protocol new`) or a copy that others have signed already; the root
-disclosure policy is signed the same way. The document must name the key, by its kid.
+disclosure policy and deeds of adherence are signed the same way. The document must name the key,
+by its kid.
 Roles: siro, caldicott_guardian, dpo_advice, director, designated_person.
 
 Examples:
@@ -72,7 +75,7 @@ pub(super) struct Verify {
     printing: Printing,
 }
 
-fn role(text: &str) -> Result<SignatoryRole, &'static str> {
+pub(super) fn role(text: &str) -> Result<SignatoryRole, &'static str> {
     SignatoryRole::from_code(text)
         .ok_or("one of siro, caldicott_guardian, dpo_advice, director, designated_person")
 }
@@ -82,15 +85,20 @@ fn role(text: &str) -> Result<SignatoryRole, &'static str> {
 pub(super) enum Kind {
     Protocol,
     RootPolicy,
+    Adherence,
+    Revocation,
 }
 
 impl Kind {
-    /// Of a payload: only the root policy names controllers.
+    /// Of a payload, by the member that it alone has.
     pub(super) fn of(payload: &[u8]) -> Self {
         let document: Option<Value> = serde_json::from_slice(payload).ok();
-        match document.and_then(|document| document.get("controllers").cloned()) {
-            Some(_) => Self::RootPolicy,
-            None => Self::Protocol,
+        let has = |member| document.as_ref().is_some_and(|known| known.get(member).is_some());
+        match (has("controllers"), has("adheres_to"), has("revokes")) {
+            (true, ..) => Self::RootPolicy,
+            (_, true, _) => Self::Adherence,
+            (.., true) => Self::Revocation,
+            _ => Self::Protocol,
         }
     }
 
@@ -98,19 +106,23 @@ impl Kind {
         match self {
             Self::Protocol => Protocol::TYP,
             Self::RootPolicy => RootPolicy::TYP,
+            Self::Adherence => Adherence::TYP,
+            Self::Revocation => Revoking::TYP,
         }
     }
 }
 
-fn rejected(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
+pub(super) fn rejected(
+    path: &Path,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> CliError {
     CliError::Rejected { path: path.to_owned(), source: error.into() }
 }
 
 impl Sign {
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         let envelope = read_envelope(&self.file)?;
-        let key: SigningKey<ProtocolSigning> = SigningKey::load(&self.key)
-            .map_err(|error| CliError::Failed { act: "read the key", source: error.into() })?;
+        let key = signing_key(&self.key)?;
         let signed = self.sign(envelope, &key, SystemClock.now())?;
         let text = signed.to_json().map_err(|error| rejected(&self.file, error))?;
         match &self.out {
@@ -129,21 +141,66 @@ impl Sign {
         key: &SigningKey<ProtocolSigning>,
         now: Timestamp,
     ) -> Result<Envelope, CliError> {
+        let signatory = Signatory { party: &self.party, role: self.role, key_file: &self.key };
         let kid = key.verifying_key().kid();
-        let header = ProtectedHeader {
-            alg: Algorithm::Ed25519,
-            typ: Kind::of(envelope.payload()).typ().to_owned(),
-            kid: kid.parse().map_err(|rule| rejected(&self.key, BadKid(rule)))?,
-            party: self.party.clone(),
-            role: self.role,
-            iat: u64::try_from(now.as_second()).unwrap_or(0),
-        };
+        let header = signatory.header(&envelope, &kid, now)?;
         if !names_key(&envelope, &header) {
             return Err(CliError::KeyNotNamed { path: self.file.clone(), kid });
         }
-        let sign = |message: &[u8]| key.sign(message).ok().map(|signature| *signature.as_bytes());
-        envelope.sign(header, sign).map_err(|error| rejected(&self.file, error))
+        sign_with(envelope, header, key).map_err(|error| rejected(&self.file, error))
     }
+}
+
+/// Who signs.
+pub(super) struct Signatory<'a> {
+    pub(super) party: &'a PartnerId,
+    pub(super) role: SignatoryRole,
+    /// The private key's file, for what is said about it.
+    pub(super) key_file: &'a Path,
+}
+
+impl Signatory<'_> {
+    /// The protected header of a signature under an envelope's payload.
+    ///
+    /// # Errors
+    /// When the key's id is none that a document can name; can't happen for a thumbprint.
+    pub(super) fn header(
+        &self,
+        envelope: &Envelope,
+        kid: &str,
+        now: Timestamp,
+    ) -> Result<ProtectedHeader, CliError> {
+        Ok(ProtectedHeader {
+            alg: Algorithm::Ed25519,
+            typ: Kind::of(envelope.payload()).typ().to_owned(),
+            kid: kid.parse().map_err(|rule| rejected(self.key_file, BadKid(rule)))?,
+            party: self.party.clone(),
+            role: self.role,
+            iat: u64::try_from(now.as_second()).unwrap_or(0),
+        })
+    }
+}
+
+/// Reads a private signing key.
+///
+/// # Errors
+/// When the file is no such key.
+pub(super) fn signing_key(path: &Path) -> Result<SigningKey<ProtocolSigning>, CliError> {
+    SigningKey::load(path)
+        .map_err(|error| CliError::Failed { act: "read the key", source: error.into() })
+}
+
+/// Adds a signature.
+///
+/// # Errors
+/// When this key has signed already, or can't sign.
+pub(super) fn sign_with(
+    envelope: Envelope,
+    header: ProtectedHeader,
+    key: &SigningKey<ProtocolSigning>,
+) -> Result<Envelope, SignatureError> {
+    let sign = |message: &[u8]| key.sign(message).ok().map(|signature| *signature.as_bytes());
+    envelope.sign(header, sign)
 }
 
 /// Whether the document lists the key for the party: else no gateway would take the signature.
@@ -154,11 +211,13 @@ fn names_key(envelope: &Envelope, header: &ProtectedHeader) -> bool {
             <Protocol as Document>::parse(payload).is_ok_and(|d| d.names_key(party, kid))
         }
         Kind::RootPolicy => RootPolicy::parse(payload).is_ok_and(|d| d.names_key(party, kid)),
+        Kind::Adherence => Adherence::parse(payload).is_ok_and(|d| d.names_key(party, kid)),
+        Kind::Revocation => Revoking::parse(payload).is_ok_and(|d| d.names_key(party, kid)),
     }
 }
 
 /// A draft in any layout, or a signed copy.
-fn read_envelope(path: &Path) -> Result<Envelope, CliError> {
+pub(super) fn read_envelope(path: &Path) -> Result<Envelope, CliError> {
     let text = read_text(path)?;
     let is_signed = serde_json::from_str::<Value>(&text)
         .is_ok_and(|document| document.get("payload").is_some());
@@ -169,6 +228,8 @@ fn read_envelope(path: &Path) -> Result<Envelope, CliError> {
     let envelope = match Kind::of(bytes) {
         Kind::Protocol => Signed::<Protocol, Draft>::draft(bytes).map(|d| d.envelope().clone()),
         Kind::RootPolicy => Signed::<RootPolicy, Draft>::draft(bytes).map(|d| d.envelope().clone()),
+        Kind::Adherence => Signed::<Adherence, Draft>::draft(bytes).map(|d| d.envelope().clone()),
+        Kind::Revocation => Signed::<Revoking, Draft>::draft(bytes).map(|d| d.envelope().clone()),
     };
     envelope.map_err(|fault| rejected(path, fault))
 }
@@ -186,6 +247,12 @@ impl Verify {
         let verdict = match Kind::of(envelope.payload()) {
             Kind::Protocol => verdict::<Protocol>(envelope, &keys, now, protocol_title),
             Kind::RootPolicy => verdict::<RootPolicy>(envelope, &keys, now, policy_title),
+            Kind::Adherence => verdict::<Adherence>(envelope, &keys, now, |deed| {
+                format!("{} joins {}", deed.party.partner, agreement(&deed.adheres_to))
+            }),
+            Kind::Revocation => verdict::<Revoking>(envelope, &keys, now, |revoking| {
+                format!("{} revokes its part of {}", revoking.party, agreement(&revoking.revokes))
+            }),
         };
         match verdict {
             Ok(verdict) => {
@@ -204,6 +271,10 @@ fn failed(console: &mut Console<'_>, path: &Path, problem: &SignatureError) -> O
 
 fn protocol_title(protocol: &Protocol) -> String {
     format!("{} version {}", protocol.id, protocol.version)
+}
+
+fn agreement(agreement: &Agreement) -> String {
+    format!("{} version {}", agreement.protocol, agreement.version)
 }
 
 fn policy_title(policy: &RootPolicy) -> String {

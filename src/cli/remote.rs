@@ -3,6 +3,7 @@
 use super::{CliError, Console};
 use crate::{
     connector::{AddToken, Gateway, KeptReceipt, Profile},
+    domain::PartnerId,
     identity::SystemClock,
     wire::v1,
 };
@@ -63,6 +64,17 @@ impl Remote {
     pub(super) async fn open(&self) -> Result<Session, CliError> {
         let gateway = connect(self.profile.as_deref()).await?;
         Ok(Session { gateway, receipts: self.receipts.clone() })
+    }
+}
+
+impl Remote {
+    /// Who the profile says that we are.
+    ///
+    /// # Errors
+    /// Says what about the profile stands in the way.
+    pub(super) fn partner(&self) -> Result<PartnerId, CliError> {
+        let path = self.profile.as_deref().ok_or(CliError::NoProfile)?;
+        Ok(Profile::read(path)?.partner().clone())
     }
 }
 

@@ -11,10 +11,14 @@ use crate::{
     domain::{AreaCode, Lsoa, ProtocolId, time},
     keys::Versions,
     protocol::{
-        self, Entry, Envelope, FullySigned, KeyId, Life, Policy, Protocol, ProtocolVersion,
-        RootPolicy, SignatureError, Signed, Verified, signing::verify_as_arrived,
+        self, Adherence, Entry, Envelope, FullySigned, Joined, KeyId, Life, Policy, Protocol,
+        ProtocolVersion, RootPolicy, SignatureError, Signed, Verified, signing::verify_as_arrived,
     },
-    store::{StoreError, Tx, effect, geography, key_versions, partners, protocols},
+    store::{
+        StoreError, Tx, effect, geography, key_versions,
+        papers::{self, Paper},
+        partners, protocols,
+    },
 };
 use jiff::{Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +33,38 @@ pub struct ProtocolRecord {
     pub stored: protocols::Entry,
     /// Verified; `None` when it can't be read or verified any more.
     pub verified: Option<(Verified<Protocol>, Life)>,
+    /// As it stands with those who joined it since; `None` when nobody did.
+    pub joined: Option<Joined>,
+    /// The deeds and revocations beside it, in the order of their arrival.
+    pub papers: Vec<Paper>,
+}
+
+impl ProtocolRecord {
+    /// Verifies what is stored. Where anything of it can't be read or verified, a deed included,
+    /// the whole permits nothing.
+    fn verify(stored: protocols::Entry, papers: Vec<Paper>, register: &Register) -> Self {
+        let verified = verify_stored(&stored, register);
+        let deeds: Vec<&Paper> =
+            papers.iter().filter(|paper| paper.kind == papers::Kind::Adherence).collect();
+        if deeds.is_empty() {
+            return Self { stored, verified, joined: None, papers };
+        }
+        let joined = match &verified {
+            Some((Verified::Fully(signed), _)) => join(signed.clone(), &deeds, register),
+            _ => None,
+        };
+        let verified = verified.filter(|_| joined.is_some());
+        Self { stored, verified, joined, papers }
+    }
+
+    /// The protocol as it stands, with who joined it since, and its life; `None` when it can't
+    /// be read or verified any more.
+    #[must_use]
+    pub fn agreed(&self) -> Option<(&Protocol, &Life)> {
+        let (verified, life) = self.verified.as_ref()?;
+        let document = self.joined.as_ref().map(Joined::protocol);
+        Some((document.unwrap_or_else(|| verified.document()), life))
+    }
 }
 
 /// What is in force.
@@ -69,11 +105,15 @@ impl Snapshot {
             Some(entry) => verify_root(&entry, &register),
             None => None,
         };
-        let protocols: Vec<ProtocolRecord> = protocols::all(tx)
-            .await?
-            .into_iter()
-            .map(|stored| ProtocolRecord { verified: verify_stored(&stored, &register), stored })
-            .collect();
+        let mut papers: BTreeMap<(ProtocolId, u32), Vec<Paper>> = BTreeMap::new();
+        for paper in papers::all(tx).await? {
+            papers.entry((paper.protocol.clone(), paper.version)).or_default().push(paper);
+        }
+        let mut protocols = Vec::new();
+        for stored in protocols::all(tx).await? {
+            let own = papers.remove(&(stored.protocol.clone(), stored.version));
+            protocols.push(ProtocolRecord::verify(stored, own.unwrap_or_default(), &register));
+        }
         let entries = protocols.iter().filter_map(entry).collect();
         let policy = match geographies.last() {
             Some((_, areas)) => Policy::compile(epoch, root, entries, areas),
@@ -210,7 +250,25 @@ fn verify_stored(
     Some((verified, life))
 }
 
+/// A protocol with its deeds, each verified as of when it arrived.
+fn join(
+    signed: Signed<Protocol, FullySigned>,
+    deeds: &[&Paper],
+    register: &Register,
+) -> Option<Joined> {
+    let verified = deeds.iter().map(|paper| {
+        let envelope = Envelope::parse(paper.document.as_bytes()).ok()?;
+        let arrived = Timestamp::from_microsecond(paper.arrived).ok()?;
+        let deed = protocol::signing::verify::<Adherence>(envelope, register, arrived);
+        deed.and_then(Verified::require_full).ok()
+    });
+    Joined::new(signed, &verified.collect::<Option<Vec<_>>>()?).ok()
+}
+
 fn entry(record: &ProtocolRecord) -> Option<Entry> {
+    if let (Some(joined), Some((_, life))) = (&record.joined, &record.verified) {
+        return Some(Entry::Joined(joined.clone(), life.clone()));
+    }
     Some(match &record.verified {
         Some((Verified::Fully(signed), life)) => Entry::FullySigned(signed.clone(), life.clone()),
         Some((Verified::Partly(signed), _)) => Entry::PartlySigned(signed.clone()),

@@ -45,6 +45,7 @@ closed! {
         DatesOutOfOrder = "dates_out_of_order", "the dates must be in order: effective, review, expiry";
         QuorumCannotBeMet = "quorum_cannot_be_met", "the quorum asks for more parties than there are";
         QuorumMeaningless = "quorum_meaningless", "a quorum's minimum is at least one";
+        AnotherAgreement = "another_agreement", "this is not about that version of the protocol";
         NotCanonical = "not_canonical", "the signed payload is not the document's canonical form (RFC 8785)";
     }
 }

@@ -150,6 +150,7 @@ pub async fn start(
     witnesses.check_history(&store, &setup.log).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     gateway.note_quorum().await?;
+    gateway.expire_protocols().await?;
     gateway.name_erasures().await?;
     let tls = server_config(
         &read(&config.certificate)?,
@@ -309,6 +310,9 @@ async fn name_days(gateway: Arc<Gateway>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = time::sleep(DAY_CHECK) => {}
+        }
+        if let Err(error) = gateway.expire_protocols().await {
+            tracing::error!(%error, "the protocols that have expired could not be noted");
         }
         if let Err(error) = gateway.name_erasures().await {
             tracing::error!(%error, "the day's erasures could not be carried out or named");

@@ -1,7 +1,7 @@
 //! The small effects that are committed together with a leaf.
 
 use super::{
-    StoreError, Tx, approvals, consents, details, erasures, feeds, geography, key_versions,
+    StoreError, Tx, approvals, consents, details, erasures, feeds, geography, key_versions, papers,
     partners, protocols, releases, tx::on, undo,
 };
 use crate::domain::{BatchId, Quarter};
@@ -20,6 +20,8 @@ pub enum Effect {
     DisablePartner(crate::domain::PartnerId),
     /// A protocol's line in the register changes.
     PutProtocol(Box<protocols::Change>),
+    /// The same with a signed paper (a deed, a revocation), or with a say about records.
+    TurnProtocol(Box<papers::Turn>),
     /// A root disclosure policy takes effect.
     PutRootPolicy(protocols::RootPolicyEntry),
     /// A geography is loaded.
@@ -105,6 +107,10 @@ pub(super) async fn apply(
         }
         Effect::PutProtocol(change) => {
             protocols::put(tx, change).await?;
+            raise_epoch(tx).await
+        }
+        Effect::TurnProtocol(turn) => {
+            papers::turn(tx, turn).await?;
             raise_epoch(tx).await
         }
         Effect::PutRootPolicy(entry) => {

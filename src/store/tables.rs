@@ -263,6 +263,19 @@ pub const TABLES: &[Table] = &[
     ),
     table("erased", 2, &[integer("batch_id", 7), integer("item", 7), integer("day", 7)]),
     table("erasure_day", 1, &[integer("day", 7)]),
+    table(
+        "protocol_paper",
+        3,
+        &[
+            text("protocol_id", 8),
+            integer("version", 8),
+            bytes("digest", 8),
+            text("kind", 8),
+            text("document", 8),
+            integer("arrived", 8),
+        ],
+    ),
+    table("frozen_batch", 1, &[integer("batch_id", 8), integer("purge", 8)]),
     table("log_entry", 1, &[integer("leaf_index", 2), bytes("leaf", 2)]),
     table("log_hash", 2, &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)]),
     table(
