@@ -231,9 +231,9 @@ mod tests {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         show(&mut Console::new(&mut out, &mut err, false), Format::Table, Some(entry)).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("State        partly_signed\n"), "{text}");
+        assert!(text.contains("State         partly_signed\n"), "{text}");
         assert!(
-            text.contains("Missing      a signature of dwp\n             a Caldicott"),
+            text.contains("Missing       a signature of dwp\n              a Caldicott"),
             "{text}"
         );
     }

@@ -6,6 +6,7 @@ mod details;
 mod erase;
 mod figures;
 mod log;
+mod revoked;
 mod support;
 mod undo;
 mod withdraw;

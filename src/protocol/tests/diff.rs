@@ -51,6 +51,7 @@ fn others(value: &Value) -> Vec<Value> {
                 "OTHER",
                 "2031-01-01",
                 "audit",
+                "inspection",
                 "director",
                 "joint",
                 "ISP",
