@@ -66,6 +66,8 @@ mod undo;
 mod witness;
 
 #[cfg(test)]
+mod protocol_tests;
+#[cfg(test)]
 mod tests;
 
 use clap::{Parser, Subcommand, error::ErrorKind};

@@ -28,6 +28,7 @@ pub mod fault;
 pub mod geography;
 pub mod jws;
 pub mod life;
+mod names;
 pub mod pair;
 pub mod permit;
 pub mod policy;

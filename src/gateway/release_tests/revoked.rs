@@ -4,7 +4,7 @@
 use super::{
     last_leaf, refused,
     support::{Town, partner},
-    undo::{counted, health, push, reviews},
+    undo::{counted, health, open, push, reviews, take},
 };
 use crate::{
     audit::{LeafKind, SizeClass},
@@ -140,4 +140,36 @@ async fn a_part_is_revoked_by_its_own_officer_alone() {
         .await;
     assert_eq!(answer.unwrap().value().line.state, Some(State::Revoked));
     assert_eq!(opens(&town).await.unwrap_err().0, "protocol_revoked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_version_that_its_sender_has_signed_brings_frozen_records_back() {
+    let town = Town::new().await;
+    push(&town, reviews(0..5)).await;
+    revoke(&town, Handling::Freeze).await;
+    assert_eq!(counted(&town).await, 0);
+    let snapshot = town.gateway.snapshot();
+    let record = snapshot.protocol(&"isp-health".parse().unwrap(), 1).unwrap();
+    let mut second = record.agreed().unwrap().0.clone();
+    second.version = ProtocolVersion::new(2).unwrap();
+    second.supersedes = Some(Digest::from_bytes([0; 32]));
+    let document = town.sign(&second, &["authority"]);
+    town.gateway.submit_protocol(&town.officer(), &document).await.unwrap();
+    assert_eq!(counted(&town).await, 0, "not before everyone has signed");
+    let document = town.sign(&second, &["health"]);
+    let line = town.gateway.submit_protocol(&health(&town), &document).await.unwrap();
+    assert_eq!(line.value().state, Some(State::Active));
+    assert_eq!(counted(&town).await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expiry_bites_in_mid_stream_before_anybody_noted_it() {
+    let town = Town::new().await;
+    let (mut intake, _) = open(&town).await;
+    take(&mut intake, reviews(0..2)).await;
+    // Past midnight in London after its last day, 31 March 2027: half past eleven UTC.
+    town.set_clock("2027-03-31T23:30:00Z");
+    let batch = intake.reader().read(reviews(2..4)).unwrap();
+    assert_eq!(refused(intake.take_batch(batch).await).0, "protocol_expired");
+    assert_eq!(opens(&town).await.unwrap_err().0, "protocol_expired");
 }

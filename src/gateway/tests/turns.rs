@@ -248,7 +248,7 @@ async fn a_deed_that_can_not_be_read_denies_the_whole() {
     // As if it had been taken in by a program that did not look.
     let record = world.gateway.snapshot();
     let stored = record.protocol(&protocol.id, 1).unwrap().stored.clone();
-    let entry = protocols::Entry { life: stored.life.replace("\"joined\"", ""), ..stored.clone() };
+    let entry = stored.clone();
     let turn = crate::store::papers::Turn {
         change: protocols::Change { entry, before: Some(stored), superseded: None },
         paper: Some(crate::store::papers::Paper {
