@@ -56,8 +56,9 @@ impl Log {
             .extend(appended.new_hashes.iter().map(|new| ((new.level, new.index), new.hash)));
         self.entries.extend_from_slice(entries);
         let checkpoint = self.signer.sign_checkpoint(appended.frontier.size(), &appended.root);
-        for (index, leaf) in (appended.old_size..).zip(&leaves) {
-            let receipt = Receipt::of(&appended, index, *leaf, checkpoint.clone()).unwrap();
+        for (index, (hash, leaf)) in (appended.old_size..).zip(leaves.iter().zip(entries)) {
+            let (leaf, checkpoint) = (leaf.clone(), checkpoint.clone());
+            let receipt = Receipt::of(&appended, index, *hash, leaf, checkpoint).unwrap();
             self.receipts.push(receipt);
         }
         let files: Vec<TileFile> = plan(appended.old_size, appended.frontier.size()).collect();

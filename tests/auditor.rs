@@ -57,8 +57,10 @@ fn log_in_steps(entries: &[Vec<u8>], steps: &[usize]) -> Log {
         let appended = frontier.append(&leaves).unwrap();
         hashes.extend(appended.new_hashes.iter().map(|new| ((new.level, new.index), new.hash)));
         let checkpoint = signer.sign_checkpoint(appended.frontier.size(), &appended.root);
-        for (index, leaf) in (appended.old_size..).zip(&leaves) {
-            receipts.push(Receipt::of(&appended, index, *leaf, checkpoint.clone()).unwrap());
+        for (index, (hash, leaf)) in (appended.old_size..).zip(leaves.iter().zip(&entries[from..]))
+        {
+            let (leaf, checkpoint) = (leaf.clone(), checkpoint.clone());
+            receipts.push(Receipt::of(&appended, index, *hash, leaf, checkpoint).unwrap());
         }
         files.insert(CHECKPOINT_PATH.to_owned(), checkpoint.into_bytes());
         frontier = appended.frontier;

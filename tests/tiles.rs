@@ -511,8 +511,7 @@ async fn entries_are_streamed_as_the_files_hold_them() {
     let gateway = with_a_standing_tick().await;
     let tiles = gateway.path("tiles");
     let mut client = AccessLogServiceClient::new(gateway.caller("auditor").await);
-    let request =
-        v1::ReadEntriesRequest { from_index: 300, known_size: 100, origin: String::new() };
+    let request = v1::ReadEntriesRequest { from_index: 300, known_size: 100, ..Default::default() };
     let mut answers = client.read_entries(request).await.unwrap().into_inner();
     let Some(Message::Opened(opened)) = answers.message().await.unwrap().unwrap().message else {
         panic!("not opened first");

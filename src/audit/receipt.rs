@@ -18,6 +18,9 @@ pub struct Receipt {
     /// The audit path from leaf to root.
     #[serde(serialize_with = "all_as_base64")]
     pub proof: Vec<Hash>,
+    /// The leaf as it is encoded: canonical JSON, and so text.
+    #[serde(serialize_with = "as_text")]
+    pub leaf: Vec<u8>,
 }
 
 fn as_base64<S: Serializer>(hash: &Hash, to: S) -> Result<S::Ok, S::Error> {
@@ -28,8 +31,13 @@ fn all_as_base64<S: Serializer>(hashes: &[Hash], to: S) -> Result<S::Ok, S::Erro
     to.collect_seq(hashes.iter().map(|hash| STANDARD.encode(hash.as_bytes())))
 }
 
+fn as_text<S: Serializer>(leaf: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(std::str::from_utf8(leaf).map_err(serde::ser::Error::custom)?)
+}
+
 impl Receipt {
-    /// The receipt of a leaf that `appended` added, under the checkpoint signed for it.
+    /// The receipt of a leaf, of which this is the hash, that `appended` added, under the
+    /// checkpoint signed for it.
     ///
     /// # Errors
     /// `BeyondTree` or `MissingHash` when the append did not add that leaf.
@@ -37,9 +45,10 @@ impl Receipt {
         appended: &Appended,
         leaf_index: u64,
         leaf_hash: Hash,
+        leaf: Vec<u8>,
         checkpoint: String,
     ) -> Result<Self, AuditError> {
         let proof = appended.inclusion_proof(leaf_index)?;
-        Ok(Self { leaf_index, leaf_hash, checkpoint, proof })
+        Ok(Self { leaf_index, leaf_hash, checkpoint, proof, leaf })
     }
 }

@@ -1,10 +1,11 @@
 //! Whether the access log's write path knows how long the log is: the same appends on a log of
-//! ten thousand entries and on a long one, with the most memory held meanwhile.
+//! ten thousand entries and on a long one; and the memory of a gateway on each ([`served`]).
 
 use super::{
     BenchError, CALLERS, Row,
     log::leaf,
     sample::{Memory, Sample, row, storm},
+    served,
     site::Scratch,
 };
 use crate::{
@@ -98,10 +99,9 @@ pub(super) async fn measure(
         ended.push(log.close().await?);
     }
     let engine = scratch.engine();
-    let [(short, held), (long, holds)] = &ended[..] else { return Err(BenchError::CutShort) };
-    let memory = (holds.unwrap_or_default(), held.unwrap_or_default());
-    Ok(vec![
-        row(("log_growth", "leaves/s"), engine, (long.rate(), short.rate()), long, *holds),
-        row(("log_growth_memory", "MiB"), engine, memory, long, *holds),
-    ])
+    let [(short, _), (long, holds)] = &ended[..] else { return Err(BenchError::CutShort) };
+    let mut rows =
+        vec![row(("log_growth", "leaves/s"), engine, (long.rate(), short.rate()), long, *holds)];
+    rows.extend(served::measure(scratch, clock, &leaf, (SHORT, entries), appends, say).await?);
+    Ok(rows)
 }

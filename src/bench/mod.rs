@@ -17,6 +17,7 @@ mod intake;
 mod log;
 mod release;
 mod sample;
+mod served;
 mod site;
 mod verify;
 

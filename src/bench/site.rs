@@ -77,6 +77,14 @@ impl Scratch {
         Ok(location)
     }
 
+    /// The same, as the lines of a configuration that say where it is.
+    pub(super) async fn configured(&mut self, name: &str) -> Result<String, BenchError> {
+        Ok(match self.database(name).await? {
+            Location::Sqlite(_) => EMBEDDED.to_owned(),
+            Location::Postgres(location) => format!("postgres = \"{}\"\n", location.url()),
+        })
+    }
+
     /// The same, open and migrated.
     pub(super) async fn store(&mut self, name: &str) -> Result<Store, BenchError> {
         let store = Store::open(&self.database(name).await?).await?;

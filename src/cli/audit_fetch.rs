@@ -9,12 +9,13 @@ use super::{
     CliError, Console, Outcome,
     audit::client,
     audit_proof::read_key,
+    audit_verify::{cosigned_by, moment, read_witness_key},
     mirror::{Mirror, MirrorRefused},
     output::{Printing, Record},
     remote::{Remote, Session, present},
 };
 use crate::{
-    verify::{Directory, VerifierKey, proof::Sha, verify_log},
+    verify::{Cosigned, Directory, VerifierKey, WitnessKey, proof::Sha, verify_log},
     wire::v1::{self, read_entries_response::Message},
 };
 use indicatif::ProgressBar;
@@ -27,12 +28,16 @@ is new is fetched, and a fetch that was interrupted goes on where it was. DIR ve
 moment. A log that was rolled back or forked is refused with exit code 1, and both checkpoints are
 kept in DIR.evidence.
 
+Given --witness-vkey-file, the mirror is of the log as it was last published: whoever was shown
+another one than the witnesses is told so (exit code 1).
+
 A mirror found damaged is made anew, and the damaged one kept as DIR.damaged-1. Lost files are
 found each time, altered ones with --recheck.
 
 Examples:
   tallygate audit fetch --out mirror --vkey-file log.vkey --profile auditor.toml
-  tallygate audit fetch --out mirror --vkey-file log.vkey --recheck --profile auditor.toml";
+  tallygate audit fetch --out mirror --vkey-file log.vkey --recheck --profile auditor.toml
+  tallygate audit fetch --out mirror --vkey-file log.vkey --witness-vkey-file oversight.vkey";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -43,6 +48,10 @@ pub(super) struct Fetch {
     /// The log's verifier key, which you hold from elsewhere.
     #[arg(long, value_name = "FILE")]
     vkey_file: PathBuf,
+    /// A witness's verifier key, which you hold from elsewhere: the log is fetched as it was last
+    /// published, and this witness must have cosigned that.
+    #[arg(long, value_name = "FILE")]
+    witness_vkey_file: Vec<PathBuf>,
     /// Verify the whole mirror before anything is fetched.
     #[arg(long)]
     recheck: bool,
@@ -61,6 +70,11 @@ struct Refusal {
 impl Fetch {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         let key = read_key(&self.vkey_file)?;
+        let witnesses: Vec<WitnessKey> = self
+            .witness_vkey_file
+            .iter()
+            .map(|path| read_witness_key(path))
+            .collect::<Result<_, _>>()?;
         let mut mirror = Mirror::open(&self.out, key.clone())?;
         let whole = mirror.has_every_file() && (!self.recheck || self.is_sound(&mirror, &key)?);
         if !whole {
@@ -70,8 +84,9 @@ impl Fetch {
         let session = self.remote.open().await?;
         let mut tried_again = false;
         loop {
-            let Err(Refusal { refused, note }) = fetch(&session, &mut mirror, console).await?
-            else {
+            let published = !witnesses.is_empty();
+            let fetched = fetch(&session, &mut mirror, published, console).await?;
+            let Err(Refusal { refused, note }) = fetched else {
                 break;
             };
             // What an interrupted fetch had left may be what does not fit, and is removed by now.
@@ -95,7 +110,19 @@ impl Fetch {
             .with("entries", mirror.held_size())
             .with("bundles_reused", mirror.reused());
         console.record(self.printing.format, &record)?;
-        Ok(Outcome::Done)
+        Ok(Outcome::findings(!self.is_cosigned(&witnesses, console)))
+    }
+
+    /// Whether every witness asked for has cosigned what the mirror now is.
+    fn is_cosigned(&self, witnesses: &[WitnessKey], console: &mut Console<'_>) -> bool {
+        let cosigned = cosigned_by(&self.out, witnesses);
+        for Cosigned { witness, at, .. } in &cosigned {
+            console.note(&match at {
+                Some(at) => format!("cosigned by {witness} at {}", moment(*at)),
+                None => format!("FAILED: not cosigned by {witness}: fetch again after a tick"),
+            });
+        }
+        cosigned.iter().all(|one| one.at.is_some())
     }
 
     /// Whether the mirror as it is verifies; one that is not there yet has nothing wrong.
@@ -121,6 +148,7 @@ fn anew(mirror: &mut Mirror, console: &mut Console<'_>) -> Result<(), CliError> 
 async fn fetch(
     session: &Session,
     mirror: &mut Mirror,
+    published: bool,
     console: &mut Console<'_>,
 ) -> Result<Result<(), Refusal>, CliError> {
     let next = match mirror.begin()? {
@@ -133,7 +161,7 @@ async fn fetch(
     let from_index = next * 256;
     // The log that the key is for: one of an earlier year is fetched to its end.
     let (known_size, origin) = (mirror.held_size(), mirror.log().to_owned());
-    let request = v1::ReadEntriesRequest { from_index, known_size, origin };
+    let request = v1::ReadEntriesRequest { from_index, known_size, origin, published };
     let mut answers = client(session).read_entries(request).await?.into_inner();
     let Some(Message::Opened(opened)) = answers.message().await?.and_then(|answer| answer.message)
     else {

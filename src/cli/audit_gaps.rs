@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::PartnerId,
-    verify::{Directory, Receipt, counters::Counters, entries::Entries},
+    verify::{Directory, Receipt, counters::Counters, entries::Entries, leaf},
 };
 use serde_json::json;
 use std::{
@@ -23,18 +23,20 @@ Every act in a partner's name has that partner's next number, from 1 without gap
 log that follows an earlier year's goes on counting). With --receipts, a partner also sees acts in
 its name for which it holds no receipt (no_receipt): somebody else's, or one whose receipt was not
 kept; that alone is no failed check. A receipt for another entry than the log has is one
-(other_entry; `audit reconcile` makes evidence of it). Exit code 1 when a check failed.
+(other_entry; `audit reconcile` makes evidence of it). Receipts alone, without a mirror, tell a
+partner its own numbers, too. Exit code 1 when a check failed.
 
 Examples:
   tallygate audit gaps mirror --vkey-file log.vkey
-  tallygate audit gaps mirror --partner health --receipts receipts/health --format json";
+  tallygate audit gaps mirror --partner health --receipts receipts/health --format json
+  tallygate audit gaps --partner health --receipts receipts/health";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(super) struct Gaps {
-    /// A mirror of the log, with its entries.
-    #[arg(value_name = "DIR")]
-    tiles: PathBuf,
+    /// A mirror of the log, with its entries; without one the receipts alone are looked at.
+    #[arg(value_name = "DIR", required_unless_present = "receipts")]
+    tiles: Option<PathBuf>,
     /// Only this partner's counter.
     #[arg(long, value_name = "PARTNER")]
     partner: Option<PartnerId>,
@@ -47,9 +49,15 @@ pub(super) struct Gaps {
     printing: Printing,
 }
 
+/// The name of the log that a receipt is of.
+fn origin(receipt: &Receipt) -> Option<&str> {
+    receipt.checkpoint.lines().next()
+}
+
 impl Gaps {
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
-        let mirror = Directory::new(&self.tiles);
+        let Some(tiles) = &self.tiles else { return self.receipts_alone(console) };
+        let mirror = Directory::new(tiles);
         if !self.first.allows(&mirror, console)? {
             return Ok(Outcome::WithFindings);
         }
@@ -66,7 +74,39 @@ impl Gaps {
         for index in others {
             counters.other_entry(partner.as_deref().unwrap_or_default(), index);
         }
-        self.print(&counters, console)?;
+        self.tell(&counters, console)
+    }
+
+    /// A partner's own numbers, as its receipts tell them: it needs nobody's log for that.
+    fn receipts_alone(&self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        let partner = self.partner.as_ref().map(ToString::to_string).unwrap_or_default();
+        let mut counters = Counters::of_receipts(partner);
+        let mut receipts: Vec<Receipt> =
+            read_receipts(&self.receipts)?.into_iter().filter_map(|kept| kept.receipt).collect();
+        let without = receipts.iter().filter(|receipt| receipt.leaf.is_none()).count();
+        if without > 0 {
+            let without = counted(without as u64, "receipt says", "receipts say");
+            console.note(&format!("{without} nothing of what was logged (of an earlier version)"));
+        }
+        // A year's log after the one before; a receipt that was kept twice is one.
+        receipts.sort_by(|a, b| (origin(a), a.leaf_index).cmp(&(origin(b), b.leaf_index)));
+        receipts.dedup_by(|a, b| a.leaf_hash == b.leaf_hash && a.leaf_index == b.leaf_index);
+        let mut scratch = Vec::new();
+        for receipt in &receipts {
+            let Some(entry) = &receipt.leaf else { continue };
+            match leaf::read(entry.as_bytes(), &mut scratch) {
+                Ok(leaf) => counters.note(receipt.leaf_index, &leaf),
+                Err(problem) => {
+                    console.note(&format!("FAILED: entry {}: {problem}", receipt.leaf_index));
+                    return Ok(Outcome::WithFindings);
+                }
+            }
+        }
+        self.tell(&counters, console)
+    }
+
+    fn tell(&self, counters: &Counters, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        self.print(counters, console)?;
         let (findings, omitted) = counters.findings();
         if omitted > 0 {
             console.note(&format!("and {}", counted(omitted, "finding more", "findings more")));

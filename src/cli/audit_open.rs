@@ -147,6 +147,7 @@ impl Open {
             leaf_hash: crate::verify::proof::hash_of_entry(leaf).to_vec(),
             checkpoint,
             inclusion_proof: proof.hashes,
+            leaf: leaf.to_vec(),
         };
         Ok(check_inclusion(&receipt, key))
     }

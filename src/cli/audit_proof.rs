@@ -16,7 +16,7 @@ use crate::{
     verify::{
         self, Checkpoint, VerifierKey,
         note::verify_checkpoint,
-        proof::{Sha, is_consistent},
+        proof::{Sha, empty_root, hash_of_entry, is_consistent},
     },
     wire::v1,
 };
@@ -25,7 +25,8 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 const PROVE_HELP: &str = "\
-With --format json the proof is printed in the form of a receipt file.
+With --format json the proof is printed in the form of a receipt file. Exit code 1 when the proof
+does not hold or could not be checked.
 
 Examples:
   tallygate audit prove 1204 --profile auditor.toml
@@ -34,7 +35,8 @@ Examples:
 const CONSISTENCY_HELP: &str = "\
 OLD and NEW are sizes of the log, or files that hold a saved checkpoint (or a receipt, which
 holds one); NEW is the latest checkpoint when left out. A proof between two checkpoints is
-checked here; between bare sizes it is only printed.
+checked here; between bare sizes it is only printed. Exit code 1 when it does not hold or could not
+be checked.
 
 Examples:
   tallygate audit consistency last-month.checkpoint --vkey-file log.vkey --profile auditor.toml
@@ -93,9 +95,11 @@ impl Prove {
         session.logged(console, proof.receipt)?;
         let receipt = v1::Receipt {
             leaf_index: self.entry,
-            leaf_hash: proof.leaf_hash,
+            // Of the bytes that were shown, not the hash that the gateway says they have.
+            leaf_hash: hash_of_entry(&proof.leaf).to_vec(),
             checkpoint,
             inclusion_proof: proof.hashes,
+            leaf: proof.leaf,
         };
         let checked = key.map(|key| check_inclusion(&receipt, &key));
         print_inclusion(&receipt, tree_size, checked, self.printing.format, console)?;
@@ -112,6 +116,7 @@ pub(super) fn check_inclusion(receipt: &v1::Receipt, key: &VerifierKey) -> bool 
         leaf_hash,
         checkpoint: receipt.checkpoint.clone(),
         proof,
+        leaf: None,
     };
     verify::verify_receipt(&receipt, None, key).is_ok()
 }
@@ -133,6 +138,7 @@ fn print_inclusion(
     let record = Record::default()
         .with("entry", receipt.leaf_index)
         .with("tree_size", tree_size)
+        .with("leaf", String::from_utf8_lossy(&receipt.leaf))
         .with("leaf_hash", STANDARD.encode(&receipt.leaf_hash))
         .with("proof", hashes(&receipt.inclusion_proof))
         .with("checked", verdict(checked));
@@ -157,7 +163,7 @@ fn tell(console: &mut Console<'_>, checked: Option<bool>, good: &str, bad: &str)
         Some(false) => console.note(&format!("FAILED: {bad}")),
         None => console.note("not checked: give --vkey-file FILE and saved checkpoints to check"),
     }
-    Outcome::findings(checked == Some(false))
+    Outcome::findings(checked != Some(true))
 }
 
 /// The gateway's latest checkpoint, unchecked.
@@ -266,19 +272,33 @@ impl Consistency {
             console.note("FAILED: the later log is smaller than the earlier one");
             return Ok(Outcome::WithFindings);
         }
-        let request = v1::GetConsistencyProofRequest { from_size: old.size(), to_size: new.size() };
-        let proof = client(&session).get_consistency_proof(request).await?.into_inner();
-        session.logged(console, proof.receipt)?;
-        let checked = check_consistency(&old, &new, &proof.hashes);
+        let proof = asked(&session, &old, &new, console).await?;
+        let checked = check_consistency(&old, &new, &proof);
         let record = Record::default()
             .with("old_size", old.size())
             .with("new_size", new.size())
-            .with("proof", hashes(&proof.hashes))
+            .with("proof", hashes(&proof))
             .with("checked", verdict(checked));
         console.record(self.printing.format, &record)?;
         let good = "the earlier log is the beginning of the later one";
         Ok(tell(console, checked, good, "the earlier log is not the beginning of the later one"))
     }
+}
+
+/// The gateway's proof. From the empty log there is none to ask for.
+async fn asked(
+    session: &Session,
+    old: &End,
+    new: &End,
+    console: &mut Console<'_>,
+) -> Result<Vec<Vec<u8>>, CliError> {
+    if old.size() == 0 {
+        return Ok(Vec::new());
+    }
+    let request = v1::GetConsistencyProofRequest { from_size: old.size(), to_size: new.size() };
+    let proof = client(session).get_consistency_proof(request).await?.into_inner();
+    session.logged(console, proof.receipt)?;
+    Ok(proof.hashes)
 }
 
 /// Whether the proof holds; `None` where a root is not known.
@@ -287,6 +307,10 @@ fn check_consistency(old: &End, new: &End, proof: &[Vec<u8>]) -> Option<bool> {
     let Some(proof) = proof.iter().map(|hash| sha(hash)).collect::<Option<Vec<_>>>() else {
         return Some(false);
     };
+    // Every log begins with the empty one, which has but one root.
+    if old.size == 0 {
+        return Some(old.root == empty_root() && proof.is_empty());
+    }
     Some(is_consistent((old.size, &old.root), (new.size, &new.root), &proof))
 }
 
@@ -310,6 +334,8 @@ mod tests {
         let short = vec![vec![0; 31]];
         assert_eq!(check_consistency(&signed(1, left), &signed(2, root), &short), Some(false));
         assert_eq!(check_consistency(&End::Size(1), &signed(2, root), &proof), None);
+        assert_eq!(check_consistency(&signed(0, empty_root()), &signed(2, root), &[]), Some(true));
+        assert_eq!(check_consistency(&signed(0, left), &signed(2, root), &[]), Some(false));
     }
 
     #[test]
@@ -337,7 +363,7 @@ mod tests {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut console = Console::new(&mut out, &mut err, false);
         assert_eq!(tell(&mut console, Some(true), "a", "b"), Outcome::Done);
-        assert_eq!(tell(&mut console, None, "a", "b"), Outcome::Done);
+        assert_eq!(tell(&mut console, None, "a", "b"), Outcome::WithFindings);
         assert_eq!(tell(&mut console, Some(false), "a", "b"), Outcome::WithFindings);
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn run(
     let logs = check(&config, key).await?;
     match printing.format {
         Format::Json => console.json(&json!({
-            "sound": logs.is_sound(), "log": logs.current, "past": logs.past,
+            "sound": logs.is_sound(), "log": logs.current, "past": logs.past, "gone": logs.gone,
         }))?,
         Format::Csv => console.table(Format::Csv, &findings(&logs))?,
         Format::Table => print(console, &logs)?,
@@ -56,6 +56,8 @@ pub(super) struct Logs {
     pub(super) current: RowReport,
     /// Those before it, the latest first.
     past: Vec<PastLog>,
+    /// The log that the earliest of them follows, and that is not there.
+    gone: Option<String>,
 }
 
 /// A log of an earlier year.
@@ -70,7 +72,8 @@ struct PastLog {
 
 impl Logs {
     pub(super) fn is_sound(&self) -> bool {
-        self.current.is_sound() && self.past.iter().all(PastLog::is_sound)
+        let whole = self.gone.is_none();
+        whole && self.current.is_sound() && self.past.iter().all(PastLog::is_sound)
     }
 }
 
@@ -124,7 +127,11 @@ async fn check_all(tx: &mut Tx, key: &VerifierKey, tiles: &Directory) -> Result<
         past.push(PastLog { origin, report, followed });
         next = base;
     }
-    Ok(Logs { current, past })
+    // The first year's log follows none, and lies first.
+    let first = log_rows::entries(tx, next, 0, 1).await?.pop();
+    let gone = first.and_then(|(_, entry)| followed(&entry));
+    let gone = gone.or_else(|| (next != 0).then(|| "an earlier log".to_owned()));
+    Ok(Logs { current, past, gone })
 }
 
 /// The verifier key of the configured log key, under the name the log has in the head's year.
@@ -150,6 +157,9 @@ pub(super) fn findings(logs: &Logs) -> Table {
     let mut table = Table::new(&["finding"]);
     for finding in &logs.current.findings {
         table.row([json!(finding.to_string())]);
+    }
+    if let Some(gone) = &logs.gone {
+        table.row([json!(format!("{gone}: gone, though a later log follows it"))]);
     }
     for PastLog { origin, report, followed } in &logs.past {
         if !followed {

@@ -123,7 +123,7 @@ impl Verify {
     }
 }
 
-fn read_witness_key(path: &Path) -> Result<WitnessKey, CliError> {
+pub(super) fn read_witness_key(path: &Path) -> Result<WitnessKey, CliError> {
     read_text(path)?.trim().parse().map_err(|source: verify::NoteProblem| CliError::WrongEntry {
         path: path.to_owned(),
         expected: "a witness's verifier key",
@@ -132,7 +132,7 @@ fn read_witness_key(path: &Path) -> Result<WitnessKey, CliError> {
 }
 
 /// Who cosigned the checkpoint; one that can't be read is cosigned by nobody.
-fn cosigned_by(tiles: &Path, witnesses: &[WitnessKey]) -> Vec<Cosigned> {
+pub(super) fn cosigned_by(tiles: &Path, witnesses: &[WitnessKey]) -> Vec<Cosigned> {
     let bytes = fs::read(tiles.join("checkpoint")).unwrap_or_default();
     let nobody =
         |key: &WitnessKey| Cosigned { witness: key.name().to_owned(), at: None, problem: None };
@@ -143,7 +143,7 @@ fn cosigned_by(tiles: &Path, witnesses: &[WitnessKey]) -> Vec<Cosigned> {
 }
 
 /// A witness's time, as people read it.
-fn moment(at: u64) -> String {
+pub(super) fn moment(at: u64) -> String {
     let time = i64::try_from(at).ok().and_then(|at| Timestamp::from_second(at).ok());
     time.map_or_else(|| at.to_string(), |time| time.to_string())
 }
@@ -322,8 +322,10 @@ mod tests {
             fs::write(path, bytes).unwrap();
         }
         let receipts: Vec<Made> = (0_u64..)
-            .zip(&hashes)
-            .map(|(index, hash)| Made::of(&appended, index, *hash, checkpoint.clone()).unwrap())
+            .zip(hashes.iter().zip(entries))
+            .map(|(index, (hash, entry))| {
+                Made::of(&appended, index, *hash, entry, checkpoint.clone()).unwrap()
+            })
             .collect();
         fs::create_dir_all(folder.path().join("receipts/health")).unwrap();
         // One receipt by itself, and the others inside a push's report.

@@ -4,7 +4,7 @@
 //! own files, and never a value out of them.
 
 use super::refusal::Refusal;
-use crate::connector::ConnectorError;
+use crate::{connector::ConnectorError, verify::ReceiptProblem};
 use std::{io, path::PathBuf};
 
 /// A command could not run (exit code 2).
@@ -26,6 +26,19 @@ pub(super) enum CliError {
     AnswerIncomplete {
         /// What is missing.
         part: &'static str,
+    },
+    /// The answer's receipt is not that of the answer.
+    #[error(
+        "the answer's receipt proves nothing: {0}; keep it, and tell the auditor and the gateway's operator"
+    )]
+    Receipt(#[from] ReceiptProblem),
+    /// An earlier answer came with the same receipt.
+    #[error(
+        "two answers came with one receipt, {}: one of them is not logged; tell the auditor", path.display()
+    )]
+    ReceiptAgain {
+        /// The file that holds it.
+        path: PathBuf,
     },
     /// A file can't be read.
     #[error("can't read {}: {}", path.display(), reason(source))]

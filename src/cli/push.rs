@@ -11,12 +11,13 @@ use super::{
     text::counted,
 };
 use crate::{
-    connector::{Progress, PushError, PushOrder, PushReport, push},
-    domain::{ProtocolId, RecordType},
+    connector::{KeptReceipt, Progress, PushError, PushOrder, PushReport, push},
+    domain::{PartnerId, ProtocolId, RecordType},
     identity::{Clock, SystemClock},
+    verify::{Receipt, ReceiptProblem, receipt::own_act},
 };
 use indicatif::ProgressBar;
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -97,6 +98,9 @@ impl Push {
             match outcome {
                 Ok(report) => {
                     tell(&report, &order, console);
+                    for receipt in report.receipts() {
+                        is_own(receipt, gateway.partner())?;
+                    }
                     reports.push(report);
                 }
                 Err(error) => {
@@ -134,6 +138,16 @@ impl Push {
             format => console.table(format, &table(reports)),
         }
     }
+}
+
+/// Whether a receipt is of an act of our own. (One that an earlier push kept may be of any day.)
+fn is_own(receipt: &KeptReceipt, partner: &PartnerId) -> Result<(), CliError> {
+    let receipt = serde_json::to_value(receipt).and_then(serde_json::from_value);
+    let receipt: Receipt = receipt.map_err(|_| ReceiptProblem::NoLeaf)?;
+    if receipt.leaf.is_some() {
+        own_act(&receipt, partner.as_str(), Timestamp::MIN)?;
+    }
+    Ok(())
 }
 
 /// The report of a pushed file, which holds its receipts.

@@ -3,6 +3,7 @@
 
 use super::{CliError, partner_file::read_text};
 use crate::verify::Receipt;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -64,7 +65,12 @@ fn from_wire_json(value: &Value) -> Option<Receipt> {
         Some(Value::String(text)) => text.parse::<u64>().ok()?,
         Some(number) => number.as_u64()?,
     };
+    let leaf = match value.get("leaf") {
+        None => None,
+        Some(leaf) => Some(String::from_utf8(STANDARD.decode(leaf.as_str()?).ok()?).ok()?),
+    };
     let ours = json!({
+        "leaf": leaf,
         "leaf_index": index,
         "leaf_hash": value.get("leafHash")?,
         "checkpoint": value.get("checkpoint")?,
@@ -95,14 +101,13 @@ fn receipt_files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::{Engine, engine::general_purpose::STANDARD};
 
     #[test]
     fn receipts_are_found_wherever_clients_put_them() {
         let hash = STANDARD.encode([7; 32]);
         let ours =
             json!({ "leaf_index": 3, "leaf_hash": hash, "checkpoint": "c", "proof": [hash] });
-        let wire = json!({ "leafHash": hash, "checkpoint": "c" });
+        let wire = json!({ "leafHash": hash, "checkpoint": "c", "leaf": STANDARD.encode("{}") });
         let wire_later = json!({
             "leafIndex": "9", "leafHash": hash, "checkpoint": "c", "inclusionProof": [hash],
         });
@@ -120,6 +125,9 @@ mod tests {
         let index = |kept: &Kept| kept.receipt.as_ref().map(|r| (r.leaf_index, r.proof.len()));
         let found: Vec<_> = kept.iter().map(index).collect();
         assert_eq!(found, [Some((3, 1)), Some((3, 1)), Some((9, 1)), Some((0, 0)), None]);
+        let leaf = |kept: &Kept| kept.receipt.as_ref().and_then(|receipt| receipt.leaf.clone());
+        let leaves: Vec<_> = kept.iter().map(leaf).collect();
+        assert_eq!(leaves, [None, None, None, Some("{}".to_owned()), None]);
         assert!(read_receipts(&[folder.path().join("absent.json")]).is_err());
     }
 }

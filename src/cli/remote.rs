@@ -4,9 +4,11 @@ use super::{CliError, Console};
 use crate::{
     connector::{AddToken, Gateway, KeptReceipt, Profile},
     domain::PartnerId,
-    identity::SystemClock,
+    identity::{Clock, SystemClock},
+    verify::{self, ReceiptProblem, receipt::own_act},
     wire::v1,
 };
+use jiff::{SignedDuration, Timestamp};
 use rand::{SeedableRng, rngs::StdRng, rngs::SysRng};
 use std::{
     fs::{self, OpenOptions},
@@ -21,6 +23,9 @@ pub(super) type Service = InterceptedService<Channel, AddToken>;
 
 /// Largest answer that is taken, in bytes: a release document of many areas.
 pub(super) const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// How far a gateway's clock may be behind ours: as far as its tokens allow.
+const CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The flags of every command that talks to a gateway.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,6 +42,8 @@ pub(super) struct Remote {
 pub(super) struct Session {
     gateway: Gateway,
     receipts: Option<PathBuf>,
+    /// Before any of its calls, the clocks' difference allowed for.
+    since: Timestamp,
 }
 
 /// Connects as the profile says.
@@ -63,7 +70,8 @@ impl Remote {
     /// Says what about the profile or the gateway stands in the way.
     pub(super) async fn open(&self) -> Result<Session, CliError> {
         let gateway = connect(self.profile.as_deref()).await?;
-        Ok(Session { gateway, receipts: self.receipts.clone() })
+        let since = SystemClock.now() - CLOCK_DIFFERENCE;
+        Ok(Session { gateway, receipts: self.receipts.clone(), since })
     }
 }
 
@@ -84,11 +92,11 @@ impl Session {
         self.gateway.service()
     }
 
-    /// Says under which entry an answer is logged, and keeps its receipt where that was
-    /// asked for.
+    /// Says under which entry and as what an answer is logged, and keeps its receipt where that
+    /// was asked for. A receipt of another organisation's or an earlier act is none of this one.
     ///
     /// # Errors
-    /// When the receipt can't be written.
+    /// When the receipt is not of this answer, or can't be written.
     pub(super) fn logged(
         &self,
         console: &mut Console<'_>,
@@ -98,19 +106,35 @@ impl Session {
             console.note("warning: this answer came without a receipt of the access log");
             return Ok(());
         };
-        console.note(&format!("logged as entry {}", receipt.leaf_index));
-        match &self.receipts {
-            Some(folder) => keep(folder, &receipt.into()).map(drop),
-            None => Ok(()),
+        let index = receipt.leaf_index;
+        let act = own_act(&read(&receipt)?, self.gateway.partner().as_str(), self.since);
+        // Also one that proves nothing is kept: it is evidence.
+        if let Some(folder) = &self.receipts {
+            keep(folder, &receipt.into())?;
         }
+        console.note(&format!("logged as entry {index} ({})", act?.kind));
+        Ok(())
     }
 }
 
+/// A receipt as the verifier reads it.
+fn read(receipt: &v1::Receipt) -> Result<verify::Receipt, ReceiptProblem> {
+    let sha = |bytes: &[u8]| bytes.try_into().map_err(|_| ReceiptProblem::OtherEntry);
+    Ok(verify::Receipt {
+        leaf_index: receipt.leaf_index,
+        leaf_hash: sha(&receipt.leaf_hash)?,
+        checkpoint: receipt.checkpoint.clone(),
+        proof: receipt.inclusion_proof.iter().map(|hash| sha(hash)).collect::<Result<_, _>>()?,
+        leaf: String::from_utf8(receipt.leaf.clone()).ok().filter(|leaf| !leaf.is_empty()),
+    })
+}
+
 /// Writes a receipt into `folder`, named by its entry. Receipts are evidence: a file that is
-/// there is never replaced, so another receipt of the same entry gets a number.
+/// there is never replaced, so that of an entry of another log gets a number.
 ///
 /// # Errors
-/// When the folder or the file can't be written.
+/// When the folder or the file can't be written, or it holds the receipt of this very entry:
+/// no two answers share one.
 fn keep(folder: &Path, receipt: &KeptReceipt) -> Result<PathBuf, CliError> {
     let mut text = serde_json::to_string_pretty(receipt).map_err(|_| CliError::NotPrintable)?;
     text.push('\n');
@@ -125,11 +149,23 @@ fn keep(folder: &Path, receipt: &KeptReceipt) -> Result<PathBuf, CliError> {
                 written.map_err(|source| CliError::Unwritable { path: path.clone(), source })?;
                 return Ok(path);
             }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let there = fs::read_to_string(&path)
+                    .map_err(|source| CliError::Unreadable { path: path.clone(), source })?;
+                let there = serde_json::from_str::<KeptReceipt>(&there).ok();
+                if there.is_some_and(|there| origin(&there) == origin(receipt)) {
+                    return Err(CliError::ReceiptAgain { path });
+                }
+            }
             Err(source) => return Err(CliError::Unwritable { path, source }),
         }
     }
     Err(CliError::NotPrintable)
+}
+
+/// The name of the log that a receipt is of.
+fn origin(receipt: &KeptReceipt) -> Option<&str> {
+    receipt.checkpoint.lines().next()
 }
 
 /// A part of an answer that must be there.
@@ -143,7 +179,6 @@ pub(super) fn present<T>(part: Option<T>, name: &'static str) -> Result<T, CliEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify;
 
     #[test]
     fn receipts_are_kept_as_the_verifier_reads_them_and_never_replaced() {
@@ -154,11 +189,15 @@ mod tests {
             leaf_hash: vec![0xff; 32],
             checkpoint: "origin\n8\n".to_owned(),
             inclusion_proof: vec![vec![1; 32]],
+            leaf: Vec::new(),
         }
         .into();
         let first = keep(&folder, &receipt).unwrap();
         assert_eq!(first.file_name().unwrap(), "0000000007.json");
-        let second = keep(&folder, &receipt).unwrap();
+        let again = keep(&folder, &receipt).unwrap_err();
+        assert!(matches!(again, CliError::ReceiptAgain { path } if path == first));
+        let next_year = KeptReceipt { checkpoint: "other\n8\n".to_owned(), ..receipt.clone() };
+        let second = keep(&folder, &next_year).unwrap();
         assert_eq!(second.file_name().unwrap(), "0000000007.2.json");
         let read: verify::Receipt =
             serde_json::from_str(&fs::read_to_string(first).unwrap()).unwrap();

@@ -8,7 +8,10 @@ use super::{
     profile::Profile,
     token_source::{AddToken, TokenSource},
 };
-use crate::identity::{Clock, TlsClock};
+use crate::{
+    domain::PartnerId,
+    identity::{Clock, TlsClock},
+};
 use hyper_util::rt::TokioIo;
 use rand::CryptoRng;
 use rustls::{
@@ -50,6 +53,7 @@ pub struct Gateway {
     channel: Channel,
     tokens: Arc<TokenSource>,
     route: Route,
+    partner: PartnerId,
 }
 
 impl Gateway {
@@ -72,7 +76,7 @@ impl Gateway {
             let route = connecting.clone();
             async move { route.connect().await.map(TokioIo::new) }
         }));
-        Ok(Self { channel, tokens, route })
+        Ok(Self { channel, tokens, route, partner: profile.file.partner.clone() })
     }
 
     /// After a call that failed with `Unavailable` or `Unknown`: whether it is the connection
@@ -94,6 +98,12 @@ impl Gateway {
     #[must_use]
     pub fn channel(&self) -> Channel {
         self.channel.clone()
+    }
+
+    /// In whose name we call.
+    #[must_use]
+    pub const fn partner(&self) -> &PartnerId {
+        &self.partner
     }
 
     /// The token's source, for what is sent by other means.

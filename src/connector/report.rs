@@ -24,6 +24,9 @@ pub struct KeptReceipt {
     pub checkpoint: String,
     /// The inclusion proof, the leaf's sibling first; 32 bytes each in base64.
     pub proof: Vec<String>,
+    /// The leaf itself, canonical JSON; empty in files of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub leaf: String,
 }
 
 impl From<Receipt> for KeptReceipt {
@@ -33,6 +36,8 @@ impl From<Receipt> for KeptReceipt {
             leaf_hash: STANDARD.encode(receipt.leaf_hash),
             checkpoint: receipt.checkpoint,
             proof: receipt.inclusion_proof.iter().map(|hash| STANDARD.encode(hash)).collect(),
+            // What is no text is no leaf, and whoever checks it says so.
+            leaf: String::from_utf8_lossy(&receipt.leaf).into_owned(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! leaf before its first byte and a closed leaf with its size class, however it ended; it
 //! ends at once where its caller is barred. Memory holds one bundle.
 
-use super::{Actor, Denied, Gateway, Refused, project_tiles::bytes_of};
+use super::{Actor, Denied, Gateway, Published, Refused, project_tiles::bytes_of};
 use crate::{
     audit::{
         Hash, LeafKind, SizeClass, TileFile,
@@ -48,22 +48,45 @@ pub struct EntryBundle {
     pub entries: Vec<u8>,
 }
 
+/// Which entries an auditor wants.
+#[derive(Debug, Clone, Copy)]
+pub struct WantedEntries<'a> {
+    /// The log's name, this year's or one that has ended; empty for the one that grows.
+    pub origin: &'a str,
+    /// From the bundle of this entry on.
+    pub from_index: u64,
+    /// How many entries the caller knows.
+    pub known_size: u64,
+    /// Up to the published checkpoint, which witnesses have cosigned; else up to the newest.
+    pub published: Option<&'a Published>,
+}
+
+impl<'a> WantedEntries<'a> {
+    /// Up to the newest entry.
+    #[must_use]
+    pub const fn new(origin: &'a str, from_index: u64, known_size: u64) -> Self {
+        Self { origin, from_index, known_size, published: None }
+    }
+}
+
 impl Gateway {
-    /// Opens a stream of a log's entries from the bundle of `from_index` on, with the proof
-    /// that the first `known_size` entries are the beginning of the log. `origin` names the
-    /// log, this year's or one that has ended; empty for the one that grows. What lies beyond
-    /// the log is no error: the caller sees the checkpoint, and that nothing comes.
+    /// Opens a stream of a log's entries, with the proof that what the caller knows is the
+    /// beginning of the log. What lies beyond the log is no error: the caller sees the
+    /// checkpoint, and that nothing comes.
     ///
     /// # Errors
     /// For callers who are no auditors, and for a log that there is not.
     pub async fn open_entries(
         self: &Arc<Self>,
         actor: Actor,
-        origin: &str,
-        from_index: u64,
-        known_size: u64,
+        wanted: WantedEntries<'_>,
     ) -> Result<Logged<EntryStream>, Denied> {
+        let WantedEntries { origin, from_index, known_size, published } = wanted;
         self.require(&actor, &[CallerRole::Auditor]).await?;
+        let published = match published {
+            Some(published) => Some(published.checkpoint().await?),
+            None => None,
+        };
         let mut tx = self.store.read(Rights::Figures).await?;
         let mut head = log::head(&mut tx).await?.ok_or(StoreError::LogDamaged)?;
         if !origin.is_empty() && origin != head.origin() {
@@ -73,6 +96,12 @@ impl Gateway {
                 return Err(self.refuse_malformed(&actor, Refused::not_found()).await);
             };
             head = ended;
+        } else if let Some(published) = published
+            // Whoever knows more already is shown the log as it is, and sees that it grew.
+            && (known_size..=head.size).contains(&published.size)
+            && published.note.lines().next() == Some(head.origin())
+        {
+            (head.size, head.checkpoint) = (published.size, published.note);
         }
         let consistency = if (1..head.size).contains(&known_size) {
             let needed = tiles_for_consistency(known_size, head.size)?;

@@ -68,7 +68,7 @@ pub use intake::{
     Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,
 };
 pub use keys::{GatewayKey, RowsLeft};
-pub use log_stream::{EntryBundle, EntryStream};
+pub use log_stream::{EntryBundle, EntryStream, WantedEntries};
 pub use open_detail::{Opened, OpenedItem, Sought};
 pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};

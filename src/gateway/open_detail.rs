@@ -119,7 +119,7 @@ impl Gateway {
             return self.open_by_two(actor, &entry, item).await;
         }
         let mut leaf = actor.leaf(LeafKind::LogRead, self);
-        let kept = self.keep_opening(actor, &mut leaf, &item, index)?;
+        let kept = self.keep_opening(actor, &mut leaf, &item, &entry)?;
         let logged = self.commit_for(actor, leaf, || kept.clone().with(Effect::None)).await?;
         Ok(logged.map(|_| Opened::Item(Box::new(item))))
     }
@@ -149,7 +149,7 @@ impl Gateway {
                 Standing::Second(approval) => {
                     leaf.notes.act = intention.act().parse().ok();
                     leaf.notes.approval = Some(intention.digest());
-                    let kept = self.keep_opening(actor, &mut leaf, &item, entry.index)?;
+                    let kept = self.keep_opening(actor, &mut leaf, &item, entry)?;
                     let effect = Effect::Approved(Box::new((approval, Effect::None)));
                     let logged = self.commit(leaf, kept.with(effect), Some(epoch)).await;
                     logged.map(|logged| logged.map(|_| Opened::Item(Box::new(item.clone()))))
@@ -172,9 +172,15 @@ impl Gateway {
         actor: &Actor,
         leaf: &mut Leaf,
         item: &OpenedItem,
-        entry: u64,
+        entry: &Entry,
     ) -> Result<details::Kept, GatewayError> {
-        let said = [("act", json!("open")), ("entry", json!(entry)), ("item", json!(item.index))];
+        let said = [
+            ("act", json!("open")),
+            ("entry", json!(entry.index)),
+            // Of each year one entry has that number; of all, one has that hash.
+            ("leaf_hash", json!(leaf_hash(&entry.bytes).to_string())),
+            ("item", json!(item.index)),
+        ];
         let caller = actor.name.as_ref().map(CallerName::expose);
         self.keep(leaf, vec![words(caller, said)], true)
     }

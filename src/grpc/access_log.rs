@@ -3,7 +3,7 @@
 use super::{Frame, receipt, releases::awaited};
 use crate::{
     audit::{self, Hash},
-    gateway::{EntryStream, LogSearch, Opened, OpenedItem, Sought},
+    gateway::{EntryStream, LogSearch, Opened, OpenedItem, Sought, WantedEntries},
     wire::v1::{
         self, access_log_service_server, open_detail_request::Item, read_entries_response::Message,
     },
@@ -104,8 +104,15 @@ impl access_log_service_server::AccessLogService for AccessLogService {
     ) -> Result<Response<Entries>, Status> {
         let frame = Arc::clone(&self.0);
         let actor = frame.recognise(&request).await?;
-        let v1::ReadEntriesRequest { from_index, known_size, origin } = request.into_inner();
-        let opened = frame.gateway().open_entries(actor, &origin, from_index, known_size).await;
+        let v1::ReadEntriesRequest { from_index, known_size, origin, published } =
+            request.into_inner();
+        let wanted = WantedEntries {
+            origin: &origin,
+            from_index,
+            known_size,
+            published: published.then(|| frame.published()),
+        };
+        let opened = frame.gateway().open_entries(actor, wanted).await;
         let (stream, proof) = opened.map_err(|denied| frame.status(denied))?.into_parts();
         let (answers, answered) = mpsc::channel(UNREAD);
         tokio::spawn(async move {

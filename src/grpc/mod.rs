@@ -36,5 +36,6 @@ pub(crate) fn receipt(receipt: &audit::Receipt) -> v1::Receipt {
         leaf_hash: receipt.leaf_hash.as_bytes().to_vec(),
         checkpoint: receipt.checkpoint.clone(),
         inclusion_proof: receipt.proof.iter().map(|hash| hash.as_bytes().to_vec()).collect(),
+        leaf: receipt.leaf.clone(),
     }
 }

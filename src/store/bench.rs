@@ -20,7 +20,7 @@ use super::{
     tx::on,
 };
 use crate::{
-    audit::{Frontier, Leaf, LogSigner, leaf_hash},
+    audit::{Leaf, LogSigner, leaf_hash},
     domain::PersonId,
 };
 use sqlx::{
@@ -470,11 +470,11 @@ impl RawLog {
 /// Entries that a transaction of [`fill_log`] takes.
 const FILL: u64 = 1_000;
 
-/// Makes an empty log as long as told, of one leaf again and again, with its whole tree: what
-/// the write path can go on from.
+/// Makes a log as long as told, of one leaf again and again, with its whole tree: what the write
+/// path can go on from.
 ///
 /// # Errors
-/// When the engine refuses, or the log is not empty.
+/// When the engine refuses.
 pub async fn fill_log(
     store: &Store,
     signer: &LogSigner,
@@ -483,8 +483,10 @@ pub async fn fill_log(
 ) -> Result<(), StoreError> {
     let bytes = leaf.encode()?;
     let hash = leaf_hash(&bytes);
-    let mut frontier = Frontier::empty();
-    let mut old = None;
+    let mut tx = look(store).await?;
+    let mut old = log::head(&mut tx).await?;
+    let mut frontier = log::frontier(&mut tx, old.as_ref()).await?;
+    drop(tx);
     while frontier.size() < entries {
         let (first, count) = (frontier.size(), FILL.min(entries - frontier.size()));
         let count = usize::try_from(count).map_err(|_| StoreError::Range)?;
@@ -492,9 +494,10 @@ pub async fn fill_log(
         let size = appended.frontier.size();
         let checkpoint = signer.sign_checkpoint(size, &appended.root);
         let at = leaf.at.as_microsecond();
-        let head = Head { base: 0, size, root: appended.root, checkpoint, at };
+        let base = old.as_ref().map_or(0, |old| old.base);
+        let head = Head { base, size, root: appended.root, checkpoint, at };
         let leaves = vec![bytes.clone(); count];
-        let growth = Growth { base: 0, first, leaves: &leaves, hashes: &appended.new_hashes };
+        let growth = Growth { base, first, leaves: &leaves, hashes: &appended.new_hashes };
         let mut tx = begin(store).await?;
         if !log::grow(&mut tx, &growth, old.as_ref(), &head).await? {
             return Err(StoreError::Unchanged { table: "log_head" });

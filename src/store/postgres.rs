@@ -7,7 +7,7 @@
 
 use super::StoreError;
 use sqlx::{
-    Connection, Pool, Postgres, Transaction,
+    ConnectOptions, Connection, Pool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgSslMode},
 };
 use std::{sync::Arc, time::Duration};
@@ -101,6 +101,16 @@ impl PostgresLocation {
     #[must_use]
     pub fn servers(&self) -> usize {
         self.servers.len()
+    }
+
+    /// As a URL of the first server, for a measurement's own configuration.
+    pub(crate) fn url(&self) -> String {
+        let mut url = self.servers.first().map(ConnectOptions::to_url_lossy);
+        if let Some(url) = &mut url {
+            // What it says beside the place is for the program to choose.
+            url.set_query(None);
+        }
+        url.map_or_else(String::new, String::from)
     }
 
     /// Another database of the same servers.

@@ -29,7 +29,7 @@ use super::{
 use crate::audit::{self, Appended, Frontier, Leaf, LogSigner, Receipt};
 use batch::{Batch, Known};
 use jiff::Timestamp;
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -268,13 +268,18 @@ impl Worker {
         committed: Committed,
         replies: Vec<oneshot::Sender<Result<Logged<Outcome>, ActError>>>,
     ) {
-        let Committed { head, appended, known, results, .. } = committed;
+        let Committed { head, appended, known, results, first, mut leaves } = committed;
         for (result, reply) in results.into_iter().zip(replies) {
             let answer = result.and_then(|done| {
+                let Done { leaf_index, leaf_hash, .. } = done;
+                // Each act's own, so it can be taken out.
+                let place = usize::try_from(leaf_index - first).ok();
+                let leaf = place.and_then(|place| leaves.get_mut(place)).map(mem::take);
+                let leaf = leaf.ok_or(ActError::Unavailable)?;
                 let checkpoint = head.checkpoint.clone();
-                let receipt = Receipt::of(&appended, done.leaf_index, done.leaf_hash, checkpoint)
+                let receipt = Receipt::of(&appended, leaf_index, leaf_hash, leaf, checkpoint)
                     .map_err(|_| ActError::Unavailable)?;
-                let (value, place) = (done.outcome, head.base + done.leaf_index);
+                let (value, place) = (done.outcome, head.base + leaf_index);
                 Ok(Logged { value, receipt, place, partner_sequence: done.partner_sequence })
             });
             // A caller that has gone away is still logged.

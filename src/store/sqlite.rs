@@ -11,6 +11,9 @@ use std::{fs::File, path::Path, sync::Arc, time::Duration};
 const AUTOCHECKPOINT_PAGES: &str = "50000";
 /// Readers beside the one writer.
 const READERS: u32 = 4;
+/// Of each reader, KiB: they look things up by key or read on in order, and the operating
+/// system holds the file anyway; what a long log leaves in them must not add up.
+const READER_CACHE: &str = "-2048";
 
 /// Opens the file for this process alone.
 pub(super) async fn open(path: &Path) -> Result<Engine, StoreError> {
@@ -35,7 +38,7 @@ pub(super) async fn open(path: &Path) -> Result<Engine, StoreError> {
         .await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
-        .connect_with(options.pragma("cache_size", "-16384").pragma("query_only", "on"))
+        .connect_with(options.pragma("cache_size", READER_CACHE).pragma("query_only", "on"))
         .await?;
     // What the acknowledgement promises rests on this, so it is asked, not assumed.
     let (synchronous,): (i64,) = sqlx::query_as("PRAGMA synchronous").fetch_one(&writer).await?;
@@ -74,7 +77,7 @@ pub(super) async fn open_to_read(path: &Path) -> Result<Engine, StoreError> {
         .filename(path)
         .read_only(true)
         .busy_timeout(Duration::from_secs(10))
-        .pragma("cache_size", "-16384")
+        .pragma("cache_size", READER_CACHE)
         .pragma("temp_store", "memory")
         .row_buffer_size(1_000);
     let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;

@@ -1,7 +1,7 @@
 //! The partners' own counters: every act in a partner's name has its next number.
 //!
-//! A tree proves nothing about an act that was never logged. The gateway tells each partner
-//! its own number with every answer, so that an act left out shows as a gap, and a partner
+//! A tree proves nothing about an act that was never logged. Every answer's receipt holds its
+//! leaf, and so tells each partner its own number, so that an act left out shows as a gap, and a partner
 //! that kept its receipts sees acts in its name that it never did.
 
 use super::leaf::Leaf;
@@ -86,6 +86,8 @@ pub struct Counters {
     only: Option<String>,
     /// What the partner holds receipts for: index and whether it is that entry.
     held: Option<BTreeSet<u64>>,
+    /// Nothing but receipts is looked at.
+    receipts_alone: bool,
 }
 
 impl Counters {
@@ -96,9 +98,17 @@ impl Counters {
         Self { only, held, ..Self::default() }
     }
 
+    /// Of one partner, whose receipts alone are looked at: a number that lacks is one for which
+    /// it holds none.
+    #[must_use]
+    pub fn of_receipts(partner: String) -> Self {
+        // Where the receipts begin, the counting had begun.
+        Self { only: Some(partner), receipts_alone: true, continues: true, ..Self::default() }
+    }
+
     /// Adds the next entry of the log.
     pub fn note(&mut self, index: u64, leaf: &Leaf<'_>) {
-        if index == 0 {
+        if index == 0 && !self.receipts_alone {
             self.continues = leaf.previous.is_some();
         }
         let Some(partner) = leaf.partner else { return };
@@ -119,7 +129,11 @@ impl Counters {
             None => number,
         };
         if number > expected {
-            self.find(partner, CounterProblem::Gap, Some((expected, number - 1)), index);
+            let lacks = match self.receipts_alone {
+                true => CounterProblem::NoReceipt,
+                false => CounterProblem::Gap,
+            };
+            self.find(partner, lacks, Some((expected, number - 1)), index);
         } else if number < expected {
             self.find(partner, CounterProblem::Repeat, Some((number, number)), index);
         }
@@ -207,6 +221,17 @@ mod tests {
             .iter()
             .map(|f| (f.partner.as_str(), f.problem.word(), f.from, f.through, f.index))
             .collect()
+    }
+
+    #[test]
+    fn from_receipts_alone_a_number_that_came_twice_fails_and_one_that_lacks_is_told() {
+        let mut counters = Counters::of_receipts("a".to_owned());
+        for (index, sequence) in [(3, 7), (4, 8), (9, 11), (12, 11)] {
+            counters.note(index, &leaf("a", Some(sequence)));
+        }
+        let expected =
+            [("a", "no_receipt", Some(9), Some(10), 9), ("a", "repeat", Some(11), Some(11), 12)];
+        assert_eq!(found(&counters), expected);
     }
 
     #[test]

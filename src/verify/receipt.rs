@@ -1,12 +1,14 @@
 //! Receipts, and two checkpoints of one log.
 
 use super::{
+    leaf::{self, LeafProblem},
     note::{Checkpoint, NoteProblem, VerifierKey, verify_checkpoint},
     proof::{Sha, empty_root, hash_of_entry, is_consistent, is_included},
     source::{SourceError, TileSource},
     subtrees::Subtrees,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 /// A receipt as a partner keeps it; in JSON, hashes are base64.
@@ -23,6 +25,44 @@ pub struct Receipt {
     /// The audit path.
     #[serde(deserialize_with = "shas")]
     pub proof: Vec<Sha>,
+    /// The leaf itself; `None` in receipts of earlier versions.
+    #[serde(default)]
+    pub leaf: Option<String>,
+}
+
+/// What a receipt says that was logged, in the caller's own name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnAct {
+    /// The leaf's kind.
+    pub kind: String,
+    /// The caller's own number.
+    pub sequence: Option<u64>,
+}
+
+/// Checks that a receipt is of an act of `partner`, done not before a moment: that it binds the
+/// answer it came with, and is not that of some other or earlier act. Whether its leaf is in the
+/// log, [`verify_receipt`] tells.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn own_act(
+    receipt: &Receipt,
+    partner: &str,
+    not_before: Timestamp,
+) -> Result<OwnAct, ReceiptProblem> {
+    let entry = receipt.leaf.as_deref().ok_or(ReceiptProblem::NoLeaf)?.as_bytes();
+    if hash_of_entry(entry) != receipt.leaf_hash {
+        return Err(ReceiptProblem::OtherEntry);
+    }
+    let leaf = leaf::read(entry, &mut Vec::new()).map_err(ReceiptProblem::NotALeaf)?;
+    if leaf.partner.is_some_and(|of| of != partner) {
+        return Err(ReceiptProblem::OtherPartner);
+    }
+    let at: Option<Timestamp> = leaf.at.and_then(|at| at.parse().ok());
+    if at.is_none_or(|at| at < not_before) {
+        return Err(ReceiptProblem::Earlier);
+    }
+    Ok(OwnAct { kind: leaf.kind.unwrap_or_default().to_owned(), sequence: leaf.sequence })
 }
 
 fn decode<E: serde::de::Error>(text: &str) -> Result<Sha, E> {
@@ -44,6 +84,18 @@ pub enum ReceiptProblem {
     /// The checkpoint is not the log's.
     #[error("the checkpoint, {0}")]
     Note(#[from] NoteProblem),
+    /// There is no leaf in it.
+    #[error("it doesn't say what was logged")]
+    NoLeaf,
+    /// Its leaf is none.
+    #[error("what it says was logged is no entry: {0}")]
+    NotALeaf(LeafProblem),
+    /// It is of somebody else's act.
+    #[error("it is of another organisation's act")]
+    OtherPartner,
+    /// It is of an act before the one that was asked for.
+    #[error("it is of an earlier act")]
+    Earlier,
     /// The entry has another hash than the receipt states.
     #[error("the entry is not the one the receipt is for")]
     OtherEntry,
@@ -81,7 +133,8 @@ pub fn verify_receipt(
     key: &VerifierKey,
 ) -> Result<Checkpoint, ReceiptProblem> {
     let checkpoint = verify_checkpoint(receipt.checkpoint.as_bytes(), key)?;
-    if entry.is_some_and(|entry| hash_of_entry(entry) != receipt.leaf_hash) {
+    let leaf = receipt.leaf.as_deref().map(str::as_bytes);
+    if [entry, leaf].into_iter().flatten().any(|bytes| hash_of_entry(bytes) != receipt.leaf_hash) {
         return Err(ReceiptProblem::OtherEntry);
     }
     let Receipt { leaf_index, leaf_hash, proof, .. } = receipt;

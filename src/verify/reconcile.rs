@@ -10,7 +10,7 @@ use super::{
     entries::{Entries, EntriesError},
     evidence::{Contradiction, Evidence, Side},
     note::{Checkpoint, NoteProblem, VerifierKey, verify_checkpoint},
-    proof::{Sha, is_consistent, is_included, roots_by_path},
+    proof::{Sha, hash_of_entry, is_consistent, is_included, roots_by_path},
     receipt::{Receipt, ReceiptProblem},
     source::TileSource,
 };
@@ -127,7 +127,11 @@ pub fn judge(receipt: &Receipt, key: &VerifierKey, log: &Present, answers: Answe
         Ok(tree) => tree,
         Err(verdict) => return verdict,
     };
-    let Receipt { leaf_index, leaf_hash, proof, checkpoint } = receipt;
+    let Receipt { leaf_index, leaf_hash, proof, checkpoint, leaf } = receipt;
+    // What it says was logged must be what it is a receipt of.
+    if leaf.as_deref().is_some_and(|leaf| hash_of_entry(leaf.as_bytes()) != *leaf_hash) {
+        return Verdict::Malformed(ReceiptProblem::OtherEntry);
+    }
     let holds = is_included(leaf_hash, *leaf_index, tree.size, proof, &tree.root);
     let now = &log.checkpoint;
     let entry = answers

@@ -126,6 +126,18 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// Whether it speaks against the log: the writer lets neither times nor numbers go back or
+    /// lack, so that another hand wrote such an entry, or left one out.
+    #[must_use]
+    pub const fn fails(&self) -> bool {
+        match self {
+            Self::ClockWentBack { .. } | Self::SequenceGap { .. } => true,
+            Self::Unfinished { .. } => false,
+        }
+    }
+}
+
 /// The result of verifying a log.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Report {
@@ -162,10 +174,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether the log is whole: signed, recomputed to the signed root, nothing wrong.
+    /// Whether the log is whole: signed, recomputed to the signed root, nothing wrong, nothing
+    /// dated back and nobody's number left out.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.signed && self.recomputed_root.is_some() && self.findings.is_empty()
+        self.signed
+            && self.recomputed_root.is_some()
+            && self.findings.is_empty()
+            && !self.notices.iter().any(Notice::fails)
     }
 
     pub(super) fn find(&mut self, path: String, place: Place, problem: Problem) {

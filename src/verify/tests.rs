@@ -337,3 +337,27 @@ fn what_a_clock_or_a_partner_left_out_is_noticed_and_not_punished() {
     let partner = "authority".to_owned();
     assert_eq!(report.notices[1], Notice::SequenceGap { index: 8, partner, expected: 4, found: 6 });
 }
+
+#[test]
+fn a_receipt_is_of_the_callers_own_act_or_says_why_not() {
+    let entry = entries().into_iter().find(|entry| entry.contains(r#""partner":"health""#));
+    let entry = entry.unwrap();
+    let leaf = leaf::read(entry.as_bytes(), &mut Vec::new()).unwrap();
+    let at: jiff::Timestamp = leaf.at.unwrap().parse().unwrap();
+    let good = Receipt {
+        leaf_index: 0,
+        leaf_hash: hash_of_entry(entry.as_bytes()),
+        checkpoint: String::new(),
+        proof: Vec::new(),
+        leaf: Some(entry.clone()),
+    };
+    let act = receipt::own_act(&good, "health", at).unwrap();
+    assert_eq!((Some(&*act.kind), act.sequence), (leaf.kind, leaf.sequence));
+    let later = at + jiff::SignedDuration::from_micros(1);
+    assert_eq!(receipt::own_act(&good, "health", later), Err(ReceiptProblem::Earlier));
+    assert_eq!(receipt::own_act(&good, "centres", at), Err(ReceiptProblem::OtherPartner));
+    let without = Receipt { leaf: None, ..good.clone() };
+    assert_eq!(receipt::own_act(&without, "health", at), Err(ReceiptProblem::NoLeaf));
+    let other = Receipt { leaf: Some(entry.replace("health", "centre")), ..good };
+    assert_eq!(receipt::own_act(&other, "health", at), Err(ReceiptProblem::OtherEntry));
+}

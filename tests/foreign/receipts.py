@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import leaf
 
-PARTS = ["leaf_hash", "leaf_index", "proof", "root", "signature"]
+PARTS = ["leaf", "leaf_hash", "leaf_index", "proof", "root", "signature"]
 
 
 class Refused(Exception):
@@ -34,6 +34,7 @@ def as_json(receipt):
         "leaf_hash": text(receipt.leaf_hash),
         "checkpoint": receipt.checkpoint,
         "proof": [text(each) for each in receipt.inclusion_proof],
+        "leaf": receipt.leaf.decode(),
     }
 
 
@@ -86,6 +87,8 @@ def verify(receipt, vkey):
     """Refuses a receipt that does not prove its entry to be in the signed tree."""
     size, root = signed_tree(receipt["checkpoint"], vkey)
     leaf_hash = base64.b64decode(receipt["leaf_hash"])
+    if hashlib.sha256(b"\0" + receipt["leaf"].encode()).digest() != leaf_hash:
+        raise Refused("it is the receipt of another entry than it says")
     proof = [base64.b64decode(each) for each in receipt["proof"]]
     if root_of(receipt["leaf_index"], size, leaf_hash, proof) != root:
         raise Refused("the proof leads to another root")
@@ -95,7 +98,9 @@ def change(receipt, part):
     """Spoils one part of a receipt."""
     flip = lambda text: base64.b64encode(bytes(b ^ 1 for b in base64.b64decode(text))).decode()
     lines = receipt["checkpoint"].split("\n")
-    if part == "leaf_hash":
+    if part == "leaf":
+        receipt["leaf"] = receipt["leaf"].replace("granted", "grantee")
+    elif part == "leaf_hash":
         receipt["leaf_hash"] = flip(receipt["leaf_hash"])
     elif part == "leaf_index":
         receipt["leaf_index"] ^= 1

@@ -13,7 +13,7 @@ use crate::support::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -322,7 +322,10 @@ pub(crate) fn compare(
     receipts: &[v1::Receipt],
 ) -> u64 {
     let mut shown: BTreeMap<u64, Vec<&v1::Receipt>> = BTreeMap::new();
+    let mut told = BTreeSet::new();
     for receipt in receipts {
+        assert!(told.insert(receipt.leaf_index), "two answers with one receipt");
+        assert_eq!(leaf_hash(&receipt.leaf).as_bytes()[..], receipt.leaf_hash, "not its leaf");
         let size = receipt.checkpoint.lines().nth(1).unwrap().parse().unwrap();
         shown.entry(size).or_default().push(receipt);
     }

@@ -1,7 +1,7 @@
 //! A database that is behind its witnesses, or of another history, is not served from.
 
 use super::{Site, quorum::told};
-use crate::support::{gateway::assert_refused, postgres::cluster, tallygate};
+use crate::support::{gateway::assert_refused, output, postgres::cluster, tallygate};
 use std::fs;
 use tallygate::{
     audit::LogSigner,
@@ -141,6 +141,21 @@ async fn a_copy_from_before_the_new_year_is_not_served_from() {
     let behind = matches!(refused, ServeError::History(HistoryError::Behind { held: 0, .. }));
     assert!(behind, "{refused}");
     grow(&site, &config, 1).await;
+    a_year_that_is_gone_is_told(&site).await;
+}
+
+/// The new year's log names the old one, so that its rows can't go without a trace.
+async fn a_year_that_is_gone_is_told(site: &Site) {
+    let config = site.text("gateway.toml");
+    let verify = ["audit", "verify", "--config", &config];
+    output(&verify, 0);
+    let path = format!("sqlite://{}", site.text("gateway.db"));
+    let pool = sqlx::SqlitePool::connect(&path).await.unwrap();
+    let sql = "DROP TRIGGER past_log_kept; DELETE FROM past_log;";
+    sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    pool.close().await;
+    let told = output(&verify, 1);
+    assert!(told.contains("gone, though a later log follows it"), "{told}");
 }
 
 /// Each submits what it sees; a conflict only tells where to go on.

@@ -1,6 +1,7 @@
 //! Witnesses over real sockets: what they cosign, what the gateway makes of it, and what it
 //! does without them.
 
+mod fetched;
 mod history;
 mod quorum;
 mod service;

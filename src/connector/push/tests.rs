@@ -74,6 +74,7 @@ fn receipt(leaf: u64) -> Option<Receipt> {
         leaf_hash: vec![7; 32],
         checkpoint: "gateway.test\n".into(),
         inclusion_proof: vec![vec![1; 32], vec![2; 32]],
+        leaf: b"{}".to_vec(),
     })
 }
 

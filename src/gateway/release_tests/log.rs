@@ -8,6 +8,7 @@ use crate::{
     audit::{self, Leaf, LeafKind},
     gateway::{
         CardRequest, Denied, GatewayError, LogSearch, ProjectionError, Projector, Published,
+        WantedEntries,
     },
     protocol::CallerRole,
     store::{Act, Effect, Rights},
@@ -331,10 +332,16 @@ async fn a_stream_of_entries_is_opened_and_closed_in_the_log() {
     let gateway = &town.gateway;
     grow(&town, 600).await;
     let sender = town.actor("health", &[CallerRole::Provider], None);
-    assert_eq!(refused(gateway.open_entries(sender, "", 0, 0).await).0, "wrong_role");
+    assert_eq!(
+        refused(gateway.open_entries(sender, WantedEntries::new("", 0, 0)).await).0,
+        "wrong_role"
+    );
     let key: VerifierKey = town.vkey.parse().unwrap();
-    let (mut stream, opened) =
-        gateway.open_entries(town.auditor(), "", 300, 256).await.unwrap().into_parts();
+    let (mut stream, opened) = gateway
+        .open_entries(town.auditor(), WantedEntries::new("", 300, 256))
+        .await
+        .unwrap()
+        .into_parts();
     let signed = verify::note::verify_checkpoint(stream.checkpoint().as_bytes(), &key).unwrap();
     assert_eq!((signed.size, opened.leaf_index), (601, 601));
     assert!(!stream.consistency().is_empty());
@@ -355,10 +362,14 @@ async fn a_stream_of_entries_is_opened_and_closed_in_the_log() {
     assert_eq!(leaves[1].size_class, Some(audit::SizeClass::Under1Thousand));
 
     // Beyond the log: the checkpoint, no proof, and nothing more.
-    let beyond = gateway.open_entries(town.auditor(), "", u64::MAX, u64::MAX).await.unwrap();
+    let beyond = gateway
+        .open_entries(town.auditor(), WantedEntries::new("", u64::MAX, u64::MAX))
+        .await
+        .unwrap();
     let mut beyond = beyond.into_parts().0;
     assert!(beyond.consistency().is_empty() && beyond.bundle().await.unwrap().is_none());
-    let nowhere = gateway.open_entries(town.auditor(), "example.org/2001", 0, 0).await;
+    let nowhere =
+        gateway.open_entries(town.auditor(), WantedEntries::new("example.org/2001", 0, 0)).await;
     assert_eq!(refused(nowhere).0, "not_found");
 }
 
@@ -431,7 +442,8 @@ async fn each_year_has_a_folder_of_its_own() {
     sizes(400, 2);
     assert_eq!(published.checkpoint().await.unwrap().size, 2);
 
-    let opened = town.gateway.open_entries(town.auditor(), key.name(), 300, 300).await;
+    let opened =
+        town.gateway.open_entries(town.auditor(), WantedEntries::new(key.name(), 300, 300)).await;
     let mut stream = opened.unwrap().into_parts().0;
     let ended = verify::note::verify_checkpoint(stream.checkpoint().as_bytes(), &key).unwrap();
     assert_eq!((ended.size, stream.consistency().is_empty()), (400, false));

@@ -3,7 +3,10 @@
 use super::support::{World, id, kinds, partner_key};
 use crate::{
     audit::LeafKind,
-    gateway::{Actor, GatewayKey, PageRequest, PartnerLine, ProtocolFilter, register::Partner},
+    gateway::{
+        Actor, GatewayKey, PageRequest, PartnerLine, ProtocolFilter, WantedEntries,
+        register::Partner,
+    },
     keys::{PseudonymDomain, SigningKey, Token},
     protocol::{CallerRole, SignatoryRole, register::KeyPurpose},
 };
@@ -141,11 +144,13 @@ async fn a_barred_partner_is_barred_at_once_and_a_data_officer_is_always_left() 
 #[tokio::test]
 async fn a_barred_auditors_stream_ends_at_once() {
     let world = World::new().await;
-    let opened = world.gateway.open_entries(world.auditor(), "", 0, 0).await.unwrap();
+    let opened =
+        world.gateway.open_entries(world.auditor(), WantedEntries::new("", 0, 0)).await.unwrap();
     let mut stream = opened.into_parts().0;
     world.gateway.disable_partner(&world.officer(), &id("health")).await.unwrap();
     assert!(stream.bundle().await.unwrap().is_some(), "another partner's bar is not its");
-    let opened = world.gateway.open_entries(world.auditor(), "", 0, 0).await.unwrap();
+    let opened =
+        world.gateway.open_entries(world.auditor(), WantedEntries::new("", 0, 0)).await.unwrap();
     let mut stream = opened.into_parts().0;
     world.gateway.disable_partner(&world.officer(), &id("oversight")).await.unwrap();
     let denied = stream.bundle().await.unwrap_err();
