@@ -267,7 +267,7 @@ fn join(
 
 fn entry(record: &ProtocolRecord) -> Option<Entry> {
     if let (Some(joined), Some((_, life))) = (&record.joined, &record.verified) {
-        return Some(Entry::Joined(joined.clone(), life.clone()));
+        return Some(Entry::Joined(Box::new(joined.clone()), life.clone()));
     }
     Some(match &record.verified {
         Some((Verified::Fully(signed), life)) => Entry::FullySigned(signed.clone(), life.clone()),

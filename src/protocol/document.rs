@@ -17,7 +17,7 @@ use super::vocabulary::{
     FieldAction, Frequency, LegalGateway, OnWithdrawal, PartyRole, ProtocolKind, Purpose,
     RetentionStart, Schedule1, SignatoryRole, Subjects,
 };
-use super::{check, schema, strict};
+use super::{check, names, schema, strict};
 use crate::domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId};
 
 /// Largest protocol text that is read, in bytes.
@@ -70,12 +70,15 @@ pub struct Protocol {
     #[schemars(length(min = 1, max = 400))]
     pub dpia: String,
     /// First day in force.
+    #[serde(deserialize_with = "names::day")]
     #[schemars(schema_with = "schema::date")]
     pub effective: Date,
     /// Day by which the parties review it; past it, a warning everywhere.
+    #[serde(deserialize_with = "names::day")]
     #[schemars(schema_with = "schema::date")]
     pub review_by: Date,
     /// Last day in force.
+    #[serde(deserialize_with = "names::day")]
     #[schemars(schema_with = "schema::date")]
     pub expires: Date,
     /// Signatures beyond the gateway's floor.

@@ -34,7 +34,7 @@ pub enum Entry {
     /// Everyone has signed; where it stands since.
     FullySigned(Signed<Protocol, FullySigned>, Life),
     /// Everyone has signed, and others have joined since.
-    Joined(Joined, Life),
+    Joined(Box<Joined>, Life),
     /// Its stored text can't be read or verified: it permits nothing and hides nothing.
     Unreadable {
         /// Its id.

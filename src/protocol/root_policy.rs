@@ -19,7 +19,7 @@ use super::fault::{Fault, Rule};
 use super::quorum::{Missing, missing};
 use super::signing::Document;
 use super::vocabulary::SignatoryRole;
-use super::{schema, strict};
+use super::{names, schema, strict};
 use crate::domain::{PartnerId, TableId};
 
 /// The root disclosure policy.
@@ -54,9 +54,11 @@ pub struct RootPolicy {
     /// When the log's witnesses suffice.
     pub witnesses: WitnessPolicy,
     /// First day in force.
+    #[serde(deserialize_with = "names::day")]
     #[schemars(schema_with = "schema::date")]
     pub effective: Date,
     /// Last day in force.
+    #[serde(deserialize_with = "names::day")]
     #[schemars(schema_with = "schema::date")]
     pub expires: Date,
     /// Signatures beyond the floor.

@@ -138,7 +138,7 @@ async fn a_partner_joins_by_a_deed_that_all_have_signed() {
     // Who is in reads it; its text and digest are those that all signed.
     let found = world.gateway.protocol(&centres, &id("isp-families"), 0).await.unwrap();
     assert_eq!(found.value().line.digest, *digest(&protocol).as_bytes());
-    assert_eq!(found.value().papers, [document.clone()]);
+    assert_eq!(found.value().papers, std::slice::from_ref(&document));
     // The same again changes nothing; another deed finds it in already.
     let epoch = world.gateway.snapshot().epoch();
     world.gateway.adhere_to_protocol(&centres, &document).await.unwrap();
@@ -216,7 +216,7 @@ async fn what_can_not_be_read_denies_and_shows() {
             as fn(&mut _),
         |entry| entry.document = "{}".to_owned(),
         |entry| {
-            entry.document = entry.document.replacen("\"payload\": \"", "\"payload\": \"AAAA", 1)
+            entry.document = entry.document.replacen("\"payload\": \"", "\"payload\": \"AAAA", 1);
         },
         |entry| entry.life = entry.life.replace("in_force", "immortal"),
         |entry| entry.life = entry.life.replace("\"families\"", "\"f\u{430}milies\""),

@@ -109,7 +109,7 @@ pub(super) fn optional<T: Display>(value: &Option<T>) -> String {
     value.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
-pub(super) fn quoted(text: &String) -> String {
+pub(super) fn quoted(text: &impl Display) -> String {
     format!("\u{201c}{text}\u{201d}")
 }
 

@@ -106,19 +106,7 @@ fn whole(found: &mut Found, old: &Protocol, new: &Protocol) {
         party,
     );
     compare_flows(found, old, new, flows);
-    let table = |output: &Output| format!("table {}", output.table);
-    let (before, after) = (&old.flows, flows);
-    found.list(
-        "/outputs",
-        " of the outputs",
-        &old.outputs,
-        outputs,
-        |o| o.table.clone(),
-        &table,
-        |found, at, a, b| {
-            output(found, at, (a, before), (b, after));
-        },
-    );
+    compare_outputs(found, (&old.outputs, &old.flows), (outputs, flows));
     let kept = |retention: &Retention| format!("retention of {}", retention.record_type);
     found.list("/retention", "", &old.retention, retention, |r| r.record_type, &kept, retained);
     terms(found, (&old.security, &old.rights, &old.breach), (security, rights, breach));
@@ -126,13 +114,37 @@ fn whole(found: &mut Found, old: &Protocol, new: &Protocol) {
     found.value("/effective", "the first day in force", &old.effective, effective, day);
     found.value("/review_by", "the day by which it is reviewed", &old.review_by, review_by, day);
     found.value("/expires", "the last day in force", &old.expires, expires, day);
+    compare_quorum(found, &old.quorum, quorum);
+}
+
+/// Outputs, each with the flows that its sources point to.
+fn compare_outputs(
+    found: &mut Found,
+    (old, before): (&[Output], &[Flow]),
+    (new, after): (&[Output], &[Flow]),
+) {
+    let table = |output: &Output| format!("table {}", output.table);
+    found.list(
+        "/outputs",
+        " of the outputs",
+        old,
+        new,
+        |o| o.table.clone(),
+        &table,
+        |found, at, a, b| {
+            output(found, at, (a, before), (b, after));
+        },
+    );
+}
+
+fn compare_quorum(found: &mut Found, old: &[Quorum], quorum: &[Quorum]) {
     let office = |quorum: &Quorum| {
         format!("the demand that {} parties sign as {}", quorum.minimum, quorum.role.words())
     };
     found.list(
         "/quorum",
         " of the quorum",
-        &old.quorum,
+        old,
         quorum,
         |q| q.role,
         &office,
@@ -211,40 +223,7 @@ fn compare_flow(found: &mut Found, at: &str, old: &Flow, new: &Flow, to: &str) {
     let way = format!("{record_type} for {from} to {to}");
     let of = |what: &str| format!("{what} of {way}");
     let place = |member: &str| format!("{at}/{member}");
-    let plain = |field: &FlowField| format!("field {}", field.name);
-    let list = place("fields");
-    let (added, gone): (Vec<_>, Vec<_>) =
-        (missing(fields, &old.fields), missing(&old.fields, fields));
-    for (position, field) in added {
-        let required = if field.required { ", required" } else { "" };
-        let action = field.action.words();
-        let sentence = format!("adds field {} to {way} ({action}{required})", field.name);
-        found.say(&format!("{list}/{position}"), Difference::Added, sentence);
-    }
-    for (position, field) in gone {
-        let sentence = format!("removes {} from {way}", plain(field));
-        found.say(&format!("{list}/{position}"), Difference::Removed, sentence);
-    }
-    for (position, field) in fields.iter().enumerate() {
-        let FlowField { name, action, required } = field;
-        let Some(before) = old.fields.iter().find(|other| other.name == *name) else { continue };
-        let at = format!("{list}/{position}");
-        let what = format!("what is done with field {name} of {way}");
-        found.value(&format!("{at}/action"), &what, &before.action, action, |a| {
-            a.words().to_owned()
-        });
-        let what = format!("whether field {name} of {way} is required");
-        let yes = |required: &bool| if *required { "yes" } else { "no" }.to_owned();
-        found.value(&format!("{at}/required"), &what, &before.required, required, yes);
-    }
-    found.order(
-        &list,
-        &format!(" the fields of {way}"),
-        &old.fields,
-        fields,
-        |f| f.name.clone(),
-        &plain,
-    );
+    compare_fields(found, &place("fields"), &way, &old.fields, fields);
     found.value(&place("subjects"), &of("the subjects"), &old.subjects, subjects, |s| {
         s.words().to_owned()
     });
@@ -297,6 +276,35 @@ fn compare_flow(found: &mut Found, at: &str, old: &Flow, new: &Flow, to: &str) {
     });
 }
 
+/// What a flow lists: each field, what is done with it, whether it must be there, and their order.
+fn compare_fields(found: &mut Found, list: &str, way: &str, old: &[FlowField], new: &[FlowField]) {
+    let plain = |field: &FlowField| format!("field {}", field.name);
+    let (added, gone): (Vec<_>, Vec<_>) = (missing(new, old), missing(old, new));
+    for (position, field) in added {
+        let required = if field.required { ", required" } else { "" };
+        let action = field.action.words();
+        let sentence = format!("adds field {} to {way} ({action}{required})", field.name);
+        found.say(&format!("{list}/{position}"), Difference::Added, sentence);
+    }
+    for (position, field) in gone {
+        let sentence = format!("removes {} from {way}", plain(field));
+        found.say(&format!("{list}/{position}"), Difference::Removed, sentence);
+    }
+    for (position, field) in new.iter().enumerate() {
+        let FlowField { name, action, required } = field;
+        let Some(before) = old.iter().find(|other| other.name == *name) else { continue };
+        let at = format!("{list}/{position}");
+        let what = format!("what is done with field {name} of {way}");
+        found.value(&format!("{at}/action"), &what, &before.action, action, |a| {
+            a.words().to_owned()
+        });
+        let what = format!("whether field {name} of {way} is required");
+        let yes = |required: &bool| if *required { "yes" } else { "no" }.to_owned();
+        found.value(&format!("{at}/required"), &what, &before.required, required, yes);
+    }
+    found.order(list, &format!(" the fields of {way}"), old, new, |f| f.name.clone(), &plain);
+}
+
 /// The fields of a list that another does not name, with their positions.
 fn missing<'a>(fields: &'a [FlowField], others: &[FlowField]) -> Vec<(usize, &'a FlowField)> {
     let names: BTreeSet<&str> = others.iter().map(|field| field.name.as_str()).collect();
@@ -315,8 +323,8 @@ fn basis_words(basis: &LegalBasis) -> String {
 fn output(
     found: &mut Found,
     at: &str,
-    (old, before): (&Output, &Vec<Flow>),
-    (new, after): (&Output, &Vec<Flow>),
+    (old, before): (&Output, &[Flow]),
+    (new, after): (&Output, &[Flow]),
 ) {
     let Output { table, audiences, finest_area, sources } = new;
     let who = |audience: &Audience| {

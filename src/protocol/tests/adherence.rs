@@ -90,7 +90,7 @@ fn who_joins_may_do_what_the_deed_says_and_no_more() {
     let joined = Joined::new(base, &[full(&deed(&protocol))]).unwrap();
     let act = Act::Adhere { party: partner("harbour"), sends: true };
     let life = life.after(&act, &protocol).unwrap();
-    let after = policy(Entry::Joined(joined.clone(), life));
+    let after = policy(Entry::Joined(Box::new(joined.clone()), life));
     assert!(after.faults().is_empty(), "{:?}", after.faults());
     assert_eq!(may_send(&after, "harbour", RecordType::Referral), Ok(()));
     assert_eq!(may_send(&after, "families", RecordType::Referral), Ok(()));
@@ -120,7 +120,7 @@ fn who_joins_may_do_what_the_deed_says_and_no_more() {
 fn a_life_that_does_not_know_the_joiner_permits_nothing() {
     let protocol = template(Template::Families);
     let joined = Joined::new(fully_signed(&protocol), &[full(&deed(&protocol))]).unwrap();
-    let entry = Entry::Joined(joined, active(&protocol));
+    let entry = Entry::Joined(Box::new(joined), active(&protocol));
     let unknown = policy(entry);
     assert_eq!(
         may_send(&unknown, "families", RecordType::Referral),

@@ -51,6 +51,8 @@ fn others(value: &Value) -> Vec<Value> {
                 "OTHER",
                 "2031-01-01",
                 "audit",
+                "siro",
+                "public_health",
                 "inspection",
                 "director",
                 "joint",

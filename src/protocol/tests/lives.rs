@@ -59,7 +59,7 @@ impl Model {
         if self.stage != "in_force" {
             return self.stage;
         }
-        let senders = self.members.iter().filter(|(who, sends)| **sends && inside(&who));
+        let senders = self.members.iter().filter(|(who, sends)| **sends && inside(who));
         if senders.count() == 0 || self.members.keys().filter(inside).count() < 2 {
             "revoked"
         } else if self.suspended.is_empty() {
@@ -161,7 +161,7 @@ proptest! {
             life = next.unwrap_or(life);
             prop_assert_eq!(life.state().code(), model.state());
             prop_assert!(life.belongs_to(&protocol));
-            for (member, _) in &model.members {
+            for member in model.members.keys() {
                 let part = match life.part(&partner(member)) {
                     Part::Running => (false, false),
                     Part::Suspended => (true, false),
