@@ -3,7 +3,7 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 13] = [
     "tallygate/v1/access_log.proto",
     "tallygate/v1/areas.proto",
     "tallygate/v1/consent.proto",

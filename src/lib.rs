@@ -47,7 +47,7 @@
 //! - I7 A release never changes, and nothing is counted to answer a question.
 //! - I8 Acknowledgements tell nothing about what others hold, or what linked.
 //! - I9 Whether a release is allowed depends on catalogue and ledger, never on data.
-//! - I10 A policy, protocol or register that can't be read in full permits nothing.
+//! - I10 A policy, protocol, deed or register that can't be read in full permits nothing.
 //! - I11 A quarter is closed by two people, who have seen and accepted what is open
 //!   ([`gateway::Gateway::close_quarter`]).
 //! - I12 Figures are answered only while the witnesses that the root policy names cosign the

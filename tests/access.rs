@@ -139,6 +139,8 @@ const MATRIX: &[Row] = &[
     // Last, as they change what the others see.
     ("ProtocolService/SuspendProtocol",      "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
     ("ProtocolService/ResumeProtocol",       "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
+    ("ProtocolService/AdhereToProtocol",     "no deed at all",        no_deed,               [asked("malformed_jws"), asked("malformed_jws"), asked("malformed_jws"),   asked("malformed_jws")]),
+    ("ProtocolService/RevokeProtocol",       "no paper at all",       no_revocation,         [asked("malformed_jws"), ROLE,                   asked("malformed_jws"),    ROLE]),
     ("ProtocolService/SuspendProtocol",      "health's",              isp_health,            [OK,                     ROLE,                   OK,                        ROLE]),
     ("ProtocolService/ResumeProtocol",       "health's",              isp_health,            [OK,                     ROLE,                   OK,                        ROLE]),
 ];
@@ -526,6 +528,14 @@ fn isp_health(_: &Copy) -> Vec<u8> {
 
 fn isp_learning(_: &Copy) -> Vec<u8> {
     v1::SuspendProtocolRequest { protocol_id: "isp-learning".to_owned() }.encode_to_vec()
+}
+
+fn no_deed(_: &Copy) -> Vec<u8> {
+    v1::AdhereToProtocolRequest { document: "{}".to_owned() }.encode_to_vec()
+}
+
+fn no_revocation(_: &Copy) -> Vec<u8> {
+    v1::RevokeProtocolRequest { document: "{}".to_owned() }.encode_to_vec()
 }
 
 fn explain(partner: &str) -> Vec<u8> {

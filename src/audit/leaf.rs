@@ -55,6 +55,10 @@ leaf_kinds! {
     ProtocolResumed = "protocol_resumed",
     /// A party revoked its part.
     ProtocolRevoked = "protocol_revoked",
+    /// A new party joined by a deed of adherence.
+    ProtocolJoined = "protocol_joined",
+    /// Its last day had passed.
+    ProtocolExpired = "protocol_expired",
     /// A root disclosure policy took effect.
     RootPolicyActivated = "root_policy_activated",
     /// A partner entered the register.

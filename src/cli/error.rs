@@ -69,6 +69,9 @@ pub(super) enum CliError {
     /// A stream ended before its time.
     #[error("the gateway ended the stream too early: run the same command to go on")]
     BrokenOff,
+    /// Several files without a folder to write them into.
+    #[error("name the folder to write them into: --out DIR")]
+    FolderMissing,
     /// A file can't be written.
     #[error("can't write {}: {}", path.display(), reason(source))]
     Unwritable {

@@ -45,8 +45,13 @@ mod output;
 mod partner;
 mod partner_file;
 mod protocol;
+mod protocol_adherence;
+mod protocol_diff;
 mod protocol_draft;
 mod protocol_paper;
+mod protocol_register;
+mod protocol_revoke;
+mod protocol_schema;
 mod push;
 mod query;
 mod receipt_files;
@@ -67,6 +72,8 @@ mod tree;
 mod undo;
 mod witness;
 
+#[cfg(test)]
+mod protocol_tests;
 #[cfg(test)]
 mod tests;
 
@@ -120,7 +127,7 @@ enum Command {
     /// Reach areas and the postcode lookup: load, list.
     #[command(subcommand, after_help = area::EXAMPLES)]
     Area(area::AreaCommand),
-    /// Sharing protocols: new, sign, verify, submit, list, show, suspend, resume, explain.
+    /// Sharing protocols: new, sign, verify, submit, list, show, diff, suspend, revoke and more.
     #[command(subcommand, after_help = protocol::EXAMPLES)]
     Protocol(protocol::ProtocolCommand),
     /// Consent, by the sender's own references: record, withdraw, show, receipt.

@@ -2,11 +2,16 @@
 
 use super::{
     CliError, Console, Outcome,
-    output::{Format, Printing, Record, Table},
+    output::{Format, Printing, Record},
     partner_file::read_text,
+    protocol_adherence::AdherenceDraft,
+    protocol_diff::Diff,
     protocol_draft::New,
     protocol_paper::{Kind, Sign, Verify},
-    remote::{Remote, Service, present},
+    protocol_register::{List, Show, revoked, show},
+    protocol_revoke::Revoke,
+    protocol_schema::Schema,
+    remote::{Remote, Service},
 };
 use crate::{
     domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId},
@@ -15,7 +20,6 @@ use crate::{
 };
 use clap::Subcommand;
 use jiff::civil::Date;
-use serde_json::json;
 use std::path::PathBuf;
 
 pub(super) const EXAMPLES: &str = "\
@@ -32,7 +36,7 @@ pub(super) enum ProtocolCommand {
     Sign(Sign),
     /// Verifies a document's signatures offline.
     Verify(Verify),
-    /// Submits a signed protocol or root policy; active once every signature it needs is there.
+    /// Submits a signed protocol, root policy, deed or revocation; active once fully signed.
     #[command(
         after_help = "Examples:\n  tallygate protocol submit isp-health.json --profile officer.toml\n  tallygate protocol submit root-policy.json --profile officer.toml"
     )]
@@ -44,34 +48,18 @@ pub(super) enum ProtocolCommand {
         #[command(flatten)]
         printing: Printing,
     },
-    /// Lists the protocols that you are a party to.
-    #[command(
-        after_help = "Example:\n  tallygate protocol list --format json --profile health.toml"
-    )]
-    List {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(flatten)]
-        printing: Printing,
-    },
-    /// Shows where one protocol stands, or its signed text.
-    #[command(
-        after_help = "Example:\n  tallygate protocol show isp-health --document --profile health.toml > isp-health.json"
-    )]
-    Show {
-        /// The protocol's id.
-        protocol: ProtocolId,
-        /// Its version; the latest when left out.
-        #[arg(long, value_name = "N")]
-        version: Option<u32>,
-        /// Print the signed text itself.
-        #[arg(long)]
-        document: bool,
-        #[command(flatten)]
-        remote: Remote,
-        #[command(flatten)]
-        printing: Printing,
-    },
+    /// Lists the protocols that you are a party to, or those that a search finds.
+    List(List),
+    /// Shows where one protocol stands, what it changes, or its signed text.
+    Show(Show),
+    /// Says in words what an amendment changes, offline (exit code 1 when anything differs).
+    Diff(Diff),
+    /// Prints the JSON Schema of what is signed.
+    Schema(Schema),
+    /// Drafts a deed of adherence, by which a new party joins a protocol, offline.
+    Adherence(AdherenceDraft),
+    /// Revokes your own organisation's part of a protocol at once, with its officer's key.
+    Revoke(Revoke),
     /// Suspends your own part of a protocol at once.
     #[command(
         after_help = "Example:\n  tallygate protocol suspend isp-health --profile health.toml"
@@ -188,7 +176,7 @@ impl Question {
     }
 }
 
-type Client = ProtocolServiceClient<Service>;
+pub(super) type Client = ProtocolServiceClient<Service>;
 
 impl ProtocolCommand {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
@@ -199,22 +187,12 @@ impl ProtocolCommand {
             Self::Submit { file, remote, printing } => {
                 submit(file, &remote, printing.format, console).await?;
             }
-            Self::List { remote, printing } => list(&remote, printing.format, console).await?,
-            Self::Show { protocol, version, document, remote, printing } => {
-                let session = remote.open().await?;
-                let request = v1::GetProtocolRequest {
-                    protocol_id: protocol.to_string(),
-                    version: version.unwrap_or(0),
-                };
-                let answer = Client::new(session.service()).get_protocol(request).await?;
-                let answer = answer.into_inner();
-                if document {
-                    console.text(&answer.document)?;
-                } else {
-                    show(console, printing.format, answer.entry)?;
-                }
-                session.logged(console, answer.receipt)?;
-            }
+            Self::List(list) => list.run(console).await?,
+            Self::Show(show) => show.run(console).await?,
+            Self::Diff(diff) => return diff.run(console),
+            Self::Schema(schema) => return schema.run(console),
+            Self::Adherence(draft) => return draft.run(console),
+            Self::Revoke(revoke) => revoke.run(console).await?,
             Self::Suspend { protocol, remote, printing } => {
                 let session = remote.open().await?;
                 let request = v1::SuspendProtocolRequest { protocol_id: protocol.to_string() };
@@ -255,6 +233,18 @@ async fn submit(
             show(console, format, answer.entry)?;
             session.logged(console, answer.receipt)
         }
+        Kind::Adherence => {
+            let request = v1::AdhereToProtocolRequest { document };
+            let answer = client.adhere_to_protocol(request).await?.into_inner();
+            show(console, format, answer.entry)?;
+            session.logged(console, answer.receipt)
+        }
+        Kind::Revocation => {
+            let request = v1::RevokeProtocolRequest { document };
+            let answer = client.revoke_protocol(request).await?.into_inner();
+            revoked(console, format, answer.entry, &answer.releases)?;
+            session.logged(console, answer.receipt)
+        }
         Kind::RootPolicy => {
             let request = v1::SubmitRootPolicyRequest { document };
             let answer = client.submit_root_policy(request).await?.into_inner();
@@ -264,78 +254,6 @@ async fn submit(
             console.record(format, &record)?;
             session.logged(console, answer.receipt)
         }
-    }
-}
-
-async fn list(remote: &Remote, format: Format, console: &mut Console<'_>) -> Result<(), CliError> {
-    let session = remote.open().await?;
-    let mut client = Client::new(session.service());
-    let mut table = Table::new(&[
-        "protocol_id",
-        "version",
-        "state",
-        "parties",
-        "effective",
-        "review_by",
-        "expires",
-        "missing",
-    ]);
-    let mut page_token = String::new();
-    loop {
-        let request = v1::ListProtocolsRequest { page_size: 0, page_token };
-        let answer = client.list_protocols(request).await?.into_inner();
-        session.logged(console, answer.receipt)?;
-        for entry in &answer.entries {
-            table.row([
-                json!(entry.protocol_id),
-                json!(entry.version),
-                json!(state(entry.state())),
-                json!(entry.parties),
-                json!(entry.effective),
-                json!(entry.review_by),
-                json!(entry.expires),
-                json!(entry.missing),
-            ]);
-        }
-        page_token = answer.next_page_token;
-        if page_token.is_empty() {
-            return console.table(format, &table);
-        }
-    }
-}
-
-fn show(
-    console: &mut Console<'_>,
-    format: Format,
-    entry: Option<v1::ProtocolEntry>,
-) -> Result<(), CliError> {
-    console.record(format, &record(&present(entry, "entry")?))
-}
-
-fn record(entry: &v1::ProtocolEntry) -> Record {
-    Record::default()
-        .with("protocol_id", entry.protocol_id.as_str())
-        .with("version", entry.version)
-        .with("state", state(entry.state()))
-        .with("title", entry.title.as_str())
-        .with("parties", json!(entry.parties))
-        .with("effective", entry.effective.as_str())
-        .with("review_by", entry.review_by.as_str())
-        .with("expires", entry.expires.as_str())
-        .with("digest", hex::encode(&entry.digest))
-        .with("missing", json!(entry.missing))
-}
-
-const fn state(state: v1::ProtocolState) -> &'static str {
-    match state {
-        v1::ProtocolState::Unspecified => "",
-        v1::ProtocolState::Draft => "draft",
-        v1::ProtocolState::PartlySigned => "partly_signed",
-        v1::ProtocolState::Active => "active",
-        v1::ProtocolState::Suspended => "suspended",
-        v1::ProtocolState::Superseded => "superseded",
-        v1::ProtocolState::Expired => "expired",
-        v1::ProtocolState::Revoked => "revoked",
     }
 }
 
@@ -351,35 +269,4 @@ async fn explain(question: Question, console: &mut Console<'_>) -> Result<Outcom
     console.record(format, &record)?;
     session.logged(console, answer.receipt)?;
     Ok(Outcome::findings(!answer.allowed))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_entry_shows_what_is_missing_line_by_line() {
-        let entry = v1::ProtocolEntry {
-            protocol_id: "isp-health".to_owned(),
-            version: 2,
-            state: v1::ProtocolState::PartlySigned.into(),
-            missing: vec!["a signature of dwp".to_owned(), "a Caldicott Guardian".to_owned()],
-            ..v1::ProtocolEntry::default()
-        };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        show(&mut Console::new(&mut out, &mut err, false), Format::Table, Some(entry)).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("State        partly_signed\n"), "{text}");
-        assert!(
-            text.contains("Missing      a signature of dwp\n             a Caldicott"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn an_answer_without_its_entry_is_an_error() {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let shown = show(&mut Console::new(&mut out, &mut err, false), Format::Table, None);
-        assert!(matches!(shown, Err(CliError::AnswerIncomplete { part: "entry" })));
-    }
 }

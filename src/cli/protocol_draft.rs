@@ -11,8 +11,10 @@ use crate::{
     identity::{Clock, SystemClock},
     protocol::{
         Digest, KeyId,
+        pair::Pair,
         root_policy::{NamedWitness, RootController},
         template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
+        vocabulary::ProtocolKind,
     },
     wire::v1,
 };
@@ -24,12 +26,17 @@ use std::{
 };
 
 const HELP: &str = "\
-Templates: health, dwp, learning, families, centres (the agency with the authority), and
+Templates: isp (reciprocal), dda (one way) and jca (joint controllers), each for a --pair of agencies:
+health, dwp, learning, families, centres, schools (with the authority; `all` writes one for each
+into the folder --out); health, dwp, learning, families, centres, as the demo signs them; and
 root_policy (the root disclosure policy, which every controller signs).
-The parties' codes and key ids come from the files that `partner add` reads; without them they are
-left for you to fill in. The legal bases are the usual ones, for your advisers to confirm.
+The parties' codes and key ids come from the files that `partner add` reads; without them isp, dda
+and jca hold made-up ones that nobody can sign for, and the others leave them for you to fill in.
+The legal bases are the usual ones, for your advisers to confirm.
 
 Examples:
+  tallygate protocol new --template isp --pair schools > isp-schools.json
+  tallygate protocol new --template jca --pair all --out drafts
   tallygate protocol new --template health --sender health.toml --authority authority.toml \\
     --whole E08000026 --managed CC01,CC02,CL1 > isp-health.json
   tallygate protocol new --template root_policy --controller authority.toml \\
@@ -44,6 +51,9 @@ pub(super) struct New {
     /// Which draft.
     #[arg(long, value_name = "NAME", value_parser = DraftKind::parse)]
     template: DraftKind,
+    /// For isp, dda and jca: the agency that shares with the authority, or `all`.
+    #[arg(long, value_name = "AGENCY", default_value = "health", value_parser = Wanted::parse)]
+    pair: Wanted,
     /// The protocol's id; isp-NAME when left out.
     #[arg(long, value_name = "ID")]
     id: Option<ProtocolId>,
@@ -95,6 +105,8 @@ pub(super) struct New {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DraftKind {
     Protocol(Template),
+    /// A filled example of a kind of agreement, for a pair of agencies.
+    Example(ProtocolKind),
     RootPolicy,
 }
 
@@ -103,9 +115,32 @@ impl DraftKind {
         if text == "root_policy" {
             return Ok(Self::RootPolicy);
         }
-        Template::from_code(text)
-            .map(Self::Protocol)
-            .ok_or("one of health, dwp, learning, families, centres, root_policy")
+        let kind = match text {
+            "isp" => Some(ProtocolKind::Isp),
+            "dda" => Some(ProtocolKind::Dda),
+            "jca" => Some(ProtocolKind::Jca),
+            _ => None,
+        };
+        kind.map(Self::Example)
+            .or_else(|| Template::from_code(text).map(Self::Protocol))
+            .ok_or("one of isp, dda, jca, health, dwp, learning, families, centres, root_policy")
+    }
+}
+
+/// The pairs that are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    One(Pair),
+    All,
+}
+
+impl Wanted {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let wrong = "one of health, dwp, learning, families, centres, schools, all";
+        Pair::from_code(text).map(Self::One).ok_or(wrong)
     }
 }
 
@@ -115,6 +150,10 @@ impl New {
         let effective = self.effective.unwrap_or(today);
         let text = match self.template {
             DraftKind::Protocol(template) => self.protocol(template, effective)?,
+            DraftKind::Example(kind) => match self.pair {
+                Wanted::One(pair) => self.example(kind, pair, effective)?,
+                Wanted::All => return self.examples(kind, effective, console),
+            },
             DraftKind::RootPolicy => self.root_policy(effective)?,
         };
         match &self.out {
@@ -128,31 +167,70 @@ impl New {
     }
 
     fn protocol(&self, template: Template, effective: Date) -> Result<String, CliError> {
-        let particulars = Particulars {
+        let sender = party(self.sender.as_deref(), template.code())?;
+        let authority = party(self.authority.as_deref(), "authority")?;
+        let id = format!("isp-{}", template.code());
+        let particulars = self.particulars(&id, sender, authority, effective)?;
+        pretty(&template.fill(&particulars).map_err(|rule| unfilled(&rule))?)
+    }
+
+    fn particulars(
+        &self,
+        id: &str,
+        sender: PartyDetails,
+        authority: PartyDetails,
+        effective: Date,
+    ) -> Result<Particulars, CliError> {
+        Ok(Particulars {
             id: match &self.id {
                 Some(id) => id.clone(),
-                None => constant(&format!("isp-{}", template.code()))?,
+                None => constant(id)?,
             },
-            sender: party(self.sender.as_deref(), template.code())?,
-            authority: party(self.authority.as_deref(), "authority")?,
-            areas: vec![self.whole.clone()],
             audiences: Audiences {
-                authority: party(self.authority.as_deref(), "authority")?.partner,
+                authority: authority.partner.clone(),
                 centres: self.centres.clone(),
                 oversight: self.oversight.clone(),
                 whole: self.whole.clone(),
                 managed: self.managed.clone(),
             },
+            sender,
+            authority,
+            areas: vec![self.whole.clone()],
             effective,
             review_by: self.review_by.unwrap_or_else(|| years_after(effective, 1)),
             expires: self.expires.unwrap_or_else(|| years_after(effective, 3)),
             max_lag_days: self.max_lag_days,
-        };
-        let protocol = template.fill(&particulars).map_err(|rule| CliError::Failed {
-            act: "fill the template",
-            source: rule.words().into(),
-        })?;
-        pretty(&protocol)
+        })
+    }
+
+    /// A whole document that holds every rule, with made-up codes where no file gives real ones.
+    fn example(&self, kind: ProtocolKind, pair: Pair, effective: Date) -> Result<String, CliError> {
+        let sender = made_up(party(self.sender.as_deref(), pair.code())?)?;
+        let authority = made_up(party(self.authority.as_deref(), "authority")?)?;
+        let id = format!("{}-{pair}", kind.code().to_lowercase());
+        let mut particulars = self.particulars(&id, sender, authority, effective)?;
+        if particulars.audiences.managed.is_empty() {
+            particulars.audiences.managed.push(self.whole.clone());
+        }
+        pretty(&pair.fill(kind, &particulars).map_err(|rule| unfilled(&rule))?)
+    }
+
+    fn examples(
+        &self,
+        kind: ProtocolKind,
+        effective: Date,
+        console: &mut Console<'_>,
+    ) -> Result<Outcome, CliError> {
+        let folder = self.out.as_deref().ok_or(CliError::FolderMissing)?;
+        fs::create_dir_all(folder)
+            .map_err(|source| CliError::Unwritable { path: folder.to_owned(), source })?;
+        for pair in Pair::ALL {
+            let file = format!("{}-{pair}.json", kind.code().to_lowercase());
+            let path = folder.join(file);
+            write(&path, &self.example(kind, *pair, effective)?)?;
+            console.note(&format!("drafted: {}; read it, then sign it", path.display()));
+        }
+        Ok(Outcome::Done)
     }
 
     fn root_policy(&self, effective: Date) -> Result<String, CliError> {
@@ -215,8 +293,24 @@ fn constant<T: std::str::FromStr>(text: &str) -> Result<T, CliError> {
     text.parse().map_err(|_| CliError::NotPrintable)
 }
 
+fn unfilled(rule: &crate::protocol::Rule) -> CliError {
+    CliError::Failed { act: "fill the template", source: rule.words().into() }
+}
+
+/// Codes that have the right form and are nobody's, where they are left open; nobody holds the key.
+fn made_up(mut details: PartyDetails) -> Result<PartyDetails, CliError> {
+    if details.org_code == TO_FILL_IN {
+        details.org_code = "EXAMPLE1".to_owned();
+        details.ico_registration = "ZEXAMPLE".to_owned();
+        for office in ["siro", "caldicott-guardian"] {
+            details.keys.push(constant(&format!("example-{}-{office}", details.partner))?);
+        }
+    }
+    Ok(details)
+}
+
 /// A party from its partner file, or with its codes left open.
-fn party(path: Option<&Path>, otherwise: &str) -> Result<PartyDetails, CliError> {
+pub(super) fn party(path: Option<&Path>, otherwise: &str) -> Result<PartyDetails, CliError> {
     let Some(path) = path else {
         return Ok(PartyDetails {
             partner: constant(otherwise)?,

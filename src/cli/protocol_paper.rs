@@ -14,7 +14,9 @@ use crate::{
     identity::{Clock, SystemClock},
     keys::{ProtocolSigning, SigningKey},
     protocol::{
-        Envelope, KeySet, Protocol, RootPolicy, SignatoryRole, SignatureError, Signed, Verified,
+        Adherence, Envelope, KeySet, Protocol, Revoking, RootPolicy, SignatoryRole, SignatureError,
+        Signed, Verified,
+        adherence::Agreement,
         jws::{Algorithm, ProtectedHeader},
         register::KeyRegister,
         signing::{Document, Draft, verify},
@@ -26,7 +28,8 @@ use std::path::{Path, PathBuf};
 
 const SIGN_HELP: &str = "\
 FILE is a draft (JSON, from `protocol new`) or a copy that others have signed already; the root
-disclosure policy is signed the same way. The document must name the key, by its kid.
+disclosure policy and deeds of adherence are signed the same way. The document must name the key,
+by its kid.
 Roles: siro, caldicott_guardian, dpo_advice, director, designated_person.
 
 Examples:
@@ -72,7 +75,7 @@ pub(super) struct Verify {
     printing: Printing,
 }
 
-fn role(text: &str) -> Result<SignatoryRole, &'static str> {
+pub(super) fn role(text: &str) -> Result<SignatoryRole, &'static str> {
     SignatoryRole::from_code(text)
         .ok_or("one of siro, caldicott_guardian, dpo_advice, director, designated_person")
 }
@@ -82,15 +85,20 @@ fn role(text: &str) -> Result<SignatoryRole, &'static str> {
 pub(super) enum Kind {
     Protocol,
     RootPolicy,
+    Adherence,
+    Revocation,
 }
 
 impl Kind {
-    /// Of a payload: only the root policy names controllers.
+    /// Of a payload, by the member that it alone has.
     pub(super) fn of(payload: &[u8]) -> Self {
         let document: Option<Value> = serde_json::from_slice(payload).ok();
-        match document.and_then(|document| document.get("controllers").cloned()) {
-            Some(_) => Self::RootPolicy,
-            None => Self::Protocol,
+        let has = |member| document.as_ref().is_some_and(|known| known.get(member).is_some());
+        match (has("controllers"), has("adheres_to"), has("revokes")) {
+            (true, ..) => Self::RootPolicy,
+            (_, true, _) => Self::Adherence,
+            (.., true) => Self::Revocation,
+            _ => Self::Protocol,
         }
     }
 
@@ -98,19 +106,23 @@ impl Kind {
         match self {
             Self::Protocol => Protocol::TYP,
             Self::RootPolicy => RootPolicy::TYP,
+            Self::Adherence => Adherence::TYP,
+            Self::Revocation => Revoking::TYP,
         }
     }
 }
 
-fn rejected(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
+pub(super) fn rejected(
+    path: &Path,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> CliError {
     CliError::Rejected { path: path.to_owned(), source: error.into() }
 }
 
 impl Sign {
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         let envelope = read_envelope(&self.file)?;
-        let key: SigningKey<ProtocolSigning> = SigningKey::load(&self.key)
-            .map_err(|error| CliError::Failed { act: "read the key", source: error.into() })?;
+        let key = signing_key(&self.key)?;
         let signed = self.sign(envelope, &key, SystemClock.now())?;
         let text = signed.to_json().map_err(|error| rejected(&self.file, error))?;
         match &self.out {
@@ -129,21 +141,66 @@ impl Sign {
         key: &SigningKey<ProtocolSigning>,
         now: Timestamp,
     ) -> Result<Envelope, CliError> {
+        let signatory = Signatory { party: &self.party, role: self.role, key_file: &self.key };
         let kid = key.verifying_key().kid();
-        let header = ProtectedHeader {
-            alg: Algorithm::Ed25519,
-            typ: Kind::of(envelope.payload()).typ().to_owned(),
-            kid: kid.parse().map_err(|rule| rejected(&self.key, BadKid(rule)))?,
-            party: self.party.clone(),
-            role: self.role,
-            iat: u64::try_from(now.as_second()).unwrap_or(0),
-        };
+        let header = signatory.header(&envelope, &kid, now)?;
         if !names_key(&envelope, &header) {
             return Err(CliError::KeyNotNamed { path: self.file.clone(), kid });
         }
-        let sign = |message: &[u8]| key.sign(message).ok().map(|signature| *signature.as_bytes());
-        envelope.sign(header, sign).map_err(|error| rejected(&self.file, error))
+        sign_with(envelope, header, key).map_err(|error| rejected(&self.file, error))
     }
+}
+
+/// Who signs.
+pub(super) struct Signatory<'a> {
+    pub(super) party: &'a PartnerId,
+    pub(super) role: SignatoryRole,
+    /// The private key's file, for what is said about it.
+    pub(super) key_file: &'a Path,
+}
+
+impl Signatory<'_> {
+    /// The protected header of a signature under an envelope's payload.
+    ///
+    /// # Errors
+    /// When the key's id is none that a document can name; can't happen for a thumbprint.
+    pub(super) fn header(
+        &self,
+        envelope: &Envelope,
+        kid: &str,
+        now: Timestamp,
+    ) -> Result<ProtectedHeader, CliError> {
+        Ok(ProtectedHeader {
+            alg: Algorithm::Ed25519,
+            typ: Kind::of(envelope.payload()).typ().to_owned(),
+            kid: kid.parse().map_err(|rule| rejected(self.key_file, BadKid(rule)))?,
+            party: self.party.clone(),
+            role: self.role,
+            iat: u64::try_from(now.as_second()).unwrap_or(0),
+        })
+    }
+}
+
+/// Reads a private signing key.
+///
+/// # Errors
+/// When the file is no such key.
+pub(super) fn signing_key(path: &Path) -> Result<SigningKey<ProtocolSigning>, CliError> {
+    SigningKey::load(path)
+        .map_err(|error| CliError::Failed { act: "read the key", source: error.into() })
+}
+
+/// Adds a signature.
+///
+/// # Errors
+/// When this key has signed already, or can't sign.
+pub(super) fn sign_with(
+    envelope: Envelope,
+    header: ProtectedHeader,
+    key: &SigningKey<ProtocolSigning>,
+) -> Result<Envelope, SignatureError> {
+    let sign = |message: &[u8]| key.sign(message).ok().map(|signature| *signature.as_bytes());
+    envelope.sign(header, sign)
 }
 
 /// Whether the document lists the key for the party: else no gateway would take the signature.
@@ -154,11 +211,13 @@ fn names_key(envelope: &Envelope, header: &ProtectedHeader) -> bool {
             <Protocol as Document>::parse(payload).is_ok_and(|d| d.names_key(party, kid))
         }
         Kind::RootPolicy => RootPolicy::parse(payload).is_ok_and(|d| d.names_key(party, kid)),
+        Kind::Adherence => Adherence::parse(payload).is_ok_and(|d| d.names_key(party, kid)),
+        Kind::Revocation => Revoking::parse(payload).is_ok_and(|d| d.names_key(party, kid)),
     }
 }
 
 /// A draft in any layout, or a signed copy.
-fn read_envelope(path: &Path) -> Result<Envelope, CliError> {
+pub(super) fn read_envelope(path: &Path) -> Result<Envelope, CliError> {
     let text = read_text(path)?;
     let is_signed = serde_json::from_str::<Value>(&text)
         .is_ok_and(|document| document.get("payload").is_some());
@@ -169,6 +228,8 @@ fn read_envelope(path: &Path) -> Result<Envelope, CliError> {
     let envelope = match Kind::of(bytes) {
         Kind::Protocol => Signed::<Protocol, Draft>::draft(bytes).map(|d| d.envelope().clone()),
         Kind::RootPolicy => Signed::<RootPolicy, Draft>::draft(bytes).map(|d| d.envelope().clone()),
+        Kind::Adherence => Signed::<Adherence, Draft>::draft(bytes).map(|d| d.envelope().clone()),
+        Kind::Revocation => Signed::<Revoking, Draft>::draft(bytes).map(|d| d.envelope().clone()),
     };
     envelope.map_err(|fault| rejected(path, fault))
 }
@@ -186,6 +247,12 @@ impl Verify {
         let verdict = match Kind::of(envelope.payload()) {
             Kind::Protocol => verdict::<Protocol>(envelope, &keys, now, protocol_title),
             Kind::RootPolicy => verdict::<RootPolicy>(envelope, &keys, now, policy_title),
+            Kind::Adherence => verdict::<Adherence>(envelope, &keys, now, |deed| {
+                format!("{} joins {}", deed.party.partner, agreement(&deed.adheres_to))
+            }),
+            Kind::Revocation => verdict::<Revoking>(envelope, &keys, now, |revoking| {
+                format!("{} revokes its part of {}", revoking.party, agreement(&revoking.revokes))
+            }),
         };
         match verdict {
             Ok(verdict) => {
@@ -204,6 +271,10 @@ fn failed(console: &mut Console<'_>, path: &Path, problem: &SignatureError) -> O
 
 fn protocol_title(protocol: &Protocol) -> String {
     format!("{} version {}", protocol.id, protocol.version)
+}
+
+fn agreement(agreement: &Agreement) -> String {
+    format!("{} version {}", agreement.protocol, agreement.version)
 }
 
 fn policy_title(policy: &RootPolicy) -> String {
@@ -257,130 +328,3 @@ impl Verdict {
 #[derive(Debug, thiserror::Error)]
 #[error("the key's id is not one that a document can name")]
 struct BadKid(crate::protocol::Rule);
-
-#[cfg(test)]
-mod tests {
-    use crate::cli::run_on;
-    use crate::protocol::{KeySet, RegisteredKey, SignatoryRole, register::KeyPurpose};
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    use jiff::Timestamp;
-    use serde_json::Value;
-    use std::{ffi::OsString, fs, path::Path};
-
-    fn line(folder: &Path, line: &str) -> (u8, String, String) {
-        let place = format!("{}/", folder.display());
-        let line = line.replace('@', &place);
-        let arguments = std::iter::once("tallygate").chain(line.split_whitespace());
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = run_on(arguments.map(OsString::from), &mut out, &mut err, false);
-        (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
-    }
-
-    /// Keys and partner files of two parties, and the key set that binds them.
-    fn parties(folder: &Path) {
-        let mut keys = KeySet::default();
-        for party in ["learning", "authority"] {
-            let (code, _, err) =
-                line(folder, &format!("keys new --purpose protocol_signing --out @{party}"));
-            assert_eq!(code, 0, "{err}");
-            let jwk =
-                fs::read_to_string(folder.join(party).join("protocol_signing.jwk.json")).unwrap();
-            let jwk: Value = serde_json::from_str(&jwk).unwrap();
-            let entry = format!(
-                "partner_id = \"{party}\"\nname = \"{party}\"\norg_code = \"X1\"\n\
-                 ico_registration = \"Z1234567\"\nroles = [\"provider\"]\n[[keys]]\n\
-                 jwk = \"protocol_signing.jwk.json\"\npurpose = \"protocol_signing\"\n\
-                 role = \"siro\"\nvalid_from = \"2026-01-01\"\nvalid_until = \"2099-01-01\"\n"
-            );
-            fs::write(folder.join(party).join("partner.toml"), entry).unwrap();
-            let public_key = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap();
-            keys.add(RegisteredKey {
-                kid: jwk["kid"].as_str().unwrap().parse().unwrap(),
-                party: party.parse().unwrap(),
-                role: SignatoryRole::Siro,
-                purpose: KeyPurpose::ProtocolSigning,
-                public_key: public_key.try_into().unwrap(),
-                valid_from: Timestamp::UNIX_EPOCH,
-                valid_until: "2099-01-01T00:00:00Z".parse().unwrap(),
-                revoked_at: None,
-            })
-            .unwrap();
-        }
-        fs::write(folder.join("jwks.json"), keys.to_json().unwrap()).unwrap();
-    }
-
-    #[test]
-    fn a_protocol_is_drafted_signed_by_both_and_verified() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        parties(folder);
-        let new = "protocol new --template learning --sender @learning/partner.toml \
-             --authority @authority/partner.toml --managed CC01 --out @draft.json";
-        let (code, _, err) = line(folder, new);
-        assert_eq!(code, 0, "{err}");
-        let sign = |from: &str, party: &str, to: &str| {
-            line(
-                folder,
-                &format!(
-                    "protocol sign @{from} --key @{party}/protocol_signing.pem --party {party} \
-                     --role siro --out @{to}"
-                ),
-            )
-        };
-        let (code, _, err) = sign("draft.json", "learning", "once.json");
-        assert_eq!(code, 0, "{err}");
-        let (code, out, _) = line(folder, "protocol verify @once.json --keys @jwks.json");
-        assert_eq!(code, 1);
-        assert!(out.contains("partly signed") && out.contains("authority has not signed"), "{out}");
-        let (code, _, err) = sign("once.json", "authority", "twice.json");
-        assert_eq!(code, 0, "{err}");
-        let (code, out, err) = line(folder, "protocol verify @twice.json --keys @jwks.json");
-        assert_eq!(code, 0, "{out}{err}");
-        assert!(out.contains("fully signed") && out.contains("isp-learning version 1"), "{out}");
-        // The same key again, and a key that the document does not name for the party.
-        let (code, _, err) = sign("twice.json", "learning", "thrice.json");
-        assert!(code == 2 && err.contains("signed already"), "{err}");
-        let (code, _, err) = line(
-            folder,
-            "protocol sign @draft.json --key @learning/protocol_signing.pem --party authority --role siro",
-        );
-        assert!(code == 2 && err.contains("does not name this key"), "{err}");
-    }
-
-    #[test]
-    fn an_altered_signature_fails_the_check() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        parties(folder);
-        line(
-            folder,
-            "protocol new --template root_policy --controller @authority/partner.toml --controller @learning/partner.toml --out @draft.json",
-        );
-        let (code, text, err) = line(
-            folder,
-            "protocol sign @draft.json --key @authority/protocol_signing.pem --party authority --role siro",
-        );
-        assert_eq!(code, 0, "{err}");
-        let mut signed: Value = serde_json::from_str(&text).unwrap();
-        let signature = signed["signatures"][0]["signature"].as_str().unwrap();
-        let first = if signature.starts_with('A') { "B" } else { "A" };
-        let altered = format!("{first}{}", &signature[1..]);
-        signed["signatures"][0]["signature"] = Value::String(altered);
-        fs::write(folder.join("altered.json"), signed.to_string()).unwrap();
-        let (code, _, err) = line(folder, "protocol verify @altered.json --keys @jwks.json");
-        assert_eq!(code, 1);
-        assert!(err.starts_with("FAILED: ") && err.contains("does not verify"), "{err}");
-    }
-
-    #[test]
-    fn a_draft_without_parties_says_what_to_fill_in() {
-        let folder = tempfile::tempdir().unwrap();
-        for template in ["health", "dwp", "learning", "families", "centres", "root_policy"] {
-            let (code, out, err) =
-                line(folder.path(), &format!("protocol new --template {template}"));
-            assert_eq!(code, 0, "{err}");
-            let draft: Value = serde_json::from_str(&out).unwrap();
-            assert_eq!(out.contains("TO-FILL-IN"), template != "root_policy", "{draft}");
-        }
-    }
-}

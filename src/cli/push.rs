@@ -179,6 +179,9 @@ fn stopped(file: &Path, error: PushError) -> CliError {
 fn tell(report: &PushReport, order: &PushOrder, console: &mut Console<'_>) {
     let (rejects, receipts) =
         (order.rejects.as_deref(), order.receipts.as_deref().and_then(Path::parent));
+    for warning in &report.warnings {
+        console.note(&format!("warning: {}: {warning}", report.protocol_id));
+    }
     for reason in &report.reasons {
         let rows = counted(reason.count, "row", "rows");
         let field = if reason.field.is_empty() { "the row" } else { &reason.field };

@@ -3,6 +3,7 @@
 use super::{CliError, Console};
 use crate::{
     connector::{AddToken, Gateway, KeptReceipt, Profile},
+    domain::PartnerId,
     identity::{Clock, SystemClock},
     verify::{self, ReceiptProblem, receipt::own_act},
     wire::v1,
@@ -71,6 +72,17 @@ impl Remote {
         let gateway = connect(self.profile.as_deref()).await?;
         let since = SystemClock.now() - CLOCK_DIFFERENCE;
         Ok(Session { gateway, receipts: self.receipts.clone(), since })
+    }
+}
+
+impl Remote {
+    /// Who the profile says that we are.
+    ///
+    /// # Errors
+    /// Says what about the profile stands in the way.
+    pub(super) fn partner(&self) -> Result<PartnerId, CliError> {
+        let path = self.profile.as_deref().ok_or(CliError::NoProfile)?;
+        Ok(Profile::read(path)?.partner().clone())
     }
 }
 

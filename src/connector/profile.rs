@@ -118,6 +118,12 @@ impl Profile {
         Self::load(file, folder)
     }
 
+    /// Who we are in the gateway's register.
+    #[must_use]
+    pub const fn partner(&self) -> &PartnerId {
+        &self.file.partner
+    }
+
     /// Reads the files that `file` names, relative to `folder`.
     ///
     /// # Errors

@@ -191,7 +191,7 @@ impl<'a> Desk<'a> {
         inbound: &mut Streaming<PushResponse>,
         file_bytes: u64,
     ) -> Result<u32, PushError> {
-        let PushOpened { protocol_version, max_rows, receipt } =
+        let PushOpened { protocol_version, max_rows, receipt, warnings } =
             match self.next_answer(inbound).await? {
                 push_response::Message::Opened(opened) => opened,
                 push_response::Message::Acknowledgement(_) | push_response::Message::Closed(_) => {
@@ -205,6 +205,7 @@ impl<'a> Desk<'a> {
         let batches = self.report.sessions.iter().flat_map(|s| &s.batches);
         let done = batches.last().map_or(0, |b| b.file_bytes);
         self.report.sessions.push(Session { protocol_version, opened, ..Session::default() });
+        self.report.warnings = warnings;
         self.progress.opened(file_bytes, done);
         Ok(max_rows)
     }

@@ -122,6 +122,9 @@ pub struct PushReport {
     pub reasons: Vec<ReasonCount>,
     /// The streams.
     pub sessions: Vec<Session>,
+    /// What somebody should see to about the protocol, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl PushReport {
@@ -140,6 +143,7 @@ impl PushReport {
             batches: 0,
             reasons: Vec::new(),
             sessions: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

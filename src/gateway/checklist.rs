@@ -190,9 +190,9 @@ pub(super) fn warnings(
 
 fn review_warnings(snapshot: &Snapshot, today: Date) -> impl Iterator<Item = Warning> {
     let due = snapshot.protocols().iter().filter(move |record| {
-        record.verified.as_ref().is_some_and(|(verified, life)| {
+        record.agreed().is_some_and(|(document, life)| {
             matches!(life.state(), State::Active | State::Suspended)
-                && verified.document().review_is_due(today)
+                && document.review_is_due(today)
         })
     });
     due.map(|record| Warning {

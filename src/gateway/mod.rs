@@ -81,7 +81,8 @@ pub use open_detail::{Opened, OpenedItem, Sought};
 pub use partners::PartnerLine;
 pub use project_tiles::{ProjectionError, Projector};
 pub use protocols::{
-    Explained, ExplainedAct, ExplainedQuestion, ProtocolDocument, ProtocolLine, RootPolicyLine,
+    Explained, ExplainedAct, ExplainedQuestion, ProtocolDocument, ProtocolFilter, ProtocolLine,
+    ReleaseConcerned, RevokedPart, RootPolicyLine,
 };
 pub use published::{Published, PublishedCheckpoint};
 pub use quorum::Quorum;

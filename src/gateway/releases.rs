@@ -164,9 +164,9 @@ impl Gateway {
     /// The list shows digests and budgets only; parties may see it.
     async fn may_see_releases(&self, actor: &Actor, snapshot: &Snapshot) -> Result<(), Denied> {
         let is_party = snapshot.protocols().iter().any(|record| {
-            record.verified.as_ref().is_some_and(|(verified, life)| {
+            record.agreed().is_some_and(|(document, life)| {
                 matches!(life.state(), State::Active | State::Suspended)
-                    && verified.document().party(&actor.partner).is_some()
+                    && document.party(&actor.partner).is_some()
             })
         });
         if is_party { Ok(()) } else { self.require(actor, &WHOLE_RELEASE).await }

@@ -11,10 +11,14 @@ use crate::{
     domain::{AreaCode, Lsoa, ProtocolId, time},
     keys::Versions,
     protocol::{
-        self, Entry, Envelope, FullySigned, KeyId, Life, Policy, Protocol, ProtocolVersion,
-        RootPolicy, SignatureError, Signed, Verified, signing::verify_as_arrived,
+        self, Adherence, Entry, Envelope, FullySigned, Joined, KeyId, Life, Policy, Protocol,
+        ProtocolVersion, RootPolicy, SignatureError, Signed, Verified, signing::verify_as_arrived,
     },
-    store::{StoreError, Tx, effect, geography, key_versions, partners, protocols},
+    store::{
+        StoreError, Tx, effect, geography, key_versions,
+        papers::{self, Paper},
+        partners, protocols,
+    },
 };
 use jiff::{Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,6 +33,45 @@ pub struct ProtocolRecord {
     pub stored: protocols::Entry,
     /// Verified; `None` when it can't be read or verified any more.
     pub verified: Option<(Verified<Protocol>, Life)>,
+    /// As it stands with those who joined it since; `None` when nobody did.
+    pub joined: Option<Joined>,
+    /// The deeds and revocations beside it, in the order of their arrival.
+    pub papers: Vec<Paper>,
+}
+
+impl ProtocolRecord {
+    /// Verifies what is stored. Where anything of it can't be read or verified, a deed included,
+    /// the whole permits nothing.
+    fn verify(
+        stored: protocols::Entry,
+        papers: Vec<Paper>,
+        register: &Register,
+        held: &Held<'_>,
+    ) -> Self {
+        let verified = verify_stored(&stored, register, held);
+        let deeds: Vec<&Paper> =
+            papers.iter().filter(|paper| paper.kind == papers::Kind::Adherence).collect();
+        if deeds.is_empty() {
+            return Self { stored, verified, joined: None, papers };
+        }
+        let joined = match &verified {
+            Some((Verified::Fully(signed), _)) => {
+                held.joined(&stored, &papers).or_else(|| join(signed.clone(), &deeds, register))
+            }
+            _ => None,
+        };
+        let verified = verified.filter(|_| joined.is_some());
+        Self { stored, verified, joined, papers }
+    }
+
+    /// The protocol as it stands, with who joined it since, and its life; `None` when it can't
+    /// be read or verified any more.
+    #[must_use]
+    pub fn agreed(&self) -> Option<(&Protocol, &Life)> {
+        let (verified, life) = self.verified.as_ref()?;
+        let document = self.joined.as_ref().map(Joined::protocol);
+        Some((document.unwrap_or_else(|| verified.document()), life))
+    }
 }
 
 /// What is in force.
@@ -75,14 +118,20 @@ impl Snapshot {
             Some(entry) => verify_root(&entry, &register),
             None => None,
         };
-        let protocols: Vec<ProtocolRecord> = protocols::all(tx)
-            .await?
-            .into_iter()
-            .map(|stored| ProtocolRecord {
-                verified: verify_stored(&stored, &register, &held),
+        let mut papers: BTreeMap<(ProtocolId, u32), Vec<Paper>> = BTreeMap::new();
+        for paper in papers::all(tx).await? {
+            papers.entry((paper.protocol.clone(), paper.version)).or_default().push(paper);
+        }
+        let mut protocols = Vec::new();
+        for stored in protocols::all(tx).await? {
+            let own = papers.remove(&(stored.protocol.clone(), stored.version));
+            protocols.push(ProtocolRecord::verify(
                 stored,
-            })
-            .collect();
+                own.unwrap_or_default(),
+                &register,
+                &held,
+            ));
+        }
         let entries: Vec<Entry> = protocols.iter().filter_map(entry).collect();
         let policy = match geographies.last() {
             Some((_, areas)) => Policy::compile(epoch, root, entries, areas),
@@ -217,12 +266,21 @@ impl<'a> Held<'a> {
         Self(records.map(|held| ((&held.stored.protocol, held.stored.version), held)).collect())
     }
 
-    /// What was verified of a document that is stored as it was.
-    fn verified(&self, stored: &protocols::Entry) -> Option<Verified<Protocol>> {
-        let held = self.0.get(&(&stored.protocol, stored.version))?;
+    /// A document that is stored as it was.
+    fn same(&self, stored: &protocols::Entry) -> Option<&'a ProtocolRecord> {
+        let held = self.0.get(&(&stored.protocol, stored.version)).copied()?;
         let same = (&held.stored.document, &held.stored.arrivals);
-        let same = same == (&stored.document, &stored.arrivals);
-        held.verified.as_ref().filter(|_| same).map(|(verified, _)| verified.clone())
+        (same == (&stored.document, &stored.arrivals)).then_some(held)
+    }
+
+    /// What was verified of it.
+    fn verified(&self, stored: &protocols::Entry) -> Option<Verified<Protocol>> {
+        self.same(stored)?.verified.as_ref().map(|(verified, _)| verified.clone())
+    }
+
+    /// The same with who joined it, where its deeds are as they were, too.
+    fn joined(&self, stored: &protocols::Entry, papers: &[Paper]) -> Option<Joined> {
+        self.same(stored).filter(|held| held.papers == papers)?.joined.clone()
     }
 }
 
@@ -241,7 +299,25 @@ fn verify_stored(
     Some((verified, life))
 }
 
+/// A protocol with its deeds, each verified as of when it arrived.
+fn join(
+    signed: Signed<Protocol, FullySigned>,
+    deeds: &[&Paper],
+    register: &Register,
+) -> Option<Joined> {
+    let verified = deeds.iter().map(|paper| {
+        let envelope = Envelope::parse(paper.document.as_bytes()).ok()?;
+        let arrived = Timestamp::from_microsecond(paper.arrived).ok()?;
+        let deed = protocol::signing::verify::<Adherence>(envelope, register, arrived);
+        deed.and_then(Verified::require_full).ok()
+    });
+    Joined::new(signed, &verified.collect::<Option<Vec<_>>>()?).ok()
+}
+
 fn entry(record: &ProtocolRecord) -> Option<Entry> {
+    if let (Some(joined), Some((_, life))) = (&record.joined, &record.verified) {
+        return Some(Entry::Joined(Box::new(joined.clone()), life.clone()));
+    }
     Some(match &record.verified {
         Some((Verified::Fully(signed), life)) => Entry::FullySigned(signed.clone(), life.clone()),
         Some((Verified::Partly(signed), _)) => Entry::PartlySigned(signed.clone()),

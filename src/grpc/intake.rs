@@ -131,6 +131,7 @@ async fn serve(
         protocol_version: intake.protocol_version(),
         max_rows: u32::try_from(MOST_ROWS).unwrap_or(u32::MAX),
         receipt: Some(receipt(&proof)),
+        warnings: intake.protocol_warnings(),
     };
     answer(answers, push_response::Message::Opened(opened)).await?;
     let (read, mut batches) = mpsc::channel(READ_AHEAD);

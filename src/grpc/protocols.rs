@@ -3,14 +3,21 @@
 use super::{Frame, partners, reading, receipt};
 use crate::{
     domain::{ProtocolId, field::parse_date},
-    gateway::{ExplainedAct, ExplainedQuestion, ProtocolLine, Refused},
-    protocol::State,
+    gateway::{
+        ExplainedAct, ExplainedQuestion, ProtocolFilter, ProtocolLine, Refused, ReleaseConcerned,
+    },
+    protocol::{
+        State,
+        diff::{Change, Difference},
+    },
     wire::v1::{
-        ExplainDecisionRequest, ExplainDecisionResponse, GetProtocolRequest, GetProtocolResponse,
-        ListProtocolsRequest, ListProtocolsResponse, ProtocolEntry, ProtocolState,
-        ResumeProtocolRequest, ResumeProtocolResponse, SubmitProtocolRequest,
-        SubmitProtocolResponse, SubmitRootPolicyRequest, SubmitRootPolicyResponse,
-        SuspendProtocolRequest, SuspendProtocolResponse, protocol_service_server,
+        self, AdhereToProtocolRequest, AdhereToProtocolResponse, ExplainDecisionRequest,
+        ExplainDecisionResponse, GetProtocolRequest, GetProtocolResponse, ListProtocolsRequest,
+        ListProtocolsResponse, ProtocolChange, ProtocolDifference, ProtocolEntry, ProtocolState,
+        ResumeProtocolRequest, ResumeProtocolResponse, RevokeProtocolRequest,
+        RevokeProtocolResponse, SubmitProtocolRequest, SubmitProtocolResponse,
+        SubmitRootPolicyRequest, SubmitRootPolicyResponse, SuspendProtocolRequest,
+        SuspendProtocolResponse, protocol_service_server,
     },
 };
 use std::sync::Arc;
@@ -65,6 +72,8 @@ impl protocol_service_server::ProtocolService for ProtocolService {
             entry: Some(found.line.into()),
             document: found.document,
             receipt: Some(receipt(&proof)),
+            changes: found.changes.into_iter().map(ProtocolChange::from).collect(),
+            papers: found.papers,
         }))
     }
 
@@ -74,9 +83,10 @@ impl protocol_service_server::ProtocolService for ProtocolService {
     ) -> Result<Response<ListProtocolsResponse>, Status> {
         let frame = &self.0;
         let actor = frame.recognise(&request).await?;
-        let ListProtocolsRequest { page_size, page_token } = request.into_inner();
-        let page = reading::page(page_size, page_token);
-        let listed = frame.gateway().list_protocols(&actor, &page).await;
+        let mut request = request.into_inner();
+        let page = reading::page(request.page_size, std::mem::take(&mut request.page_token));
+        let filter = frame.read(&actor, ProtocolFilter::try_from(request)).await?;
+        let listed = frame.gateway().list_protocols(&actor, &filter, &page).await;
         let (page, proof) = listed.map_err(|denied| frame.status(denied))?.into_parts();
         Ok(Response::new(ListProtocolsResponse {
             entries: page.entries.into_iter().map(ProtocolEntry::from).collect(),
@@ -111,6 +121,35 @@ impl protocol_service_server::ProtocolService for ProtocolService {
         let (line, proof) = resumed.map_err(|denied| frame.status(denied))?.into_parts();
         let entry = Some(line.into());
         Ok(Response::new(ResumeProtocolResponse { entry, receipt: Some(receipt(&proof)) }))
+    }
+
+    async fn revoke_protocol(
+        &self,
+        request: Request<RevokeProtocolRequest>,
+    ) -> Result<Response<RevokeProtocolResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let document = request.into_inner().document;
+        let revoked = frame.gateway().revoke_protocol(&actor, &document).await;
+        let (revoked, proof) = revoked.map_err(|denied| frame.status(denied))?.into_parts();
+        Ok(Response::new(RevokeProtocolResponse {
+            entry: Some(revoked.line.into()),
+            releases: revoked.releases.into_iter().map(v1::ReleaseConcerned::from).collect(),
+            receipt: Some(receipt(&proof)),
+        }))
+    }
+
+    async fn adhere_to_protocol(
+        &self,
+        request: Request<AdhereToProtocolRequest>,
+    ) -> Result<Response<AdhereToProtocolResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let document = request.into_inner().document;
+        let joined = frame.gateway().adhere_to_protocol(&actor, &document).await;
+        let (line, proof) = joined.map_err(|denied| frame.status(denied))?.into_parts();
+        let entry = Some(line.into());
+        Ok(Response::new(AdhereToProtocolResponse { entry, receipt: Some(receipt(&proof)) }))
     }
 
     async fn explain_decision(
@@ -190,6 +229,59 @@ impl TryFrom<ExplainDecisionRequest> for ExplainedQuestion {
     }
 }
 
+impl TryFrom<ListProtocolsRequest> for ProtocolFilter {
+    type Error = Refused;
+
+    fn try_from(wire: ListProtocolsRequest) -> Result<Self, Refused> {
+        let state = match wire.state() {
+            ProtocolState::Unspecified if wire.state != 0 => {
+                return Err(Refused::invalid("state", "a state of the life of protocols"));
+            }
+            ProtocolState::Unspecified => None,
+            ProtocolState::Draft => Some(State::Draft),
+            ProtocolState::PartlySigned => Some(State::PartlySigned),
+            ProtocolState::Active => Some(State::Active),
+            ProtocolState::Suspended => Some(State::Suspended),
+            ProtocolState::Superseded => Some(State::Superseded),
+            ProtocolState::Expired => Some(State::Expired),
+            ProtocolState::Revoked => Some(State::Revoked),
+        };
+        let party = match wire.party_id.as_str() {
+            "" => None,
+            party => Some(reading::word(party, "party_id", partners::ID_RULE)?),
+        };
+        let record_type = match wire.record_type.as_str() {
+            "" => None,
+            name => Some(reading::word(name, "record_type", "a record type")?),
+        };
+        let (words, with_warnings) = (wire.words, wire.with_warnings);
+        Ok(Self { words, party, record_type, state, with_warnings })
+    }
+}
+
+impl From<Change> for ProtocolChange {
+    fn from(change: Change) -> Self {
+        let difference = match change.difference {
+            Difference::Added => ProtocolDifference::Added,
+            Difference::Removed => ProtocolDifference::Removed,
+            Difference::Changed => ProtocolDifference::Changed,
+            Difference::Reordered => ProtocolDifference::Reordered,
+        };
+        let (pointer, sentence) = (change.pointer, change.sentence);
+        Self { pointer, difference: difference.into(), sentence }
+    }
+}
+
+impl From<ReleaseConcerned> for v1::ReleaseConcerned {
+    fn from(release: ReleaseConcerned) -> Self {
+        Self {
+            quarter: release.quarter.to_string(),
+            digest: release.digest.to_vec(),
+            withdrawn: release.withdrawn,
+        }
+    }
+}
+
 impl From<ProtocolLine> for ProtocolEntry {
     fn from(line: ProtocolLine) -> Self {
         let state = match line.state {
@@ -214,6 +306,8 @@ impl From<ProtocolLine> for ProtocolEntry {
             expires: day(line.expires).unwrap_or_default(),
             digest: line.digest.to_vec(),
             missing: line.missing,
+            warnings: line.warnings,
+            record_types: line.record_types.iter().map(|known| known.name().to_owned()).collect(),
         }
     }
 }

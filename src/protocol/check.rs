@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::document::{Flow, LegalBasis, Output, Party, Protocol, SCHEMA, is_health};
 use super::fault::{Fault, Rule};
 use super::geography::Geography;
+use super::quorum::meetable;
 use super::vocabulary::{
     Article6, Article9, Confidentiality, ConsentRule, FieldAction, LegalGateway, PartyRole,
 };
@@ -106,6 +107,16 @@ fn capitals_and_digits(text: &str, lengths: std::ops::RangeInclusive<usize>) -> 
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
+/// Refuses a party whose codes have not their form, or who names no key.
+pub(super) fn party(party: &Party, at: &str) -> Result<(), Fault> {
+    let code = capitals_and_digits(&party.org_code, 2..=16);
+    refuse_if(!code, &format!("{at}/org_code"), Rule::Malformed)?;
+    let registration = &party.ico_registration;
+    let registered = registration.starts_with('Z') && capitals_and_digits(registration, 7..=9);
+    refuse_if(!registered, &format!("{at}/ico_registration"), Rule::Malformed)?;
+    refuse_if(party.keys.is_empty(), &format!("{at}/keys"), Rule::Empty)
+}
+
 fn parties(protocol: &Protocol) -> Result<(), Fault> {
     let parties = &protocol.parties;
     refuse_if(parties.len() < 2, "/parties", Rule::TooFewParties)?;
@@ -113,15 +124,10 @@ fn parties(protocol: &Protocol) -> Result<(), Fault> {
     let controls = |party: &Party| party.role != PartyRole::Processor;
     refuse_if(!parties.iter().any(controls), "/parties", Rule::NoController)?;
     let mut keys = BTreeSet::new();
-    for (p, party) in parties.iter().enumerate() {
+    for (p, named) in parties.iter().enumerate() {
         let at = format!("/parties/{p}");
-        let code = capitals_and_digits(&party.org_code, 2..=16);
-        refuse_if(!code, &format!("{at}/org_code"), Rule::Malformed)?;
-        let registration = &party.ico_registration;
-        let registered = registration.starts_with('Z') && capitals_and_digits(registration, 7..=9);
-        refuse_if(!registered, &format!("{at}/ico_registration"), Rule::Malformed)?;
-        refuse_if(party.keys.is_empty(), &format!("{at}/keys"), Rule::Empty)?;
-        for (k, key) in party.keys.iter().enumerate() {
+        party(named, &at)?;
+        for (k, key) in named.keys.iter().enumerate() {
             // Also across parties: one key must never speak for two.
             refuse_if(!keys.insert(key), &format!("{at}/keys/{k}"), Rule::Duplicate)?;
         }
@@ -248,11 +254,5 @@ fn terms(protocol: &Protocol) -> Result<(), Fault> {
     let told_late = !(1..=breach.ico_hours).contains(&breach.notify_hours);
     refuse_if(told_late, "/breach/notify_hours", Rule::OutOfRange)?;
     distinct(&protocol.quorum, "/quorum", |quorum| quorum.role)?;
-    for (q, quorum) in protocol.quorum.iter().enumerate() {
-        let at = format!("/quorum/{q}/minimum");
-        refuse_if(quorum.minimum == 0, &at, Rule::QuorumMeaningless)?;
-        let too_many = usize::from(quorum.minimum) > protocol.parties.len();
-        refuse_if(too_many, &at, Rule::QuorumCannotBeMet)?;
-    }
-    Ok(())
+    meetable(&protocol.quorum, &protocol.parties, protocol.health_senders())
 }

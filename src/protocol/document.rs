@@ -5,20 +5,19 @@
 //! `check` held; its canonical form (RFC 8785) is what parties sign and what its [`Digest`] names.
 
 use std::fmt;
-use std::num::NonZeroU32;
-use std::str::FromStr;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, Rule};
+pub use super::names::{Digest, KeyId, ProtocolVersion};
 use super::vocabulary::{
     AreaLevel, Article6, Article9, Article10, CallerRole, Confidentiality, ConsentRule,
     FieldAction, Frequency, LegalGateway, OnWithdrawal, PartyRole, ProtocolKind, Purpose,
     RetentionStart, Schedule1, SignatoryRole, Subjects,
 };
-use super::{check, strict};
+use super::{check, names, schema, strict};
 use crate::domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId};
 
 /// Largest protocol text that is read, in bytes.
@@ -27,133 +26,13 @@ pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 /// The only version of the document's form that this gateway knows.
 pub const SCHEMA: u32 = 1;
 
-/// A protocol's version, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ProtocolVersion(NonZeroU32);
-
-impl ProtocolVersion {
-    /// The first version.
-    pub const FIRST: Self = Self(NonZeroU32::MIN);
-
-    /// From a number; `None` for 0.
-    #[must_use]
-    pub fn new(number: u32) -> Option<Self> {
-        NonZeroU32::new(number).map(Self)
-    }
-
-    /// The number, from 1.
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        self.0.get()
-    }
-}
-
-impl fmt::Display for ProtocolVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-/// SHA-256 of a document's canonical form; written as 64 lower case hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// The digest of `bytes`.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// From its 32 bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = Rule;
-
-    fn from_str(text: &str) -> Result<Self, Rule> {
-        let mut bytes = [0; 32];
-        let lower = !text.bytes().any(|b| b.is_ascii_uppercase());
-        hex::decode_to_slice(text, &mut bytes).ok().filter(|()| lower).ok_or(Rule::Malformed)?;
-        Ok(Self(bytes))
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// The key id of a signing key, as a JOSE header names it: 1 to 64 of `a-z`, `A-Z`, `0-9`, `-`, `_`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct KeyId(String);
-
-impl KeyId {
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for KeyId {
-    type Err = Rule;
-
-    fn from_str(text: &str) -> Result<Self, Rule> {
-        let good = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if good { Ok(Self(text.to_owned())) } else { Err(Rule::NotAnId) }
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for KeyId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 /// A sharing protocol. Its fields are public to read; a value in force comes only from
 /// [`Protocol::parse`] through the stages of [`super::signing`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Protocol {
     /// The version of this form: [`SCHEMA`].
+    #[schemars(schema_with = "schema::form")]
     pub schema: u32,
     /// The protocol's id, the same in all its versions.
     pub id: ProtocolId,
@@ -165,16 +44,21 @@ pub struct Protocol {
     /// The kind of agreement.
     pub kind: ProtocolKind,
     /// Its title, for people.
+    #[schemars(length(min = 1, max = 400))]
     pub title: String,
     /// Why data are shared; the first is the principal one.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub purposes: Vec<Purpose>,
     /// Who agrees; at least two, all sign.
+    #[schemars(length(min = 2))]
     pub parties: Vec<Party>,
     /// What is sent.
+    #[schemars(length(min = 1))]
     pub flows: Vec<Flow>,
     /// What may come out, to whom, from which flows.
     pub outputs: Vec<Output>,
     /// How long records are kept.
+    #[schemars(length(min = 1))]
     pub retention: Vec<Retention>,
     /// Technical security terms.
     pub security: Security,
@@ -183,12 +67,19 @@ pub struct Protocol {
     /// Duties after a breach.
     pub breach: Breach,
     /// Reference of the data protection impact assessment.
+    #[schemars(length(min = 1, max = 400))]
     pub dpia: String,
     /// First day in force.
+    #[serde(deserialize_with = "names::day")]
+    #[schemars(schema_with = "schema::date")]
     pub effective: Date,
     /// Day by which the parties review it; past it, a warning everywhere.
+    #[serde(deserialize_with = "names::day")]
+    #[schemars(schema_with = "schema::date")]
     pub review_by: Date,
     /// Last day in force.
+    #[serde(deserialize_with = "names::day")]
+    #[schemars(schema_with = "schema::date")]
     pub expires: Date,
     /// Signatures beyond the gateway's floor.
     #[serde(default)]
@@ -196,23 +87,26 @@ pub struct Protocol {
 }
 
 /// An organisation that agrees.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Party {
     /// Its id in the gateway's register.
     pub partner: PartnerId,
     /// Its organisation code (ODS, ONS, UKPRN ...): 2 to 16 capitals and digits.
+    #[schemars(regex(pattern = r"^[A-Z0-9]{2,16}$"))]
     pub org_code: String,
     /// Its registration with the ICO: `Z` and 6 to 8 capitals or digits.
+    #[schemars(regex(pattern = r"^Z[A-Z0-9]{6,8}$"))]
     pub ico_registration: String,
     /// Its position under the UK GDPR.
     pub role: PartyRole,
     /// The signing keys, by kid, that may sign for it.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub keys: Vec<KeyId>,
 }
 
 /// One kind of record from one party.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Flow {
     /// The party that sends.
@@ -220,10 +114,12 @@ pub struct Flow {
     /// What it sends.
     pub record_type: RecordType,
     /// The fields that may be sent; one that is not listed refuses the batch.
+    #[schemars(length(min = 1))]
     pub fields: Vec<FlowField>,
     /// Whom the records are about.
     pub subjects: Subjects,
     /// Where the subjects live: LSOA, reach area, cluster or authority codes.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub areas: Vec<AreaCode>,
     /// How often it is supplied.
     pub frequency: Frequency,
@@ -232,6 +128,7 @@ pub struct Flow {
     /// The most days between event and extraction.
     pub max_backdate_days: u16,
     /// The legal bases; the first is the principal one.
+    #[schemars(length(min = 1))]
     pub basis: Vec<LegalBasis>,
     /// What lifts the duty of confidentiality.
     pub confidentiality: Confidentiality,
@@ -239,16 +136,18 @@ pub struct Flow {
     pub consent: ConsentRule,
     /// The oldest consent that still counts, in days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub consent_max_age_days: Option<u16>,
     /// What a withdrawal does.
     pub on_withdrawal: OnWithdrawal,
 }
 
 /// A field that a flow lists.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlowField {
     /// The column's name in the record type's definition.
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9_]*$"))]
     pub name: String,
     /// What the gateway does with it.
     pub action: FieldAction,
@@ -257,7 +156,7 @@ pub struct FlowField {
 }
 
 /// One legal basis of a flow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LegalBasis {
     /// UK GDPR article 6.
@@ -289,21 +188,23 @@ impl fmt::Display for LegalBasis {
 }
 
 /// A table that may be released, and to whom.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
     /// The table of the catalogue.
     pub table: TableId,
     /// Who may see its figures.
+    #[schemars(length(min = 1))]
     pub audiences: Vec<Audience>,
     /// The finest published level.
     pub finest_area: AreaLevel,
     /// The flows that may serve it, each for a purpose.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub sources: Vec<Source>,
 }
 
 /// Who may see a table's figures.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Audience {
     /// The organisation.
@@ -311,11 +212,12 @@ pub struct Audience {
     /// In which capacity.
     pub role: CallerRole,
     /// The areas, each with all that nests in it.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub areas: Vec<AreaCode>,
 }
 
 /// A flow that may serve a table, for a purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Position in `flows`, from 0.
@@ -325,54 +227,62 @@ pub struct Source {
 }
 
 /// How long a record type is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     /// The record type.
     pub record_type: RecordType,
     /// For how many days.
+    #[schemars(range(min = 1))]
     pub days: u16,
     /// Counted from when.
     pub from_event: RetentionStart,
 }
 
 /// Technical security terms.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Security {
     /// The most days that a wrapping key is used.
+    #[schemars(range(min = 1))]
     pub key_rotation_days: u16,
 }
 
 /// The subjects' rights.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rights {
     /// An office (never a person) that subjects write to.
+    #[schemars(length(min = 1, max = 400))]
     pub contact: String,
     /// Days to answer a subject access request.
+    #[schemars(range(min = 1, max = 92))]
     pub sar_days: u16,
     /// Days until a withdrawal has reached every party.
+    #[schemars(range(min = 1, max = 92))]
     pub propagate_days: u16,
 }
 
 /// Duties after a breach.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Breach {
     /// Hours within which the other parties are told.
+    #[schemars(range(min = 1, max = 72))]
     pub notify_hours: u16,
     /// Hours within which the ICO is told: at most 72 (UK GDPR art 33).
+    #[schemars(range(min = 1, max = 72))]
     pub ico_hours: u16,
 }
 
 /// Signatures beyond the gateway's floor, counted by party.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quorum {
     /// The office.
     pub role: SignatoryRole,
     /// How many parties at least sign in it.
+    #[schemars(range(min = 1))]
     pub minimum: u16,
 }
 

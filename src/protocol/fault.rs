@@ -43,8 +43,9 @@ closed! {
         GatewayForbidsTable = "gateway_forbids_table", "the flow's legal gateway does not allow this table";
         RetentionMissing = "retention_missing", "a record type of a flow has no retention";
         DatesOutOfOrder = "dates_out_of_order", "the dates must be in order: effective, review, expiry";
-        QuorumCannotBeMet = "quorum_cannot_be_met", "the quorum asks for more parties than there are";
+        QuorumCannotBeMet = "quorum_cannot_be_met", "the quorum asks for more than the parties and the keys that they name can give";
         QuorumMeaningless = "quorum_meaningless", "a quorum's minimum is at least one";
+        AnotherAgreement = "another_agreement", "this is not about that version of the protocol";
         NotCanonical = "not_canonical", "the signed payload is not the document's canonical form (RFC 8785)";
     }
 }

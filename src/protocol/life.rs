@@ -2,7 +2,8 @@
 //!
 //! Any one party suspends its own flows at once; its senior information risk owner or Caldicott Guardian
 //! alone revokes its own organisation's part, at once; reinstating what was suspended needs the quorum of
-//! all parties that are still in. A revoked part never comes back: that needs a new version. Every act is a
+//! all parties that are still in. A revoked part never comes back: that needs a new version. A new party
+//! joins what is active by a deed that all sign ([`super::adherence`]). Every act is a
 //! function from one [`Life`] to the next, and what the table does not allow is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::document::{Flow, Protocol};
-use super::signing::{Missing, Verified, missing};
+use super::quorum::{Missing, missing};
+use super::signing::Verified;
 use super::vocabulary::{SignatoryRole, closed};
 use crate::domain::PartnerId;
 
@@ -93,6 +95,13 @@ pub enum Act {
         /// Why.
         reason: RevocationReason,
     },
+    /// A new party joins by a deed of adherence that the quorum has signed.
+    Adhere {
+        /// The party.
+        party: PartnerId,
+        /// Whether it sends.
+        sends: bool,
+    },
     /// A newer version has become active (the gateway).
     Supersede,
     /// The last day has passed (the gateway).
@@ -120,6 +129,9 @@ pub enum LifeError {
     /// The party has revoked its part; only a new version brings it back.
     #[error("the party has revoked its part")]
     AlreadyRevoked,
+    /// Who joins is a party already.
+    #[error("the organisation is a party of this protocol already")]
+    AlreadyAParty,
     /// The last day has not passed.
     #[error("the protocol has not expired")]
     NotExpired,
@@ -253,6 +265,7 @@ impl Life {
             Act::Revoke { party, role, handling, reason } => {
                 next.revoke(party, *role, Revocation { handling: *handling, reason: *reason })?;
             }
+            Act::Adhere { party, sends } => next.adhere(party, *sends)?,
             Act::Supersede => {
                 next.require(&[State::Active, State::Suspended])?;
                 next.stage = Stage::Superseded;
@@ -312,6 +325,22 @@ impl Life {
         if self.awaited(protocol).is_empty() {
             self.suspended.clear();
             self.agreed.clear();
+        }
+        Ok(())
+    }
+
+    /// Nobody joins what is suspended: whoever agrees must see it run. Who was a party and revoked its
+    /// part stays out until a new version.
+    fn adhere(&mut self, party: &PartnerId, sends: bool) -> Result<(), LifeError> {
+        self.require(&[State::Active])?;
+        if self.revoked.contains_key(party) {
+            return Err(LifeError::AlreadyRevoked);
+        }
+        if !self.parties.insert(party.clone()) {
+            return Err(LifeError::AlreadyAParty);
+        }
+        if sends {
+            self.senders.insert(party.clone());
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::adherence::Joined;
 use super::choice::Choices;
 use super::consent::ConsentTerms;
 use super::document::{Digest, Flow, LegalBasis, Output, Protocol, ProtocolVersion, Retention};
@@ -35,6 +36,8 @@ pub enum Entry {
     PartlySigned(Signed<Protocol, PartlySigned>),
     /// Everyone has signed; where it stands since.
     FullySigned(Signed<Protocol, FullySigned>, Life),
+    /// Everyone has signed, and others have joined since.
+    Joined(Box<Joined>, Life),
     /// Its stored text can't be read or verified: it permits nothing and hides nothing.
     Unreadable {
         /// Its id.
@@ -163,6 +166,9 @@ impl Policy {
                 }
                 Entry::FullySigned(signed, life) => {
                     compiler.entry(signed.document(), signed.digest(), Some(life))
+                }
+                Entry::Joined(joined, life) => {
+                    compiler.entry(joined.protocol(), joined.digest(), Some(life))
                 }
                 Entry::Unreadable { id, version } => {
                     (id, version, Err(Fault::at("", Rule::Malformed)))

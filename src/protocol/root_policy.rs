@@ -10,21 +10,24 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::check::{distinct, printable, refuse_if};
 use super::document::{Digest, KeyId, MAX_DOCUMENT_BYTES, ProtocolVersion, Quorum, SCHEMA};
 use super::fault::{Fault, Rule};
-use super::signing::{Document, Missing, missing};
-use super::strict;
+use super::quorum::{Missing, missing};
+use super::signing::Document;
 use super::vocabulary::SignatoryRole;
+use super::{names, schema, strict};
 use crate::domain::{PartnerId, TableId};
 
 /// The root disclosure policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RootPolicy {
     /// The version of this form: [`SCHEMA`].
+    #[schemars(schema_with = "schema::form")]
     pub schema: u32,
     /// This version of the policy.
     pub version: ProtocolVersion,
@@ -32,12 +35,15 @@ pub struct RootPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<Digest>,
     /// Its title, for people.
+    #[schemars(length(min = 1, max = 400))]
     pub title: String,
     /// The controllers, all of whom sign.
+    #[schemars(length(min = 1))]
     pub controllers: Vec<RootController>,
     /// SHA-256 of the catalogue of tables.
     pub catalogue: Digest,
     /// The tables that may be released, each with its least noise.
+    #[schemars(length(min = 1))]
     pub tables: Vec<TableFloor>,
     /// The most that a quarter's release may spend.
     pub quarterly_rho: RhoLimit,
@@ -52,8 +58,12 @@ pub struct RootPolicy {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub witness_keys: Vec<NamedWitness>,
     /// First day in force.
+    #[serde(deserialize_with = "names::day")]
+    #[schemars(schema_with = "schema::date")]
     pub effective: Date,
     /// Last day in force.
+    #[serde(deserialize_with = "names::day")]
+    #[schemars(schema_with = "schema::date")]
     pub expires: Date,
     /// Signatures beyond the floor.
     #[serde(default)]
@@ -61,30 +71,33 @@ pub struct RootPolicy {
 }
 
 /// A controller that signs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RootController {
     /// Its id in the gateway's register.
     pub partner: PartnerId,
     /// The signing keys, by kid, that may sign for it.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub keys: Vec<KeyId>,
 }
 
 /// The least noise of a table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TableFloor {
     /// The table.
     pub table: TableId,
     /// The least variance of each base cell's noise, in persons squared.
+    #[schemars(range(min = 1))]
     pub minimum_variance: u32,
 }
 
 /// How figures are displayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DisplayRules {
     /// Counts are shown to the nearest multiple of this.
+    #[schemars(range(min = 1))]
     pub round_to: u16,
     /// Counts below this are withheld.
     pub withhold_below: u16,
@@ -93,7 +106,7 @@ pub struct DisplayRules {
 }
 
 /// When the log's witnesses suffice for figures to be answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WitnessPolicy {
     /// Whether the oversight body must have cosigned.

@@ -6,15 +6,17 @@
 //! A later stage can't be made without that verification: its only constructor is [`verify`].
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use jiff::{SignedDuration, Timestamp};
 
-use super::document::{Digest, KeyId, Protocol, Quorum};
+use super::document::{Digest, KeyId, Protocol};
 use super::fault::{Fault, Rule};
 use super::jws::{Algorithm, Envelope, EnvelopeSignature, ProtectedHeader};
+pub use super::quorum::Missing;
+use super::quorum::missing;
 use super::register::{KeyPurpose, KeyRegister, RegisteredKey};
+pub use super::signature_error::SignatureError;
 use super::vocabulary::SignatoryRole;
 use crate::domain::PartnerId;
 
@@ -72,188 +74,6 @@ impl Document for Protocol {
     fn missing(&self, signed: &BTreeSet<(PartnerId, SignatoryRole)>) -> Vec<Missing> {
         missing(&self.signing_parties(), self.health_senders(), &self.quorum, signed)
     }
-}
-
-/// What a quorum still lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// A party's binding signature.
-    Party(PartnerId),
-    /// The Caldicott Guardian of a party that sends health data.
-    CaldicottGuardian(PartnerId),
-    /// Signatures in an office, counted by party.
-    Office {
-        /// The office.
-        role: SignatoryRole,
-        /// How many parties have signed in it.
-        have: usize,
-        /// How many are asked for.
-        need: usize,
-    },
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Party(party) => write!(f, "{party} has not signed"),
-            Self::CaldicottGuardian(party) => {
-                write!(f, "{party}'s Caldicott Guardian has not signed")
-            }
-            Self::Office { role, have, need } => {
-                write!(f, "{have} of {need} parties have signed as {}", role.words())
-            }
-        }
-    }
-}
-
-/// The gateway's floor (every party; a Caldicott Guardian for each sender of health data), raised by the
-/// document's quorum. The quorum adds demands and takes none away, so it can't lower the floor.
-pub(super) fn missing<'a>(
-    parties: &[&PartnerId],
-    health_senders: impl Iterator<Item = &'a PartnerId>,
-    quorum: &[Quorum],
-    signed: &BTreeSet<(PartnerId, SignatoryRole)>,
-) -> Vec<Missing> {
-    let has_bound =
-        |party: &PartnerId| signed.iter().any(|(p, role)| p == party && role.binds_the_party());
-    let mut lacking: Vec<Missing> = parties
-        .iter()
-        .filter(|party| !has_bound(party))
-        .map(|party| Missing::Party((*party).clone()))
-        .collect();
-    let guardians = health_senders
-        .filter(|party| parties.contains(party))
-        .filter(|party| !signed.contains(&((*party).clone(), SignatoryRole::CaldicottGuardian)));
-    lacking.extend(guardians.map(|party| Missing::CaldicottGuardian(party.clone())));
-    for Quorum { role, minimum } in quorum {
-        let have = signed.iter().filter(|(party, r)| r == role && parties.contains(&party)).count();
-        let need = usize::from(*minimum);
-        if have < need {
-            lacking.push(Missing::Office { role: *role, have, need });
-        }
-    }
-    lacking
-}
-
-/// Why a signed document is refused. `place` counts the signatures from 0.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignatureError {
-    /// The JWS text is not well-formed.
-    #[error("the signed form is not well-formed: {0}")]
-    Envelope(Fault),
-    /// A protected header is not well-formed (a missing `typ` is found here).
-    #[error("signature {place}: the protected header is not well-formed: {fault}")]
-    Header {
-        /// Which signature.
-        place: usize,
-        /// What is wrong in the header.
-        fault: Fault,
-    },
-    /// A header asks for an extension to be understood.
-    #[error("signature {place}: an unknown critical extension is asked for")]
-    UnknownCritical {
-        /// Which signature.
-        place: usize,
-    },
-    /// Neither Ed25519 nor EdDSA.
-    #[error("signature {place}: the algorithm is not Ed25519")]
-    UnknownAlgorithm {
-        /// Which signature.
-        place: usize,
-    },
-    /// Signed as another kind of document.
-    #[error("signature {place}: typ is not that of this document")]
-    WrongType {
-        /// Which signature.
-        place: usize,
-    },
-    /// Two copies hold different documents.
-    #[error("the payloads differ: this is not the same document")]
-    PayloadDiffers,
-    /// The payload is not a document that holds.
-    #[error("the document is refused: {0}")]
-    Document(Fault),
-    /// Nobody has signed.
-    #[error("there is no signature")]
-    Unsigned,
-    /// The key is not in the register.
-    #[error("signature {place}: the key is not registered")]
-    UnregisteredKey {
-        /// Which signature.
-        place: usize,
-    },
-    /// The key is registered for something else than protocols.
-    #[error("signature {place}: the key is registered for another purpose")]
-    WrongPurpose {
-        /// Which signature.
-        place: usize,
-    },
-    /// The header names another party than the key's.
-    #[error("signature {place}: the key is not this party's")]
-    WrongParty {
-        /// Which signature.
-        place: usize,
-    },
-    /// The header names another office than the key's.
-    #[error("signature {place}: the key is not held in this office")]
-    WrongRole {
-        /// Which signature.
-        place: usize,
-    },
-    /// Signed by somebody who is no party.
-    #[error("signature {place}: the signatory is not a party")]
-    NotAParty {
-        /// Which signature.
-        place: usize,
-    },
-    /// The document does not name this key for the party.
-    #[error("signature {place}: the document does not name this key")]
-    KeyNotNamed {
-        /// Which signature.
-        place: usize,
-    },
-    /// Signed, or arrived, before the key was valid.
-    #[error("signature {place}: the key was not yet valid")]
-    KeyNotYetValid {
-        /// Which signature.
-        place: usize,
-    },
-    /// Signed, or arrived, after the key's last moment.
-    #[error("signature {place}: the key had expired")]
-    KeyExpired {
-        /// Which signature.
-        place: usize,
-    },
-    /// The key had been revoked.
-    #[error("signature {place}: the key had been revoked")]
-    KeyRevoked {
-        /// Which signature.
-        place: usize,
-    },
-    /// Signed later than it arrived.
-    #[error("signature {place}: the time of signing lies in the future")]
-    SignedInFuture {
-        /// Which signature.
-        place: usize,
-    },
-    /// The same key signed twice.
-    #[error("signature {place}: this key has signed already")]
-    Duplicate {
-        /// Which signature.
-        place: usize,
-    },
-    /// The signature does not verify: a byte of payload, header or signature was changed.
-    #[error("signature {place}: it does not verify")]
-    Corrupt {
-        /// Which signature.
-        place: usize,
-    },
-    /// The signing key could not sign.
-    #[error("the key could not sign")]
-    SigningFailed,
-    /// The quorum is not full.
-    #[error("the quorum is not full: {} signature(s) missing", .0.len())]
-    Incomplete(Vec<Missing>),
 }
 
 /// A signatory whose signature was verified.

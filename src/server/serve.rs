@@ -162,6 +162,7 @@ pub async fn start(
     gateway.note_quorum().await?;
     // Before anything is served: a restored backup has what was erased since.
     gateway.replay_journal(&config.journal).await?;
+    gateway.expire_protocols().await?;
     gateway.name_erasures().await?;
     let tls = server_config(
         &read(&config.certificate)?,
@@ -331,6 +332,9 @@ async fn name_days(gateway: Arc<Gateway>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = time::sleep(DAY_CHECK) => {}
+        }
+        if let Err(error) = gateway.expire_protocols().await {
+            tracing::error!(%error, "the protocols that have expired could not be noted");
         }
         // First, so that its items are named with the same day's erasures.
         if let Err(error) = gateway.apply_retention().await {

@@ -2,7 +2,7 @@
 
 use super::{
     StoreError, Tx, access, approvals, cases, consents, details, erasures, feeds, geography,
-    key_versions, partners, protocols, releases, retention, tx::on, undo,
+    key_versions, papers, partners, protocols, releases, retention, tx::on, undo,
 };
 use crate::domain::{BatchId, Quarter};
 use jiff::Timestamp;
@@ -20,6 +20,8 @@ pub enum Effect {
     DisablePartner(crate::domain::PartnerId),
     /// A protocol's line in the register changes.
     PutProtocol(Box<protocols::Change>),
+    /// The same with a signed paper (a deed, a revocation), or with a say about records.
+    TurnProtocol(Box<papers::Turn>),
     /// A root disclosure policy takes effect.
     PutRootPolicy(protocols::RootPolicyEntry),
     /// A geography is loaded.
@@ -119,6 +121,10 @@ pub(super) async fn apply(
         }
         Effect::PutProtocol(change) => {
             protocols::put(tx, change).await?;
+            raise_epoch(tx).await
+        }
+        Effect::TurnProtocol(turn) => {
+            papers::turn(tx, turn).await?;
             raise_epoch(tx).await
         }
         Effect::PutRootPolicy(entry) => {

@@ -34,6 +34,7 @@ pub mod key_versions;
 pub mod log;
 pub mod log_rows;
 mod migrate;
+pub mod papers;
 pub mod partners;
 mod postgres;
 pub mod protocols;

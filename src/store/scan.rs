@@ -4,8 +4,8 @@
 //! One row a person: its events' stored forms behind one another, as hexadecimal, which
 //! both engines can put together themselves; fetching row by row would cost more than all
 //! the counting. What is staged but not accepted, withdrawn, stopped by a subject's choice, rests
-//! on a consent that was withdrawn or refused, or came in a feed that may not serve is left out
-//! here, so that no later code can forget it.
+//! on a consent that was withdrawn or refused, or came in a feed that may not serve or under a part
+//! of a protocol that was revoked is left out here, so that no later code can forget it.
 //!
 //! All ranges of a pass are read in one transaction: in two, a batch accepted in between
 //! would be counted in part, and a person who was linked to another in between twice or not
@@ -61,7 +61,8 @@ fn counted(feeds: &[FeedId]) -> String {
         let _ = write!(list, ", {}", feed.number());
     }
     format!(
-        "e.batch_id IN (SELECT batch_id FROM batch WHERE state = 1 AND feed_id IN ({list})) \
+        "e.batch_id IN (SELECT batch_id FROM batch WHERE state = 1 AND feed_id IN ({list}) \
+             AND batch_id NOT IN (SELECT batch_id FROM frozen_batch)) \
          AND e.event_number NOT IN (SELECT w.event_number FROM withdrawal w \
              JOIN batch b ON b.batch_id = w.batch_id AND b.state = 1) \
          AND e.event_number NOT IN (SELECT r.event_number FROM record_stop r \

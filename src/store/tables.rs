@@ -375,6 +375,19 @@ pub const TABLES: &[Table] = &[
     table("feed_keeping", 1, &[integer("feed_id", 8), bytes("rules", 8)]),
     table("let_go", 1, &[integer("record_type", 8), integer("records", 8)]),
     table("retention_day", 2, &[integer("day", 8), integer("record_type", 8), integer("below", 8)]),
+    table(
+        "protocol_paper",
+        3,
+        &[
+            text("protocol_id", 8),
+            integer("version", 8),
+            bytes("digest", 8),
+            text("kind", 8),
+            text("document", 8),
+            integer("arrived", 8),
+        ],
+    ),
+    table("frozen_batch", 1, &[integer("batch_id", 8), integer("purge", 8)]),
     table("log_entry", 1, &[integer("leaf_index", 2), bytes("leaf", 2)]),
     table("log_hash", 2, &[integer("level", 2), integer("hash_index", 2), bytes("hash", 2)]),
     table(

@@ -39,6 +39,8 @@ pub const KINDS: &[&str] = &[
     "partner_added",
     "partner_disabled",
     "protocol_activated",
+    "protocol_expired",
+    "protocol_joined",
     "protocol_resumed",
     "protocol_revoked",
     "protocol_submitted",

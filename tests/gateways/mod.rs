@@ -5,6 +5,7 @@ mod engines;
 pub(crate) mod load;
 mod policy;
 mod rotation;
+mod turns;
 
 use crate::support::{copy, postgres::Database, tallygate};
 use rand::{SeedableRng, rngs::StdRng};

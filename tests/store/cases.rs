@@ -6,6 +6,7 @@ use tallygate::{
     store::{
         ActError, Effect, Location, Outcome, Rights, Store,
         cases::{self, Acknowledged, Case, Stopped},
+        consents::Unconsented,
         feeds,
         records::{self, NewEvent},
         scan,
@@ -115,7 +116,9 @@ async fn what_a_case_stops_is_found_told_and_acknowledged(fresh: Fresh) {
     drop(tx);
     let counted = async || {
         let mut tx = fresh.read(Rights::Release).await;
-        scan::principal_events(&mut tx, &[feed]).await.map_or(9, |events| events.len())
+        scan::principal_events(&mut tx, &[feed], &Unconsented::default())
+            .await
+            .map_or(9, |events| events.len())
     };
     // The bodies of these records are none that can be read: what counts shows by the error.
     assert_eq!(counted().await, 9);

@@ -8,6 +8,7 @@ mod cosignatures;
 mod details;
 mod keys;
 mod log;
+mod papers;
 mod records;
 mod register;
 mod retention;

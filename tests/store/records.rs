@@ -36,7 +36,7 @@ fn event(record_type: RecordType, day: i32) -> Event {
     }
 }
 
-fn stored(person: i64, event_number: i64, consent: Option<[u8; 16]>) -> NewEvent {
+pub(super) fn stored(person: i64, event_number: i64, consent: Option<[u8; 16]>) -> NewEvent {
     let mut body = Vec::new();
     event(RecordType::HealthReview, 19_000 + i32::try_from(event_number).unwrap())
         .encode(&mut body);
@@ -56,11 +56,16 @@ fn subject(id: i64, person: i64, keys: &[(u8, usize)]) -> NewSubject {
 
 impl Fresh {
     /// Stages events as a batch of a feed, with the record keys `first..`.
-    async fn stage(&self, feed: FeedId, first: usize, events: &[NewEvent]) -> BatchId {
+    pub(super) async fn stage(&self, feed: FeedId, first: usize, events: &[NewEvent]) -> BatchId {
         self.stage_at(batch_of(feed), first, events).await
     }
 
-    async fn stage_at(&self, new: NewBatch, first: usize, events: &[NewEvent]) -> BatchId {
+    pub(super) async fn stage_at(
+        &self,
+        new: NewBatch,
+        first: usize,
+        events: &[NewEvent],
+    ) -> BatchId {
         let mut tx = self.store.transact(Rights::Intake).await.unwrap();
         let batch = feeds::stage(&mut tx, &new).await.unwrap();
         let sent: Vec<_> =

@@ -203,6 +203,26 @@ async fn only_the_sequencer_gives_words_notices_and_undoes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_the_sequencer_keeps_papers_and_freezes() {
+    let Some((_fresh, gateway)) = gateway().await else { return };
+    let (intake, sequencer) = (Rights::Intake.role(), Rights::Sequencer.role());
+    for role in Rights::ALL.map(Rights::role) {
+        for sql in [
+            "INSERT INTO protocol_paper VALUES ('isp-health', 1, '\\x00', 'adherence', '{}', 0)",
+            "INSERT INTO frozen_batch VALUES (1, 0)",
+            "DELETE FROM frozen_batch",
+        ] {
+            assert_eq!(may(&gateway, role, sql).await, role == sequencer, "{role}: {sql}");
+        }
+        for sql in ["UPDATE protocol_paper SET document = document", "DELETE FROM protocol_paper"] {
+            assert!(!may(&gateway, role, sql).await, "{role}: {sql}");
+        }
+        let marks = may(&gateway, role, "UPDATE frozen_batch SET purge = purge").await;
+        assert_eq!(marks, [intake, sequencer].contains(&role), "{role}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn private_details_are_for_those_who_keep_them() {
     let Some((_fresh, gateway)) = gateway().await else { return };
     let (intake, sequencer) = (Rights::Intake.role(), Rights::Sequencer.role());

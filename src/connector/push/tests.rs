@@ -152,6 +152,7 @@ impl Gateway {
                         protocol_version: 3,
                         max_rows: manner.max_rows,
                         receipt: receipt(1),
+                        warnings: vec!["its review was due by 2026-01-01".to_owned()],
                     };
                     let _ =
                         answers.send(Ok(response(push_response::Message::Opened(opened)))).await;

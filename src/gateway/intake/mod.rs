@@ -8,7 +8,9 @@
 mod keyed;
 mod stage;
 
-use super::{Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused};
+use super::{
+    Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, protocols::warnings,
+};
 use crate::{
     audit::{Hash, Leaf, LeafKind, ProtocolReference, SizeClass, Token},
     domain::{
@@ -319,6 +321,16 @@ impl Intake {
     #[must_use]
     pub fn protocol_version(&self) -> u32 {
         self.permit.version().number()
+    }
+
+    /// What somebody should see to about that protocol, in words.
+    #[must_use]
+    pub fn protocol_warnings(&self) -> Vec<String> {
+        let snapshot = self.gateway.snapshot();
+        let record = snapshot.protocol(self.permit.protocol(), self.permit.version().number());
+        let agreed = record.and_then(super::ProtocolRecord::agreed);
+        let today = self.gateway.today();
+        agreed.map_or_else(Vec::new, |(known, life)| warnings(known, life, today))
     }
 
     /// What reads the stream's rows.

@@ -269,8 +269,8 @@ impl Asked<'_> {
     /// Whether the permitting protocol lists the purpose claimed.
     fn lists_purpose(&self, permit: &IntakePermit) -> bool {
         let record = self.snapshot.protocol(permit.protocol(), permit.version().number());
-        let verified = record.and_then(|record| record.verified.as_ref());
-        let listed = verified.map_or(&[][..], |(verified, _)| &verified.document().purposes);
+        let agreed = record.and_then(ProtocolRecord::agreed);
+        let listed = agreed.map_or(&[][..], |(document, _)| &document.purposes);
         Purpose::from_code(self.purpose).is_some_and(|purpose| listed.contains(&purpose))
     }
 }

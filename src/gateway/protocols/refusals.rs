@@ -139,6 +139,12 @@ pub(super) fn document(fault: &Fault) -> Refused {
     signature(&SignatureError::Document(fault.clone()))
 }
 
+/// A paper about a version that is not held, or another one under the same name.
+pub(super) fn another_agreement(pointer: &str) -> Refused {
+    let sentence = "there is no such version of the protocol: id, version and digest must agree";
+    Refused::new(RefusalKind::Conflict, "another_agreement", sentence).with_field(pointer, sentence)
+}
+
 /// The violation of a fault: its JSON pointer (`document` for the whole) and its rule.
 fn at_fault(refused: Refused, prefix: &str, fault: &Fault) -> Refused {
     let pointer = format!("{prefix}{}", fault.pointer());
@@ -159,6 +165,9 @@ pub(super) const fn life(error: &LifeError) -> Refused {
         }
         LifeError::AlreadyRevoked => {
             ("already_revoked", "your organisation has revoked its part; that needs a new version")
+        }
+        LifeError::AlreadyAParty => {
+            ("already_a_party", "the organisation is a party of the protocol already")
         }
         LifeError::NotExpired => ("not_expired", "the protocol has not expired"),
     };

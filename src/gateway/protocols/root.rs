@@ -11,7 +11,7 @@ use crate::{
     disclosure::{Limits, Rho},
     domain::PartnerId,
     gateway::{
-        Actor, Denied, Gateway, RefusalKind, Refused, Snapshot,
+        Actor, Denied, Gateway, ProtocolRecord, RefusalKind, Refused, Snapshot,
         decide::{Decided, Decision, Declined},
     },
     protocol::{
@@ -153,10 +153,10 @@ fn controllers(
         let sentence = "a signature is of a partner that is barred in the register";
         return Err(Refused::new(RefusalKind::Invalid, "signatory_barred", sentence));
     }
-    let in_force = snapshot.protocols().iter().filter_map(|record| record.verified.as_ref());
+    let in_force = snapshot.protocols().iter().filter_map(ProtocolRecord::agreed);
     let in_force = in_force
         .filter(|(_, life)| matches!(life.state(), State::Active | State::Suspended))
-        .flat_map(|(verified, _)| &verified.document().parties)
+        .flat_map(|(document, _)| &document.parties)
         .filter(|party| party.role != PartyRole::Processor)
         .map(|party| &party.partner);
     let before = snapshot.policy().root().into_iter();

@@ -5,7 +5,7 @@
 //! supersedes by digest. A version can only be superseded with the signature of everyone
 //! whose part of it still stands: nobody is signed out of an agreement by others.
 
-use super::{CORRUPT_LIFE, line_of, refusals};
+use super::{CORRUPT_LIFE, list, refusals};
 use crate::{
     audit::{Hash, Leaf, LeafKind, ProtocolReference},
     gateway::{
@@ -20,6 +20,7 @@ use crate::{
     },
     store::{
         Effect, Logged, StoreError,
+        papers::{Fate, Turn},
         protocols::{Change, Entry},
     },
 };
@@ -98,9 +99,11 @@ impl Gateway {
             Err(refused) => return Err(Declined::new(leaf, refused)),
         };
         let mut superseded = None;
+        let mut superseding = false;
         if completeness == Completeness::Full {
             leaf.kind = LeafKind::ProtocolActivated;
             if let Some(record) = replaced {
+                superseding = true;
                 superseded = ended(record)?;
                 if superseded.is_some() && protocol.effective > self.today() {
                     return Err(Declined::new(leaf, too_early()));
@@ -115,9 +118,13 @@ impl Gateway {
             digest: *brought.digest.as_bytes(),
             document: brought.envelope.to_json().map_err(|_| CORRUPT_LIFE)?,
         };
-        let answer = line_of(&entry, &brought.verified, &next, self.today());
+        let answer = list::submitted(&entry, &brought.verified, &next, self.today());
+        // Who revoked its part of an earlier version and has signed this one brings its data back.
+        let senders = protocol.flows.iter().map(|flow| flow.from.clone()).collect();
+        let fate = superseding.then_some(Fate::Thawed { parties: senders });
         let change = Change { entry, before, superseded };
-        Ok(Decided { leaf, effect: Effect::PutProtocol(Box::new(change)), answer })
+        let turn = Turn { change, paper: None, fate };
+        Ok(Decided { leaf, effect: Effect::TurnProtocol(Box::new(turn)), answer })
     }
 
     /// Reads the document and verifies what it brings by itself, so that a refusal counts
@@ -161,7 +168,7 @@ impl Gateway {
     }
 
     /// Whether every area and table that the document names is known here.
-    fn fits(&self, snapshot: &Snapshot, protocol: &Protocol) -> Result<(), Refused> {
+    pub(super) fn fits(&self, snapshot: &Snapshot, protocol: &Protocol) -> Result<(), Refused> {
         let places = match snapshot.newest_areas() {
             Some(areas) => protocol.check_places(areas),
             None => protocol.check_places(&Nowhere),
@@ -234,8 +241,8 @@ fn replaced<'a>(
     let record = snapshot.protocols().iter().find(|record| {
         record.stored.protocol == protocol.id && record.stored.digest == *named.as_bytes()
     });
-    let read = record.and_then(|record| Some((record, record.verified.as_ref()?)));
-    let Some((record, (verified, life))) = read else {
+    let read = record.and_then(|record| Some((record, record.agreed()?)));
+    let Some((record, (replaced, life))) = read else {
         let sentence = "no version of this protocol has the digest that it supersedes";
         return Err(refused("supersedes_unknown", sentence));
     };
@@ -245,7 +252,7 @@ fn replaced<'a>(
         let sentence = "only an older version that has been in force can be superseded, and once";
         return Err(refused("supersedes_not_in_force", sentence));
     }
-    let mut standing = verified.document().parties.iter().filter(|party| {
+    let mut standing = replaced.parties.iter().filter(|party| {
         life.part(&party.partner) != Part::Revoked && protocol.party(&party.partner).is_none()
     });
     if standing.next().is_some() {
@@ -258,8 +265,8 @@ fn replaced<'a>(
 
 /// The life of a superseded version; `None` when it had ended before.
 fn ended(record: &ProtocolRecord) -> Result<Option<(u32, String)>, StoreError> {
-    let Some((verified, life)) = &record.verified else { return Ok(None) };
-    let Ok(next) = life.after(&Act::Supersede, verified.document()) else { return Ok(None) };
+    let Some((document, life)) = record.agreed() else { return Ok(None) };
+    let Ok(next) = life.after(&Act::Supersede, document) else { return Ok(None) };
     let json = serde_json::to_string(&next).map_err(|_| CORRUPT_LIFE)?;
     Ok(Some((record.stored.version, json)))
 }

@@ -7,6 +7,7 @@ mod erase;
 mod figures;
 mod log;
 mod retention;
+mod revoked;
 mod rights;
 mod subjects;
 mod support;

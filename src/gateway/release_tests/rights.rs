@@ -143,6 +143,12 @@ async fn consents(town: &Town, range: std::ops::Range<usize>) {
         given_by: Some(ConsentGiver::Parent),
         recorded_on: "2026-01-02".to_owned(),
         notice_version: "notice-1".to_owned(),
+        giver_ref: String::new(),
+        means: None,
+        purposes: Vec::new(),
+        record_types: Vec::new(),
+        evidence_ref: String::new(),
+        valid_until: String::new(),
     });
     town.gateway.record_consents(&CENTRES.actor(town), given.collect()).await.unwrap();
 }

@@ -289,7 +289,7 @@ impl Town {
         own.map(|signer| signer.registered.kid.clone()).collect()
     }
 
-    fn sign<T: Document>(&self, document: &T, parties: &[&str]) -> String {
+    pub(super) fn sign<T: Document>(&self, document: &T, parties: &[&str]) -> String {
         let payload = document.canonical().unwrap();
         let draft: Signed<T, _> = Signed::draft(&payload).unwrap();
         let mut envelope: Envelope = draft.envelope().clone();

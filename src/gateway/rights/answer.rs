@@ -115,12 +115,10 @@ pub(super) fn flows_in_force(
 ) -> impl Iterator<Item = (&Protocol, u32, usize, &Flow)> {
     snapshot.protocols().iter().flat_map(|record| {
         let running = record
-            .verified
-            .as_ref()
+            .agreed()
             .filter(|(_, life)| matches!(life.state(), State::Active | State::Suspended));
         let version = record.stored.version;
-        running.into_iter().flat_map(move |(verified, _)| {
-            let document = verified.document();
+        running.into_iter().flat_map(move |(document, _)| {
             let flows = document.flows.iter().enumerate();
             flows.map(move |(at, flow)| (document, version, at, flow))
         })

@@ -19,8 +19,8 @@ use crate::{
         time::epoch_day,
     },
     gateway::{
-        Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot,
-        consents::reference,
+        Actor, DECISIONS, Denied, Gateway, GatewayError, ProtocolRecord, RefusalKind, Refused,
+        Snapshot, consents::reference,
     },
     keys::{IdentifierKind, KeysInUse, RawIdentifier},
     protocol::{CallerRole, Choice, ConsentGiver, choice::Effect as Reach},
@@ -435,7 +435,7 @@ pub(super) fn reached(
         record.stored.protocol.as_str() == terms.protocol
             && i64::from(record.stored.version) == terms.version
     });
-    let document = record.and_then(|record| record.verified.as_ref()).map(|(v, _)| v.document());
+    let document = record.and_then(ProtocolRecord::agreed).map(|(document, _)| document);
     let days = document.map_or(USUAL_DAYS, |d| i32::from(d.rights.propagate_days));
     let effects: Vec<Reach> = document.map_or_else(Vec::new, |document| {
         let flows = document.flows.iter();

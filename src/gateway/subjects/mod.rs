@@ -339,11 +339,11 @@ fn seal(recipient: &RecipientKey, report: &str) -> Result<SealedReport, GatewayE
 /// The shortest time to answer that a running protocol gives.
 fn answer_days(snapshot: &Snapshot) -> u16 {
     let days = snapshot.protocols().iter().filter_map(|record| {
-        let (verified, life) = record.verified.as_ref()?;
+        let (document, life) = record.agreed()?;
         if life.state() != crate::protocol::State::Active {
             return None;
         }
-        Some(verified.document().rights.sar_days)
+        Some(document.rights.sar_days)
     });
     days.min().unwrap_or(USUAL_DAYS)
 }

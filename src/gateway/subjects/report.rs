@@ -199,7 +199,7 @@ fn rights(snapshot: &Snapshot, shown: &Shown) -> Json {
     let line = |(protocol, version): (&String, u32)| {
         let id = protocol.parse().ok()?;
         let record = snapshot.protocol(&id, version)?;
-        let document = record.verified.as_ref()?.0.document();
+        let (document, _) = record.agreed()?;
         Some(json!({ "protocol": protocol, "version": version, "title": document.title,
             "contact": document.rights.contact, "purposes": document.purposes }))
     };

@@ -6,3 +6,4 @@ mod partners;
 mod protocols;
 mod staging;
 mod support;
+mod turns;

@@ -3,7 +3,10 @@
 use super::support::{World, id, kinds, partner_key};
 use crate::{
     audit::LeafKind,
-    gateway::{Actor, GatewayKey, PageRequest, PartnerLine, WantedEntries, register::Partner},
+    gateway::{
+        Actor, GatewayKey, PageRequest, PartnerLine, ProtocolFilter, WantedEntries,
+        register::Partner,
+    },
     keys::{PseudonymDomain, SigningKey, Token},
     protocol::{CallerRole, SignatoryRole, register::KeyPurpose},
 };
@@ -188,7 +191,8 @@ async fn pages_hold_for_one_caller_and_one_list() {
         let foreign = world.gateway.list_partners(&officer, &request).await;
         let refused = world.refused(foreign, "invalid_argument").await;
         assert_eq!(refused.fields()[0].0, "page_token");
-        let elsewhere = world.gateway.list_protocols(&auditor, &request).await;
+        let elsewhere =
+            world.gateway.list_protocols(&auditor, &ProtocolFilter::default(), &request).await;
         world.refused(elsewhere, "invalid_argument").await;
     }
     assert_eq!(seen, ["authority", "centres", "families", "health", "oversight"]);

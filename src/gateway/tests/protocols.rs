@@ -4,7 +4,9 @@ use super::support::{Signatory, TODAY, World, areas, id, noon, sign};
 use crate::{
     audit::LeafKind,
     domain::RecordType,
-    gateway::{ExplainedAct, ExplainedQuestion, PageRequest, PartnerLine, ProtocolLine},
+    gateway::{
+        ExplainedAct, ExplainedQuestion, PageRequest, PartnerLine, ProtocolFilter, ProtocolLine,
+    },
     keys::SigningKey,
     protocol::{
         CallerRole, Digest, Envelope, Protocol, ProtocolVersion, RootPolicy, SignatoryRole, Signed,
@@ -191,22 +193,22 @@ async fn parties_see_theirs_and_auditors_all() {
     let world = World::new().await;
     world.in_force(Template::Health).await;
     world.in_force(Template::Families).await;
-    let page = PageRequest::default();
+    let (all, page) = (ProtocolFilter::default(), PageRequest::default());
     for (actor, count) in [
         (world.provider("health"), 1),
         (world.provider("centres"), 0),
         (world.officer(), 2),
         (world.auditor(), 2),
     ] {
-        let listed = world.gateway.list_protocols(&actor, &page).await.unwrap();
+        let listed = world.gateway.list_protocols(&actor, &all, &page).await.unwrap();
         assert_eq!(listed.value().entries.len(), count, "{}", actor.partner);
     }
     let foreign = world.gateway.protocol(&world.provider("centres"), &id("isp-health"), 1).await;
     world.refused(foreign, "not_found").await;
     let one = PageRequest { size: 1, token: String::new() };
-    let first = world.gateway.list_protocols(&world.auditor(), &one).await.unwrap();
+    let first = world.gateway.list_protocols(&world.auditor(), &all, &one).await.unwrap();
     let next = PageRequest { size: 1, token: first.value().next.clone() };
-    let second = world.gateway.list_protocols(&world.auditor(), &next).await.unwrap();
+    let second = world.gateway.list_protocols(&world.auditor(), &all, &next).await.unwrap();
     assert_eq!(first.value().entries[0].protocol, id("isp-families"));
     assert_eq!(second.value().entries[0].protocol, id("isp-health"));
     assert_eq!(second.value().next, "");

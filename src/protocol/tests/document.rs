@@ -120,7 +120,9 @@ fn each_rule_of_flows_and_outputs_names_its_place() {
     refuses("/breach/ico_hours", json!(73), "/breach/ico_hours", Rule::OutOfRange);
     refuses("/review_by", json!("2024-04-01"), "/review_by", Rule::DatesOutOfOrder);
     refuses("/expires", json!("2026-09-29"), "/expires", Rule::DatesOutOfOrder);
-    refuses("/expires", json!("31/03/2027"), "/expires", Rule::Malformed);
+    for other in ["31/03/2027", "20270331", "2027-03-31T00:00:00", "+002027-03-31"] {
+        refuses("/expires", json!(other), "/expires", Rule::Malformed);
+    }
     refuses("/quorum/0/minimum", json!(3), "/quorum/0/minimum", Rule::QuorumCannotBeMet);
     refuses("/quorum/0/minimum", json!(0), "/quorum/0/minimum", Rule::QuorumMeaningless);
 }
