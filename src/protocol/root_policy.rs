@@ -118,7 +118,7 @@ pub struct WitnessPolicy {
 }
 
 /// A witness of the log, by its key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NamedWitness {
     /// Its verifier key, `name+8 hex digits+base64` (C2SP signed-note).

@@ -93,7 +93,7 @@ fn tidy(value: &mut Value) {
 }
 
 /// A closed vocabulary: each word with what it means.
-pub(super) fn words(words: &[(&str, &str)]) -> Schema {
+pub(crate) fn words(words: &[(&str, &str)]) -> Schema {
     let word = |(code, words): &(&str, &str)| json!({ "const": code, "description": words });
     let all: Vec<Value> = words.iter().map(word).collect();
     json_schema!({ "type": "string", "oneOf": all })

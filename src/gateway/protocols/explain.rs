@@ -9,7 +9,7 @@
 use crate::{
     domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId},
     gateway::{
-        Actor, Denied, Gateway, RefusalKind, Refused, Snapshot,
+        Actor, Denied, Gateway, ProtocolRecord, RefusalKind, Refused, Snapshot,
         decide::{Decided, Decision, Declined},
         partners::reads_all,
     },
