@@ -37,7 +37,7 @@ found each time, altered ones with --recheck.
 Examples:
   tallygate audit fetch --out mirror --vkey-file log.vkey --profile auditor.toml
   tallygate audit fetch --out mirror --vkey-file log.vkey --recheck --profile auditor.toml
-  tallygate audit fetch --out mirror --vkey-file log.vkey --witness-vkey-file oversight.vkey";
+  tallygate audit fetch --out m --vkey-file log.vkey --witness-vkey-file o.vkey --profile a.toml";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -48,8 +48,7 @@ pub(super) struct Fetch {
     /// The log's verifier key, which you hold from elsewhere.
     #[arg(long, value_name = "FILE")]
     vkey_file: PathBuf,
-    /// A witness's verifier key, which you hold from elsewhere: the log is fetched as it was last
-    /// published, and this witness must have cosigned that.
+    /// The verifier key of a witness that must have cosigned what is fetched.
     #[arg(long, value_name = "FILE")]
     witness_vkey_file: Vec<PathBuf>,
     /// Verify the whole mirror before anything is fetched.
@@ -76,7 +75,7 @@ impl Fetch {
             .map(|path| read_witness_key(path))
             .collect::<Result<_, _>>()?;
         let mut mirror = Mirror::open(&self.out, key.clone())?;
-        let whole = mirror.has_every_file() && (!self.recheck || self.is_sound(&mirror, &key)?);
+        let whole = mirror.has_every_file() && (!self.recheck || self.is_whole(&mirror, &key)?);
         if !whole {
             anew(&mut mirror, console)?;
         }
@@ -125,8 +124,8 @@ impl Fetch {
         cosigned.iter().all(|one| one.at.is_some())
     }
 
-    /// Whether the mirror as it is verifies; one that is not there yet has nothing wrong.
-    fn is_sound(&self, mirror: &Mirror, key: &VerifierKey) -> Result<bool, CliError> {
+    /// Whether the mirror as it is recomputes; one that is not there yet has nothing wrong.
+    fn is_whole(&self, mirror: &Mirror, key: &VerifierKey) -> Result<bool, CliError> {
         if mirror.held_size() == 0 {
             return Ok(true);
         }
@@ -135,7 +134,7 @@ impl Fetch {
             act: "read the mirror",
             source: source.into(),
         };
-        Ok(report.map_err(unreadable)?.is_sound())
+        Ok(report.map_err(unreadable)?.is_whole())
     }
 }
 

@@ -35,10 +35,12 @@ impl RecipientKey {
         &self.0
     }
 
-    /// What stands for it in logs: the first 16 bytes of its SHA-256, hexadecimal.
+    /// What stands for it in logs: the first 16 bytes of its SHA-256, hexadecimal, two bytes a
+    /// group. (No word of the log holds a run of digits that could be somebody's number.)
     #[must_use]
     pub fn id(&self) -> String {
-        hex::encode(&Sha256::digest(self.0)[..16])
+        let groups: Vec<String> = Sha256::digest(self.0)[..16].chunks(2).map(hex::encode).collect();
+        groups.join("-")
     }
 
     /// Seals for it: the encapsulated secret, and the sealed text.
@@ -135,7 +137,7 @@ mod tests {
         assert!(secret.write_new(&path).is_err(), "a key is never replaced");
         let again = RecipientSecret::load(&path).unwrap();
         assert_eq!(&**again.open(&shared, b"report", &sealed).unwrap(), b"what is held");
-        assert_eq!(public.id().len(), 32);
+        assert_eq!(public.id().len(), 39);
         // The point at infinity shares its secret with everybody.
         assert!(RecipientKey::new([0; 32]).seal(b"", b"").is_err());
     }

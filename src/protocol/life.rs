@@ -245,6 +245,15 @@ impl Life {
         &self.revoked
     }
 
+    /// This life as that of the version which supersedes another: what a party has suspended there
+    /// stays so, as its signature under this one may be from before.
+    #[must_use]
+    pub fn following(mut self, superseded: &Self) -> Self {
+        let suspended = superseded.suspended.intersection(&self.parties).cloned();
+        self.suspended = suspended.collect();
+        self
+    }
+
     /// Whether this is the life of `protocol`: same parties, same senders.
     #[must_use]
     pub(super) fn belongs_to(&self, protocol: &Protocol) -> bool {
@@ -267,7 +276,9 @@ impl Life {
             }
             Act::Adhere { party, sends } => next.adhere(party, *sends)?,
             Act::Supersede => {
-                next.require(&[State::Active, State::Suspended])?;
+                // One that has ended, too: else two could follow it, and it would have a say still.
+                let begun = [State::Active, State::Suspended, State::Expired, State::Revoked];
+                next.require(&begun)?;
                 next.stage = Stage::Superseded;
             }
             Act::Expire { today } => {

@@ -78,6 +78,13 @@ pub struct Stated {
     pub coverage: Coverage,
 }
 
+impl Stated {
+    /// Whether it takes a consent back, or keeps one from standing.
+    pub(super) const fn ends_a_consent(&self) -> bool {
+        !matches!(self.state, ConsentRecord::Given)
+    }
+}
+
 /// All of one reference while statements are added to it.
 struct File {
     forms: Vec<(u16, [u8; 16])>,

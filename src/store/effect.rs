@@ -141,7 +141,7 @@ pub(super) async fn apply(
             raise_epoch(tx).await?;
             Ok(Outcome::Total(total))
         }
-        Effect::PutConsents(stated) => consents::put(tx, stated, at).await.map(|()| Outcome::None),
+        Effect::PutConsents(stated) => put_consents(tx, stated, at).await,
         Effect::Freeze(entry) => {
             releases::freeze(tx, entry, at).await?;
             // What "the latest quarter" means has changed, also for other gateways.
@@ -181,25 +181,41 @@ pub(super) async fn apply(
         }
         Effect::AskErasure(asked) => erasures::ask(tx, asked, at).await.map(|()| Outcome::None),
         Effect::NameErasures(named) => erasures::name(tx, named).await.map(|()| Outcome::None),
-        Effect::OpenCase(id) => {
-            cases::open(tx, *id, at).await?;
-            // A quarter that is being counted is counted anew, without what this stops.
-            raise_epoch(tx).await?;
-            Ok(Outcome::At(at))
-        }
-        Effect::EndCase(id) => {
-            cases::end(tx, *id, at).await?;
-            raise_epoch(tx).await?;
-            Ok(Outcome::At(at))
-        }
+        Effect::OpenCase(id) => open_case(tx, *id, at).await,
+        Effect::EndCase(id) => end_case(tx, *id, at).await,
         Effect::Acknowledge(acknowledged) => {
-            cases::acknowledge(tx, acknowledged, at).await?;
-            Ok(Outcome::At(at))
+            cases::acknowledge(tx, acknowledged, at).await.map(|()| Outcome::At(at))
         }
         Effect::NameRetention(named) => retention::name(tx, named).await.map(|()| Outcome::None),
         // A detail inside another effect would be lost: it is refused, never dropped.
         Effect::Keep(_) => Err(StoreError::Unchanged { table: "act_detail" }),
     }
+}
+
+async fn put_consents(
+    tx: &mut Tx,
+    stated: &[consents::Stated],
+    at: Timestamp,
+) -> Result<Outcome, StoreError> {
+    consents::put(tx, stated, at).await?;
+    if !stated.iter().any(consents::Stated::ends_a_consent) {
+        return Ok(Outcome::None);
+    }
+    // A quarter that is being counted is counted anew, without what this stops.
+    raise_epoch(tx).await
+}
+
+async fn open_case(tx: &mut Tx, id: i64, at: Timestamp) -> Result<Outcome, StoreError> {
+    cases::open(tx, id, at).await?;
+    // As with a consent that is taken back.
+    raise_epoch(tx).await?;
+    Ok(Outcome::At(at))
+}
+
+async fn end_case(tx: &mut Tx, id: i64, at: Timestamp) -> Result<Outcome, StoreError> {
+    cases::end(tx, id, at).await?;
+    raise_epoch(tx).await?;
+    Ok(Outcome::At(at))
 }
 
 async fn raise_epoch(tx: &mut Tx) -> Result<Outcome, StoreError> {

@@ -174,14 +174,16 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether the log is whole: signed, recomputed to the signed root, nothing wrong, nothing
-    /// dated back and nobody's number left out.
+    /// Whether the log is whole: signed, recomputed to the signed root, every file as it must be.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.signed && self.recomputed_root.is_some() && self.findings.is_empty()
+    }
+
+    /// Whether nothing speaks against it, either: nothing is dated back, nobody's number lacks.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.signed
-            && self.recomputed_root.is_some()
-            && self.findings.is_empty()
-            && !self.notices.iter().any(Notice::fails)
+        self.is_whole() && !self.notices.iter().any(Notice::fails)
     }
 
     pub(super) fn find(&mut self, path: String, place: Place, problem: Problem) {

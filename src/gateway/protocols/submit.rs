@@ -20,7 +20,7 @@ use crate::{
     },
     store::{
         Effect, Logged, StoreError,
-        papers::{Fate, Turn},
+        papers::{Fate, Kind, Turn},
         protocols::{Change, Entry},
     },
 };
@@ -94,7 +94,7 @@ impl Gateway {
             let next = life.after(&act, protocol).map_err(|error| refusals::life(&error))?;
             Ok((next, replaced))
         });
-        let (next, replaced) = match next {
+        let (mut next, replaced) = match next {
             Ok(next) => next,
             Err(refused) => return Err(Declined::new(leaf, refused)),
         };
@@ -103,6 +103,12 @@ impl Gateway {
         if completeness == Completeness::Full {
             leaf.kind = LeafKind::ProtocolActivated;
             if let Some(record) = replaced {
+                if signed_before_revoking(record, &brought.envelope, &arrivals) {
+                    return Err(Declined::new(leaf, signed_before()));
+                }
+                if let Some((_, life)) = record.agreed() {
+                    next = next.following(life);
+                }
                 superseding = true;
                 superseded = ended(record)?;
                 if superseded.is_some() && protocol.effective > self.today() {
@@ -252,6 +258,17 @@ fn replaced<'a>(
         let sentence = "only an older version that has been in force can be superseded, and once";
         return Err(refused("supersedes_not_in_force", sentence));
     }
+    let runs = |other: &ProtocolRecord| {
+        let life = other.agreed().map(|(_, life)| life.state());
+        other.stored.protocol == protocol.id
+            && other.stored.digest != record.stored.digest
+            && other.stored.version != protocol.version.number()
+            && matches!(life, Some(State::Active | State::Suspended))
+    };
+    if snapshot.protocols().iter().any(runs) {
+        let sentence = "another version of this protocol is in force: supersede that one";
+        return Err(refused("supersedes_not_in_force", sentence));
+    }
     let mut standing = replaced.parties.iter().filter(|party| {
         life.part(&party.partner) != Part::Revoked && protocol.party(&party.partner).is_none()
     });
@@ -269,6 +286,33 @@ fn ended(record: &ProtocolRecord) -> Result<Option<(u32, String)>, StoreError> {
     let Ok(next) = life.after(&Act::Supersede, document) else { return Ok(None) };
     let json = serde_json::to_string(&next).map_err(|_| CORRUPT_LIFE)?;
     Ok(Some((record.stored.version, json)))
+}
+
+/// Whether a party revoked its part of the superseded version after it had signed this one: its
+/// signature can't be taken back, and must not undo that.
+fn signed_before_revoking(
+    record: &ProtocolRecord,
+    envelope: &Envelope,
+    arrivals: &Arrivals,
+) -> bool {
+    let revocations = record.papers.iter().filter(|paper| paper.kind == Kind::Revocation);
+    let mut papers = revocations.map(|paper| (paper, Envelope::parse(paper.document.as_bytes())));
+    papers.any(|(paper, revocation)| {
+        let Ok(revocation) = revocation else { return true };
+        revocation.headers().any(|by| {
+            let mut own = envelope.headers().filter(|header| header.party == by.party);
+            own.any(|header| {
+                arrivals.get(header.kid.as_str()).is_none_or(|at| *at <= paper.arrived)
+            })
+        })
+    })
+}
+
+fn signed_before() -> Refused {
+    let sentence = "a party revoked its part of the earlier version after it had signed this one: \
+                    draft the version anew";
+    Refused::new(RefusalKind::Conflict, "signed_before_revocation", sentence)
+        .with_field("/signatures", sentence)
 }
 
 /// A version that replaced its predecessor before its own first day would leave a gap in

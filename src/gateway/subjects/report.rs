@@ -136,10 +136,10 @@ fn is_withheld(record: &SharedRecord, marked: &Marked) -> Result<bool, StoreErro
     if let Some(withheld) = marked.records.get(&record.number) {
         return Ok(*withheld);
     }
+    // That a whole feed is let be shown says nothing of its protection cases: each is let be shown
+    // by itself.
     if is_protection_case(record)? {
-        // A whole feed that is let be shown lets its protection cases be shown: its controller
-        // said so, with a reason.
-        return Ok(marked.feeds.get(&record.feed) != Some(&false));
+        return Ok(true);
     }
     Ok(marked.feeds.get(&record.feed) == Some(&true))
 }

@@ -80,8 +80,8 @@ impl Model {
             2 => state == "suspended" && member,
             3 => runs && member && office != SignatoryRole::DpoAdvice,
             4 => state == "active" && !self.members.contains_key(who),
-            // Superseded; expired, where its last day has passed.
-            5 => runs,
+            // Superseded, also once it has ended; expired, where its last day has passed.
+            5 => runs || matches!(state, "expired" | "revoked"),
             _ => runs && flag,
         };
         if !allowed {
