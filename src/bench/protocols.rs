@@ -31,7 +31,7 @@ use crate::{
         life::Completeness,
         register::KeyPurpose,
         signing::{header_for, verify},
-        template::{Audiences, Particulars, PartyDetails, Template},
+        template::{Audiences, Particulars, PartyDetails, Template, USUAL_KEEP_DAYS},
         vocabulary::{AreaLevel, PartyRole, Purpose},
     },
     server::system_rng,
@@ -538,6 +538,7 @@ fn base() -> Result<Protocol, BenchError> {
                 review_by: date(2026, 9, 30),
                 expires: date(2027, 3, 31),
                 max_lag_days: 900,
+                keep_days: USUAL_KEEP_DAYS,
             })
             .map_err(|_| BenchError::CutShort)?;
         match &mut all {

@@ -13,7 +13,10 @@ use crate::{
         Digest, KeyId,
         pair::Pair,
         root_policy::{NamedWitness, RootController},
-        template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
+        template::{
+            Audiences, Particulars, PartyDetails, RootParticulars, Template, USUAL_KEEP_DAYS,
+            root_policy,
+        },
         vocabulary::ProtocolKind,
     },
     wire::v1,
@@ -200,6 +203,7 @@ impl New {
             review_by: self.review_by.unwrap_or_else(|| years_after(effective, 1)),
             expires: self.expires.unwrap_or_else(|| years_after(effective, 3)),
             max_lag_days: self.max_lag_days,
+            keep_days: USUAL_KEEP_DAYS,
         })
     }
 

@@ -83,6 +83,8 @@ fn draw_up(
         expires: LAST_DAY,
         // The demo sends two past years at once, in whatever year it runs.
         max_lag_days: 7_300,
+        // The invented quarters stay where they are while years go by.
+        keep_days: 10_958,
     };
     Ok(template.fill(&particulars)?)
 }

@@ -58,7 +58,12 @@ pub struct Particulars {
     pub expires: Date,
     /// The most days between extraction and receipt; generous for a first load of past quarters.
     pub max_lag_days: u16,
+    /// For how many days records are kept.
+    pub keep_days: u16,
 }
+
+/// For how many days records are usually kept: seven years.
+pub const USUAL_KEEP_DAYS: u16 = 2_557;
 
 /// What is particular to one party.
 #[derive(Clone, Debug)]
@@ -158,7 +163,7 @@ impl Template {
         };
         let kept = |record_type: &RecordType| Retention {
             record_type: *record_type,
-            days: 2_557,
+            days: particulars.keep_days,
             // A case may have been open for a childhood, and is of use until it is closed.
             from_event: match record_type {
                 RecordType::FamilyCase => RetentionStart::CaseClosed,

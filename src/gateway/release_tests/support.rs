@@ -24,7 +24,10 @@ use crate::{
         register::KeyPurpose,
         root_policy::{RhoLimit, RootController},
         signing::{Document, Signed, header_for},
-        template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
+        template::{
+            Audiences, Particulars, PartyDetails, RootParticulars, Template, USUAL_KEEP_DAYS,
+            root_policy,
+        },
     },
     store::{
         Effect, Location, Logged, Rights, Store, backup, consents, feeds, geography, partners,
@@ -339,6 +342,7 @@ impl Town {
                 review_by: date(2026, 4, 30),
                 expires: date(2027, 3, 31),
                 max_lag_days: 900,
+                keep_days: USUAL_KEEP_DAYS,
             })
             .unwrap();
         change(&mut protocol);

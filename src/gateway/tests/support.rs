@@ -15,7 +15,10 @@ use crate::{
         register::KeyPurpose,
         root_policy::RootController,
         signing::{Document, header_for},
-        template::{Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy},
+        template::{
+            Audiences, Particulars, PartyDetails, RootParticulars, Template, USUAL_KEEP_DAYS,
+            root_policy,
+        },
     },
     store::{Location, Logged, Rights, Store, log},
 };
@@ -215,6 +218,7 @@ impl World {
                 review_by: date(2026, 9, 30),
                 expires: date(2027, 3, 31),
                 max_lag_days: 900,
+                keep_days: USUAL_KEEP_DAYS,
             })
             .unwrap()
     }

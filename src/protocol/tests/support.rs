@@ -16,7 +16,7 @@ use crate::protocol::signing::{
     Document, FullySigned, Signed, Verified, header_for, verify, verify_as_arrived,
 };
 use crate::protocol::template::{
-    Audiences, Particulars, PartyDetails, RootParticulars, Template, root_policy,
+    Audiences, Particulars, PartyDetails, RootParticulars, Template, USUAL_KEEP_DAYS, root_policy,
 };
 use crate::protocol::vocabulary::{AreaLevel, SignatoryRole};
 
@@ -118,6 +118,7 @@ pub(super) fn particulars(sender: &str, id: &str) -> Particulars {
         review_by: date(2026, 9, 30),
         expires: date(2027, 3, 31),
         max_lag_days: 900,
+        keep_days: USUAL_KEEP_DAYS,
     }
 }
 
