@@ -2,7 +2,7 @@
 //!
 //! Made from the very types that the gateway reads, so it can't say another thing; `deploy/*.schema.json`
 //! are copies that a test compares. It says less than the gateway asks for: what needs more than the
-//! value itself (dates in order, a flow that exists, a field of the record type) only [`super::check`]
+//! value itself (dates in order, a flow that exists, a field of the record type) only `check`
 //! sees. What the schema refuses, the gateway refuses; not the other way round.
 
 use std::borrow::Cow;

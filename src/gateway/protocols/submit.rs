@@ -301,9 +301,7 @@ fn signed_before_revoking(
         let Ok(revocation) = revocation else { return true };
         revocation.headers().any(|by| {
             let mut own = envelope.headers().filter(|header| header.party == by.party);
-            own.any(|header| {
-                arrivals.get(header.kid.as_str()).is_none_or(|at| *at <= paper.arrived)
-            })
+            own.any(|header| arrivals.get(header.kid.as_str()).is_none_or(|at| *at < paper.arrived))
         })
     })
 }

@@ -11,7 +11,7 @@ use crate::{
     domain::PersonId,
     gateway::{OpenStream, RevokedPart},
     protocol::{
-        Digest, ProtocolVersion, Revoking, State,
+        Digest, Protocol, ProtocolVersion, Revoking, State,
         adherence::Agreement,
         life::{Handling, RevocationReason},
     },
@@ -142,17 +142,50 @@ async fn a_part_is_revoked_by_its_own_officer_alone() {
     assert_eq!(opens(&town).await.unwrap_err().0, "protocol_revoked");
 }
 
+fn second_version(town: &Town) -> Protocol {
+    let snapshot = town.gateway.snapshot();
+    let record = snapshot.protocol(&"isp-health".parse().unwrap(), 1).unwrap();
+    let mut second = record.agreed().unwrap().0.clone();
+    second.version = ProtocolVersion::new(2).unwrap();
+    second.supersedes = Some(Digest::from_bytes([0; 32]));
+    second
+}
+
+/// A signature can't be taken back: what its party did since is not undone by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_from_before_undoes_neither_revocation_nor_suspension() {
+    for revokes in [true, false] {
+        let town = Town::new().await;
+        push(&town, reviews(0..5)).await;
+        let second = second_version(&town);
+        let document = town.sign(&second, &["health"]);
+        town.gateway.submit_protocol(&health(&town), &document).await.unwrap();
+        town.set_clock("2026-05-13T12:05:00Z");
+        if revokes {
+            revoke(&town, Handling::Freeze).await;
+        } else {
+            let id = "isp-health".parse().unwrap();
+            town.gateway.suspend_protocol(&health(&town), &id).await.unwrap();
+        }
+        let document = town.sign(&second, &["authority"]);
+        let answer = town.gateway.submit_protocol(&town.officer(), &document).await;
+        if revokes {
+            assert_eq!(refused(answer).0, "signed_before_revocation");
+            assert_eq!(counted(&town).await, 0);
+        } else {
+            assert_eq!(answer.unwrap().value().state, Some(State::Suspended));
+        }
+        assert!(opens(&town).await.is_err());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_version_that_its_sender_has_signed_brings_frozen_records_back() {
     let town = Town::new().await;
     push(&town, reviews(0..5)).await;
     revoke(&town, Handling::Freeze).await;
     assert_eq!(counted(&town).await, 0);
-    let snapshot = town.gateway.snapshot();
-    let record = snapshot.protocol(&"isp-health".parse().unwrap(), 1).unwrap();
-    let mut second = record.agreed().unwrap().0.clone();
-    second.version = ProtocolVersion::new(2).unwrap();
-    second.supersedes = Some(Digest::from_bytes([0; 32]));
+    let second = second_version(&town);
     let document = town.sign(&second, &["authority"]);
     town.gateway.submit_protocol(&town.officer(), &document).await.unwrap();
     assert_eq!(counted(&town).await, 0, "not before everyone has signed");

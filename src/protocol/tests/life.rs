@@ -93,12 +93,16 @@ fn a_siro_or_guardian_revokes_and_nothing_comes_back() {
         reinstate("health", SignatoryRole::Siro),
         suspend("authority"),
         revoke("authority", SignatoryRole::Siro),
-        Act::Supersede,
         Act::Expire { today: date(2030, 1, 1) },
         Act::Sign(Completeness::Full),
     ] {
         assert_eq!(run(&protocol, &ended, &[act]), Err(LifeError::NotAllowed(State::Revoked)));
     }
+    // Only a new version follows, and only one.
+    let followed = run(&protocol, &ended, &[Act::Supersede]).unwrap();
+    assert_eq!((followed.state(), followed.revocations().len()), (State::Superseded, 1));
+    let again = run(&protocol, &followed, &[Act::Supersede]);
+    assert_eq!(again, Err(LifeError::NotAllowed(State::Superseded)));
 }
 
 #[test]
@@ -177,6 +181,7 @@ impl Model {
             2 => in_force && !self.suspended.contains(party),
             3 => state == State::Suspended,
             4 => in_force && role != SignatoryRole::Director,
+            5 => in_force || matches!(state, State::Expired | State::Revoked),
             _ => in_force,
         };
         if !allowed {
