@@ -205,6 +205,14 @@ pub(super) struct Console<'w> {
     reader_gone: bool,
 }
 
+/// A cell of CSV. A text that a spreadsheet would take for a formula is kept from being one:
+/// titles and notices are other people's words.
+fn cell(value: &Value) -> String {
+    let text = shown(value, ";");
+    let formula = value.is_string() && text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if formula { format!("'{text}") } else { text }
+}
+
 impl<'w> Console<'w> {
     /// Data to `out`, all else to `err`; `on_terminal` says whether `err` is a terminal.
     pub(super) fn new(out: &'w mut dyn Write, err: &'w mut dyn Write, on_terminal: bool) -> Self {
@@ -294,9 +302,7 @@ impl<'w> Console<'w> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut write = |cells: Vec<String>| writer.write_record(cells);
         write(columns.to_vec())
-            .and_then(|()| {
-                rows.iter().try_for_each(|row| write(row.iter().map(|v| shown(v, ";")).collect()))
-            })
+            .and_then(|()| rows.iter().try_for_each(|row| write(row.iter().map(cell).collect())))
             .map_err(|_| CliError::NotPrintable)?;
         let bytes = writer.into_inner().map_err(|_| CliError::NotPrintable)?;
         self.data(|out| out.write_all(&bytes))
@@ -350,6 +356,15 @@ mod tests {
         assert_eq!(err, "");
         let (out, err) = printed(|console| console.table(Format::Table, &Table::new(&["a"])));
         assert_eq!((out.as_str(), err.as_str()), ("", "nothing found\n"));
+    }
+
+    #[test]
+    fn a_text_in_csv_is_no_formula_and_a_number_stays_one() {
+        let mut table = Table::new(&["title", "off"]);
+        table.row([json!("=HYPERLINK(1)"), json!(-3)]);
+        table.row([json!("a = b"), json!("-")]);
+        let (out, _) = printed(|console| console.table(Format::Csv, &table));
+        assert_eq!(out, "title,off\n'=HYPERLINK(1),-3\na = b,'-\n");
     }
 
     #[test]

@@ -314,7 +314,11 @@ impl Gateway {
         let found = cases::find(&mut tx, &actor.partner, &wanted.key).await?;
         drop(tx);
         let Some(case) = found.filter(|case| case.state != cases::STAGED) else { return Ok(None) };
-        if case.state == cases::ACTIVE && case.choice == wanted.choice.number() {
+        // Of the subject nothing is kept that could be compared; of the wish, all that was said.
+        let same = case.choice == wanted.choice.number()
+            && case.given_by == giver_number(wanted.given_by)
+            && case.requested_on == epoch_day(wanted.requested_on);
+        if case.state == cases::ACTIVE && same {
             return self.look_at_case(actor, snapshot, &case).await.map(Some);
         }
         let sentence = "this reference stands for another case of yours, or for one that has ended";
