@@ -102,122 +102,100 @@ pub async fn policy_epoch(tx: &mut Tx) -> Result<u64, StoreError> {
     super::error::counted(epoch)
 }
 
+impl Effect {
+    /// Whether it changes what decisions, snapshots or counts rest on, so that those made before
+    /// are made anew, on every gateway.
+    fn raises_epoch(&self) -> bool {
+        match self {
+            Self::PutPartner(_)
+            | Self::DisablePartner(_)
+            | Self::PutProtocol(_)
+            | Self::TurnProtocol(_)
+            | Self::PutRootPolicy(_)
+            | Self::PutGeography(_)
+            | Self::PutPostcodes(_)
+            // What "the latest quarter" means has changed, also for other gateways.
+            | Self::Freeze(_)
+            | Self::WithdrawRelease(_)
+            // A batch that was told "sent before" of a record undone here is decided anew.
+            | Self::UndoStream(_)
+            // What was decided, keyed or staged before is keyed anew.
+            | Self::ChangeKeys(_)
+            // A quarter that is being counted is counted anew, without what this stops.
+            | Self::OpenCase(_)
+            | Self::EndCase(_) => true,
+            Self::PutConsents(stated) => stated.iter().any(consents::Stated::ends_a_consent),
+            // The act that was approved raises it by itself.
+            Self::Approved(_)
+            | Self::None
+            | Self::Keep(_)
+            | Self::AcceptBatch(_)
+            | Self::Approve(_)
+            | Self::Withhold(_)
+            | Self::AskReport(_)
+            | Self::FinishReport(_)
+            | Self::AskErasure(_)
+            | Self::NameErasures(_)
+            | Self::Acknowledge(_)
+            | Self::NameRetention(_) => false,
+        }
+    }
+}
+
 /// Applies an effect inside the sequencer's transaction.
 pub(super) async fn apply(
     tx: &mut Tx,
     effect: &Effect,
     at: Timestamp,
 ) -> Result<Outcome, StoreError> {
+    let outcome = change(tx, effect, at).await?;
+    if effect.raises_epoch() {
+        tx.take_numbers("policy_epoch", 1).await?;
+    }
+    Ok(outcome)
+}
+
+async fn change(tx: &mut Tx, effect: &Effect, at: Timestamp) -> Result<Outcome, StoreError> {
+    let (done, when) = (|()| Outcome::None, |()| Outcome::At(at));
     match effect {
         Effect::None => Ok(Outcome::None),
-        Effect::AcceptBatch(batch) => feeds::accept(tx, *batch).await.map(|()| Outcome::None),
-        Effect::PutPartner(entry) => {
-            partners::put(tx, entry).await?;
-            raise_epoch(tx).await
-        }
-        Effect::DisablePartner(partner) => {
-            partners::disable(tx, partner).await?;
-            raise_epoch(tx).await
-        }
-        Effect::PutProtocol(change) => {
-            protocols::put(tx, change).await?;
-            raise_epoch(tx).await
-        }
-        Effect::TurnProtocol(turn) => {
-            papers::turn(tx, turn).await?;
-            raise_epoch(tx).await
-        }
-        Effect::PutRootPolicy(entry) => {
-            protocols::put_root_policy(tx, entry).await?;
-            raise_epoch(tx).await
-        }
-        Effect::PutGeography(entry) => {
-            let version = geography::put(tx, entry).await?;
-            raise_epoch(tx).await?;
-            Ok(Outcome::Version(version))
-        }
+        Effect::AcceptBatch(batch) => feeds::accept(tx, *batch).await.map(done),
+        Effect::PutPartner(entry) => partners::put(tx, entry).await.map(done),
+        Effect::DisablePartner(partner) => partners::disable(tx, partner).await.map(done),
+        Effect::PutProtocol(change) => protocols::put(tx, change).await.map(done),
+        Effect::TurnProtocol(turn) => papers::turn(tx, turn).await.map(done),
+        Effect::PutRootPolicy(entry) => protocols::put_root_policy(tx, entry).await.map(done),
+        Effect::PutGeography(entry) => geography::put(tx, entry).await.map(Outcome::Version),
         Effect::PutPostcodes(lookup) => {
-            let total = geography::put_postcodes(tx, lookup).await?;
-            raise_epoch(tx).await?;
-            Ok(Outcome::Total(total))
+            geography::put_postcodes(tx, lookup).await.map(Outcome::Total)
         }
-        Effect::PutConsents(stated) => put_consents(tx, stated, at).await,
+        Effect::PutConsents(stated) => consents::put(tx, stated, at).await.map(done),
         Effect::Freeze(entry) => {
             releases::freeze(tx, entry, at).await?;
-            // What "the latest quarter" means has changed, also for other gateways.
-            raise_epoch(tx).await?;
             Ok(Outcome::Frozen(entry.quarter))
         }
         Effect::WithdrawRelease(withdrawal) => {
-            releases::withdraw(tx, withdrawal, at).await?;
-            raise_epoch(tx).await?;
-            Ok(Outcome::At(at))
+            releases::withdraw(tx, withdrawal, at).await.map(when)
         }
-        Effect::UndoStream(stream) => {
-            undo::apply(tx, stream, at).await?;
-            // A batch that was told "sent before" of a record undone here is decided anew.
-            raise_epoch(tx).await?;
-            Ok(Outcome::At(at))
-        }
+        Effect::UndoStream(stream) => undo::apply(tx, stream, at).await.map(when),
         Effect::Approve(words) => {
-            let (new, replaced) = &**words;
-            approvals::give(tx, new, replaced.as_ref(), at).await?;
-            Ok(Outcome::At(at))
+            approvals::give(tx, &words.0, words.1.as_ref(), at).await.map(when)
         }
-        Effect::ChangeKeys(change) => {
-            key_versions::apply(tx, change).await?;
-            // What was decided, keyed or staged before is keyed anew.
-            raise_epoch(tx).await
-        }
+        Effect::ChangeKeys(change) => key_versions::apply(tx, change).await.map(done),
         Effect::Approved(act) => {
-            let (approval, effect) = &**act;
-            approvals::spend(tx, approval).await?;
-            Box::pin(apply(tx, effect, at)).await
+            approvals::spend(tx, &act.0).await?;
+            Box::pin(apply(tx, &act.1, at)).await
         }
-        Effect::Withhold(marks) => access::mark(tx, marks, at).await.map(|()| Outcome::None),
+        Effect::Withhold(marks) => access::mark(tx, marks, at).await.map(done),
         Effect::AskReport(request) => access::ask(tx, request, at).await,
-        Effect::FinishReport(number) => {
-            access::finish(tx, *number, at).await.map(|()| Outcome::At(at))
-        }
-        Effect::AskErasure(asked) => erasures::ask(tx, asked, at).await.map(|()| Outcome::None),
-        Effect::NameErasures(named) => erasures::name(tx, named).await.map(|()| Outcome::None),
-        Effect::OpenCase(id) => open_case(tx, *id, at).await,
-        Effect::EndCase(id) => end_case(tx, *id, at).await,
-        Effect::Acknowledge(acknowledged) => {
-            cases::acknowledge(tx, acknowledged, at).await.map(|()| Outcome::At(at))
-        }
-        Effect::NameRetention(named) => retention::name(tx, named).await.map(|()| Outcome::None),
+        Effect::FinishReport(number) => access::finish(tx, *number, at).await.map(when),
+        Effect::AskErasure(asked) => erasures::ask(tx, asked, at).await.map(done),
+        Effect::NameErasures(named) => erasures::name(tx, named).await.map(done),
+        Effect::OpenCase(id) => cases::open(tx, *id, at).await.map(when),
+        Effect::EndCase(id) => cases::end(tx, *id, at).await.map(when),
+        Effect::Acknowledge(words) => cases::acknowledge(tx, words, at).await.map(when),
+        Effect::NameRetention(named) => retention::name(tx, named).await.map(done),
         // A detail inside another effect would be lost: it is refused, never dropped.
         Effect::Keep(_) => Err(StoreError::Unchanged { table: "act_detail" }),
     }
-}
-
-async fn put_consents(
-    tx: &mut Tx,
-    stated: &[consents::Stated],
-    at: Timestamp,
-) -> Result<Outcome, StoreError> {
-    consents::put(tx, stated, at).await?;
-    if !stated.iter().any(consents::Stated::ends_a_consent) {
-        return Ok(Outcome::None);
-    }
-    // A quarter that is being counted is counted anew, without what this stops.
-    raise_epoch(tx).await
-}
-
-async fn open_case(tx: &mut Tx, id: i64, at: Timestamp) -> Result<Outcome, StoreError> {
-    cases::open(tx, id, at).await?;
-    // As with a consent that is taken back.
-    raise_epoch(tx).await?;
-    Ok(Outcome::At(at))
-}
-
-async fn end_case(tx: &mut Tx, id: i64, at: Timestamp) -> Result<Outcome, StoreError> {
-    cases::end(tx, id, at).await?;
-    raise_epoch(tx).await?;
-    Ok(Outcome::At(at))
-}
-
-async fn raise_epoch(tx: &mut Tx) -> Result<Outcome, StoreError> {
-    tx.take_numbers("policy_epoch", 1).await.map(|_| Outcome::None)
 }
