@@ -43,6 +43,8 @@ pub struct AreaEntry {
 pub struct AreaSet {
     version: u32,
     areas: BTreeMap<AreaCode, AreaEntry>,
+    /// By area, itself and all that nests in it: each protocol asks for it again and again.
+    within: BTreeMap<AreaCode, Vec<AreaCode>>,
     counted: disclosure::Geography,
 }
 
@@ -110,7 +112,8 @@ impl AreaSet {
         let authority = authority.ok_or(fault(0, "one authority"))?;
         let counted = disclosure::Geography::new(version.to_string(), authority, reach_areas)
             .map_err(|_: DisclosureError| fault(0, "reach areas, with codes of their own"))?;
-        Ok(Self { version, areas, counted })
+        let within = within(&areas);
+        Ok(Self { version, areas, within, counted })
     }
 
     /// Its version, from 1 on.
@@ -139,17 +142,25 @@ impl AreaSet {
         &self.counted
     }
 
-    /// Whether `code` is `within` or nests in it.
-    fn nests(&self, code: &AreaCode, within: &AreaCode) -> bool {
-        let mut at = Some(code);
-        while let Some(code) = at {
-            if code == within {
-                return true;
-            }
-            at = self.areas.get(code).and_then(|area| area.parent.as_ref());
-        }
-        false
+    /// An area and all that nests in it.
+    fn within(&self, area: &AreaCode) -> Option<impl Iterator<Item = &AreaEntry>> {
+        let codes = self.within.get(area)?;
+        Some(codes.iter().filter_map(|code| self.areas.get(code)))
     }
+}
+
+/// What nests in each area, by code, the area itself among it. Parents were checked: each lies a
+/// level higher, so that going up ends.
+fn within(areas: &BTreeMap<AreaCode, AreaEntry>) -> BTreeMap<AreaCode, Vec<AreaCode>> {
+    let mut within: BTreeMap<AreaCode, Vec<AreaCode>> = BTreeMap::new();
+    for area in areas.values() {
+        let mut at = Some(area);
+        while let Some(above) = at {
+            within.entry(above.code.clone()).or_default().push(area.code.clone());
+            at = above.parent.as_ref().and_then(|code| areas.get(code));
+        }
+    }
+    within
 }
 
 impl protocol::Geography for AreaSet {
@@ -157,15 +168,17 @@ impl protocol::Geography for AreaSet {
         if let Ok(lsoa) = area.as_str().parse::<Lsoa>() {
             return Some(vec![lsoa]);
         }
-        self.areas.get(area)?;
-        let within = self.areas.values().filter(|inner| self.nests(&inner.code, area));
+        let within = self.within(area)?;
         Some(within.flat_map(|inner| inner.lsoas.iter().copied()).collect())
     }
 
     fn nested(&self, area: &AreaCode) -> Option<Vec<(AreaCode, protocol::vocabulary::AreaLevel)>> {
-        self.areas.get(area)?;
-        let within = self.areas.values().filter(|inner| self.nests(&inner.code, area));
+        let within = self.within(area)?;
         Some(within.map(|inner| (inner.code.clone(), inner.level.into())).collect())
+    }
+
+    fn holds(&self, area: &AreaCode) -> bool {
+        self.areas.contains_key(area)
     }
 }
 

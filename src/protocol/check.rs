@@ -42,18 +42,20 @@ impl Protocol {
     /// # Errors
     /// [`Rule::UnknownArea`] with the pointer to the first.
     pub fn check_places(&self, geography: &impl Geography) -> Result<(), Fault> {
+        let unknown = |pointer: String| Err(Fault::at(&pointer, Rule::UnknownArea));
         for (f, flow) in self.flows.iter().enumerate() {
             for (a, area) in flow.areas.iter().enumerate() {
-                let known = geography.lsoas(area).is_some();
-                refuse_if(!known, &format!("/flows/{f}/areas/{a}"), Rule::UnknownArea)?;
+                if !geography.holds(area) && geography.lsoas(area).is_none() {
+                    return unknown(format!("/flows/{f}/areas/{a}"));
+                }
             }
         }
         for (o, output) in self.outputs.iter().enumerate() {
             for (n, audience) in output.audiences.iter().enumerate() {
                 for (a, area) in audience.areas.iter().enumerate() {
-                    let known = geography.nested(area).is_some();
-                    let pointer = format!("/outputs/{o}/audiences/{n}/areas/{a}");
-                    refuse_if(!known, &pointer, Rule::UnknownArea)?;
+                    if !geography.holds(area) {
+                        return unknown(format!("/outputs/{o}/audiences/{n}/areas/{a}"));
+                    }
                 }
             }
         }

@@ -12,4 +12,9 @@ pub trait Geography {
     /// The published areas (reach area, cluster, authority) that nest in `area`, itself included, with
     /// their levels; `None` for a code that is not published.
     fn nested(&self, area: &AreaCode) -> Option<Vec<(AreaCode, AreaLevel)>>;
+
+    /// Whether an area is published.
+    fn holds(&self, area: &AreaCode) -> bool {
+        self.nested(area).is_some()
+    }
 }
