@@ -26,7 +26,7 @@ pub struct Notice {
     pub feed: FeedId,
     /// The record's key as a suppression.
     pub token: [u8; 16],
-    /// [`STOP`] or [`ERASE`].
+    /// [`STOP`](super::STOP) or [`ERASE`](super::ERASE).
     pub effect: u8,
     /// What was chosen.
     pub choice: u8,
