@@ -4,7 +4,7 @@
 //! `_code` column of a rejects file) and a sentence for people. Neither ever holds the
 //! value.
 
-use super::{identifier::Scheme, ids::CentreCode, time};
+use super::{crosswalk::Crosswalk, identifier::Scheme, ids::CentreCode, time};
 use jiff::civil::Date;
 
 /// What a field holds, and so how it is checked and what becomes of it.
@@ -34,6 +34,8 @@ pub enum FieldKind {
     Code(&'static CodeList),
     /// Codes of a closed list, separated by `;`; none is allowed.
     Codes(&'static CodeList),
+    /// A code of one of several lists, kept as one of a single list.
+    Mapped(&'static Crosswalk),
     /// A whole number within bounds, both included.
     Integer {
         /// The smallest.
@@ -236,6 +238,16 @@ rules! {
     NoIdentity = "no-identity", "give at least one identifier, or names and date of birth";
     /// A record to withdraw that was never sent.
     NothingToWithdraw = "nothing-to-withdraw", "no record with this record_id was sent before by you";
+    /// A record to take the place of that was never sent.
+    NothingToSupersede = "nothing-to-supersede", "no record with the id in supersedes was sent before by you";
+    /// A withdrawal, or a record that would take its own place.
+    Supersedes = "supersedes", "supersedes names another, earlier record than this one; a withdrawal names none";
+    /// A part larger than the whole.
+    PartAboveWhole = "part-above-whole", "this number is larger than the one that it is a part of";
+    /// A summary that its parts contradict.
+    FlagDisagrees = "flag-disagrees", "this flag does not agree with the fields that it follows from";
+    /// A spreadsheet shortened the number.
+    RoundedNumber = "rounded-number", "a spreadsheet has rounded this number; format its column as text and export again";
 }
 
 /// The number of a term: three a year, in order.
@@ -301,6 +313,9 @@ impl FieldKind {
                     set |= 1 << list.number(code).ok_or(Rule::UnknownCode)?;
                 }
                 Value::Codes(set)
+            }
+            Self::Mapped(crosswalk) => {
+                Value::Code(crosswalk.number(text).ok_or(Rule::UnknownCode)?)
             }
             Self::Integer { min, max } => {
                 let digits = text.len() <= 9 && text.bytes().all(|b| b.is_ascii_digit());

@@ -322,7 +322,7 @@ fn wrong_columns_are_named_without_their_headings() {
 proptest! {
     #[test]
     fn no_values_panic_the_check_or_come_back(
-        which in 0usize..9,
+        which in 0usize..RecordType::ALL.len(),
         seed in proptest::collection::vec("[\\PC\\x00-\\x1f]{0,14}|[0-9]{10}|20[0-9]{2}-[0-9]{2}-[0-9]{2}", 24),
         width in 0usize..24,
     ) {

@@ -7,7 +7,7 @@ use crate::{
         Event, Role,
         field::Value,
         identifier::Linkable,
-        record::RecordDefinition,
+        record::{About, RecordDefinition},
         records::live_birth,
         row::{CheckedIdentifier, CheckedRow, Content, Identity},
         time::epoch_day,
@@ -45,9 +45,19 @@ pub(super) struct KeyedRecord {
     pub(super) known: i32,
     /// Pseudonym of the consent reference.
     pub(super) consent: Option<[u8; 16]>,
+    /// The earlier record whose place it takes.
+    pub(super) supersedes: Option<Superseded>,
     /// What it says; `None` withdraws the record.
     pub(super) content: Option<KeyedContent>,
     /// Its item in the batch's private detail.
+    pub(super) item: KeyedItem,
+}
+
+/// An earlier record that goes as if its sender had withdrawn it.
+pub(super) struct Superseded {
+    /// Pseudonym of the sender's id of it.
+    pub(super) key: [u8; 16],
+    /// The item of its going in the batch's private detail.
     pub(super) item: KeyedItem,
 }
 
@@ -131,9 +141,13 @@ impl KeyedBatch {
         for (at, mut row) in rows.into_iter().enumerate() {
             match reader.layout.check(&row, today) {
                 Ok(checked) => {
-                    let mut salt = [0; 16];
-                    rng.fill_bytes(&mut salt);
-                    batch.records.push(keying.record(at, checked, salt, &mut scratch)?);
+                    let mut salt = || {
+                        let mut salt = [0; 16];
+                        rng.fill_bytes(&mut salt);
+                        salt
+                    };
+                    let salts = (salt(), checked.supersedes.map(|_| salt()));
+                    batch.records.push(keying.record(at, checked, salts, &mut scratch)?);
                 }
                 Err(violations) => batch.malformed.extend(violations.into_iter().map(|v| {
                     let (rule, sentence) = (v.rule.code(), v.rule.sentence());
@@ -161,6 +175,13 @@ impl KeyedBatch {
             let key = Pseudonym::from_stored(PseudonymDomain::Record, self.under, &record.key)?;
             let key = keys.pseudonymiser.rewrap(&key, keys.current())?;
             record.key = *key.as_bytes();
+            if let Some(earlier) = &mut record.supersedes {
+                let domain = PseudonymDomain::Record;
+                let key = Pseudonym::from_stored(domain, self.under, &earlier.key)?;
+                let key = keys.pseudonymiser.rewrap(&key, keys.current())?;
+                let item = KeyedItem::new(earlier.item.salt, &key, None, None, &mut scratch);
+                *earlier = Superseded { key: *key.as_bytes(), item };
+            }
             if let Some(consent) = &mut record.consent {
                 *consent = keys.renewed(PseudonymDomain::Consent, self.under, consent)?;
             }
@@ -175,6 +196,36 @@ impl KeyedBatch {
             record.item = KeyedItem::new(salt, &key, record.consent, content, &mut scratch);
         }
         self.under = keys.current();
+        Ok(())
+    }
+
+    /// The records whose places its records take.
+    pub(super) fn superseded(&self) -> Vec<[u8; 16]> {
+        self.admitted().filter_map(|r| r.supersedes.as_ref().map(|earlier| earlier.key)).collect()
+    }
+
+    /// Lets records be known since those were whose places they take: `known` tells it of
+    /// those that are stored, and others stand before them in the batch.
+    pub(super) fn inherit(
+        &mut self,
+        known: impl IntoIterator<Item = ([u8; 16], i32)>,
+    ) -> Result<(), KeyError> {
+        let mut since: BTreeMap<[u8; 16], i32> = known.into_iter().collect();
+        let mut scratch = Vec::with_capacity(64);
+        for at in &self.admitted {
+            let record = &mut self.records[*at];
+            let Some(content) = &mut record.content else { continue };
+            let earlier = record.supersedes.as_ref().and_then(|earlier| since.get(&earlier.key));
+            if let Some(day) = earlier.filter(|day| **day < content.event.known) {
+                content.event.known = *day;
+                let key = Pseudonym::from_stored(PseudonymDomain::Record, self.under, &record.key)?;
+                let (salt, content) = (record.item.salt, record.content.as_ref());
+                record.item = KeyedItem::new(salt, &key, record.consent, content, &mut scratch);
+            }
+            if let Some(content) = &record.content {
+                since.entry(record.key).or_insert(content.event.known);
+            }
+        }
         Ok(())
     }
 
@@ -251,14 +302,22 @@ impl Keying<'_> {
         &self,
         row: usize,
         checked: CheckedRow<'_>,
-        salt: [u8; 16],
+        (salt, earlier_salt): ([u8; 16], Option<[u8; 16]>),
         scratch: &mut Vec<u8>,
     ) -> Result<KeyedRecord, KeyError> {
         let with = &self.keys.pseudonymiser;
         let partner = &self.reader.partner;
         let record_type = self.reader.record_type.name();
-        let key = RawIdentifier::new(checked.record_id.to_owned())
-            .pseudonymise(IdentifierKind::Record { partner, record_type }, with);
+        let record_key = |id: &str| {
+            RawIdentifier::new(id.to_owned())
+                .pseudonymise(IdentifierKind::Record { partner, record_type }, with)
+        };
+        let key = record_key(checked.record_id);
+        let supersedes = checked.supersedes.zip(earlier_salt).map(|(earlier, salt)| {
+            let key = record_key(earlier);
+            let item = KeyedItem::new(salt, &key, None, None, scratch);
+            Superseded { key: *key.as_bytes(), item }
+        });
         let consent = checked.consent_ref.map(|reference| {
             *RawIdentifier::new(reference.to_owned())
                 .pseudonymise(IdentifierKind::Consent { partner }, with)
@@ -270,7 +329,7 @@ impl Keying<'_> {
         };
         let item = KeyedItem::new(salt, &key, consent, content.as_ref(), scratch);
         let (key, known) = (*key.as_bytes(), epoch_day(checked.extracted_at));
-        Ok(KeyedRecord { row, key, known, consent, content, item })
+        Ok(KeyedRecord { row, key, known, consent, supersedes, content, item })
     }
 
     fn content(
@@ -303,7 +362,10 @@ impl Keying<'_> {
             },
             values,
         };
-        let mut persons = vec![(Role::Principal, self.identity(principal, plurality, record, 0)?)];
+        let mut persons = Vec::with_capacity(1);
+        if definition.about != About::Nobody {
+            persons.push((Role::Principal, self.identity(principal, plurality, record, 0)?));
+        }
         for (position, (role, identity)) in (1u8..).zip(others) {
             if identity.tells_who() {
                 persons.push((role, self.identity(identity, None, record, position)?));

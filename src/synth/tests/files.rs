@@ -42,16 +42,19 @@ fn plans_out_of_bounds_are_refused() {
 fn every_row_keeps_its_definition_but_for_the_broken_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let summary = write(&plan(0.05), dir.path()).unwrap();
-    assert_eq!(summary.files.len(), 10);
+    assert_eq!(summary.files.len(), 11);
     for file in &summary.files {
         let rows = rows(dir.path(), file);
         assert_eq!(u64::try_from(rows.len()).unwrap(), file.rows);
-        let expected: BTreeSet<&str> = ENVELOPE
-            .into_iter()
-            .chain(file.record_type.definition().fields().map(|f| f.name))
-            .collect();
+        let definition = file.record_type.definition();
+        let expected: BTreeSet<&str> =
+            ENVELOPE.into_iter().chain(definition.fields().map(|f| f.name)).collect();
         let columns: BTreeSet<&str> = rows[0].keys().map(String::as_str).collect();
-        assert_eq!(columns, expected, "{}", file.record_type);
+        assert!(columns.is_subset(&expected), "{}", file.record_type);
+        // What the generator does not make up: corrections, ethnicity, needs, venues.
+        let left: Vec<_> = expected.difference(&columns).copied().collect();
+        let left_out = ["ethnicity", "sen", "supersedes", "venue"];
+        assert!(left.iter().all(|name| left_out.contains(name)), "{left:?}");
         let (mut broken, mut withdrawn) = (0, 0);
         let mut sent: BTreeMap<&str, &Row> = BTreeMap::new();
         for row in &rows {
