@@ -6,6 +6,10 @@
 //! program names every type: the library's own tests add one ([`RecordType`]'s `Example`), which
 //! would not compile, or not pass, where one did.
 
+mod handling;
+
+pub use handling::{About, Agency, Rhythm, RowRule};
+
 use super::{
     event::Role,
     field::{FieldKind, Sensitivity, same},
@@ -32,101 +36,8 @@ pub const ENVELOPE_DOCS: [&str; 6] = [
     "the record_id of an earlier record whose place this one takes: a correction",
 ];
 
-/// Agencies as the sharing protocols group them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Agency {
-    /// A health trust.
-    Health,
-    /// DWP and Jobcentre Plus, through the authority.
-    Dwp,
-    /// The authority, early-years providers, schools, adult and family learning.
-    Learning,
-    /// Troubled Families and social care.
-    Families,
-    /// Children's centres, and whoever delivers for them.
-    Centres,
-}
-
-/// Whom records of a type are about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum About {
-    /// Children under five.
-    Children,
-    /// Adults.
-    Adults,
-    /// Children and adults.
-    Families,
-    /// Nobody: an organisation's doings. Such a record has no subject.
-    Nobody,
-}
-
-impl About {
-    /// In a word, for documents.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Children => "children",
-            Self::Adults => "adults",
-            Self::Families => "children and adults",
-            Self::Nobody => "nobody",
-        }
-    }
-}
-
-/// How often records of a type are usually extracted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rhythm {
-    /// Every week.
-    Weekly,
-    /// Once a term.
-    Termly,
-}
-
-/// A rule between several payload fields. It is asked only of fields that are there.
-#[derive(Debug, Clone, Copy)]
-pub enum RowRule {
-    /// The second day may not lie before the first.
-    InOrder(&'static str, &'static str),
-    /// The first number may not exceed the second.
-    AtMost(&'static str, &'static str),
-    /// The flag says yes exactly where every one of the fields has one of the codes.
-    Follows {
-        /// The flag.
-        flag: &'static str,
-        /// The fields it follows from.
-        from: &'static [&'static str],
-        /// The codes, of the fields' own list.
-        codes: &'static [&'static str],
-    },
-}
-
-impl RowRule {
-    /// The fields it names; a violation is told of the first.
-    #[must_use]
-    pub fn fields(&self) -> Vec<&'static str> {
-        match self {
-            Self::InOrder(start, end) => vec![end, start],
-            Self::AtMost(part, whole) => vec![part, whole],
-            Self::Follows { flag, from, .. } => {
-                std::iter::once(*flag).chain(from.iter().copied()).collect()
-            }
-        }
-    }
-
-    /// In words, for documents.
-    #[must_use]
-    pub fn words(&self) -> String {
-        match self {
-            Self::InOrder(start, end) => format!("{end} is not before {start}"),
-            Self::AtMost(part, whole) => format!("{part} is at most {whole}"),
-            Self::Follows { flag, from, codes } => format!(
-                "{flag} is yes exactly where each of {} is {}",
-                from.join(", "),
-                codes.join(" or ")
-            ),
-        }
-    }
-}
+/// Types with this stored number or a higher one are the tests' own.
+const FIRST_OF_TESTS: u8 = 60;
 
 /// One field of a record type.
 #[derive(Debug)]
@@ -276,6 +187,24 @@ impl RecordDefinition {
         self.fields().find(|f| f.name == name)
     }
 
+    /// A value that a column may have; together they are a well-formed record of nobody.
+    #[must_use]
+    pub fn example(&self, column: &str) -> String {
+        match column {
+            "record_id" => "R-1".to_owned(),
+            "operation" => "upsert".to_owned(),
+            "extracted_at" => "2026-04-02".to_owned(),
+            "event_date" if self.event_is_birth => FieldKind::BirthDate.example(),
+            "event_date" => FieldKind::PastDate.example(),
+            other => self.field(other).map(|field| field.kind.example()).unwrap_or_default(),
+        }
+    }
+
+    /// Every column: the envelope's, then its own.
+    pub fn columns(&self) -> impl Iterator<Item = &'static str> {
+        ENVELOPE.into_iter().chain(self.fields().map(|field| field.name))
+    }
+
     /// The stored number of a payload field that the program itself names, checked when
     /// it is compiled.
     ///
@@ -315,6 +244,12 @@ macro_rules! record_types {
             #[must_use]
             pub const fn definition(self) -> &'static RecordDefinition {
                 match self { $(Self::$variant => &records::$module::DEFINITION,)* }
+            }
+
+            /// Whether it is more than a test's own.
+            #[must_use]
+            pub const fn is_shipped(self) -> bool {
+                self.number() < FIRST_OF_TESTS
             }
 
             /// Its stored number.

@@ -7,7 +7,10 @@
 //! Purposes reach the tables: benefit data (Childcare Act 2006 s.13A) serve `twos` alone, for the take-up of
 //! early education alone. All agencies' data that go into `twos` therefore serve it for that purpose.
 
+mod tables;
+
 use jiff::civil::Date;
+use tables::{TABLES, Table};
 
 use super::document::{
     Audience, Breach, Digest, Flow, FlowField, KeyId, LegalBasis, Output, Party, Protocol,
@@ -93,42 +96,6 @@ pub struct Audiences {
     /// The areas that centre managers may see: reach areas, and clusters or the authority to compare with.
     pub managed: Vec<AreaCode>,
 }
-
-/// A table, where it is published, and the record types that may serve it.
-struct Table {
-    name: &'static str,
-    finest: AreaLevel,
-    sources: &'static [RecordType],
-}
-
-/// Children known, and where they live: each table counts residents.
-macro_rules! residents {
-    ($($more:ident),*) => {
-        &[
-            RecordType::LiveBirth,
-            RecordType::HealthReview,
-            RecordType::Registration,
-            RecordType::Attendance,
-            RecordType::Movement,
-            $(RecordType::$more,)*
-        ]
-    };
-}
-
-const fn by_reach_area(name: &'static str, sources: &'static [RecordType]) -> Table {
-    Table { name, finest: AreaLevel::ReachArea, sources }
-}
-
-const TABLES: [Table; 8] = [
-    by_reach_area("engagement", residents!()),
-    by_reach_area("under_fives", residents!()),
-    by_reach_area("births", residents!()),
-    by_reach_area("prompt", residents!()),
-    by_reach_area("twos", residents!(TwoYearOldEligibility, FundedPlace)),
-    by_reach_area("referrals", residents!(Referral)),
-    by_reach_area("families", residents!(FamilyCase)),
-    Table { name: "family_types", finest: AreaLevel::Authority, sources: residents!(FamilyCase) },
-];
 
 impl Template {
     /// The record types that the agency sends.

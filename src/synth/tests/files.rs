@@ -15,7 +15,7 @@ fn the_same_plan_gives_the_same_bytes_and_another_seed_others() {
     write(&plan, two.path()).unwrap();
     write(&Plan { seed: 8, ..plan }, other.path()).unwrap();
     let (one, two, other) = (contents(one.path()), contents(two.path()), contents(other.path()));
-    assert_eq!(one.len(), 12);
+    assert_eq!(one.len(), 13);
     assert!(one == two);
     for (name, bytes) in &one {
         assert!(other[name] != *bytes, "{name}");
