@@ -32,8 +32,9 @@ use std::{
 const HELP: &str = "\
 FILE is CSV with a heading (any delimiter; UTF-8, UTF-16 or Windows-1252), an Excel workbook's first
 sheet (.xlsx) or JSON lines: record_id, event_date, the identifiers and the payload of the record
-type, in any order, or with other names that --map maps. Rows that break a rule are told by row, field and rule, never by value; their
-neighbours are sent. A push that broke goes on with --resume and stores nothing twice.
+type, in any order, or with other names that --map maps. Rows that break a rule are told by row,
+field and rule, never by value; their neighbours are sent. A push that broke goes on with --resume
+and stores nothing twice.
 A rejects file can be corrected and pushed as it is. Exit code 1 when rows were rejected.
 
 --watch DIR pushes what comes into DIR, a file once it no longer grows: files go to DIR/done, or to
