@@ -3,7 +3,6 @@
 
 use super::{
     CsvTable, FilesError,
-    csv::ROW_MAX,
     encoding::{Decoder, Detector, Encoding},
     json_lines,
     window::Window,
@@ -17,8 +16,9 @@ use std::{
     sync::Arc,
 };
 
-/// How far a reader of CSV goes back: to the beginning of a row, and what it read ahead.
-const REACH: usize = (ROW_MAX as usize) + (256 << 10);
+/// How far a reader of CSV goes back, at most: to the beginning of a row ([`super::csv::ROW_MAX`]),
+/// and what it read ahead.
+const REACH: usize = 2 << 20;
 
 /// What is in a file.
 #[derive(Debug, Clone)]

@@ -236,19 +236,8 @@ async fn sort_out<'a>(
                 refuse_row(record, accepted, ("supersedes", Rule::NothingToSupersede));
             }
             (Some(content), None, None) => {
-                if let Some(earlier) = &record.supersedes {
-                    let goes = Gone::superseded(record, earlier);
-                    match (known.accepted(&earlier.key), here.get(&earlier.key)) {
-                        (Some(number), _) if gone.insert(number) => {
-                            additions.withdrawn.push((goes, number));
-                        }
-                        (None, Some(at)) if gone_here.insert(*at) => {
-                            additions.withdrawn_here.push((goes, *at));
-                        }
-                        // It is gone already.
-                        _ => {}
-                    }
-                }
+                let (gone, here_gone) = (&mut gone, &mut gone_here);
+                let_go_of_earlier(&mut additions, record, &known, &here, gone, here_gone);
                 here.insert(record.key, additions.new.len());
                 let bound = is_bound(intake, &known, keys, content)?;
                 let token = || rights::record_token(keys, &record.key);
@@ -283,6 +272,24 @@ async fn sort_out<'a>(
     }
     accepted.rejections.sort_by_key(|rejection| rejection.row);
     Ok(additions)
+}
+
+/// The record whose place this one takes goes, unless it is gone already.
+fn let_go_of_earlier<'a>(
+    additions: &mut Additions<'a>,
+    record: &'a KeyedRecord,
+    known: &Known,
+    here: &BTreeMap<[u8; 16], usize>,
+    gone: &mut BTreeSet<i64>,
+    gone_here: &mut BTreeSet<usize>,
+) {
+    let Some(earlier) = &record.supersedes else { return };
+    let goes = Gone::superseded(record, earlier);
+    match (known.accepted(&earlier.key), here.get(&earlier.key)) {
+        (Some(number), _) if gone.insert(number) => additions.withdrawn.push((goes, number)),
+        (None, Some(at)) if gone_here.insert(*at) => additions.withdrawn_here.push((goes, *at)),
+        _ => {}
+    }
 }
 
 fn refuse_row(record: &KeyedRecord, accepted: &mut Accepted, (field, rule): (&'static str, Rule)) {
