@@ -6,7 +6,7 @@ use serde_json::json;
 
 const REVIEW: RecordType = RecordType::HealthReview;
 
-fn read(fields: Value) -> Result<Mapping, MappingError> {
+fn read(fields: &Value) -> Result<Mapping, MappingError> {
     Mapping::read(&json!({ "fields": fields }).to_string(), REVIEW)
 }
 
@@ -14,11 +14,11 @@ fn read(fields: Value) -> Result<Mapping, MappingError> {
 fn each_mistake_is_one_sentence() {
     let cases = [
         (
-            read(json!([{ "name": "a", "tallygate:target": "shoe" }])),
+            read(&json!([{ "name": "a", "tallygate:target": "shoe" }])),
             "tallygate:target of field 1 names no field of health_review",
         ),
         (
-            read(json!([{ "name": "a", "tallygate:target": "review" },
+            read(&json!([{ "name": "a", "tallygate:target": "review" },
                         { "name": "b", "tallygate:target": "review" }])),
             "two columns of the mapping have the target review (fields 1 and 2): leave one out",
         ),
@@ -29,10 +29,10 @@ fn each_mistake_is_one_sentence() {
             "tallygate:codes of field 1 gives a code that review does not have",
         ),
         (
-            read(json!([{ "name": "a", "tallygate:codec": {} }])),
+            read(&json!([{ "name": "a", "tallygate:codec": {} }])),
             "the mapping has a tallygate: property that is not known of field 1",
         ),
-        (read(json!([{ "tallygate:target": "review" }])), "name has the wrong form of field 1"),
+        (read(&json!([{ "tallygate:target": "review" }])), "name has the wrong form of field 1"),
         (
             read(
                 json!([{ "name": "a", "tallygate:target": "review", "tallygate:format": "excel" }]),
@@ -53,7 +53,7 @@ fn each_mistake_is_one_sentence() {
         );
         assert!(matches!(found, Err(MappingError::Format { field: 1 })), "{wrong}");
     }
-    let mapping = read(json!([{ "name": "a", "tallygate:target": "review" }])).unwrap();
+    let mapping = read(&json!([{ "name": "a", "tallygate:target": "review" }])).unwrap();
     let absent = mapping.places(&["b".to_owned()]).err();
     assert_eq!(absent, Some(MappingError::AbsentColumn { field: 1, target: "review" }));
 }
@@ -78,7 +78,7 @@ fn values_become_what_is_sent() {
     assert_eq!(values("31/02/2024", " x "), "31/02/2024|31/02/2024|x|2026-04-02");
     let excel =
         json!([{ "name": "a", "tallygate:target": "event_date", "tallygate:format": "excel" }]);
-    assert_eq!(read(excel).unwrap().mapped(vec!["45382"])[0], "2024-03-31");
+    assert_eq!(read(&excel).unwrap().mapped(vec!["45382"])[0], "2024-03-31");
 }
 
 #[test]
@@ -104,7 +104,7 @@ proptest! {
         value in "\\PC{0,20}", text in "\\PC{0,80}",
     ) {
         let field = json!({ "name": name, "tallygate:target": target, "tallygate:codes": { &code: code }, "tallygate:format": format });
-        for found in [read(json!([field])), Mapping::read(&text, REVIEW)] {
+        for found in [read(&json!([field])), Mapping::read(&text, REVIEW)] {
             match found {
                 Ok(mapping) => {
                     let values = vec![value.as_str(); mapping.columns.len()];
