@@ -24,7 +24,7 @@ fn each_mistake_is_one_sentence() {
         ),
         (
             read(
-                json!([{ "name": "a", "tallygate:target": "review", "tallygate:codes": { "Secret": "gone" } }]),
+                &json!([{ "name": "a", "tallygate:target": "review", "tallygate:codes": { "Secret": "gone" } }]),
             ),
             "tallygate:codes of field 1 gives a code that review does not have",
         ),
@@ -35,7 +35,7 @@ fn each_mistake_is_one_sentence() {
         (read(&json!([{ "tallygate:target": "review" }])), "name has the wrong form of field 1"),
         (
             read(
-                json!([{ "name": "a", "tallygate:target": "review", "tallygate:format": "excel" }]),
+                &json!([{ "name": "a", "tallygate:target": "review", "tallygate:format": "excel" }]),
             ),
             "tallygate:format of field 1 is neither default nor excel nor a pattern like %d/%m/%Y of a field that holds a day",
         ),
@@ -49,7 +49,7 @@ fn each_mistake_is_one_sentence() {
     }
     for wrong in ["%d/%m", "", "day", "%Q", "%d/%m/%y%"] {
         let found = read(
-            json!([{ "name": "a", "tallygate:target": "event_date", "tallygate:format": wrong }]),
+            &json!([{ "name": "a", "tallygate:target": "event_date", "tallygate:format": wrong }]),
         );
         assert!(matches!(found, Err(MappingError::Format { field: 1 })), "{wrong}");
     }
