@@ -25,7 +25,7 @@
 //! | [`wire`] | generated from `proto/` |
 //!
 //! # A record's way
-//! A partner's CSV row is checked by [`domain::row`] on the partner's machine
+//! A partner's row, of CSV, JSON lines or a workbook, is mapped and checked by [`domain::row`] on the partner's machine
 //! ([`files`], [`connector`]) and again at the gateway, by the same code. In
 //! [`gateway`]'s intake its identifiers, names and address become keyed values
 //! ([`keys`], [`linkage`]) and are wiped; the protocol's permit admits it

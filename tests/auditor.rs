@@ -432,7 +432,7 @@ fn a_figure_is_traced_to_its_release_and_feeds_in_classes() {
     assert_eq!(trace["release"]["digest"], latest["leaf"]["release"]);
     let feeds = trace["feeds"].as_array().unwrap();
     let types: BTreeSet<_> = feeds.iter().map(|f| f["record_type"].as_str().unwrap()).collect();
-    let expected = ["attendance", "health_review", "live_birth", "registration"];
+    let expected = ["attendance", "health_review", "live_birth", "movement", "registration"];
     assert_eq!(types, BTreeSet::from(expected));
     for feed in feeds {
         assert!(!feed["tables"].as_array().unwrap().is_empty(), "{feed}");

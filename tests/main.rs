@@ -31,6 +31,8 @@ mod log_rows;
 #[cfg(test)]
 mod projection;
 #[cfg(test)]
+mod push;
+#[cfg(test)]
 mod raw_values;
 #[cfg(test)]
 mod refusals;

@@ -125,7 +125,7 @@ type EventRow = (i64, i64, i64, i64, Option<Vec<u8>>, Vec<u8>);
 /// The linked persons, from what counts alone: accepted batches, nothing withdrawn, no
 /// consent refused or withdrawn.
 async fn persons(store: &mut SqliteConnection, sealer: &Sealer) -> BTreeMap<i64, Person> {
-    use RecordType::{Attendance, HealthReview, LiveBirth, Registration};
+    use RecordType::{Attendance, HealthReview, LiveBirth, Movement, Registration};
     let accepted = numbers(store, "SELECT batch_id FROM batch WHERE state = 1").await;
     let withdrawals: Vec<(i64, i64)> =
         sqlx::query_as("SELECT event_number, batch_id FROM withdrawal")
@@ -159,7 +159,7 @@ async fn persons(store: &mut SqliteConnection, sealer: &Sealer) -> BTreeMap<i64,
         let person = persons.entry(person).or_default();
         let (event, rest) = Event::decode(&body).unwrap();
         assert!(rest.is_empty());
-        let used = [LiveBirth, HealthReview, Registration, Attendance];
+        let used = [LiveBirth, HealthReview, Registration, Attendance, Movement];
         if event.role == Role::Principal && used.contains(&event.record_type) {
             person.events.push(event);
         }
@@ -191,8 +191,10 @@ impl Person {
             let (Some(place), Some(day)) = (event.place, event.day.or(self.birth)) else {
                 continue;
             };
-            let health =
-                matches!(event.record_type, RecordType::LiveBirth | RecordType::HealthReview);
+            let health = matches!(
+                event.record_type,
+                RecordType::LiveBirth | RecordType::HealthReview | RecordType::Movement
+            );
             let better = best.as_ref().is_none_or(|(latest, of_health, lsoa)| {
                 let (one, other) = ((day, health), (*latest, *of_health));
                 one > other || (one == other && place.to_string() < *lsoa)

@@ -55,6 +55,7 @@ mod protocol_schema;
 mod push;
 mod query;
 mod receipt_files;
+mod record;
 mod refusal;
 mod release;
 mod release_verify;
@@ -148,6 +149,9 @@ enum Command {
     /// How long records are kept: preview, prove.
     #[command(subcommand, after_help = retention::EXAMPLES)]
     Retention(retention::RetentionCommand),
+    /// Record types: what partners may send, as tables, templates and schemas.
+    #[command(subcommand, after_help = record::EXAMPLES)]
+    Record(record::RecordCommand),
     /// Sends a partner's files to the gateway; prints the receipt.
     Push(push::Push),
     /// Takes a whole file back that was pushed wrongly, by its receipts.
@@ -210,6 +214,7 @@ impl Command {
             Self::Subject(command) => command.run(console).await,
             Self::Release(command) => command.run(console).await,
             Self::Retention(command) => command.run(console).await,
+            Self::Record(command) => command.run(console),
             Self::Push(push) => push.run(console).await,
             Self::Undo(undo) => undo.run(console).await,
             Self::Erase(erase) => erase.run(console).await,

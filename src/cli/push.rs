@@ -3,6 +3,8 @@
 //! The work is the connector's; here are the flags, the progress bar and the words. What a
 //! push tells is what was wrong with the sender's own rows, never what linked.
 
+mod watch;
+
 use super::{
     CliError, Console, Outcome,
     output::{Format, Printing, Table},
@@ -12,38 +14,68 @@ use super::{
 };
 use crate::{
     connector::{KeptReceipt, Progress, PushError, PushOrder, PushReport, push},
-    domain::{PartnerId, ProtocolId, RecordType},
+    domain::{PartnerId, ProtocolId, RecordType, field::Rule},
+    files::{Input, Mapping, suggest::suggest},
     identity::{Clock, SystemClock},
     verify::{Receipt, ReceiptProblem, receipt::own_act},
 };
 use indicatif::ProgressBar;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    iter::repeat,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 const HELP: &str = "\
-FILE is CSV with a heading: record_id, event_date, the identifiers and the payload of the record
-type, in any order. Rows that break a rule are told by row, field and rule, never by value; their
-neighbours are sent. A push that broke goes on with --resume and stores nothing twice.
-Exit code 1 when rows were rejected.
+FILE is CSV with a heading (any delimiter; UTF-8, UTF-16 or Windows-1252), an Excel workbook's first
+sheet (.xlsx) or JSON lines: record_id, event_date, the identifiers and the payload of the record
+type, in any order, or with other names that --map maps. Rows that break a rule are told by row,
+field and rule, never by value; their neighbours are sent. A push that broke goes on with --resume
+and stores nothing twice.
+A rejects file can be corrected and pushed as it is. Exit code 1 when rows were rejected.
+
+--watch DIR pushes what comes into DIR, a file once it no longer grows: files go to DIR/done, or to
+DIR/failed with the reason beside them; rejected rows are in DIR/failed, receipts in DIR/receipts.
 
 Examples:
   tallygate push births.csv --type live_birth --protocol isp-health --profile health.toml
   tallygate push births.csv --type live_birth --protocol isp-health --dry-run \\
-    --rejects rejected.csv --profile health.toml";
+    --rejects rejected.csv --profile health.toml
+  tallygate push --suggest-map extract.xlsx --type health_review > reviews.map.json
+  tallygate push extract.xlsx --type health_review --map reviews.map.json --protocol isp-health \
+    --profile health.toml
+  tallygate push --watch nightly --type registration --protocol isp-centres --profile centres.toml";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(
+    after_help = HELP,
+    override_usage = "tallygate push [OPTIONS] --type <RECORD_TYPE> --protocol <ID> <FILE>..."
+)]
 pub(super) struct Push {
     /// The files, all of one record type.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present_any = ["watch", "suggest_map"], value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The type of every record.
     #[arg(long = "type", value_name = "RECORD_TYPE")]
     record_type: RecordType,
     /// The sharing protocol relied on.
-    #[arg(long, value_name = "ID")]
-    protocol: ProtocolId,
+    #[arg(long, value_name = "ID", required_unless_present = "suggest_map")]
+    protocol: Option<ProtocolId>,
+    /// How the file's columns become the record type's: a Table Schema with tallygate:target.
+    #[arg(long, value_name = "MAP")]
+    map: Option<PathBuf>,
+    /// Propose a mapping for this file, to read and correct; needs no gateway.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "map", "watch"])]
+    suggest_map: Option<PathBuf>,
+    /// Push what comes into this folder, until stopped.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "resume", "rejects", "dry_run"])]
+    watch: Option<PathBuf>,
+    /// With --watch: look once, and stop.
+    #[arg(long, requires = "watch")]
+    once: bool,
     /// The purpose claimed, one of the protocol's.
     #[arg(long, value_name = "PURPOSE", default_value = PLANNING)]
     purpose: String,
@@ -70,29 +102,42 @@ pub(super) struct Push {
     printing: Printing,
 }
 
-/// The connector's progress on a bar of bytes.
-struct Bar(ProgressBar);
+/// The connector's progress on a bar of bytes, and the rows of an earlier push.
+struct Bar(ProgressBar, u64);
 
 impl Progress for Bar {
     fn opened(&mut self, file_bytes: u64, done_bytes: u64) {
+        self.0.reset_elapsed();
         self.0.set_length(file_bytes);
         self.0.set_position(done_bytes);
     }
 
     fn acknowledged(&mut self, done_bytes: u64, rows: u64, rejected: u64) {
         self.0.set_position(done_bytes);
-        self.0.set_message(format!("{rows} rows, {rejected} rejected"));
+        let seconds = self.0.elapsed().as_secs().max(1);
+        let rate = rows.saturating_sub(self.1) / seconds;
+        self.0.set_message(format!("{rows} rows, {rate}/s, {rejected} rejected"));
     }
 }
 
 impl Push {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
-        let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+        if let Some(path) = &self.suggest_map {
+            let proposed = Input::open(path).and_then(|input| input.table());
+            let proposed = proposed.and_then(|mut table| suggest(&mut table, self.record_type));
+            console.json(&proposed.map_err(|source| unusable(path, source.into()))?)?;
+            console.note("a draft: read it, correct it, keep it, and give it to --map");
+            return Ok(Outcome::Done);
+        }
+        if let Some(folder) = &self.watch {
+            return self.watch_folder(folder, console).await;
+        }
+        let today = today();
         let gateway = connect(self.profile.as_deref()).await?;
         let mut reports = Vec::new();
         for file in &self.files {
-            let order = self.order(file, today);
-            let mut bar = Bar(console.progress(0).with_message("opening"));
+            let order = self.order(file, today)?;
+            let mut bar = Bar(console.progress(0).with_message("opening"), 0);
             let outcome = push(gateway.service(), &order, &mut bar).await;
             bar.0.finish_and_clear();
             match outcome {
@@ -114,22 +159,34 @@ impl Push {
         Ok(Outcome::findings(reports.iter().any(|report| !report.is_clean())))
     }
 
-    fn order(&self, file: &Path, today: Date) -> PushOrder {
+    fn order(&self, file: &Path, today: Date) -> Result<PushOrder, CliError> {
         let several = self.files.len() > 1;
-        PushOrder {
+        // The arguments' own rule: only --suggest-map goes without.
+        let protocol =
+            self.protocol.clone().ok_or(CliError::AnswerIncomplete { part: "protocol" })?;
+        Ok(PushOrder {
             extract_day: self.extract_day.unwrap_or(today),
             dry_run: self.dry_run,
             resume: self.resume,
             receipts: self.receipts.as_deref().map(|folder| report_of(folder, file)),
             rejects: self.rejects.as_deref().map(|path| rejects_of(path, file, several)),
+            mapping: self.mapping()?,
             ..PushOrder::new(
                 file.to_owned(),
                 self.record_type,
-                self.protocol.clone(),
+                protocol,
                 self.purpose.clone(),
                 today,
             )
-        }
+        })
+    }
+
+    fn mapping(&self) -> Result<Option<Arc<Mapping>>, CliError> {
+        let Some(path) = &self.map else { return Ok(None) };
+        let unreadable = |source| CliError::Unreadable { path: path.clone(), source };
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let mapping = Mapping::read(&text, self.record_type);
+        mapping.map(Arc::new).map(Some).map_err(|source| unusable(path, source.into()))
     }
 
     fn print(&self, reports: &[PushReport], console: &mut Console<'_>) -> Result<(), CliError> {
@@ -175,6 +232,15 @@ fn stopped(file: &Path, error: PushError) -> CliError {
     }
 }
 
+/// Today, as dates in files are judged by.
+fn today() -> Date {
+    SystemClock.now().to_zoned(TimeZone::UTC).date()
+}
+
+fn unusable(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> CliError {
+    CliError::Rejected { path: path.to_owned(), source }
+}
+
 /// What to mend, in words.
 fn tell(report: &PushReport, order: &PushOrder, console: &mut Console<'_>) {
     let (rejects, receipts) =
@@ -182,10 +248,15 @@ fn tell(report: &PushReport, order: &PushOrder, console: &mut Console<'_>) {
     for warning in &report.warnings {
         console.note(&format!("warning: {}: {warning}", report.protocol_id));
     }
-    for reason in &report.reasons {
+    for (reason, first) in report.reasons.iter().zip([true].into_iter().chain(repeat(false))) {
         let rows = counted(reason.count, "row", "rows");
         let field = if reason.field.is_empty() { "the row" } else { &reason.field };
-        console.note(&format!("{}: {rows} rejected: {field} ({})", report.file, reason.code));
+        let code = &reason.code;
+        let mend = if first && report.reasons.len() > 1 { "mend this first: " } else { "" };
+        let rule = Rule::ALL.iter().find(|rule| rule.code() == code);
+        let sentence = rule.map(|rule| format!(": {}", rule.sentence())).unwrap_or_default();
+        console
+            .note(&format!("{}: {mend}{rows} rejected: {field} ({code}){sentence}", report.file));
     }
     match rejects {
         Some(path) if !report.is_clean() => {

@@ -3,15 +3,13 @@
 
 use crate::{
     domain::RecordType,
-    files::{Complaint, CsvTable, FileCheck, FilesError, Row, Verdict},
+    files::{Complaint, FileCheck, FilesError, Input, Mapping, Row, Verdict},
     wire::v1::RecordRow,
 };
 use csv::ByteRecord;
 use jiff::civil::Date;
-use std::{
-    fs::File,
-    io::{Seek, SeekFrom},
-};
+use std::borrow::Cow;
+use std::sync::Arc;
 use tokio::{sync::mpsc, task};
 
 /// Batches read ahead of the stream.
@@ -52,28 +50,18 @@ pub(super) struct Cut {
     pub(super) check_first: bool,
     /// Whether originals are needed, for a rejects file.
     pub(super) keep_originals: bool,
+    /// How the file's columns become the record type's.
+    pub(super) mapping: Option<Arc<Mapping>>,
     pub(super) today: Date,
 }
 
-/// The headings of a file that fit the record type. Leaves the file at its beginning.
-pub(super) fn columns_of(
-    file: &mut File,
-    record_type: RecordType,
-    today: Date,
-) -> Result<Vec<String>, FilesError> {
-    let columns = CsvTable::open(&mut *file)?.columns().to_vec();
-    FileCheck::new(record_type, &columns, today)?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(columns)
-}
-
-/// Reads `file` in batches; the queue ends after the last one or after an error, which comes
+/// Reads a file in batches; the queue ends after the last one or after an error, which comes
 /// behind the rows that stand before it.
-pub(super) fn read_batches(file: File, cut: Cut) -> mpsc::Receiver<Result<Batch, FilesError>> {
+pub(super) fn read_batches(input: Input, cut: Cut) -> mpsc::Receiver<Result<Batch, FilesError>> {
     let (queue, batches) = mpsc::channel(READ_AHEAD);
     task::spawn_blocking(move || {
         let mut batch = Batch::default();
-        let read = read_into(&queue, file, &cut, &mut batch);
+        let read = read_into(&queue, &input, &cut, &mut batch);
         // Nobody listens any more when the stream broke.
         if batch.rows > 0 && queue.blocking_send(Ok(batch)).is_err() {
             return;
@@ -88,17 +76,19 @@ pub(super) fn read_batches(file: File, cut: Cut) -> mpsc::Receiver<Result<Batch,
 /// Queues full batches and leaves the last one in `batch`.
 fn read_into(
     queue: &mpsc::Sender<Result<Batch, FilesError>>,
-    file: File,
+    input: &Input,
     cut: &Cut,
     batch: &mut Batch,
 ) -> Result<(), FilesError> {
-    let mut table = CsvTable::open(file)?;
-    let check = FileCheck::new(cut.record_type, table.columns(), cut.today)?;
+    let mut table = input.table()?;
+    let mapping = cut.mapping.clone();
+    let check = FileCheck::mapped(cut.record_type, table.columns(), mapping, cut.today)?;
     for _ in 0..cut.skip {
         table.next_row()?;
     }
     let mut bytes = 0;
     while let Some(row) = table.next_row()? {
+        batch.file_bytes = input.place(row.end());
         bytes += take_row(&row, &check, cut, batch);
         if batch.rows >= cut.batch_rows as u64 || bytes >= BATCH_BYTES {
             bytes = 0;
@@ -117,12 +107,11 @@ fn take_row(row: &Row<'_>, check: &FileCheck, cut: &Cut, batch: &mut Batch) -> u
         record: if cut.keep_originals { row.original() } else { ByteRecord::new() },
     };
     batch.rows += 1;
-    batch.file_bytes = row.end();
     let verdict = if cut.check_first { check.judge(row) } else { check.judge_shape(row) };
     match verdict {
         Verdict::Good(values) => {
             let bytes = values.iter().map(|value| value.len()).sum();
-            let values = values.into_iter().map(str::to_owned).collect();
+            let values = values.into_iter().map(Cow::into_owned).collect();
             batch.send.push(RecordRow { values });
             batch.originals.push(original);
             bytes

@@ -34,7 +34,7 @@ pub enum JournalError {
     FileChanged,
     /// The push was another one.
     #[error(
-        "the push that is to be resumed used another protocol or record type: repeat \
+        "the push that is to be resumed used another protocol, record type or mapping: repeat \
          that command, or push without --resume"
     )]
     OtherPush,
@@ -62,6 +62,9 @@ pub struct Subject {
     pub record_type: String,
     /// Where rejects are written.
     pub rejects: Option<PathBuf>,
+    /// SHA-256 of the mapping, in hexadecimal.
+    #[serde(default)]
+    pub mapping: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -185,7 +188,8 @@ fn read_lines(
     if begun.file_sha256 != subject.file_sha256 {
         return Err(JournalError::FileChanged);
     }
-    if (&begun.protocol_id, &begun.record_type) != (&subject.protocol_id, &subject.record_type) {
+    let about = |of: &Subject| (of.protocol_id.clone(), of.record_type.clone(), of.mapping.clone());
+    if about(&begun) != about(subject) {
         return Err(JournalError::OtherPush);
     }
     let mut report =

@@ -3,10 +3,10 @@
 use super::journal::JournalError;
 use crate::{
     domain::{ProtocolId, RecordType},
-    files::FilesError,
+    files::{FilesError, Mapping},
 };
 use jiff::civil::Date;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -18,7 +18,7 @@ pub const IN_FLIGHT: usize = 4;
 /// What to push, and how.
 #[derive(Debug, Clone)]
 pub struct PushOrder {
-    /// The CSV file.
+    /// The file: CSV, JSON lines or a workbook.
     pub file: PathBuf,
     /// The type of every record in it.
     pub record_type: RecordType,
@@ -38,6 +38,8 @@ pub struct PushOrder {
     pub resume: bool,
     /// Refuse bad rows here instead of sending them.
     pub check_first: bool,
+    /// How the file's columns become the record type's; as they are when absent.
+    pub mapping: Option<Arc<Mapping>>,
     /// Where to write rejected rows.
     pub rejects: Option<PathBuf>,
     /// Where to write the report with its receipts.
@@ -69,6 +71,7 @@ impl PushOrder {
             dry_run: false,
             resume: false,
             check_first: true,
+            mapping: None,
             rejects: None,
             receipts: None,
             batch_rows: BATCH_ROWS,

@@ -12,26 +12,26 @@
 //! - No error or Debug text holds a value.
 
 use super::{
-    batches::{Batch, Cut, columns_of, read_batches},
+    batches::{Batch, Cut, read_batches},
     journal::{Journal, Resumed, Subject},
     order::{Progress, PushError, PushOrder, failure},
     report::{BatchOutcome, KeptReceipt, PushReport, Session, add_reason},
 };
 use crate::{
     domain::RecordType,
-    files::{Complaint, FilesError, RejectsWriter},
+    files::{Complaint, FileCheck, FilesError, Input, Mapping, RejectsWriter},
     wire::v1::{
         BatchAcknowledgement, PushClosed, PushOpen, PushOpened, PushRequest, PushResponse,
         RecordBatch, intake_service_client::IntakeServiceClient, push_request, push_response,
     },
 };
 use jiff::civil::Date;
-use sha2::{Digest, Sha256};
 use std::{
     collections::VecDeque,
     fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom},
+    io,
     path::Path,
+    sync::Arc,
 };
 use tokio::{sync::mpsc, task};
 use tokio_stream::wrappers::ReceiverStream;
@@ -62,7 +62,8 @@ where
 {
     let file_error = |source| PushError::File { path: order.file.clone(), source };
     let (path, record_type, today) = (order.file.clone(), order.record_type, order.today);
-    let prepared = task::spawn_blocking(move || prepare(&path, record_type, today)).await;
+    let mapping = order.mapping.clone();
+    let prepared = task::spawn_blocking(move || prepare(&path, record_type, mapping, today)).await;
     let source = prepared.map_err(io::Error::from).map_err(FilesError::from);
     let source = source.and_then(|prepared| prepared).map_err(file_error)?;
 
@@ -74,7 +75,7 @@ where
     let mut client = IntakeServiceClient::new(service);
     let answer = client.push(ReceiverStream::new(stream)).await;
     let mut inbound = answer.map_err(|status| failure(status, desk.report.rows))?.into_inner();
-    let max_rows = desk.wait_for_opening(&mut inbound, source.bytes).await?;
+    let max_rows = desk.wait_for_opening(&mut inbound, source.input.bytes()).await?;
 
     let cut = Cut {
         record_type,
@@ -82,38 +83,35 @@ where
         batch_rows: order.batch_rows.min(max_rows).max(1) as usize,
         check_first: order.check_first,
         keep_originals: desk.rejects.is_some(),
+        mapping: order.mapping.clone(),
         today,
     };
-    let batches = read_batches(source.file, cut);
+    let batches = read_batches(source.input, cut);
     let closed = desk.exchange(batches, outbound, &mut inbound).await?;
     desk.finish(closed)
 }
 
 /// A file that can be pushed.
 struct Source {
-    file: File,
-    bytes: u64,
-    sha256: String,
+    input: Input,
+    /// Its headings, for the rejects.
+    headings: Vec<String>,
+    /// What is sent of it.
     columns: Vec<String>,
 }
 
-/// Opens, hashes, and checks the headings: one open file, so that what is hashed is what is
-/// sent even where another takes its name meanwhile.
-fn prepare(path: &Path, record_type: RecordType, today: Date) -> Result<Source, FilesError> {
-    let mut file = File::open(path)?;
-    let columns = columns_of(&mut file, record_type, today)?;
-    let (mut hash, mut bytes) = (Sha256::new(), 0);
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        let read = file.read(&mut piece)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&piece[..read]);
-        bytes += read as u64;
-    }
-    file.seek(SeekFrom::Start(0))?;
-    Ok(Source { file, bytes, sha256: hex::encode(hash.finalize()), columns })
+/// Opens it, looks at all of it, and checks the headings.
+fn prepare(
+    path: &Path,
+    record_type: RecordType,
+    mapping: Option<Arc<Mapping>>,
+    today: Date,
+) -> Result<Source, FilesError> {
+    let input = Input::open(path)?;
+    let headings = input.table()?.columns().to_vec();
+    let check = FileCheck::mapped(record_type, &headings, mapping, today)?;
+    let columns = check.columns().to_vec();
+    Ok(Source { input, headings, columns })
 }
 
 fn open_message(order: &PushOrder, columns: &[String]) -> PushRequest {
@@ -156,10 +154,11 @@ impl<'a> Desk<'a> {
     ) -> Result<Self, PushError> {
         let (protocol, record_type) = (order.protocol.as_str(), order.record_type.name());
         let subject = Subject {
-            file_sha256: source.sha256.clone(),
+            file_sha256: source.input.sha256().to_owned(),
             protocol_id: protocol.to_owned(),
             record_type: record_type.to_owned(),
             rejects: order.rejects.clone(),
+            mapping: order.mapping.as_ref().map(|mapping| mapping.sha256().to_owned()),
         };
         let earlier = if order.resume && !order.dry_run {
             Journal::resume(&order.file, &subject)?
@@ -172,11 +171,11 @@ impl<'a> Desk<'a> {
             None => (Some(Journal::begin(&order.file, &subject)?), None),
         };
         let rejects = order.rejects.as_deref().map(|path| {
-            open_rejects(path, resumed.as_ref(), &source.columns)
+            open_rejects(path, resumed.as_ref(), &source.headings)
                 .map_err(|source| PushError::File { path: path.to_owned(), source })
         });
         let mut report = resumed.map_or_else(
-            || PushReport::begin(&order.file, &source.sha256, protocol, record_type),
+            || PushReport::begin(&order.file, source.input.sha256(), protocol, record_type),
             |resumed| resumed.report,
         );
         report.dry_run = order.dry_run;

@@ -185,16 +185,20 @@ async fn push_partner(
     let mut pushed = Vec::new();
     for record_type in template.record_types() {
         let file = dir.join(format!("files/{partner}/{record_type}.csv"));
+        // Not every type that an agency may send is made up.
+        if !file.exists() {
+            continue;
+        }
         let protocol = protocol_id(template).parse()?;
         let order = PushOrder {
             extract_day: EXTRACT_DAY,
             // Rejected rows stay with the sender's own files: they hold identifiers.
             rejects: Some(dir.join(format!("files/{partner}/{record_type}-rejects.csv"))),
             receipts: Some(dir.join(format!("receipts/{partner}/{record_type}.json"))),
-            ..PushOrder::new(file, *record_type, protocol, String::new(), today)
+            ..PushOrder::new(file, record_type, protocol, String::new(), today)
         };
         let report = push(service.clone(), &order, &mut Silent).await?;
-        pushed.push(Pushed { partner, record_type: *record_type, report });
+        pushed.push(Pushed { partner, record_type, report });
     }
     Ok(pushed)
 }

@@ -2,25 +2,26 @@
 //!
 //! Rule: the place of the person's record with the latest event day up to that day (for a
 //! birth the date of birth) among the records known by the close; of several on one day
-//! Health's first, then the smaller LSOA code. Only records of a table's own sources are
+//! Health's first, then the smaller LSOA code. A record of a move away is the place nowhere,
+//! and of several on one day the first. Only records of a table's own sources are
 //! looked at: an address from a benefits list must not move a child in a table that the
 //! list may not serve, so one person may live in two places for two tables.
 
 use super::{facts::PersonFacts, period::Period};
-use crate::domain::{Event, Lsoa, RecordType, Role, time::epoch_day};
+use crate::domain::{Event, Lsoa, RecordType, Role, records::movement, time::epoch_day};
 use std::cmp::Reverse;
 
 /// A set of record types, bit `n` for stored number `n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sources(u32);
+pub(super) struct Sources(u64);
 
 impl Sources {
     pub(super) fn new(types: &[RecordType]) -> Self {
         Self(types.iter().fold(0, |set, t| set | Self::bit(*t)))
     }
 
-    const fn bit(record_type: RecordType) -> u32 {
-        1_u32.wrapping_shl(record_type.number() as u32)
+    const fn bit(record_type: RecordType) -> u64 {
+        1_u64.wrapping_shl(record_type.number() as u32)
     }
 
     const fn contains(self, record_type: RecordType) -> bool {
@@ -35,17 +36,26 @@ pub(super) fn residence(
     sources: Sources,
 ) -> Option<Lsoa> {
     let birth = facts.date_of_birth.map(epoch_day);
-    let mut best: Option<(i32, bool, Reverse<Lsoa>)> = None;
+    let mut best: Option<(i32, bool, Reverse<Option<Lsoa>>)> = None;
     for event in facts.events {
-        let Some(place) = event.place else { continue };
+        let place = event.place.filter(|_| !is_gone(event));
+        if place.is_none() && !is_gone(event) {
+            continue;
+        }
         if !sources.contains(event.record_type) || event.known > period.close {
             continue;
         }
         let Some(day) = day_of(event, birth).filter(|day| *day <= period.last) else { continue };
-        let health = matches!(event.record_type, RecordType::LiveBirth | RecordType::HealthReview);
+        let health = event.record_type.definition().health;
         best = best.max(Some((day, health, Reverse(place))));
     }
-    best.map(|(_, _, Reverse(place))| place)
+    best.and_then(|(_, _, Reverse(place))| place)
+}
+
+/// Whether the person moved away that day.
+fn is_gone(event: &Event) -> bool {
+    event.record_type == RecordType::Movement
+        && event.code_of(movement::WHICH_WAY) == Some(movement::OUT)
 }
 
 /// A birth happened on its principal's date of birth; to the mother it gives no day.

@@ -1,7 +1,8 @@
 //! What is kept of a record once nobody can be named in it, and its stored form.
 //!
 //! An event hangs on one person by a surrogate number. It holds no identifier, name,
-//! address or date of birth: a birth's event has no day of its own.
+//! address or date of birth: a birth's event has no day of its own. What is about nobody (an
+//! organisation's doings) hangs on [`super::PersonId::NOBODY`], whom no pass over persons meets.
 
 use super::{field::Value, ids::CentreCode, place::Lsoa, record::RecordType};
 

@@ -37,6 +37,9 @@ pub const LOCAL_ID_MAX: usize = 36;
 /// # Errors
 /// The rule that it breaks.
 pub fn check(scheme: Scheme, text: &str) -> Result<Linkable, Rule> {
+    if is_rounded(text) && scheme != Scheme::Local {
+        return Err(Rule::RoundedNumber);
+    }
     match scheme {
         Scheme::Nhs => check_nhs(text),
         Scheme::Uln => check_uln(text),
@@ -44,6 +47,15 @@ pub fn check(scheme: Scheme, text: &str) -> Result<Linkable, Rule> {
         Scheme::Nino => check_nino(text),
         Scheme::Local => check_local(text),
     }
+}
+
+/// Whether a spreadsheet wrote it as `9.99E+09`: the digits behind are lost.
+fn is_rounded(text: &str) -> bool {
+    let Some((number, exponent)) = text.split_once("E+").or_else(|| text.split_once("e+")) else {
+        return false;
+    };
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    digits(exponent) && number.split('.').all(digits)
 }
 
 /// The weighted sum of the first nine of ten digits and the tenth; `None` if not ten digits.
@@ -153,6 +165,9 @@ fn check_local(text: &str) -> Result<Linkable, Rule> {
 /// # Errors
 /// The rule it breaks.
 pub fn check_uprn(text: &str) -> Result<(), Rule> {
+    if is_rounded(text) {
+        return Err(Rule::RoundedNumber);
+    }
     if (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
         Ok(())
     } else {
@@ -202,6 +217,18 @@ mod tests {
         assert_eq!(check(Scheme::Upn, "P207000016049"), Ok(Linkable::Yes));
         assert_eq!(check(Scheme::Upn, "Q207000016049"), Err(Rule::UpnCheckLetter));
         assert_eq!(check(Scheme::Upn, "P20700001604"), Err(Rule::UpnForm));
+    }
+
+    #[test]
+    fn numbers_that_a_spreadsheet_rounded_are_named_as_such() {
+        for text in ["9.99E+09", "1E+10", "1.00071e+11"] {
+            assert_eq!(check(Scheme::Nhs, text), Err(Rule::RoundedNumber), "{text}");
+            assert_eq!(check_uprn(text), Err(Rule::RoundedNumber), "{text}");
+        }
+        for text in ["E+", "1E+", "E+1", ".E+1", "1.E+1"] {
+            assert_eq!(check_uprn(text), Err(Rule::UprnForm), "{text}");
+        }
+        assert_eq!(check(Scheme::Local, "1E+10"), Ok(Linkable::Yes));
     }
 
     #[test]

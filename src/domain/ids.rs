@@ -145,6 +145,16 @@ number_id!(
     BatchId
 );
 
+impl PersonId {
+    /// On whom hangs what is about nobody. Persons are numbered from 1 on.
+    pub const NOBODY: Self = Self::new(0);
+}
+
+impl SubjectId {
+    /// The subject of what is about nobody. Subjects are numbered from 1 on.
+    pub const NOBODY: Self = Self::new(0);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,10 +9,12 @@
 //! - [`place`]: LSOAs and postcodes.
 //! - [`identifier`]: what makes an NHS number, ULN, UPN, NINO ... valid.
 //! - [`field`]: kinds of fields, their rules, and coded values.
+//! - [`crosswalk`]: several code lists for one thing, and what is lost between them.
 //! - [`record`] and [`records`]: one declarative definition per record type.
 //! - [`row`]: the one check of a row, here, in a dry run and at intake.
 //! - [`event`]: what is kept of a record once nobody can be named in it.
 
+pub mod crosswalk;
 pub mod event;
 pub mod field;
 pub mod identifier;

@@ -10,6 +10,7 @@
 //! identity has no Debug; a value counts as absent when nothing but white space is in it.
 
 mod checked;
+mod rules;
 
 pub use checked::{CheckedIdentifier, CheckedRow, Content, Identity, Sex};
 
@@ -18,9 +19,10 @@ use super::{
     field::{FieldKind, Rule, Value, parse_date},
     identifier::{self, Scheme},
     place::canonical_postcode,
-    record::{ENVELOPE, FieldDefinition, RecordDefinition, RecordType},
+    record::{About, ENVELOPE, FieldDefinition, RecordDefinition, RecordType},
 };
 use jiff::civil::Date;
+use rules::BetweenFields;
 
 /// The longest name, in characters.
 pub const NAME_MAX: usize = 100;
@@ -30,6 +32,7 @@ const OPERATION: &str = ENVELOPE[1];
 const EXTRACTED_AT: &str = ENVELOPE[2];
 const EVENT_DATE: &str = ENVELOPE[3];
 const CONSENT_REF: &str = ENVELOPE[4];
+const SUPERSEDES: &str = ENVELOPE[5];
 
 /// A rule that a row broke, and where. Never holds the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,12 +84,13 @@ pub struct RowLayout {
     operation: Option<usize>,
     event_date: Option<usize>,
     consent_ref: Option<usize>,
+    supersedes: Option<usize>,
     identity: Vec<(usize, &'static FieldDefinition)>,
     /// By field number, ascending, as an event keeps them.
     payload: Vec<(usize, u8, &'static FieldDefinition)>,
     /// Required, but absent: only rows that withdraw can be well-formed.
     absent: Vec<&'static str>,
-    period: Option<(u8, u8, &'static str)>,
+    rules: Vec<BetweenFields>,
 }
 
 impl RowLayout {
@@ -122,7 +126,7 @@ impl RowLayout {
             }
         }
         payload.sort_unstable_by_key(|(_, number, _)| *number);
-        let [record_id, operation, extracted_at, event_date, consent_ref] = envelope;
+        let [record_id, operation, extracted_at, event_date, consent_ref, supersedes] = envelope;
         let missing = |name| LayoutError::MissingColumn { name, record_type };
         let present = |name: &str| columns.iter().any(|c| c.as_ref() == name);
         let required = definition.fields().filter(|f| f.required).map(|f| f.name);
@@ -140,12 +144,15 @@ impl RowLayout {
             operation,
             event_date,
             consent_ref,
+            supersedes,
             identity,
             payload,
             absent,
-            period: definition
-                .period
-                .map(|(start, end)| (definition.number(start), definition.number(end), end)),
+            rules: definition
+                .rules
+                .iter()
+                .map(|rule| BetweenFields::of(definition, rule))
+                .collect(),
         })
     }
 
@@ -186,6 +193,11 @@ impl RowLayout {
         });
         let consent_ref =
             reading.optional(CONSENT_REF, self.consent_ref, |text| reference(text, today));
+        let supersedes =
+            reading.optional(SUPERSEDES, self.supersedes, |text| reference(text, today));
+        if supersedes.is_some() && (withdraw == Some(true) || supersedes == record_id) {
+            reading.note(SUPERSEDES, Rule::Supersedes);
+        }
         let content = if withdraw == Some(true) {
             None
         } else {
@@ -193,7 +205,7 @@ impl RowLayout {
         };
         match (record_id, extracted_at) {
             (Some(record_id), Some(extracted_at)) if reading.violations.is_empty() => {
-                Ok(CheckedRow { record_id, extracted_at, consent_ref, content })
+                Ok(CheckedRow { record_id, extracted_at, consent_ref, supersedes, content })
             }
             _ => Err(reading.violations),
         }
@@ -258,7 +270,8 @@ impl RowLayout {
             }
         }
         // A value that was refused may have been the one that tells who.
-        if reading.violations.len() == before && !principal.tells_who() {
+        let somebody = self.definition.about != About::Nobody;
+        if somebody && reading.violations.len() == before && !principal.tells_who() {
             reading.note("", Rule::NoIdentity);
         }
         (principal, others)
@@ -289,11 +302,10 @@ impl RowLayout {
                 Err(rule) => reading.note(field.name, rule),
             }
         }
-        if let Some((start, end, name)) = self.period
-            && let (Some(start), Some(end)) = (day_of(&values, start), day_of(&values, end))
-            && end < start
-        {
-            reading.note(name, Rule::EndBeforeStart);
+        for rule in &self.rules {
+            if let Some((field, broken)) = rule.broken_by(&values) {
+                reading.note(field, broken);
+            }
         }
         values
     }
@@ -382,13 +394,6 @@ pub fn check_person<'a, S: AsRef<str>>(
     }
 }
 
-fn day_of(values: &[(u8, Value)], field: u8) -> Option<i32> {
-    values.iter().find_map(|(number, value)| match value {
-        Value::Day(day) if *number == field => Some(*day),
-        _ => None,
-    })
-}
-
 fn name(text: &str) -> Result<&str, Rule> {
     let short = text.len() <= NAME_MAX || text.chars().count() <= NAME_MAX;
     if short && !text.chars().any(char::is_control) { Ok(text) } else { Err(Rule::NameForm) }
@@ -428,6 +433,7 @@ fn read_identity<'a>(
         | FieldKind::AnyDate
         | FieldKind::Code(_)
         | FieldKind::Codes(_)
+        | FieldKind::Mapped(_)
         | FieldKind::Integer { .. }
         | FieldKind::Flag
         | FieldKind::Term

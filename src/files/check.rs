@@ -1,12 +1,13 @@
 //! A file's rows against their record type, by the same check that the gateway makes.
 
-use super::{CsvTable, FilesError, RejectsWriter, Row, RowFault};
-use crate::domain::{RecordType, RowLayout, row::Violation};
+use super::{CsvTable, FilesError, Mapping, RejectsWriter, Row, RowFault, mapping::mended};
+use crate::domain::{RecordType, RowLayout, field::FieldKind, identifier::Scheme, row::Violation};
 use jiff::civil::Date;
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     io::{Read, Seek, Write},
+    sync::Arc,
 };
 
 /// One thing that is wrong with a row, ours or the gateway's. Never holds the value.
@@ -39,16 +40,19 @@ impl From<RowFault> for Complaint {
 /// What became of a row. No Debug: it borrows values.
 pub enum Verdict<'a> {
     /// Well-formed: its values, in the order of the columns.
-    Good(Vec<&'a str>),
+    Good(Vec<Cow<'a, str>>),
     /// Refused, with at least one reason.
     Bad(Vec<Complaint>),
 }
 
-/// The check of one file's rows.
-#[derive(Debug)]
+/// The check of one file's rows. No Debug: its mapping may hold a partner's codes.
 pub struct FileCheck {
     layout: RowLayout,
+    columns: Vec<String>,
     order: Vec<usize>,
+    mapping: Option<Arc<Mapping>>,
+    /// The kinds of the columns that may have to be mended.
+    mends: Vec<(usize, FieldKind)>,
     today: Date,
 }
 
@@ -62,29 +66,72 @@ impl FileCheck {
         columns: &[String],
         today: Date,
     ) -> Result<Self, FilesError> {
-        let layout = RowLayout::new(record_type, columns)?;
-        Ok(Self { layout, order: (0..columns.len()).collect(), today })
+        Self::mapped(record_type, columns, None, today)
+    }
+
+    /// The same of rows that a mapping makes from the file's.
+    ///
+    /// # Errors
+    /// When the mapping does not fit the file, or its targets the record type.
+    pub fn mapped(
+        record_type: RecordType,
+        headings: &[String],
+        mapping: Option<Arc<Mapping>>,
+        today: Date,
+    ) -> Result<Self, FilesError> {
+        let (columns, order) = match &mapping {
+            Some(mapping) => {
+                let targets = mapping.targets().into_iter().map(str::to_owned).collect();
+                (targets, mapping.places(headings)?)
+            }
+            None => (headings.to_vec(), (0..headings.len()).collect()),
+        };
+        let layout = RowLayout::new(record_type, &columns)?;
+        let kinds = columns.iter().map(|name| record_type.definition().field(name));
+        let nhs = FieldKind::Identifier(Scheme::Nhs);
+        let mends = kinds.enumerate().filter_map(|(at, field)| Some((at, field?.kind)));
+        let mends = mends.filter(|(_, kind)| *kind == nhs).collect();
+        Ok(Self { layout, columns, order, mapping, mends, today })
+    }
+
+    /// The columns that are sent.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     /// Checks all that can be checked without the gateway.
     #[must_use]
-    pub fn judge<'a>(&self, row: &Row<'a>) -> Verdict<'a> {
+    pub fn judge<'a>(&'a self, row: &Row<'a>) -> Verdict<'a> {
         match self.judge_shape(row) {
-            Verdict::Good(values) => match self.layout.check(&values, self.today) {
-                Ok(_) => Verdict::Good(values),
-                Err(found) => Verdict::Bad(found.into_iter().map(Complaint::from).collect()),
-            },
+            Verdict::Good(values) => {
+                let found = self.layout.check(&values, self.today).err();
+                match found {
+                    None => Verdict::Good(values),
+                    Some(found) => Verdict::Bad(found.into_iter().map(Complaint::from).collect()),
+                }
+            }
             bad @ Verdict::Bad(_) => bad,
         }
     }
 
     /// Checks only what would keep the row from being sent at all.
     #[must_use]
-    pub fn judge_shape<'a>(&self, row: &Row<'a>) -> Verdict<'a> {
-        match row.values(&self.order) {
-            Ok(values) => Verdict::Good(values),
-            Err(fault) => Verdict::Bad(vec![fault.into()]),
+    pub fn judge_shape<'a>(&'a self, row: &Row<'a>) -> Verdict<'a> {
+        let values = match row.values(&self.order) {
+            Ok(values) => values,
+            Err(fault) => return Verdict::Bad(vec![fault.into()]),
+        };
+        let mut values: Vec<Cow<'a, str>> = match &self.mapping {
+            Some(mapping) => mapping.mapped(values),
+            None => values.into_iter().map(Cow::Borrowed).collect(),
+        };
+        for (at, kind) in &self.mends {
+            if let Some(mended) = values.get(*at).and_then(|value| mended(*kind, value)) {
+                values[*at] = Cow::Owned(mended);
+            }
         }
+        Verdict::Good(values)
     }
 }
 

@@ -1,12 +1,16 @@
-//! Rows of a partner's CSV file (RFC 4180, leniently), in bounded memory.
+//! Rows of a partner's CSV file (RFC 4180, leniently), in bounded memory. The delimiter (comma,
+//! semicolon, tab or bar) is the one of which the first line has most.
 //!
 //! Why not a plain `csv` reader: a quotation mark that is never closed would swallow all
 //! rows behind it, and a line without an end would be read into memory as a whole. No field
 //! of a record type holds a line break, so a row that spans lines is refused by its first
 //! line, and reading goes on at the second: a bad row spoils no neighbour.
 
+mod headings;
+
 use super::{FilesError, rejects::REJECT_COLUMNS};
 use csv::{ByteRecord, Position, Reader, ReaderBuilder};
+use headings::{delimiter_of, read_headings, refuse_utf16};
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// The longest line that is read, in bytes.
@@ -41,6 +45,8 @@ pub enum RowFault {
     },
     /// More than [`SENT_ROW_MAX`] bytes.
     TooLarge,
+    /// A line of JSON lines that is no object of plain values.
+    NotAnObject,
 }
 
 impl RowFault {
@@ -52,6 +58,7 @@ impl RowFault {
             Self::OpenQuote => "open-quote",
             Self::NotUtf8 { .. } => "not-utf8",
             Self::TooLarge => "row-too-large",
+            Self::NotAnObject => "not-an-object",
         }
     }
 }
@@ -71,6 +78,9 @@ impl std::fmt::Display for RowFault {
                  byte {row_byte} of the file): save the file as CSV in UTF-8"
             ),
             Self::TooLarge => f.write_str("the row is longer than 64 KiB; no record is"),
+            Self::NotAnObject => f.write_str(
+                "the line is not one JSON object of texts, numbers, true, false or null, each key once",
+            ),
         }
     }
 }
@@ -118,6 +128,9 @@ pub struct CsvTable<R> {
     columns: Vec<String>,
     places: Vec<usize>,
     rows: u64,
+    delimiter: u8,
+    /// Whether rows of another shape were lines that are no object.
+    objects: bool,
 }
 
 /// One row. No Debug: it borrows values.
@@ -138,10 +151,20 @@ impl<R: Read + Seek> CsvTable<R> {
     /// When the first line can't be headings, see [`FilesError`].
     pub fn open(mut from: R) -> Result<Self, FilesError> {
         refuse_utf16(&mut from)?;
+        let delimiter = delimiter_of(&mut from)?;
+        Self::with_delimiter(from, delimiter)
+    }
+
+    /// The same of rows with this delimiter.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn with_delimiter(from: R, delimiter: u8) -> Result<Self, FilesError> {
         let source = Bounded { inner: from, left: ROW_MAX };
         let mut reader = ReaderBuilder::new()
             .flexible(true)
             .has_headers(true)
+            .delimiter(delimiter)
             .buffer_capacity(BUFFER)
             .from_reader(source);
         let headings = match reader.byte_headers() {
@@ -157,7 +180,15 @@ impl<R: Read + Seek> CsvTable<R> {
         };
         let (columns, places) = read_headings(&headings)?;
         let width = headings.len();
-        Ok(Self { reader, record: ByteRecord::new(), width, columns, places, rows: 0 })
+        let record = ByteRecord::new();
+        Ok(Self { reader, record, width, columns, places, rows: 0, delimiter, objects: false })
+    }
+
+    /// The same, made of JSON lines.
+    #[must_use]
+    pub fn of_objects(mut self) -> Self {
+        self.objects = true;
+        self
     }
 
     /// The headings, in the file's order.
@@ -204,6 +235,8 @@ impl<R: Read + Seek> CsvTable<R> {
         self.rows += 1;
         let fault = if spans_lines {
             Some(RowFault::OpenQuote)
+        } else if self.record.len() != self.width && self.objects {
+            Some(RowFault::NotAnObject)
         } else if self.record.len() != self.width {
             Some(RowFault::Shape { expected: self.width, found: self.record.len() })
         } else if self.record.as_slice().len() > SENT_ROW_MAX {
@@ -248,7 +281,7 @@ impl<R: Read + Seek> CsvTable<R> {
         let mut position = start.clone();
         position.set_byte(end).set_line(number);
         self.reader.seek_raw(SeekFrom::Start(end), position).map_err(io_error)?;
-        self.record = line.split(|b| *b == b',').collect();
+        self.record = line.split(|b| *b == self.delimiter).collect();
         Ok(())
     }
 }
@@ -306,50 +339,6 @@ impl<'a> Row<'a> {
         }
         fields.into_iter().collect()
     }
-}
-
-fn refuse_utf16(from: &mut (impl Read + Seek)) -> Result<(), FilesError> {
-    let mut first = Vec::with_capacity(2);
-    from.by_ref().take(2).read_to_end(&mut first)?;
-    from.seek(SeekFrom::Start(0))?;
-    match first[..] {
-        [0xff, 0xfe] | [0xfe, 0xff] | [0, _] | [_, 0] => Err(FilesError::Utf16),
-        _ => Ok(()),
-    }
-}
-
-/// Headings, trimmed, and their places, less those of a rejects file.
-fn read_headings(headings: &ByteRecord) -> Result<(Vec<String>, Vec<usize>), FilesError> {
-    if headings.iter().all(<[u8]>::is_empty) {
-        return Err(FilesError::Empty);
-    }
-    if headings.len() > COLUMNS_MAX {
-        return Err(FilesError::TooManyColumns { found: headings.len() });
-    }
-    if headings.as_slice().iter().any(|b| matches!(b, b'\r' | b'\n')) {
-        return Err(FilesError::HeadingQuote);
-    }
-    if headings.len() == 1 && headings[0].iter().any(|b| matches!(b, b';' | b'\t' | b'|')) {
-        return Err(FilesError::Delimiter);
-    }
-    let (mut columns, mut places) = (Vec::new(), Vec::new());
-    for (place, heading) in headings.iter().enumerate() {
-        let heading = std::str::from_utf8(heading)
-            .map_err(|_| FilesError::HeadingNotUtf8 { column: place + 1 })?
-            .trim();
-        if REJECT_COLUMNS.contains(&heading) {
-            continue;
-        }
-        if let Some(first) = columns.iter().position(|c| c == heading) {
-            return Err(FilesError::DuplicateHeading {
-                first: places[first] + 1,
-                second: place + 1,
-            });
-        }
-        columns.push(heading.to_owned());
-        places.push(place);
-    }
-    Ok((columns, places))
 }
 
 /// Only the source can fail: rows of any width are taken, as bytes.

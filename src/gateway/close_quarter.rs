@@ -26,7 +26,7 @@ use crate::{
         period::{Period, latest_list},
     },
     domain::{
-        FeedId, Quarter, RecordType,
+        Event, FeedId, Quarter, RecordType, Role,
         records::two_year_old_eligibility::LIST_DATE,
         time::{date_of, epoch_day},
     },
@@ -292,7 +292,7 @@ fn add(
     let mut facts = PersonFacts {
         person: person.person,
         date_of_birth: birth.and_then(|birth| date_of(-birth.days_until(0))),
-        death: None,
+        death: first_death(&events),
         events: &events,
     };
     let added = counter.add(&facts);
@@ -300,6 +300,15 @@ fn add(
     facts.date_of_birth = None;
     std::hint::black_box(&facts);
     Ok(added?)
+}
+
+/// The day of a person's death: whoever told it, and whenever it became known, nothing counts
+/// the person from that day on.
+fn first_death(events: &[Event]) -> Option<Date> {
+    let deaths = events
+        .iter()
+        .filter(|event| event.record_type == RecordType::Death && event.role == Role::Principal);
+    deaths.filter_map(|event| event.day).min().and_then(date_of)
 }
 
 /// A task's result. A task that was cut short is a gateway that is going down.
@@ -314,18 +323,21 @@ fn finished<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T, GatewayEr
 async fn read_before(mut tx: Tx, known: &Feeds, plan: &Plan) -> Result<Before, GatewayError> {
     let (sources, asked) = (plan.sources(), plan.consent_terms());
     let mut serving: Vec<(FeedId, RecordType)> = Vec::new();
-    let mut terms = BTreeMap::new();
+    let (mut terms, mut deaths) = (BTreeMap::new(), Vec::new());
     for (feed, partner, record_type) in feeds::all(&mut tx).await? {
         let source = (partner, record_type);
         if sources.contains(&source) {
             serving.push((feed, record_type));
             terms.extend(asked.get(&source).map(|asked| (feed, asked.clone())));
+        } else if record_type == RecordType::Death {
+            // A death serves no table: it only takes a person out of all of them.
+            deaths.push(feed);
         }
     }
     let unconsented = consents::unconsented(&mut tx, &terms, epoch_day(plan.today)).await?;
     let list = list_date(&mut tx, &serving, plan.quarter, &unconsented).await?;
     let (sender, ranges) = mpsc::channel(1);
-    let feed_ids = serving.iter().map(|(feed, _)| *feed).collect();
+    let feed_ids = serving.iter().map(|(feed, _)| *feed).chain(deaths).collect();
     let reading = tokio::spawn(read_ranges(tx, feed_ids, unconsented, sender));
     Ok(Before { feeds: known.weeks(&sources), list, ranges, reading })
 }

@@ -268,7 +268,8 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         let mut tx = self.store.read(Rights::Release).await?;
         let last = scan::last_person(&mut tx).await?;
-        let mut after = 0;
+        // What is about nobody hangs on person 0.
+        let mut after = -1;
         while after < last {
             let until = last.min(after.saturating_add(scan::RANGE));
             for (batch, event) in retention::kept(&mut tx, after, until).await? {

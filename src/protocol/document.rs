@@ -335,5 +335,5 @@ impl Protocol {
 /// Whether a record type is confidential health information, under the care of a Caldicott Guardian.
 #[must_use]
 pub const fn is_health(record_type: RecordType) -> bool {
-    matches!(record_type, RecordType::LiveBirth | RecordType::HealthReview)
+    record_type.definition().health
 }

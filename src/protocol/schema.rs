@@ -140,7 +140,8 @@ impl JsonSchema for RecordType {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let names: Vec<&str> = Self::ALL.iter().map(|record_type| record_type.name()).collect();
+        let shipped = Self::ALL.iter().filter(|record_type| record_type.is_shipped());
+        let names: Vec<&str> = shipped.map(|record_type| record_type.name()).collect();
         json_schema!({ "type": "string", "enum": names })
     }
 }

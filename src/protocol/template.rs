@@ -7,7 +7,10 @@
 //! Purposes reach the tables: benefit data (Childcare Act 2006 s.13A) serve `twos` alone, for the take-up of
 //! early education alone. All agencies' data that go into `twos` therefore serve it for that purpose.
 
+mod tables;
+
 use jiff::civil::Date;
+use tables::{TABLES, Table};
 
 use super::document::{
     Audience, Breach, Digest, Flow, FlowField, KeyId, LegalBasis, Output, Party, Protocol,
@@ -23,17 +26,17 @@ use super::vocabulary::{
     Schedule1, SignatoryRole, Subjects, closed,
 };
 use crate::domain::field::FieldKind;
-use crate::domain::record::FieldDefinition;
+use crate::domain::record::{About, Agency, FieldDefinition, Rhythm};
 use crate::domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId};
 
 closed! {
     /// The filled protocols, by the agency that sends.
     pub enum Template {
-        Health = "health", "Health and the authority: births and health reviews";
-        Dwp = "dwp", "DWP and the authority: the list of eligible two-year-olds";
-        Learning = "learning", "adult, family and early learning and the authority: funded places, learning aims";
+        Health = "health", "Health and the authority: births, health reviews, feeding and development, moves and deaths";
+        Dwp = "dwp", "DWP and the authority: the list of eligible two-year-olds, work status";
+        Learning = "learning", "adult, family and early learning and the authority: funded places, learning aims, nursery sessions, early years profiles";
         Families = "families", "family support and social care and the authority: cases and referrals";
-        Centres = "centres", "children's centres and the authority: registration, attendance, referral";
+        Centres = "centres", "children's centres and the authority: registration, attendance, referral, support, surveys, volunteers, contacts";
     }
 }
 
@@ -94,53 +97,21 @@ pub struct Audiences {
     pub managed: Vec<AreaCode>,
 }
 
-/// A table, where it is published, and the record types that may serve it.
-struct Table {
-    name: &'static str,
-    finest: AreaLevel,
-    sources: &'static [RecordType],
-}
-
-/// Children known, and where they live: each table counts residents.
-macro_rules! residents {
-    ($($more:ident),*) => {
-        &[
-            RecordType::LiveBirth,
-            RecordType::HealthReview,
-            RecordType::Registration,
-            RecordType::Attendance,
-            $(RecordType::$more,)*
-        ]
-    };
-}
-
-const fn by_reach_area(name: &'static str, sources: &'static [RecordType]) -> Table {
-    Table { name, finest: AreaLevel::ReachArea, sources }
-}
-
-const TABLES: [Table; 8] = [
-    by_reach_area("engagement", residents!()),
-    by_reach_area("under_fives", residents!()),
-    by_reach_area("births", residents!()),
-    by_reach_area("prompt", residents!()),
-    by_reach_area("twos", residents!(TwoYearOldEligibility, FundedPlace)),
-    by_reach_area("referrals", residents!(Referral)),
-    by_reach_area("families", residents!(FamilyCase)),
-    Table { name: "family_types", finest: AreaLevel::Authority, sources: residents!(FamilyCase) },
-];
-
 impl Template {
     /// The record types that the agency sends.
     #[must_use]
-    pub const fn record_types(self) -> &'static [RecordType] {
+    pub fn record_types(self) -> Vec<RecordType> {
+        let sends = |r: &&RecordType| r.definition().senders.contains(&self.agency());
+        RecordType::ALL.iter().filter(sends).copied().collect()
+    }
+
+    const fn agency(self) -> Agency {
         match self {
-            Self::Health => &[RecordType::LiveBirth, RecordType::HealthReview],
-            Self::Dwp => &[RecordType::TwoYearOldEligibility],
-            Self::Learning => &[RecordType::LearningAim, RecordType::FundedPlace],
-            Self::Families => &[RecordType::FamilyCase, RecordType::Referral],
-            Self::Centres => {
-                &[RecordType::Registration, RecordType::Attendance, RecordType::Referral]
-            }
+            Self::Health => Agency::Health,
+            Self::Dwp => Agency::Dwp,
+            Self::Learning => Agency::Learning,
+            Self::Families => Agency::Families,
+            Self::Centres => Agency::Centres,
         }
     }
 
@@ -149,11 +120,9 @@ impl Template {
     /// # Errors
     /// [`Rule::NotAnId`] if a table's name were no id; never for the tables above.
     pub fn fill(self, particulars: &Particulars) -> Result<Protocol, Rule> {
-        let flows: Vec<Flow> = self
-            .record_types()
-            .iter()
-            .map(|record_type| self.flow(*record_type, particulars))
-            .collect();
+        let record_types = self.record_types();
+        let flows: Vec<Flow> =
+            record_types.iter().map(|sent| self.flow(*sent, particulars)).collect();
         let party = |details: &PartyDetails| Party {
             partner: details.partner.clone(),
             org_code: details.org_code.clone(),
@@ -180,7 +149,7 @@ impl Template {
             purposes: self.purposes().to_vec(),
             parties: vec![party(&particulars.sender), party(&particulars.authority)],
             outputs: self.outputs(&flows, &particulars.audiences)?,
-            retention: self.record_types().iter().map(kept).collect(),
+            retention: record_types.iter().map(kept).collect(),
             flows,
             security: Security { key_rotation_days: 365 },
             rights: Rights {
@@ -210,34 +179,32 @@ impl Template {
     }
 
     fn flow(self, record_type: RecordType, particulars: &Particulars) -> Flow {
-        let explicit = self == Self::Centres;
+        let definition = record_type.definition();
+        // Of nobody there is nobody to ask.
+        let explicit = self == Self::Centres && definition.about != About::Nobody;
         Flow {
             from: particulars.sender.partner.clone(),
             record_type,
-            fields: record_type.definition().fields().map(listed).collect(),
-            subjects: match record_type {
-                RecordType::LearningAim => Subjects::Adults,
-                RecordType::FamilyCase | RecordType::Referral | RecordType::Attendance => {
-                    Subjects::Families
-                }
-                RecordType::LiveBirth
-                | RecordType::HealthReview
-                | RecordType::TwoYearOldEligibility
-                | RecordType::FundedPlace
-                | RecordType::Registration => Subjects::UnderFives,
+            fields: definition.fields().map(listed).collect(),
+            subjects: match definition.about {
+                About::Adults => Subjects::Adults,
+                About::Families => Subjects::Families,
+                // Nobody's records have no subject that could be too old.
+                About::Children | About::Nobody => Subjects::UnderFives,
             },
             areas: particulars.areas.clone(),
-            frequency: match record_type {
-                RecordType::FundedPlace | RecordType::TwoYearOldEligibility => Frequency::Termly,
-                _ => Frequency::Weekly,
+            frequency: match definition.rhythm {
+                Rhythm::Termly => Frequency::Termly,
+                Rhythm::Weekly => Frequency::Weekly,
             },
             max_lag_days: particulars.max_lag_days,
             // A child's whole early years; a family's case may have been open for a childhood.
-            max_backdate_days: if record_type == RecordType::FamilyCase { 6_575 } else { 2_000 },
+            max_backdate_days: definition.backdate_days,
             basis: vec![self.basis(record_type)],
             confidentiality: match self {
                 Self::Health => Confidentiality::Section251,
-                Self::Centres => Confidentiality::Consent,
+                Self::Centres if explicit => Confidentiality::Consent,
+                Self::Centres => Confidentiality::NotConfidential,
                 Self::Dwp | Self::Learning | Self::Families => Confidentiality::Statute,
             },
             consent: if explicit { ConsentRule::Explicit } else { ConsentRule::Notice },
@@ -253,20 +220,36 @@ impl Template {
                 Some(Article9::HealthOrSocialCare),
                 Some(Schedule1::HealthOrSocialCare),
             ),
+            // Section 13A is for eligibility alone; work and benefits have a gateway of their own.
             Self::Dwp => (
-                LegalGateway::ChildcareAct2006S13a,
+                match record_type {
+                    RecordType::TwoYearOldEligibility => LegalGateway::ChildcareAct2006S13a,
+                    _ => LegalGateway::WelfareReformAct2012S131,
+                },
                 Some(Article9::SubstantialPublicInterest),
                 Some(Schedule1::StatutoryPurposes),
             ),
-            Self::Learning => match record_type {
-                RecordType::FundedPlace => (LegalGateway::ChildcareAct2006S99, None, None),
-                _ => (LegalGateway::DigitalEconomyAct2017S35, None, None),
+            // What schools and providers hold of a child (needs, ethnicity, meals) is special.
+            Self::Learning => match record_type.definition().about {
+                About::Children => (
+                    LegalGateway::ChildcareAct2006S99,
+                    Some(Article9::SubstantialPublicInterest),
+                    Some(Schedule1::StatutoryPurposes),
+                ),
+                _ => (
+                    LegalGateway::DigitalEconomyAct2017S35,
+                    Some(Article9::SubstantialPublicInterest),
+                    Some(Schedule1::StatutoryPurposes),
+                ),
             },
             Self::Families => (
                 LegalGateway::ChildrenAct2004S10,
                 Some(Article9::SubstantialPublicInterest),
                 Some(Schedule1::StatutoryPurposes),
             ),
+            Self::Centres if record_type.definition().identity.is_empty() => {
+                (LegalGateway::ChildrenAct2004S10, None, None)
+            }
             Self::Centres => {
                 (LegalGateway::ChildrenAct2004S10, Some(Article9::ExplicitConsent), None)
             }
@@ -338,6 +321,7 @@ fn listed(field: &FieldDefinition) -> FlowField {
         | FieldKind::AnyDate
         | FieldKind::Code(_)
         | FieldKind::Codes(_)
+        | FieldKind::Mapped(_)
         | FieldKind::Integer { .. }
         | FieldKind::Flag
         | FieldKind::Term

@@ -19,7 +19,7 @@ use super::{
     subjects,
     tx::on,
 };
-use crate::domain::{BatchId, FeedId, SubjectId};
+use crate::domain::{BatchId, FeedId, PersonId, SubjectId};
 use jiff::Timestamp;
 
 /// The day of what no leaf has named yet.
@@ -144,7 +144,9 @@ pub async fn erase_record(
 ) -> Result<(), StoreError> {
     let persons: Option<Vec<i64>> = match named {
         Some(named) => {
-            Some(subjects::persons_of(tx, named).await?.iter().map(|p| p.number()).collect())
+            let persons = subjects::persons_of(tx, named).await?;
+            let nobody = named.contains(&SubjectId::NOBODY).then_some(PersonId::NOBODY);
+            Some(persons.iter().chain(&nobody).map(|person| person.number()).collect())
         }
         None => None,
     };

@@ -35,6 +35,7 @@ steps![
     "0006_undo",
     "0007_evidence",
     "0008_choices",
+    "0009_records",
 ];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the

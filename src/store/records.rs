@@ -10,7 +10,7 @@ use super::{
     feeds,
     tx::on,
 };
-use crate::domain::{BatchId, FeedId, PersonId, SubjectId};
+use crate::domain::{BatchId, Event, FeedId, PersonId, SubjectId};
 use std::collections::BTreeMap;
 
 /// Where a record that was sent before is.
@@ -93,6 +93,35 @@ pub async fn sent(
         Ok((key16(&key, "sent", "record_key")?, sent))
     };
     rows.into_iter().map(known).collect()
+}
+
+/// Since when a record of a batch is known, days since 1970-01-01; `None` when nothing of it
+/// is kept.
+///
+/// # Errors
+/// When it can't be read or is corrupt.
+pub async fn known_since(
+    tx: &mut Tx,
+    batch: BatchId,
+    number: i64,
+) -> Result<Option<i32>, StoreError> {
+    if let Tx::Postgres(postgres) = tx {
+        // Intake may not read what records say; a function of the owner tells this alone.
+        let (day,): (Option<i64>,) = sqlx::query_as("SELECT record_known($1, $2)")
+            .bind(batch.number())
+            .bind(number)
+            .fetch_one(&mut **postgres)
+            .await?;
+        return day.map(|day| i32::try_from(day).map_err(|_| StoreError::Range)).transpose();
+    }
+    let row: Option<(Vec<u8>,)> = on!(tx, c => sqlx::query_as(
+        "SELECT body FROM event WHERE batch_id = $1 AND event_number = $2 LIMIT 1")
+        .bind(batch.number()).bind(number).fetch_optional(c).await)?;
+    let corrupt = StoreError::Corrupt { table: "event", column: "body", row: number };
+    match row {
+        Some((body,)) => Ok(Some(Event::decode(&body).map_err(|_| corrupt)?.0.known)),
+        None => Ok(None),
+    }
 }
 
 /// Forgets that records of batches given up or undone were sent, so that they can be staged

@@ -23,6 +23,8 @@ pub(super) enum Stage {
     Canaries,
     /// Errors, repeats, mistakes.
     Dirt,
+    /// Moves that the health trust hears of.
+    Moves,
 }
 
 impl Stage {
@@ -36,6 +38,7 @@ impl Stage {
             Self::Centres => 6,
             Self::Canaries => 7,
             Self::Dirt => 8,
+            Self::Moves => 9,
         }
     }
 }

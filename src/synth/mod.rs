@@ -207,5 +207,6 @@ fn feeds(plan: &Plan, people: &People, ground: &Ground, period: &Period) -> Vec<
     for feed in &mut feeds {
         dirt::soil(feed, people, period, &mut dice);
     }
+    feeds.push(agencies::health::moves(&mut agency(Partner::Health, Stage::Moves)));
     feeds
 }

@@ -173,6 +173,10 @@ pub(super) enum Facts {
         centre: u8,
         activity: u8,
     },
+    /// Where to is the record's home.
+    Movement {
+        direction: u8,
+    },
     Referral {
         direction: u8,
         other_party: u8,

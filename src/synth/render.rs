@@ -7,7 +7,7 @@ use std::io::Write;
 use crate::domain::RecordType;
 use crate::domain::field::CodeList;
 use crate::domain::records::{
-    attendance, family_case, health_review, learning_aim, referral, registration,
+    attendance, family_case, health_review, learning_aim, movement, referral, registration,
     two_year_old_eligibility,
 };
 
@@ -83,6 +83,9 @@ pub(super) fn own_columns(record_type: RecordType) -> &'static [&'static str] {
         }
         RecordType::Attendance => &["attendee", "centre", "activity"],
         RecordType::Referral => &["direction", "other_party", "reason", "outcome", "outcome_date"],
+        RecordType::Movement => &["movement"],
+        // The population's other records are not made up yet.
+        _ => &[],
     }
 }
 
@@ -203,6 +206,7 @@ impl<W: Write> Sheet<W> {
                 self.day(entry.event)?;
                 self.code(&two_year_old_eligibility::CRITERION, criterion)
             }
+            Facts::Movement { direction } => self.code(&movement::DIRECTION, direction),
             Facts::FundedPlace { term, age, hours, provider } => {
                 self.show(&term)?;
                 self.show(&age)?;

@@ -8,6 +8,7 @@ use tallygate::{
     store::{
         ActError, Effect, Outcome, Rights,
         consents::Unconsented,
+        erasures,
         feeds::{self, NewBatch},
         records::{self, NewEvent, NewWithdrawal},
         scan,
@@ -23,6 +24,7 @@ on_both!(
     subjects_are_found_by_every_key_and_move_with_their_events,
     the_pass_leaves_out_what_does_not_count,
     many_rows_fit_one_call,
+    what_is_about_nobody_is_told_its_day_and_erased,
 );
 
 fn event(record_type: RecordType, day: i32) -> Event {
@@ -94,6 +96,30 @@ impl Fresh {
         });
         seen.collect()
     }
+}
+
+async fn what_is_about_nobody_is_told_its_day_and_erased(fresh: Fresh) {
+    let feed = fresh.feed("centres", RecordType::ProviderSession).await;
+    let hung_on = |event_number: i64| {
+        let subject = SubjectId::NOBODY;
+        NewEvent { person: PersonId::NOBODY, subject, ..stored(7, event_number, None) }
+    };
+    // One from before 1970: its day is below zero.
+    let mut early = Vec::new();
+    event(RecordType::ProviderSession, -70_000).encode(&mut early);
+    let events = [hung_on(1), hung_on(2), NewEvent { body: early, ..hung_on(3) }];
+    let batch = fresh.stage(feed, 1, &events).await;
+    fresh.accept(batch).await.unwrap();
+    assert_eq!(fresh.counted(&[feed]).await, []);
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    for (number, day) in [(1, Some(19_002)), (2, Some(19_003)), (3, Some(-69_999)), (4, None)] {
+        assert_eq!(records::known_since(&mut tx, batch, number).await.unwrap(), day);
+    }
+    erasures::erase_record(&mut tx, 1, Some(&[SubjectId::NOBODY])).await.unwrap();
+    erasures::erase_record(&mut tx, 2, Some(&[SubjectId::new(7)])).await.unwrap();
+    assert_eq!(records::known_since(&mut tx, batch, 1).await.unwrap(), None);
+    assert_eq!(records::known_since(&mut tx, batch, 2).await.unwrap(), Some(19_003));
+    tx.commit().await.unwrap();
 }
 
 async fn feeds_are_made_once_and_batches_count_once_accepted(fresh: Fresh) {

@@ -237,6 +237,7 @@ async fn private_details_are_for_those_who_keep_them() {
             ("DELETE FROM batch_detail", ""),
             ("DELETE FROM erasure", intake),
             ("SELECT erase_record(1, NULL)", intake),
+            ("SELECT record_known(1, 1)", intake),
             ("UPDATE erased SET day = 0", sequencer),
             ("DELETE FROM erased", ""),
             ("INSERT INTO erasure_day VALUES (1)", sequencer),

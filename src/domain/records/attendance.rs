@@ -6,7 +6,7 @@ use crate::domain::{
         CodeList,
         FieldKind::{Centre, Code},
     },
-    record::{FieldDefinition, RecordDefinition, RecordType},
+    record::{About, Agency, FieldDefinition, RecordDefinition, RecordType},
 };
 
 /// Who came.
@@ -25,19 +25,22 @@ pub static ACTIVITY: CodeList = CodeList {
     ],
 };
 
+/// What it says.
+const PAYLOAD: &[FieldDefinition] = &[
+    FieldDefinition::new("attendee", Code(&ATTENDEE), "child or adult").required(),
+    FieldDefinition::new("centre", Centre, "the centre's code").required(),
+    FieldDefinition::new("activity", Code(&ACTIVITY), "what was attended").required(),
+];
+
 /// The definition.
-pub const DEFINITION: RecordDefinition = RecordDefinition {
-    record_type: RecordType::Attendance,
-    doc: "An attendance at a centre's activity; event_date is the day attended.",
-    event_is_birth: false,
-    identity: PERSON,
-    payload: &[
-        FieldDefinition::new("attendee", Code(&ATTENDEE), "child or adult").required(),
-        FieldDefinition::new("centre", Centre, "the centre's code").required(),
-        FieldDefinition::new("activity", Code(&ACTIVITY), "what was attended").required(),
-    ],
-    period: None,
-};
+pub const DEFINITION: RecordDefinition = RecordDefinition::new(
+    RecordType::Attendance,
+    "An attendance at a centre's activity; event_date is the day attended.",
+    About::Families,
+    &[Agency::Centres],
+    PERSON,
+    PAYLOAD,
+);
 
 /// Stored number of `attendee`.
 pub const WHO: u8 = DEFINITION.number("attendee");

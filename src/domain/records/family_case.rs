@@ -9,7 +9,7 @@ use crate::domain::{
         CodeList,
         FieldKind::{CaseReference, Code, Codes, Flag, PastDate},
     },
-    record::{FieldDefinition, RecordDefinition, RecordType},
+    record::{About, Agency, FieldDefinition, RecordDefinition, RecordType, RowRule},
 };
 
 /// Child in need, child protection, looked after, early help, Troubled Families.
@@ -24,35 +24,36 @@ pub static CRITERIA: CodeList =
 pub static MEMBER_ROLE: CodeList =
     CodeList { name: "member role", codes: &["child", "parent", "carer", "other"] };
 
-/// The definition.
-pub const DEFINITION: RecordDefinition = RecordDefinition {
-    record_type: RecordType::FamilyCase,
-    doc: "A member of a family with a case; event_date is the day the case was opened.",
-    event_is_birth: false,
-    identity: PERSON,
-    payload: &[
-        FieldDefinition::new("case_id", CaseReference, "the sender's id of the case").required(),
-        FieldDefinition::new("case_type", Code(&CASE_TYPE), "cin, cp, lac, eh or tf")
-            .required()
-            .special(),
-        FieldDefinition::new("opened", PastDate, "the day the case was opened")
-            .required()
-            .special(),
-        FieldDefinition::new("closed", PastDate, "the day it was closed; empty while open")
-            .special(),
-        FieldDefinition::new("criteria", Codes(&CRITERIA), "criteria met, separated by ;")
-            .special(),
-        FieldDefinition::new("member_role", Code(&MEMBER_ROLE), "the member's part in the family")
-            .required(),
-        FieldDefinition::new(
-            "reference_child",
-            Flag,
-            "yes for the one child, normally the youngest, at whom the family is counted",
-        )
+/// What it says.
+const PAYLOAD: &[FieldDefinition] = &[
+    FieldDefinition::new("case_id", CaseReference, "the sender's id of the case").required(),
+    FieldDefinition::new("case_type", Code(&CASE_TYPE), "cin, cp, lac, eh or tf")
+        .required()
+        .special(),
+    FieldDefinition::new("opened", PastDate, "the day the case was opened").required().special(),
+    FieldDefinition::new("closed", PastDate, "the day it was closed; empty while open").special(),
+    FieldDefinition::new("criteria", Codes(&CRITERIA), "criteria met, separated by ;").special(),
+    FieldDefinition::new("member_role", Code(&MEMBER_ROLE), "the member's part in the family")
         .required(),
-    ],
-    period: Some(("opened", "closed")),
-};
+    FieldDefinition::new(
+        "reference_child",
+        Flag,
+        "yes for the one child, normally the youngest, at whom the family is counted",
+    )
+    .required(),
+];
+
+/// The definition.
+pub const DEFINITION: RecordDefinition = RecordDefinition::new(
+    RecordType::FamilyCase,
+    "A member of a family with a case; event_date is the day the case was opened.",
+    About::Families,
+    &[Agency::Families],
+    PERSON,
+    PAYLOAD,
+)
+.ruled(&[RowRule::InOrder("opened", "closed")])
+.backdated(6_575);
 
 /// Stored number of `case_type`.
 pub const TYPE: u8 = DEFINITION.number("case_type");

@@ -3,7 +3,7 @@
 use super::CHILD;
 use crate::domain::{
     field::{CodeList, FieldKind::Code},
-    record::{FieldDefinition, RecordDefinition, RecordType},
+    record::{About, Agency, FieldDefinition, RecordDefinition, RecordType},
 };
 
 /// Which review of the Healthy Child Programme.
@@ -22,15 +22,19 @@ pub static REVIEW: CodeList = CodeList {
 pub static OUTCOME: CodeList =
     CodeList { name: "review outcome", codes: &["completed", "declined", "not_attended"] };
 
+/// What it says.
+const PAYLOAD: &[FieldDefinition] = &[
+    FieldDefinition::new("review", Code(&REVIEW), "which review").required(),
+    FieldDefinition::new("outcome", Code(&OUTCOME), "what came of it").required().special(),
+];
+
 /// The definition.
-pub const DEFINITION: RecordDefinition = RecordDefinition {
-    record_type: RecordType::HealthReview,
-    doc: "A health review of a child; event_date is the day of the review.",
-    event_is_birth: false,
-    identity: CHILD,
-    payload: &[
-        FieldDefinition::new("review", Code(&REVIEW), "which review").required(),
-        FieldDefinition::new("outcome", Code(&OUTCOME), "what came of it").required().special(),
-    ],
-    period: None,
-};
+pub const DEFINITION: RecordDefinition = RecordDefinition::new(
+    RecordType::HealthReview,
+    "A health review of a child; event_date is the day of the review.",
+    About::Children,
+    &[Agency::Health],
+    CHILD,
+    PAYLOAD,
+)
+.health();

@@ -1,13 +1,15 @@
 //! One aim of an adult's learning.
 
-use super::{DATE_OF_BIRTH, FORENAME, LOCAL_ID, LSOA, NHS_NUMBER, POSTCODE, SEX, SURNAME, UPRN};
+use super::{
+    DATE_OF_BIRTH, ETHNIC, FORENAME, LOCAL_ID, LSOA, NHS_NUMBER, POSTCODE, SEX, SURNAME, UPRN,
+};
 use crate::domain::{
     field::{
         CodeList,
-        FieldKind::{AnyDate, Code, Dropped, Flag, Identifier, PastDate},
+        FieldKind::{AnyDate, Centre, Code, Dropped, Flag, Identifier, PastDate},
     },
     identifier::Scheme,
-    record::{FieldDefinition, RecordDefinition, RecordType},
+    record::{About, Agency, FieldDefinition, RecordDefinition, RecordType, RowRule},
 };
 
 /// The ILR's completion status: 1 continuing, 2 completed, 3 withdrawn, 6 on a break.
@@ -23,36 +25,45 @@ pub static DESTINATION: CodeList = CodeList {
     codes: &["work", "learning", "volunteering", "none", "unknown"],
 };
 
+/// Who it is about.
+const WHO_IS_IT: &[FieldDefinition] = &[
+    FieldDefinition::new("uln", Identifier(Scheme::Uln), "unique learner number, 10 digits"),
+    NHS_NUMBER,
+    LOCAL_ID,
+    FORENAME,
+    SURNAME,
+    DATE_OF_BIRTH,
+    SEX,
+    POSTCODE,
+    UPRN,
+    LSOA,
+];
+
+/// What it says.
+const PAYLOAD: &[FieldDefinition] = &[
+    FieldDefinition::new(
+        "aim_reference",
+        Dropped(8),
+        "the learning aim's reference; checked, not kept",
+    ),
+    FieldDefinition::new("start_date", PastDate, "when it began").required(),
+    FieldDefinition::new("planned_end_date", AnyDate, "when it should end"),
+    FieldDefinition::new("completion_status", Code(&COMPLETION), "ILR completion status")
+        .required(),
+    FieldDefinition::new("outcome", Code(&OUTCOME), "ILR outcome"),
+    FieldDefinition::new("destination", Code(&DESTINATION), "where the learner went"),
+    FieldDefinition::new("esol", Flag, "whether it is English for speakers of other languages"),
+    FieldDefinition::new("venue", Centre, "the code of the centre where it was held"),
+    ETHNIC,
+];
+
 /// The definition.
-pub const DEFINITION: RecordDefinition = RecordDefinition {
-    record_type: RecordType::LearningAim,
-    doc: "A learning aim of an adult; event_date is its start.",
-    event_is_birth: false,
-    identity: &[
-        FieldDefinition::new("uln", Identifier(Scheme::Uln), "unique learner number, 10 digits"),
-        NHS_NUMBER,
-        LOCAL_ID,
-        FORENAME,
-        SURNAME,
-        DATE_OF_BIRTH,
-        SEX,
-        POSTCODE,
-        UPRN,
-        LSOA,
-    ],
-    payload: &[
-        FieldDefinition::new(
-            "aim_reference",
-            Dropped(8),
-            "the learning aim's reference; checked, not kept",
-        ),
-        FieldDefinition::new("start_date", PastDate, "when it began").required(),
-        FieldDefinition::new("planned_end_date", AnyDate, "when it should end"),
-        FieldDefinition::new("completion_status", Code(&COMPLETION), "ILR completion status")
-            .required(),
-        FieldDefinition::new("outcome", Code(&OUTCOME), "ILR outcome"),
-        FieldDefinition::new("destination", Code(&DESTINATION), "where the learner went"),
-        FieldDefinition::new("esol", Flag, "whether it is English for speakers of other languages"),
-    ],
-    period: Some(("start_date", "planned_end_date")),
-};
+pub const DEFINITION: RecordDefinition = RecordDefinition::new(
+    RecordType::LearningAim,
+    "A learning aim of an adult; event_date is its start.",
+    About::Adults,
+    &[Agency::Learning],
+    WHO_IS_IT,
+    PAYLOAD,
+)
+.ruled(&[RowRule::InOrder("start_date", "planned_end_date")]);

@@ -1,11 +1,13 @@
 //! A live birth, from Health. Its event is the birth itself, so the day is only sealed.
 
-use super::{DATE_OF_BIRTH, FORENAME, LOCAL_ID, LSOA, NHS_NUMBER, POSTCODE, SEX, SURNAME, UPRN};
+use super::{
+    DATE_OF_BIRTH, ETHNIC, FORENAME, LOCAL_ID, LSOA, NHS_NUMBER, POSTCODE, SEX, SURNAME, UPRN,
+};
 use crate::domain::{
     event::Role,
     field::FieldKind::{BirthDate, Forename, Identifier, Integer, Surname},
     identifier::Scheme,
-    record::{FieldDefinition, RecordDefinition, RecordType},
+    record::{About, Agency, FieldDefinition, RecordDefinition, RecordType},
 };
 
 /// The child and its mother.
@@ -31,27 +33,33 @@ const IDENTITY: &[FieldDefinition] = &[
     .of(Role::Mother),
 ];
 
+/// What it says.
+const PAYLOAD: &[FieldDefinition] = &[
+    FieldDefinition::new(
+        "plurality",
+        Integer { min: 1, max: 9 },
+        "how many were born of this pregnancy, 1 to 9",
+    )
+    .required(),
+    FieldDefinition::new(
+        "birth_order",
+        Integer { min: 1, max: 9 },
+        "which of them this child was, 1 to 9",
+    ),
+    ETHNIC,
+];
+
 /// The definition.
-pub const DEFINITION: RecordDefinition = RecordDefinition {
-    record_type: RecordType::LiveBirth,
-    doc: "A live birth: the child, its mother and where they live.",
-    event_is_birth: true,
-    identity: IDENTITY,
-    payload: &[
-        FieldDefinition::new(
-            "plurality",
-            Integer { min: 1, max: 9 },
-            "how many were born of this pregnancy, 1 to 9",
-        )
-        .required(),
-        FieldDefinition::new(
-            "birth_order",
-            Integer { min: 1, max: 9 },
-            "which of them this child was, 1 to 9",
-        ),
-    ],
-    period: None,
-};
+pub const DEFINITION: RecordDefinition = RecordDefinition::new(
+    RecordType::LiveBirth,
+    "A live birth: the child, its mother and where they live.",
+    About::Children,
+    &[Agency::Health],
+    IDENTITY,
+    PAYLOAD,
+)
+.birth()
+.health();
 
 /// Stored number of `plurality`.
 pub const PLURALITY: u8 = DEFINITION.number("plurality");

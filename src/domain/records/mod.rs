@@ -1,17 +1,35 @@
 //! One record type a file: its fields, their kinds, and what they mean.
 
+pub mod antenatal;
 pub mod attendance;
+pub mod death;
+pub mod development_score;
+pub mod early_years_profile;
+#[cfg(test)]
+pub mod example;
 pub mod family_case;
+pub mod feeding_6_8_week;
 pub mod funded_place;
 pub mod health_review;
 pub mod learning_aim;
 pub mod live_birth;
+pub mod movement;
+pub mod provider_session;
 pub mod referral;
 pub mod registration;
+pub mod school_contact;
+pub mod session_attendance;
+pub mod support_case;
+pub mod survey;
 pub mod two_year_old_eligibility;
+pub mod volunteer_placement;
+pub mod work_status;
 
 use super::{
-    field::FieldKind::{BirthDate, Forename, Identifier, Lsoa, Postcode, Sex, Surname, Uprn},
+    crosswalk::{ETHNICITY, SEN},
+    field::FieldKind::{
+        BirthDate, Forename, Identifier, Lsoa, Mapped, Postcode, Sex, Surname, Uprn,
+    },
     identifier::Scheme,
     record::FieldDefinition,
 };
@@ -44,6 +62,20 @@ const LSOA: FieldDefinition = FieldDefinition::new(
     "LSOA of residence (2011 boundaries); stands in for an absent or unknown postcode",
 );
 
+const UPN: FieldDefinition =
+    FieldDefinition::new("upn", Identifier(Scheme::Upn), "unique pupil number, 13 characters");
+
+/// Ethnicity, from any of the three lists.
+const ETHNIC: FieldDefinition = FieldDefinition::new(
+    "ethnicity",
+    Mapped(&ETHNICITY),
+    "ethnicity: the NHS's A to Z and 99, schools' WBRI ..., the ILR's 31 to 99, or the ONS group",
+)
+.special();
+/// Special educational needs.
+const NEEDS: FieldDefinition =
+    FieldDefinition::new("sen", Mapped(&SEN), "special educational needs: N, K or E").special();
+
 /// A child as most agencies know one.
 const CHILD: &[FieldDefinition] =
     &[NHS_NUMBER, LOCAL_ID, FORENAME, SURNAME, DATE_OF_BIRTH.required(), SEX, POSTCODE, UPRN, LSOA];
@@ -51,3 +83,17 @@ const CHILD: &[FieldDefinition] =
 /// A child or an adult.
 const PERSON: &[FieldDefinition] =
     &[NHS_NUMBER, LOCAL_ID, FORENAME, SURNAME, DATE_OF_BIRTH, SEX, POSTCODE, UPRN, LSOA];
+
+/// A child as a school knows one.
+const PUPIL: &[FieldDefinition] = &[
+    UPN,
+    NHS_NUMBER,
+    LOCAL_ID,
+    FORENAME,
+    SURNAME,
+    DATE_OF_BIRTH.required(),
+    SEX,
+    POSTCODE,
+    UPRN,
+    LSOA,
+];

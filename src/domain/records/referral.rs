@@ -6,7 +6,7 @@ use crate::domain::{
         CodeList,
         FieldKind::{Code, PastDate},
     },
-    record::{FieldDefinition, RecordDefinition, RecordType},
+    record::{About, Agency, FieldDefinition, RecordDefinition, RecordType},
 };
 
 /// Into or out of the sender.
@@ -47,21 +47,24 @@ pub static OUTCOME: CodeList = CodeList {
     codes: &["engaged", "not_engaged", "declined", "pending"],
 };
 
+/// What it says.
+const PAYLOAD: &[FieldDefinition] = &[
+    FieldDefinition::new("direction", Code(&DIRECTION), "in or out").required(),
+    FieldDefinition::new("other_party", Code(&OTHER_PARTY), "from or to whom").required(),
+    FieldDefinition::new("reason", Code(&REASON), "why").special(),
+    FieldDefinition::new("outcome", Code(&OUTCOME), "what came of it").required(),
+    FieldDefinition::new("outcome_date", PastDate, "the day of the outcome"),
+];
+
 /// The definition.
-pub const DEFINITION: RecordDefinition = RecordDefinition {
-    record_type: RecordType::Referral,
-    doc: "A referral of a person; event_date is the day of the referral.",
-    event_is_birth: false,
-    identity: PERSON,
-    payload: &[
-        FieldDefinition::new("direction", Code(&DIRECTION), "in or out").required(),
-        FieldDefinition::new("other_party", Code(&OTHER_PARTY), "from or to whom").required(),
-        FieldDefinition::new("reason", Code(&REASON), "why").special(),
-        FieldDefinition::new("outcome", Code(&OUTCOME), "what came of it").required(),
-        FieldDefinition::new("outcome_date", PastDate, "the day of the outcome"),
-    ],
-    period: None,
-};
+pub const DEFINITION: RecordDefinition = RecordDefinition::new(
+    RecordType::Referral,
+    "A referral of a person; event_date is the day of the referral.",
+    About::Families,
+    &[Agency::Families, Agency::Centres],
+    PERSON,
+    PAYLOAD,
+);
 
 /// Stored number of `direction`.
 pub const WHICH_WAY: u8 = DEFINITION.number("direction");

@@ -1,12 +1,12 @@
 //! A child's registration with a centre.
 
-use super::CHILD;
+use super::{CHILD, ETHNIC};
 use crate::domain::{
     field::{
         CodeList,
         FieldKind::{AnyDate, Centre, Code, Codes, PastDate},
     },
-    record::{FieldDefinition, RecordDefinition, RecordType},
+    record::{About, Agency, FieldDefinition, RecordDefinition, RecordType, RowRule},
 };
 
 /// How the family came to register.
@@ -36,26 +36,27 @@ pub static TARGET_GROUPS: CodeList = CodeList {
     ],
 };
 
-/// The definition.
-pub const DEFINITION: RecordDefinition = RecordDefinition {
-    record_type: RecordType::Registration,
-    doc: "A child's registration with a centre; event_date is its start.",
-    event_is_birth: false,
-    identity: CHILD,
-    payload: &[
-        FieldDefinition::new("centre", Centre, "the centre's code").required(),
-        FieldDefinition::new("start_date", PastDate, "the day the registration began").required(),
-        FieldDefinition::new("end_date", AnyDate, "the day it ended; empty while active"),
-        FieldDefinition::new("source", Code(&SOURCE), "how the family came to register"),
-        FieldDefinition::new(
-            "target_groups",
-            Codes(&TARGET_GROUPS),
-            "target groups, separated by ;",
-        )
+/// What it says.
+const PAYLOAD: &[FieldDefinition] = &[
+    FieldDefinition::new("centre", Centre, "the centre's code").required(),
+    FieldDefinition::new("start_date", PastDate, "the day the registration began").required(),
+    FieldDefinition::new("end_date", AnyDate, "the day it ended; empty while active"),
+    FieldDefinition::new("source", Code(&SOURCE), "how the family came to register"),
+    FieldDefinition::new("target_groups", Codes(&TARGET_GROUPS), "target groups, separated by ;")
         .special(),
-    ],
-    period: Some(("start_date", "end_date")),
-};
+    ETHNIC,
+];
+
+/// The definition.
+pub const DEFINITION: RecordDefinition = RecordDefinition::new(
+    RecordType::Registration,
+    "A child's registration with a centre; event_date is its start.",
+    About::Children,
+    &[Agency::Centres],
+    CHILD,
+    PAYLOAD,
+)
+.ruled(&[RowRule::InOrder("start_date", "end_date")]);
 
 /// Stored number of `start_date`.
 pub const START_DATE: u8 = DEFINITION.number("start_date");

@@ -8,7 +8,7 @@ use crate::domain::{
         FieldKind::{Code, Forename, Identifier, PastDate, Surname},
     },
     identifier::Scheme,
-    record::{FieldDefinition, RecordDefinition, RecordType},
+    record::{About, Agency, FieldDefinition, RecordDefinition, RecordType},
 };
 
 /// Why the child is eligible.
@@ -17,40 +17,45 @@ pub static CRITERION: CodeList = CodeList {
     codes: &["economic", "looked_after", "send", "adopted"],
 };
 
+/// Who it is about.
+const WHO_IS_IT: &[FieldDefinition] = &[
+    NHS_NUMBER,
+    LOCAL_ID,
+    FORENAME,
+    SURNAME,
+    DATE_OF_BIRTH.required(),
+    SEX,
+    POSTCODE,
+    UPRN,
+    LSOA,
+    FieldDefinition::new(
+        "parent_nino",
+        Identifier(Scheme::Nino),
+        "the parent's National Insurance number",
+    )
+    .of(Role::Parent),
+    FieldDefinition::new("parent_forename", Forename, "the parent's given name").of(Role::Parent),
+    FieldDefinition::new("parent_surname", Surname, "the parent's family name").of(Role::Parent),
+];
+
+/// What it says.
+const PAYLOAD: &[FieldDefinition] = &[
+    FieldDefinition::new("list_date", PastDate, "the day the list was made").required(),
+    FieldDefinition::new("criterion", Code(&CRITERION), "why the child is eligible")
+        .required()
+        .special(),
+];
+
 /// The definition.
-pub const DEFINITION: RecordDefinition = RecordDefinition {
-    record_type: RecordType::TwoYearOldEligibility,
-    doc: "A child on a list of eligible two-year-olds; event_date is the list's date.",
-    event_is_birth: false,
-    identity: &[
-        NHS_NUMBER,
-        LOCAL_ID,
-        FORENAME,
-        SURNAME,
-        DATE_OF_BIRTH.required(),
-        SEX,
-        POSTCODE,
-        UPRN,
-        LSOA,
-        FieldDefinition::new(
-            "parent_nino",
-            Identifier(Scheme::Nino),
-            "the parent's National Insurance number",
-        )
-        .of(Role::Parent),
-        FieldDefinition::new("parent_forename", Forename, "the parent's given name")
-            .of(Role::Parent),
-        FieldDefinition::new("parent_surname", Surname, "the parent's family name")
-            .of(Role::Parent),
-    ],
-    payload: &[
-        FieldDefinition::new("list_date", PastDate, "the day the list was made").required(),
-        FieldDefinition::new("criterion", Code(&CRITERION), "why the child is eligible")
-            .required()
-            .special(),
-    ],
-    period: None,
-};
+pub const DEFINITION: RecordDefinition = RecordDefinition::new(
+    RecordType::TwoYearOldEligibility,
+    "A child on a list of eligible two-year-olds; event_date is the list's date.",
+    About::Children,
+    &[Agency::Dwp],
+    WHO_IS_IT,
+    PAYLOAD,
+)
+.termly();
 
 /// Stored number of `list_date`.
 pub const LIST_DATE: u8 = DEFINITION.number("list_date");

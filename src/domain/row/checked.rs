@@ -120,6 +120,8 @@ pub struct CheckedRow<'a> {
     pub extracted_at: Date,
     /// The sender's reference to a consent.
     pub consent_ref: Option<&'a str>,
+    /// The sender's id of the earlier record whose place this one takes.
+    pub supersedes: Option<&'a str>,
     /// What the record says; `None` withdraws the record of that id.
     pub content: Option<Content<'a>>,
 }

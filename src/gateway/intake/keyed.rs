@@ -1,5 +1,9 @@
 //! From rows of texts to keyed records: after this, nobody can be named.
 
+mod superseded;
+
+pub(super) use superseded::Superseded;
+
 use super::{Accepted, Intake, Rejection, Row, RowReader};
 use crate::{
     audit::{Hash, detail::item_hash, item::record_text},
@@ -7,7 +11,7 @@ use crate::{
         Event, Role,
         field::Value,
         identifier::Linkable,
-        record::RecordDefinition,
+        record::{About, RecordDefinition},
         records::live_birth,
         row::{CheckedIdentifier, CheckedRow, Content, Identity},
         time::epoch_day,
@@ -45,6 +49,8 @@ pub(super) struct KeyedRecord {
     pub(super) known: i32,
     /// Pseudonym of the consent reference.
     pub(super) consent: Option<[u8; 16]>,
+    /// The earlier record whose place it takes.
+    pub(super) supersedes: Option<Superseded>,
     /// What it says; `None` withdraws the record.
     pub(super) content: Option<KeyedContent>,
     /// Its item in the batch's private detail.
@@ -131,9 +137,13 @@ impl KeyedBatch {
         for (at, mut row) in rows.into_iter().enumerate() {
             match reader.layout.check(&row, today) {
                 Ok(checked) => {
-                    let mut salt = [0; 16];
-                    rng.fill_bytes(&mut salt);
-                    batch.records.push(keying.record(at, checked, salt, &mut scratch)?);
+                    let mut salt = || {
+                        let mut salt = [0; 16];
+                        rng.fill_bytes(&mut salt);
+                        salt
+                    };
+                    let salts = (salt(), checked.supersedes.map(|_| salt()));
+                    batch.records.push(keying.record(at, checked, salts, &mut scratch)?);
                 }
                 Err(violations) => batch.malformed.extend(violations.into_iter().map(|v| {
                     let (rule, sentence) = (v.rule.code(), v.rule.sentence());
@@ -161,6 +171,13 @@ impl KeyedBatch {
             let key = Pseudonym::from_stored(PseudonymDomain::Record, self.under, &record.key)?;
             let key = keys.pseudonymiser.rewrap(&key, keys.current())?;
             record.key = *key.as_bytes();
+            if let Some(earlier) = &mut record.supersedes {
+                let domain = PseudonymDomain::Record;
+                let key = Pseudonym::from_stored(domain, self.under, &earlier.key)?;
+                let key = keys.pseudonymiser.rewrap(&key, keys.current())?;
+                let item = KeyedItem::new(earlier.item.salt, &key, None, None, &mut scratch);
+                *earlier = Superseded { key: *key.as_bytes(), item };
+            }
             if let Some(consent) = &mut record.consent {
                 *consent = keys.renewed(PseudonymDomain::Consent, self.under, consent)?;
             }
@@ -251,14 +268,22 @@ impl Keying<'_> {
         &self,
         row: usize,
         checked: CheckedRow<'_>,
-        salt: [u8; 16],
+        (salt, earlier_salt): ([u8; 16], Option<[u8; 16]>),
         scratch: &mut Vec<u8>,
     ) -> Result<KeyedRecord, KeyError> {
         let with = &self.keys.pseudonymiser;
         let partner = &self.reader.partner;
         let record_type = self.reader.record_type.name();
-        let key = RawIdentifier::new(checked.record_id.to_owned())
-            .pseudonymise(IdentifierKind::Record { partner, record_type }, with);
+        let record_key = |id: &str| {
+            RawIdentifier::new(id.to_owned())
+                .pseudonymise(IdentifierKind::Record { partner, record_type }, with)
+        };
+        let key = record_key(checked.record_id);
+        let supersedes = checked.supersedes.zip(earlier_salt).map(|(earlier, salt)| {
+            let key = record_key(earlier);
+            let item = KeyedItem::new(salt, &key, None, None, scratch);
+            Superseded { key: *key.as_bytes(), item }
+        });
         let consent = checked.consent_ref.map(|reference| {
             *RawIdentifier::new(reference.to_owned())
                 .pseudonymise(IdentifierKind::Consent { partner }, with)
@@ -270,7 +295,7 @@ impl Keying<'_> {
         };
         let item = KeyedItem::new(salt, &key, consent, content.as_ref(), scratch);
         let (key, known) = (*key.as_bytes(), epoch_day(checked.extracted_at));
-        Ok(KeyedRecord { row, key, known, consent, content, item })
+        Ok(KeyedRecord { row, key, known, consent, supersedes, content, item })
     }
 
     fn content(
@@ -303,7 +328,10 @@ impl Keying<'_> {
             },
             values,
         };
-        let mut persons = vec![(Role::Principal, self.identity(principal, plurality, record, 0)?)];
+        let mut persons = Vec::with_capacity(1);
+        if definition.about != About::Nobody {
+            persons.push((Role::Principal, self.identity(principal, plurality, record, 0)?));
+        }
         for (position, (role, identity)) in (1u8..).zip(others) {
             if identity.tells_who() {
                 persons.push((role, self.identity(identity, None, record, position)?));

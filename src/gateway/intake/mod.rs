@@ -7,6 +7,7 @@
 
 mod keyed;
 mod stage;
+mod supersede;
 
 use super::{
     Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, protocols::warnings,
@@ -367,7 +368,7 @@ impl Intake {
                 return Ok((accepted, None));
             }
             let _one_stream = gateway.feeds.lock(self.feed).await;
-            let staged = match stage::stage(self, &batch, &keys, &mut accepted).await {
+            let staged = match stage::stage(self, &mut batch, &keys, &mut accepted).await {
                 Ok(staged) => staged,
                 // Another version of the keys came into use since: nothing was staged.
                 Err(GatewayError::KeysBehind) => {

@@ -1,16 +1,15 @@
 //! Stages an admitted batch: durable, linked, and counted by nobody until it is accepted.
 
+mod detail;
+
 use super::{
     Accepted, Intake, Rejection,
-    keyed::{KeyedBatch, KeyedContent, KeyedItem, KeyedRecord},
+    keyed::{KeyedBatch, KeyedContent, KeyedItem, KeyedRecord, Superseded},
+    supersede,
 };
 use crate::{
-    audit::{
-        Detail, Hash, Item, KeptDetail, Slot,
-        detail::filled,
-        item::{RecordItem, RecordPlace},
-    },
-    domain::{BatchId, Event, PersonId, SubjectId, field::Rule, time::epoch_day},
+    audit::{Hash, item::RecordPlace},
+    domain::{BatchId, Event, PersonId, Role, SubjectId, field::Rule, time::epoch_day},
     gateway::{
         GatewayError,
         forms::{self, Forms},
@@ -28,7 +27,7 @@ use crate::{
         subjects,
     },
 };
-use rand::Rng;
+use detail::BatchDetail;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -51,6 +50,25 @@ struct New<'a> {
     dropped: Option<[u8; 16]>,
 }
 
+/// A record that goes: its sender withdrew it, or sent another in its place.
+#[derive(Clone, Copy)]
+struct Gone<'a> {
+    key: &'a [u8; 16],
+    /// The day this became known.
+    known: i32,
+    item: &'a KeyedItem,
+}
+
+impl<'a> Gone<'a> {
+    const fn withdrawn(record: &'a KeyedRecord) -> Self {
+        Self { key: &record.key, known: record.known, item: &record.item }
+    }
+
+    const fn superseded(by: &KeyedRecord, earlier: &'a Superseded) -> Self {
+        Self { key: &earlier.key, known: by.known, item: &earlier.item }
+    }
+}
+
 /// What a batch adds, once what was sent before is left out.
 #[derive(Default)]
 struct Additions<'a> {
@@ -59,9 +77,9 @@ struct Additions<'a> {
     /// they are taken now, and their sender is told no more than that they were sent before.
     taken_late: usize,
     /// Withdrawals of records that are there, with the records' numbers.
-    withdrawn: Vec<(&'a KeyedRecord, i64)>,
+    withdrawn: Vec<(Gone<'a>, i64)>,
     /// Withdrawals of records of this very batch, with their places in `new`.
-    withdrawn_here: Vec<(&'a KeyedRecord, usize)>,
+    withdrawn_here: Vec<(Gone<'a>, usize)>,
     /// Staged by a batch that was never accepted, or was undone: to be taken over.
     taken_over: Vec<[u8; 16]>,
     /// The same of records that were not used, by their tokens.
@@ -79,7 +97,7 @@ impl Additions<'_> {
 /// Stages the batch and completes what its sender is told.
 pub(super) async fn stage(
     intake: &Intake,
-    batch: &KeyedBatch,
+    batch: &mut KeyedBatch,
     keys: &KeysInUse,
     accepted: &mut Accepted,
 ) -> Result<Staged, GatewayError> {
@@ -91,6 +109,7 @@ pub(super) async fn stage(
     if key_versions::number(&mut tx).await? != keys.number() {
         return Err(GatewayError::KeysBehind);
     }
+    supersede::inherit(intake, &mut tx, batch, keys).await?;
     let additions = sort_out(intake, &mut tx, batch, keys, accepted).await?;
     let detail = BatchDetail::of(&additions, &mut gateway.rng());
     let commitment = detail.commitment()?;
@@ -144,7 +163,10 @@ impl Known {
         batch: &KeyedBatch,
         keys: &KeysInUse,
     ) -> Result<Self, GatewayError> {
-        let records: Vec<[u8; 16]> = batch.admitted().map(|record| record.key).collect();
+        let named = |record: &KeyedRecord| {
+            [Some(record.key), record.supersedes.as_ref().map(|earlier| earlier.key)]
+        };
+        let records: Vec<[u8; 16]> = batch.admitted().flat_map(named).flatten().collect();
         let forms = Forms::of(keys, PseudonymDomain::Record, &records)?;
         let sent = records::sent(tx, intake.feed, forms.all()).await?;
         let sent = sent.into_iter().map(|(key, sent)| (forms.current(key), sent)).collect();
@@ -206,7 +228,16 @@ async fn sort_out<'a>(
                 }
             }
             (Some(_), _, Some(_)) => accepted.sent_before += 1,
+            (Some(_), None, None)
+                if record.supersedes.as_ref().is_some_and(|earlier| {
+                    known.accepted(&earlier.key).is_none() && !here.contains_key(&earlier.key)
+                }) =>
+            {
+                refuse_row(record, accepted, ("supersedes", Rule::NothingToSupersede));
+            }
             (Some(content), None, None) => {
+                let (gone, here_gone) = (&mut gone, &mut gone_here);
+                let_go_of_earlier(&mut additions, record, &known, &here, gone, here_gone);
                 here.insert(record.key, additions.new.len());
                 let bound = is_bound(intake, &known, keys, content)?;
                 let token = || rights::record_token(keys, &record.key);
@@ -222,31 +253,50 @@ async fn sort_out<'a>(
             }
             (None, Some(number), _) => {
                 if gone.insert(number) {
-                    additions.withdrawn.push((record, number));
+                    additions.withdrawn.push((Gone::withdrawn(record), number));
                 } else {
                     accepted.sent_before += 1;
                 }
             }
             (None, None, Some(at)) => {
                 if gone_here.insert(*at) {
-                    additions.withdrawn_here.push((record, *at));
+                    additions.withdrawn_here.push((Gone::withdrawn(record), *at));
                 } else {
                     accepted.sent_before += 1;
                 }
             }
-            (None, None, None) => nothing_to_withdraw(record, accepted),
+            (None, None, None) => {
+                refuse_row(record, accepted, ("record_id", Rule::NothingToWithdraw));
+            }
         }
     }
     accepted.rejections.sort_by_key(|rejection| rejection.row);
     Ok(additions)
 }
 
-fn nothing_to_withdraw(record: &KeyedRecord, accepted: &mut Accepted) {
-    let rule = Rule::NothingToWithdraw;
+/// The record whose place this one takes goes, unless it is gone already.
+fn let_go_of_earlier<'a>(
+    additions: &mut Additions<'a>,
+    record: &'a KeyedRecord,
+    known: &Known,
+    here: &BTreeMap<[u8; 16], usize>,
+    gone: &mut BTreeSet<i64>,
+    gone_here: &mut BTreeSet<usize>,
+) {
+    let Some(earlier) = &record.supersedes else { return };
+    let goes = Gone::superseded(record, earlier);
+    match (known.accepted(&earlier.key), here.get(&earlier.key)) {
+        (Some(number), _) if gone.insert(number) => additions.withdrawn.push((goes, number)),
+        (None, Some(at)) if gone_here.insert(*at) => additions.withdrawn_here.push((goes, *at)),
+        _ => {}
+    }
+}
+
+fn refuse_row(record: &KeyedRecord, accepted: &mut Accepted, (field, rule): (&'static str, Rule)) {
     accepted.well_formed -= 1;
     accepted.rejections.push(Rejection {
         row: record.row,
-        field: "record_id",
+        field,
         rule: rule.code(),
         sentence: rule.sentence(),
         by_protocol: false,
@@ -297,11 +347,11 @@ async fn write(
     records::stage_sent(tx, intake.feed, batch, &sent, version).await?;
     records::stage_events(tx, batch, &events).await?;
     let numbers: Vec<i64> = (first..).take(additions.new.len()).collect();
-    let before = additions.withdrawn.iter().map(|(record, number)| (record, *number));
-    let here = additions.withdrawn_here.iter().map(|(record, at)| (record, numbers[*at]));
+    let before = additions.withdrawn.iter().map(|(gone, number)| (gone, *number));
+    let here = additions.withdrawn_here.iter().map(|(gone, at)| (gone, numbers[*at]));
     let withdrawals: Vec<NewWithdrawal> = before
         .chain(here)
-        .map(|(record, event_number)| NewWithdrawal { event_number, known: record.known })
+        .map(|(gone, event_number)| NewWithdrawal { event_number, known: gone.known })
         .collect();
     records::stage_withdrawals(tx, batch, &withdrawals).await?;
     places.extend(
@@ -322,7 +372,11 @@ fn places(
     let new = additions.new.iter().zip(first..);
     new.map(|(new, number)| {
         let persons = if new.dropped.is_none() { new.content.persons.len() } else { 0 };
-        RecordPlace { number, subjects: placed.by_ref().take(persons).collect() }
+        let mut subjects: Vec<i64> = placed.by_ref().take(persons).collect();
+        if new.dropped.is_none() && subjects.is_empty() {
+            subjects.push(SubjectId::NOBODY.number());
+        }
+        RecordPlace { number, subjects }
     })
     .collect()
 }
@@ -342,9 +396,9 @@ fn rows(
     for (New { record, content, .. }, event_number) in used {
         sent.push((record.key, event_number));
         let keyed = record.consent.is_some() || forms::has_references(&content.event);
-        for ((role, _), (subject, person)) in content.persons.iter().zip(placed.by_ref()) {
+        let mut push = |role: Role, (subject, person)| {
             let mut body = Vec::with_capacity(48);
-            Event { role: *role, ..content.event.clone() }.encode(&mut body);
+            Event { role, ..content.event.clone() }.encode(&mut body);
             events.push(NewEvent {
                 person,
                 subject,
@@ -354,56 +408,18 @@ fn rows(
                 body,
                 key_version: if keyed { version } else { 0 },
             });
+        };
+        for ((role, _), place) in content.persons.iter().zip(placed.by_ref()) {
+            push(*role, place);
+        }
+        if content.persons.is_empty() {
+            // What is about nobody hangs on a person who is nobody: no pass over the persons
+            // comes there.
+            push(Role::Principal, (SubjectId::NOBODY, PersonId::NOBODY));
         }
     }
     // Rows in the order of their keys: neighbours in the tree are written together.
     sent.sort_unstable();
     events.sort_unstable_by_key(|event| (event.person, event.event_number, event.role));
     (sent, events)
-}
-
-/// The private detail of a batch: an item for each record that is new or withdrawn.
-struct BatchDetail<'a> {
-    filling: [u8; 16],
-    size: usize,
-    /// The records, in the order of their items, with their numbers once they have them.
-    records: Vec<&'a KeyedRecord>,
-    /// The items of which nothing is kept but the salted hash.
-    left_out: Vec<u64>,
-}
-
-impl<'a> BatchDetail<'a> {
-    fn of(additions: &Additions<'a>, rng: &mut impl Rng) -> Self {
-        let mut filling = [0; 16];
-        rng.fill_bytes(&mut filling);
-        let new = additions.new.iter().map(|new| new.record);
-        let unused = (0..).zip(&additions.new).filter(|(_, new)| new.dropped.is_some());
-        let left_out = unused.map(|(at, _)| at).collect();
-        let withdrawn = additions.withdrawn.iter().map(|(record, _)| *record);
-        let here = additions.withdrawn_here.iter().map(|(record, _)| *record);
-        let records: Vec<_> = new.chain(withdrawn).chain(here).collect();
-        Self { filling, size: filled(records.len(), false), records, left_out }
-    }
-
-    fn commitment(&self) -> Result<Hash, GatewayError> {
-        let hashes = self.records.iter().map(|record| record.item.hash).collect();
-        Ok(Detail::filled_up(hashes, &self.filling, self.size).commitment()?)
-    }
-
-    /// What is kept of it, once it is known where each record's rows are.
-    fn kept(&self, places: Vec<RecordPlace>) -> KeptDetail {
-        let left_out: BTreeSet<u64> = self.left_out.iter().copied().collect();
-        let slots = (0..).zip(self.records.iter().zip(places)).map(|(at, (record, place))| {
-            let KeyedItem { salt, key_version, content, hash } = record.item;
-            if left_out.contains(&at) {
-                return Slot::Erased(hash);
-            }
-            Slot::Open(
-                salt,
-                Item::Record(RecordItem { key: record.key, key_version, content, place }),
-            )
-        });
-        let size = u32::try_from(self.size).unwrap_or(u32::MAX);
-        KeptDetail { filling: self.filling, size, slots: slots.collect() }
-    }
 }

@@ -58,7 +58,7 @@ async fn a_manager_sees_the_card_of_the_own_area_and_of_no_other() {
     let percent: f64 = registered.figure.value.parse().unwrap();
     assert!((65.0..69.0).contains(&percent), "{percent}");
     assert_eq!(registered.figure.unit, "percent");
-    assert!(registered.trend.is_empty() && registered.feeds.len() == 4);
+    assert!(registered.trend.is_empty() && registered.feeds.len() == 5);
     assert_eq!(shown.lines[1].parts.len(), 5);
     // Case types are published for the authority only.
     assert!(shown.lines[8].parts.is_empty());

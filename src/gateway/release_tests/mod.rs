@@ -6,6 +6,7 @@ mod details;
 mod erase;
 mod figures;
 mod log;
+mod records;
 mod retention;
 mod revoked;
 mod rights;

@@ -11,6 +11,12 @@ use crate::protocol::vocabulary::{FieldAction, SignatoryRole};
 /// A document that uses every member.
 fn full() -> Protocol {
     let mut protocol = template(Template::Centres);
+    // Three flows have every leaf that more would have.
+    protocol.flows.truncate(3);
+    protocol.retention.truncate(3);
+    for output in &mut protocol.outputs {
+        output.sources.retain(|source| source.flow < 3);
+    }
     protocol.version = ProtocolVersion::new(3).unwrap();
     protocol.supersedes = Some(Digest::of(b"the second"));
     protocol.flows[0].consent_max_age_days = Some(700);
@@ -63,6 +69,7 @@ fn others(value: &Value) -> Vec<Value> {
                 "keep",
                 "drop",
                 "adults",
+                "families",
                 "daily",
                 "termly",
                 "art6_1_c",
@@ -192,7 +199,7 @@ fn the_sentences_say_what_people_would() {
     let mut moved = new.clone();
     moved.flows.swap(0, 1);
     for source in moved.outputs.iter_mut().flat_map(|output| &mut output.sources) {
-        source.flow = 1 - source.flow;
+        source.flow = [1, 0].get(usize::from(source.flow)).copied().unwrap_or(source.flow);
     }
     let only = changes(&new, &moved);
     assert!(only.iter().all(|change| change.difference == Difference::Reordered), "{only:?}");

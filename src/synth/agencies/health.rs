@@ -12,6 +12,12 @@ use super::{Agency, months_old};
 const REVIEWS: [(u8, i32, i32); 4] = [(1, 10, 14), (2, 42, 58), (3, 335, 400), (AT_TWO, 735, 900)];
 const AT_TWO: u8 = 4;
 
+/// The trust hears of a move by the child's new practice, when there is one.
+const HEARD: f64 = 0.6;
+/// Codes of [`crate::domain::records::movement::DIRECTION`].
+const IN: u8 = 0;
+const WITHIN: u8 = 2;
+
 /// Reviews that take place, are declined, are not attended, in thousandths.
 const OUTCOMES: [u32; 3] = [905, 30, 65];
 
@@ -31,6 +37,27 @@ pub(in crate::synth) fn records(agency: &mut Agency<'_>) -> Vec<Feed> {
         }
     }
     vec![births, reviews]
+}
+
+/// The moves that it hears of within the period: into the authority, and within it.
+pub(in crate::synth) fn moves(agency: &mut Agency<'_>) -> Feed {
+    let mut moves = Feed::new(agency.partner, RecordType::Movement);
+    let (people, period) = (agency.people, agency.period);
+    for household in &people.households {
+        let moved = household.homes.iter().skip(1).map(|(day, _)| (WITHIN, *day));
+        for (direction, day) in household.arrived.map(|day| (IN, day)).into_iter().chain(moved) {
+            for child in &household.children {
+                let born = people.person(*child).born;
+                let heard = agency.dice.chance(HEARD);
+                if heard && born < day && day >= period.first && day <= period.last {
+                    let home = Home::At(household.home_on(day));
+                    let facts = Facts::Movement { direction };
+                    moves.entries.push(agency.entry(*child, day, home, facts));
+                }
+            }
+        }
+    }
+    moves
 }
 
 /// A child's reviews within the period, and one soon after it moved in.

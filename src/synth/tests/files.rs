@@ -15,7 +15,7 @@ fn the_same_plan_gives_the_same_bytes_and_another_seed_others() {
     write(&plan, two.path()).unwrap();
     write(&Plan { seed: 8, ..plan }, other.path()).unwrap();
     let (one, two, other) = (contents(one.path()), contents(two.path()), contents(other.path()));
-    assert_eq!(one.len(), 12);
+    assert_eq!(one.len(), 13);
     assert!(one == two);
     for (name, bytes) in &one {
         assert!(other[name] != *bytes, "{name}");
@@ -42,16 +42,19 @@ fn plans_out_of_bounds_are_refused() {
 fn every_row_keeps_its_definition_but_for_the_broken_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let summary = write(&plan(0.05), dir.path()).unwrap();
-    assert_eq!(summary.files.len(), 10);
+    assert_eq!(summary.files.len(), 11);
     for file in &summary.files {
         let rows = rows(dir.path(), file);
         assert_eq!(u64::try_from(rows.len()).unwrap(), file.rows);
-        let expected: BTreeSet<&str> = ENVELOPE
-            .into_iter()
-            .chain(file.record_type.definition().fields().map(|f| f.name))
-            .collect();
+        let definition = file.record_type.definition();
+        let expected: BTreeSet<&str> =
+            ENVELOPE.into_iter().chain(definition.fields().map(|f| f.name)).collect();
         let columns: BTreeSet<&str> = rows[0].keys().map(String::as_str).collect();
-        assert_eq!(columns, expected, "{}", file.record_type);
+        assert!(columns.is_subset(&expected), "{}", file.record_type);
+        // What the generator does not make up: corrections, ethnicity, needs, venues.
+        let left: Vec<_> = expected.difference(&columns).copied().collect();
+        let left_out = ["ethnicity", "sen", "supersedes", "venue"];
+        assert!(left.iter().all(|name| left_out.contains(name)), "{left:?}");
         let (mut broken, mut withdrawn) = (0, 0);
         let mut sent: BTreeMap<&str, &Row> = BTreeMap::new();
         for row in &rows {

@@ -12,7 +12,7 @@ const NO: &str = "flow_not_granted /flows";
 
 /// Who may send what under its own protocol, with every column that the type has.
 #[rustfmt::skip]
-const SENDERS: [(&str, [&str; 5]); 9] = [
+const SENDERS: [(&str, [&str; 5]); 23] = [
     // record type                 health dwp  learning families centres
     ("live_birth",                [OK,    NO,  NO,      NO,      NO]),
     ("health_review",             [OK,    NO,  NO,      NO,      NO]),
@@ -23,6 +23,20 @@ const SENDERS: [(&str, [&str; 5]); 9] = [
     ("registration",              [NO,    NO,  NO,      NO,      OK]),
     ("attendance",                [NO,    NO,  NO,      NO,      OK]),
     ("referral",                  [NO,    NO,  NO,      OK,      OK]),
+    ("antenatal",                 [OK,    NO,  NO,      NO,      NO]),
+    ("feeding_6_8_week",          [OK,    NO,  NO,      NO,      NO]),
+    ("development_score",         [OK,    NO,  NO,      NO,      NO]),
+    ("movement",                  [OK,    NO,  NO,      NO,      NO]),
+    ("death",                     [OK,    NO,  NO,      NO,      NO]),
+    ("session_attendance",        [NO,    NO,  OK,      NO,      NO]),
+    ("early_years_profile",       [NO,    NO,  OK,      NO,      NO]),
+    ("work_status",               [NO,    OK,  NO,      NO,      NO]),
+    ("support_case",              [NO,    NO,  NO,      NO,      OK]),
+    ("survey",                    [NO,    NO,  NO,      NO,      OK]),
+    ("volunteer_placement",       [NO,    NO,  NO,      NO,      OK]),
+    ("provider_session",          [NO,    NO,  NO,      NO,      OK]),
+    ("school_contact",            [NO,    NO,  NO,      NO,      OK]),
+    ("example",                   [NO,    NO,  NO,      NO,      OK]),
 ];
 
 pub(super) fn count() -> usize {

@@ -1,0 +1,3 @@
+-- A correction is known since the record whose place it takes. (Reading that is a right that
+-- intake lacks on PostgreSQL, and a function there; an embedded file belongs to the one process
+-- that may open it.)
