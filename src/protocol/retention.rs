@@ -6,11 +6,12 @@
 //!
 //! - **In force**: of the documents that stand on the day (within their term; a suspension stops
 //!   the sending and not the clock), the strictest holds: a record goes on the earliest end.
-//! - **Ended**: where none stands (expired, superseded by nothing that lists the feed, revoked
-//!   with "freeze"), what their last versions say goes on to hold, the strictest again. An end of
-//!   sharing gives nobody leave to keep more, or longer.
+//! - **Ended**: what a protocol's last version says goes on to bind what came under it, whatever
+//!   else is in force, and where none stands (expired, superseded by nothing that lists the feed,
+//!   revoked with "freeze") everything: the strictest of their last words. An end of sharing gives
+//!   nobody leave to keep more, or longer.
 //! - **Purged**: what a party sent under a version whose part it revoked with "purge", or under
-//!   an earlier one, goes at once, whoever else lists the feed.
+//!   an earlier one, goes at once, of whatever type, and whoever else lists the feed.
 //! - **Unclear**: a newer version that can't be read may say anything, and what is deleted is
 //!   gone: its protocol has no say until it can be read. A feed of which nothing else speaks has
 //!   no end meanwhile, which a preview and a proof say openly.
@@ -19,14 +20,16 @@
 //! That day is the event's; or the day of receipt, by London's calendar; or the subject's fifth
 //! birthday, or the event where that came later, or where no date of birth is known the event's
 //! day five years on (a child under five at the event is five by then); or the day on which a
-//! case was closed: an open one has no end yet. What is no case counts from its event.
+//! case was closed. One that nobody closed counts as closed when it is withdrawn, when the last
+//! day of the protocol that says so has passed and it does not stand any more, or else five years
+//! after its event: its child is five by then. What is no case counts from its event.
 
 use std::sync::Arc;
 
 use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
-use super::document::{Digest, ProtocolVersion};
+use super::document::{Digest, Protocol, ProtocolVersion};
 use super::life::{Handling, Part, State};
 use super::policy::{Compiled, Policy};
 use super::refusal::{Clause, Reason, Refusal, Section};
@@ -45,6 +48,8 @@ pub(super) struct Feed {
     speaking: Vec<(Arc<Compiled>, usize)>,
     /// Versions whose part the sender revoked with "purge".
     purged: Vec<Arc<Compiled>>,
+    /// The most days after its event that any flow ever let a record in.
+    window_days: i32,
 }
 
 /// The most days that the records of a feed may lie after their events.
@@ -70,6 +75,10 @@ pub struct RetentionRule {
     pub days: u16,
     /// The clause.
     pub clause: Clause,
+    /// Of a document that stands no more: the last day that it had.
+    pub ended: Option<i32>,
+    /// Whether it binds only what came under its own protocol.
+    pub own_alone: bool,
 }
 
 /// What a party wants deleted with its part.
@@ -99,6 +108,8 @@ pub struct KeptRecord {
     pub birth: Option<i32>,
     /// For a case: the day it was closed, or `None` while it is open.
     pub closed: Option<Option<i32>>,
+    /// The day on which it became known that it is withdrawn, if it is.
+    pub withdrawn: Option<i32>,
 }
 
 /// When a record's time is over.
@@ -108,7 +119,7 @@ pub enum End<'a> {
     After(i32, &'a RetentionRule),
     /// At once, by this clause.
     Purged(&'a Clause),
-    /// It has none yet: its case is open, or nothing that can be read speaks of it.
+    /// It has none yet: nothing that can be read speaks of it.
     NotYet,
 }
 
@@ -135,9 +146,9 @@ impl End<'_> {
 }
 
 impl RetentionRule {
-    /// The last day on which a record may be kept; `None` while it has no end.
+    /// The last day on which a record may be kept.
     #[must_use]
-    pub fn last_day(&self, record: &KeptRecord) -> Option<i32> {
+    pub fn last_day(&self, record: &KeptRecord) -> i32 {
         let start = match self.from {
             RetentionStart::EventDate => record.event,
             RetentionStart::Received => record.received,
@@ -147,11 +158,22 @@ impl RetentionRule {
             }
             RetentionStart::CaseClosed => match record.closed {
                 None => record.event,
-                Some(None) => return None,
                 Some(Some(day)) => day,
+                Some(None) => self.taken_as_closed(record),
             },
         };
-        Some(start.saturating_add(i32::from(self.days)))
+        start.saturating_add(i32::from(self.days))
+    }
+
+    /// When a case that nobody closed counts as closed.
+    fn taken_as_closed(&self, record: &KeptRecord) -> i32 {
+        let sooner = [record.withdrawn, self.ended].into_iter().flatten();
+        let day = sooner.fold(five_years_on(record.event), i32::min);
+        day.max(record.event)
+    }
+
+    fn binds(&self, protocol: &ProtocolId) -> bool {
+        !self.own_alone || self.clause.protocol() == protocol
     }
 }
 
@@ -160,26 +182,20 @@ fn five_years_on(day: i32) -> i32 {
 }
 
 /// How long the records of a feed are kept, on a day.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keeping {
     rules: Vec<RetentionRule>,
-    in_force: bool,
     purges: Vec<Purge>,
-    /// How many days after its event a record may still come in, by the flows in force.
+    /// How many days after its event a record could come in, by any flow there ever was.
     window_days: i32,
 }
 
 impl Keeping {
-    /// The clauses that hold, each alone a limit; none where nothing that can be read speaks.
+    /// The clauses that hold, each a limit of what it binds; none where nothing that can be read
+    /// speaks.
     #[must_use]
     pub fn rules(&self) -> &[RetentionRule] {
         &self.rules
-    }
-
-    /// Whether a document in force says so, rather than the last word of those that ended.
-    #[must_use]
-    pub const fn in_force(&self) -> bool {
-        self.in_force
     }
 
     /// The clauses by which a party's part is purged.
@@ -193,12 +209,19 @@ impl Keeping {
         self.purges.iter().any(|purge| purge.covers(protocol, version))
     }
 
-    /// The last day on which the flows in force would let a record in: until then it must be
-    /// known again. To the end of a year, as it outlasts the record and must tell no birthday.
+    /// The last day on which any flow there ever was would let a record in (also one that ended:
+    /// it may be signed anew): until then it must be known again. To the end of a year, as it outlasts the record and must tell no birthday.
     #[must_use]
     pub fn may_return_until(&self, event: i32) -> i32 {
         let last = event.saturating_add(self.window_days);
         date_of(last).map_or(last, |day| epoch_day(jiff::civil::date(day.year(), 12, 31)))
+    }
+
+    /// The fewest days that a case is kept after it was closed, where a clause counts from that.
+    #[must_use]
+    pub fn shortest_after_closing(&self) -> Option<i32> {
+        let closing = self.rules.iter().filter(|rule| rule.from == RetentionStart::CaseClosed);
+        closing.map(|rule| i32::from(rule.days)).min()
     }
 
     /// Whether an end depends on when somebody was born, but for births themselves.
@@ -218,7 +241,8 @@ impl Keeping {
         if let Some(purge) = self.purges.iter().find(|purge| purge.covers(protocol, version)) {
             return End::Purged(&purge.clause);
         }
-        let ends = self.rules.iter().filter_map(|rule| Some((rule.last_day(record)?, rule)));
+        let binding = self.rules.iter().filter(|rule| rule.binds(protocol));
+        let ends = binding.map(|rule| (rule.last_day(record), rule));
         ends.min_by_key(|(last, _)| *last)
             .map_or(End::NotYet, |(last, rule)| End::After(last, rule))
     }
@@ -227,17 +251,19 @@ impl Keeping {
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut hash = Sha256::new_with_prefix(b"tallygate retention v1");
-        let mut add = |clause: &Clause, what: &str, days: u16| {
+        let mut add = |clause: &Clause, what: &str, days: u16, ended: Option<i32>, own: bool| {
             hash.update(clause.digest().as_bytes());
             hash.update(clause.pointer());
             hash.update(what);
             hash.update(days.to_be_bytes());
+            hash.update(ended.unwrap_or(i32::MAX).to_be_bytes());
+            hash.update([u8::from(own)]);
         };
         for rule in &self.rules {
-            add(&rule.clause, rule.from.code(), rule.days);
+            add(&rule.clause, rule.from.code(), rule.days, rule.ended, rule.own_alone);
         }
         for purge in &self.purges {
-            add(&purge.clause, "purge", 0);
+            add(&purge.clause, "purge", 0, None, false);
         }
         Digest::from_bytes(hash.finalize().into())
     }
@@ -247,36 +273,62 @@ impl Policy {
     /// How long a feed's records are kept, as the documents say on a day.
     #[must_use]
     pub fn keeping(&self, partner: &PartnerId, record_type: RecordType, today: Date) -> Keeping {
-        let mut keeping =
-            Keeping { rules: Vec::new(), in_force: false, purges: Vec::new(), window_days: 0 };
+        let mut keeping = Keeping::default();
         let Some(feed) = self.feeds.get(partner).and_then(|feeds| feeds.get(&record_type)) else {
             return keeping;
         };
-        keeping.in_force = feed.speaking.iter().any(|(p, _)| stands(p, partner, today));
-        let holds = |p: &Compiled| !keeping.in_force || stands(p, partner, today);
-        keeping.rules = feed
-            .speaking
-            .iter()
-            .filter(|(protocol, _)| holds(protocol))
-            .map(|(protocol, entry)| RetentionRule {
+        let in_force = feed.speaking.iter().any(|(p, _)| stands(p, partner, today));
+        let rule = |(protocol, entry): &(Arc<Compiled>, usize)| {
+            let stands = stands(protocol, partner, today);
+            RetentionRule {
                 from: protocol.retention[*entry].from_event,
                 days: protocol.retention[*entry].days,
                 clause: protocol.clause(Section::Retention(*entry)),
-            })
-            .collect();
+                ended: (!stands).then(|| self.last_day_of(protocol)),
+                own_alone: in_force && !stands,
+            }
+        };
+        keeping.rules = feed.speaking.iter().map(rule).collect();
         let purge = |protocol: &Arc<Compiled>| Purge {
             protocol: protocol.id.clone(),
             version: protocol.version,
             clause: protocol.clause(Section::Whole),
         };
         keeping.purges = feed.purged.iter().map(purge).collect();
-        let flows = self.sending(record_type).iter();
-        let flows = flows.filter(|(protocol, _)| stands(protocol, partner, today));
-        let flows = flows.map(|(protocol, place)| &protocol.flows[*place]);
-        let windows = flows.filter(|flow| flow.from == *partner);
-        let windows = windows.map(|flow| flow.max_backdate_days + flow.max_lag_days);
-        keeping.window_days = windows.max().unwrap_or(0);
+        keeping.window_days = feed.window_days;
         keeping
+    }
+
+    /// The last day that a document had, as far as documents tell: that before the one that
+    /// superseded it began, or that of its term. (One that was revoked had its last day earlier.)
+    fn last_day_of(&self, protocol: &Compiled) -> i32 {
+        let next = self.signed_after(&protocol.id, protocol.version).map(|next| {
+            epoch_day(next.effective).saturating_sub(1).max(epoch_day(protocol.effective))
+        });
+        next.unwrap_or(i32::MAX).min(epoch_day(protocol.expires))
+    }
+
+    /// The feeds of a document that another protocol in force keeps otherwise: of several the
+    /// earliest end holds for all of them, so that each may cut short what the others say.
+    #[must_use]
+    pub fn also_kept_by(
+        &self,
+        document: &Protocol,
+        today: Date,
+    ) -> Vec<(PartnerId, RecordType, ProtocolId)> {
+        let mut found = Vec::new();
+        for flow in &document.flows {
+            let own = document.retention.iter().find(|own| own.record_type == flow.record_type);
+            let Some(own) = own else { continue };
+            for rule in self.keeping(&flow.from, flow.record_type, today).rules() {
+                let other = rule.ended.is_none() && *rule.clause.protocol() != document.id;
+                if other && (rule.from, rule.days) != (own.from_event, own.days) {
+                    let id = rule.clause.protocol().clone();
+                    found.push((flow.from.clone(), flow.record_type, id));
+                }
+            }
+        }
+        found
     }
 
     /// The strictest limit that counts from the event, among the documents in force.
@@ -319,15 +371,16 @@ impl Policy {
                 feed.speaking.extend(speaking.filter(|(protocol, _)| {
                     !self.hides_a_version_after(&protocol.id, protocol.version)
                 }));
+                // Of whatever type: an earlier version may have listed what the revoked one does not.
                 let purges = |protocol: &&&Arc<Compiled>| {
-                    let sent = protocol
-                        .flows
-                        .iter()
-                        .any(|flow| flow.from == *partner && flow.record_type == record_type);
                     let revoked = protocol.life().and_then(|life| life.revocations().get(partner));
-                    sent && revoked.is_some_and(|revoked| revoked.handling == Handling::Purge)
+                    revoked.is_some_and(|revoked| revoked.handling == Handling::Purge)
                 };
                 feed.purged.extend(listed.iter().filter(purges).map(|p| Arc::clone(p)));
+                let flows = listed.iter().flat_map(|protocol| &protocol.flows);
+                let own = flows.filter(|f| f.from == *partner && f.record_type == record_type);
+                let windows = own.map(|flow| flow.max_backdate_days + flow.max_lag_days);
+                feed.window_days = windows.fold(feed.window_days, i32::max);
             }
         }
         for feed in feeds.values_mut().flat_map(|feeds| feeds.values_mut()) {
