@@ -28,8 +28,8 @@ use std::path::{Path, PathBuf};
 
 const SIGN_HELP: &str = "\
 FILE is a draft (JSON, from `protocol new`) or a copy that others have signed already; the root
-disclosure policy, deeds of adherence, revocations and reinstatements are signed the same way. The document must name the key,
-by its kid.
+disclosure policy, deeds of adherence, revocations and reinstatements are signed the same way. A
+protocol, a policy and a deed must name the key, by its kid.
 Roles: siro, caldicott_guardian, dpo_advice, director, designated_person.
 
 Examples:

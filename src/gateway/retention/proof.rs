@@ -166,13 +166,16 @@ impl Gateway {
         let today = epoch_day(on);
         let mut tx = self.store.read(Rights::Figures).await?;
         let last = retention::last_day(&mut tx).await?;
+        let stalled = last.is_some_and(|last| last < today - 1);
         let days = retention::days(&mut tx, epoch_day(from), epoch_day(until)).await?;
         let feeds = self.kept_feeds(on).await?;
         let (mut pending, mut judged) = (Vec::new(), HashMap::new());
         for (feed, kept) in feeds {
-            // By this alone the rule's own reckoning is asked: whether the job has heard of it.
+            // By this alone the rule's own reckoning is asked: whether the job has heard of it. One
+            // that stands still is waited for by nobody.
             let applied = retention::rules_of(&mut tx, feed).await?;
-            if applied.as_deref() == Some(&kept.keeping.digest().as_bytes()[..]) {
+            let heard = applied.as_deref() == Some(&kept.keeping.digest().as_bytes()[..]);
+            if heard || stalled {
                 judged.insert(feed, Judged::of(&snapshot, kept, on));
             } else {
                 pending.push((kept.partner, kept.record_type));
@@ -186,7 +189,6 @@ impl Gateway {
         pending.sort();
         let (unlimited, overdue) =
             (found(&judged, |judged| judged.unlimited), found(&judged, |judged| judged.overdue));
-        let stalled = last.is_some_and(|last| last < today - 1);
         let verdict = match () {
             () if !overdue.is_empty() => Verdict::Overdue,
             () if stalled => Verdict::Stalled,

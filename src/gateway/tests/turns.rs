@@ -28,7 +28,7 @@ impl World {
         let party = Party { role: PartyRole::Joint, ..details };
         let audience = TakenAudience {
             table: id("referrals"),
-            role: CallerRole::Consumer,
+            role: CallerRole::DataOfficer,
             areas: vec![id("CC01")],
         };
         let joining = Joining { base: protocol, digest: digest(protocol) };
@@ -122,9 +122,9 @@ async fn a_partner_joins_by_a_deed_that_all_have_signed() {
     let said = refused(&world.signed(&elsewhere, &ALL), "malformed_document").await;
     assert!(said[0].1.starts_with("unknown_area"), "{said:?}");
     let mut wide = deed.clone();
-    wide.audiences[0].areas = vec![id("E08000026")];
+    wide.audiences[0].role = CallerRole::Provider;
     let said = refused(&world.signed(&wide, &ALL), "malformed_document").await;
-    assert_eq!(said[0].0, "/audiences/0/areas/0");
+    assert_eq!(said[0].0, "/audiences/0/role");
     let mut late = deed.clone();
     late.valid_until = date(2026, 4, 30);
     let said = refused(&world.signed(&late, &ALL), "deed_too_late").await;
