@@ -14,8 +14,8 @@ use crate::{
     identity::{Clock, SystemClock},
     keys::{ProtocolSigning, SigningKey},
     protocol::{
-        Adherence, Envelope, KeySet, Protocol, Reinstating, Revoking, RootPolicy, SignatoryRole, SignatureError,
-        Signed, Verified,
+        Adherence, Envelope, KeySet, Protocol, Reinstating, Revoking, RootPolicy, SignatoryRole,
+        SignatureError, Signed, Verified,
         adherence::Agreement,
         jws::{Algorithm, ProtectedHeader},
         register::KeyRegister,

@@ -7,7 +7,11 @@ use super::{
     protocol_register::show,
     protocol_word::{About, Word},
 };
-use crate::{domain::PartnerId, protocol::{Reinstating, document::SCHEMA}, wire::v1};
+use crate::{
+    domain::PartnerId,
+    protocol::{Reinstating, document::SCHEMA},
+    wire::v1,
+};
 
 const HELP: &str = "\
 What any party has suspended resumes once the whole quorum of the protocol has agreed: each party, in

@@ -14,6 +14,7 @@
 //! nobody.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use schemars::JsonSchema;
@@ -25,11 +26,11 @@ use super::document::{
     Source, is_health,
 };
 use super::fault::{Fault, Rule};
+use super::geography::Geography;
 use super::life::{Life, Part};
 use super::quorum::{Missing, missing};
 use super::signing::{Document, FullySigned, Signatory, Signed};
 use super::vocabulary::{CallerRole, SignatoryRole};
-use super::geography::Geography;
 use super::{names, schema, strict};
 use crate::domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId};
 
@@ -191,8 +192,9 @@ impl Adherence {
         }
         for (place, taken) in self.audiences.iter().enumerate() {
             let listed = joining.audiences_of(taken);
-            let listed =
-                listed.ok_or_else(|| Fault::at(&format!("/audiences/{place}/table"), Rule::UnknownTable))?;
+            let listed = listed.ok_or_else(|| {
+                Fault::at(&format!("/audiences/{place}/table"), Rule::UnknownTable)
+            })?;
             refuse_if(
                 listed.is_empty(),
                 &format!("/audiences/{place}/role"),
@@ -354,7 +356,7 @@ impl Document for Adherence {
 #[derive(Clone, Debug)]
 pub struct Joined {
     signed: Signed<Protocol, FullySigned>,
-    protocol: Protocol,
+    protocol: Arc<Protocol>,
 }
 
 impl Joined {
@@ -371,7 +373,7 @@ impl Joined {
         for deed in deeds {
             protocol = deed.document().apply(joining, &protocol)?;
         }
-        Ok(Self { signed, protocol })
+        Ok(Self { signed, protocol: Arc::new(protocol) })
     }
 
     /// The protocol as it stands.

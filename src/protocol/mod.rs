@@ -75,8 +75,8 @@ pub use permit::{
 };
 pub use policy::{Entry, Policy};
 pub use refusal::{Clause, Reason, Refusal};
-pub use reinstatement::Reinstating;
 pub use register::{KeyRegister, KeySet, RegisteredKey};
+pub use reinstatement::Reinstating;
 pub use retention::{End, Keeping, KeptRecord, RetentionRule};
 pub use revocation::Revoking;
 pub use root_policy::RootPolicy;

@@ -35,13 +35,8 @@ pub enum SignedForm {
 
 impl SignedForm {
     /// Every form.
-    pub const ALL: [Self; 5] = [
-        Self::Protocol,
-        Self::RootPolicy,
-        Self::Adherence,
-        Self::Revocation,
-        Self::Reinstatement,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Protocol, Self::RootPolicy, Self::Adherence, Self::Revocation, Self::Reinstatement];
 
     /// The name of its file among `deploy`'s.
     #[must_use]

@@ -72,14 +72,14 @@ mod tests {
             assert!(!are_mixed(pure), "{pure}");
         }
         for mixed in [
-            "He\u{430}lth",           // Cyrillic а
-            "\u{391}uthority",        // Greek Α
-            "Bi\u{ff52}ths",          // fullwidth r
-            "\u{1d5a7}ealth",         // mathematical H
-            "a\u{561}",               // Armenian
-            "D\u{13aa}P",             // Cherokee Ꭺ
-            "\u{421}\u{3bf}",         // Cyrillic and Greek
-            "Kinder\u{30ac}",         // Katakana
+            "He\u{430}lth",    // Cyrillic а
+            "\u{391}uthority", // Greek Α
+            "Bi\u{ff52}ths",   // fullwidth r
+            "\u{1d5a7}ealth",  // mathematical H
+            "a\u{561}",        // Armenian
+            "D\u{13aa}P",      // Cherokee Ꭺ
+            "\u{421}\u{3bf}",  // Cyrillic and Greek
+            "Kinder\u{30ac}",  // Katakana
         ] {
             assert!(are_mixed(mixed), "{mixed}");
         }

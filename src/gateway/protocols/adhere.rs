@@ -13,8 +13,7 @@ use super::{
 use crate::{
     gateway::{Actor, Denied, Gateway, RefusalKind, Refused, Snapshot, snapshot::Nowhere},
     protocol::{
-        Act, Adherence, CallerRole, Digest, Fault, Protocol, SignatureError,
-        adherence::Joining,
+        Act, Adherence, CallerRole, Digest, Fault, Protocol, SignatureError, adherence::Joining,
     },
     store::Logged,
 };
@@ -52,15 +51,10 @@ impl Gateway {
         Ok(logged.map(|(_, line)| line))
     }
 
-    fn join(
-        &self,
-        snapshot: &Snapshot,
-        handed: &Handed<'_, Adherence>,
-    ) -> Result<Turned, Refused> {
+    fn join(&self, snapshot: &Snapshot, handed: &Handed<'_, Adherence>) -> Result<Turned, Refused> {
         let deed = handed.signed.document();
         let act = Act::Adhere { party: deed.party.partner.clone(), sends: !deed.flows.is_empty() };
-        let life =
-            handed.life.after(&act, handed.known).map_err(|error| refusals::life(&error))?;
+        let life = handed.life.after(&act, handed.known).map_err(|error| refusals::life(&error))?;
         let today = self.today();
         if today > deed.valid_until || today > handed.known.expires {
             let sentence = "the deed's last day, or the protocol's own, has passed";

@@ -95,7 +95,7 @@ impl Gateway {
         let logged = self
             .settle(actor, |snapshot| {
                 let leaf = self.look(actor, "protocols");
-                let lines = snapshot.protocols().iter().map(|record| {
+                let lines = snapshot.protocols().map(|record| {
                     let line = self.line(snapshot, record);
                     if reads_documents(actor, record) { line } else { line.for_others() }
                 });
@@ -116,7 +116,7 @@ impl Gateway {
 /// What a version changes against the one that it supersedes, as far as that can be read.
 pub(super) fn amended(snapshot: &Snapshot, protocol: &Protocol) -> Vec<Change> {
     let Some(named) = protocol.supersedes else { return Vec::new() };
-    let before = snapshot.protocols().iter().find(|record| {
+    let before = snapshot.protocols().find(|record| {
         record.stored.protocol == protocol.id && record.stored.digest == *named.as_bytes()
     });
     let before = before.and_then(text_of);

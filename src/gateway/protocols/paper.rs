@@ -149,7 +149,7 @@ fn read<'a, T: AboutAVersion>(
         .map_err(|error| refusals::signature(&error))?;
     may(signed.document())?;
     let named = signed.document().agreement();
-    let record = snapshot.protocols().iter().find(|record| {
+    let record = snapshot.protocols().find(|record| {
         record.stored.protocol == named.protocol
             && record.stored.version == named.version.number()
             && record.stored.digest == *named.digest.as_bytes()

@@ -43,10 +43,7 @@ impl Gateway {
     }
 }
 
-fn reinstated(
-    snapshot: &Snapshot,
-    handed: &Handed<'_, Reinstating>,
-) -> Result<Turned, Refused> {
+fn reinstated(snapshot: &Snapshot, handed: &Handed<'_, Reinstating>) -> Result<Turned, Refused> {
     let word = handed.signed.document();
     let act = Act::Reinstate { party: word.party.clone(), role: word.office };
     let next = handed.life.after(&act, handed.known).map_err(|error| refusals::life(&error))?;

@@ -158,7 +158,7 @@ impl Gateway {
         if !actor.may_be(CallerRole::DataOfficer) && protocol.party(&actor.partner).is_none() {
             return Err(not_a_party());
         }
-        let held = snapshot.protocols().iter().find(|record| {
+        let held = snapshot.protocols().find(|record| {
             record.stored.protocol == protocol.id && record.stored.version == version
         });
         if let Some(record) = held {
@@ -246,7 +246,7 @@ fn replaced<'a>(
         let refused = Refused::new(RefusalKind::Conflict, reason, sentence);
         refused.with_field("/supersedes", sentence)
     };
-    let record = snapshot.protocols().iter().find(|record| {
+    let record = snapshot.protocols().find(|record| {
         record.stored.protocol == protocol.id && record.stored.digest == *named.as_bytes()
     });
     let read = record.and_then(|record| Some((record, record.agreed()?)));
@@ -267,7 +267,7 @@ fn replaced<'a>(
             && other.stored.version != protocol.version.number()
             && matches!(life, Some(State::Active | State::Suspended))
     };
-    if snapshot.protocols().iter().any(runs) {
+    if snapshot.protocols().any(runs) {
         let sentence = "another version of this protocol is in force: supersede that one";
         return Err(refused("supersedes_not_in_force", sentence));
     }
@@ -299,7 +299,7 @@ fn signed_before_revoking(
     envelope: &Envelope,
     arrivals: &Arrivals,
 ) -> bool {
-    let versions = snapshot.protocols().iter().filter(|r| r.stored.protocol == protocol.id);
+    let versions = snapshot.protocols().filter(|r| r.stored.protocol == protocol.id);
     let papers = versions.flat_map(|record| &record.papers);
     let revocations = papers.filter(|paper| paper.kind == Kind::Revocation);
     let mut papers = revocations.map(|paper| (paper, Envelope::parse(paper.document.as_bytes())));

@@ -347,7 +347,10 @@ async fn an_open_case_has_an_end() {
         day: Some(epoch_day(began)),
         known: epoch_day(began),
         place: None,
-        values: closed.map(|day| (family_case::CLOSED, Value::Day(epoch_day(day)))).into_iter().collect(),
+        values: closed
+            .map(|day| (family_case::CLOSED, Value::Day(epoch_day(day))))
+            .into_iter()
+            .collect(),
     };
     let cases =
         [(children[0], case(Some(began))), (children[1], case(None)), (children[2], case(None))];

@@ -1,5 +1,6 @@
 //! One batch: looking through it for what is due, and letting that go with all that it left.
 
+use super::KeptFeed;
 use crate::{
     audit::{Item, Slot},
     domain::{
@@ -19,7 +20,6 @@ use crate::{
         subjects,
     },
 };
-use super::KeptFeed;
 use jiff::{Timestamp, tz::TimeZone};
 use std::collections::BTreeMap;
 

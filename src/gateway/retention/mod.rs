@@ -120,10 +120,7 @@ impl Gateway {
     }
 
     /// Every feed there is, and how long its records are kept on a day.
-    async fn kept_feeds(
-        &self,
-        on: Date,
-    ) -> Result<HashMap<FeedId, KeptFeed>, GatewayError> {
+    async fn kept_feeds(&self, on: Date) -> Result<HashMap<FeedId, KeptFeed>, GatewayError> {
         let mut tx = self.store.read(Rights::Figures).await?;
         let all = feeds::all(&mut tx).await?;
         drop(tx);
@@ -137,7 +134,10 @@ impl Gateway {
 
     /// The clauses in force now; every batch of a feed is looked through anew that others bind than
     /// before. Tells whether there are any.
-    pub(in crate::gateway) async fn rules_now(&self, on: Date) -> Result<(Rules, bool), GatewayError> {
+    pub(in crate::gateway) async fn rules_now(
+        &self,
+        on: Date,
+    ) -> Result<(Rules, bool), GatewayError> {
         self.catch_up().await?;
         let epoch = self.snapshot().epoch();
         let feeds = self.kept_feeds(on).await?;

@@ -23,7 +23,9 @@ use crate::{
         records::family_case,
         time::{date_of, epoch_day, years_after},
     },
-    gateway::{Actor, Denied, Gateway, GatewayError, ProtocolRecord, Refused, Snapshot, details::words},
+    gateway::{
+        Actor, Denied, Gateway, GatewayError, ProtocolRecord, Refused, Snapshot, details::words,
+    },
     protocol::{
         CallerRole, Protocol, State,
         life::{Handling, Life, Part},
@@ -182,7 +184,8 @@ impl Gateway {
             }
         }
         drop(tx);
-        let mut judge = |batch: &Batch, event: &StoredEvent| self.judge(&mut judged, batch, event, today);
+        let mut judge =
+            |batch: &Batch, event: &StoredEvent| self.judge(&mut judged, batch, event, today);
         if self.look_at_everything(&mut judge).await?.is_none() {
             return Ok(None);
         }
@@ -242,9 +245,8 @@ impl Gateway {
         today: i32,
     ) -> Result<bool, GatewayError> {
         let version = version_of(batch)?.number();
-        let purged = |(protocol, last): &(ProtocolId, u32)| {
-            *protocol == batch.protocol && version <= *last
-        };
+        let purged =
+            |(protocol, last): &(ProtocolId, u32)| *protocol == batch.protocol && version <= *last;
         if feed.purged.iter().any(purged) {
             return Ok(true);
         }
@@ -260,7 +262,9 @@ impl Gateway {
                 RetentionStart::EventDate => happened,
                 RetentionStart::Received => received_on(batch)?,
                 RetentionStart::FifthBirthday => five_from(birth.unwrap_or(happened)).max(happened),
-                RetentionStart::CaseClosed if feed.record_type != RecordType::FamilyCase => happened,
+                RetentionStart::CaseClosed if feed.record_type != RecordType::FamilyCase => {
+                    happened
+                }
                 RetentionStart::CaseClosed => match event.day_of(family_case::CLOSED) {
                     Some(closed) => closed,
                     // Others than the principal have no closing of their own.
@@ -287,9 +291,8 @@ fn found(
 ) -> Vec<(PartnerId, RecordType, u64)> {
     let some = judged.values().filter(|judged| of(judged) > 0);
     let class = |judged: &Judged| below(SizeClass::of(of(judged)));
-    let mut found: Vec<_> = some
-        .map(|judged| (judged.partner.clone(), judged.record_type, class(judged)))
-        .collect();
+    let mut found: Vec<_> =
+        some.map(|judged| (judged.partner.clone(), judged.record_type, class(judged))).collect();
     found.sort();
     found
 }
@@ -306,9 +309,10 @@ impl Judged {
     fn of(snapshot: &Snapshot, kept: KeptFeed, today: Date) -> Self {
         let KeptFeed { partner, record_type, .. } = kept;
         let (mut limits, mut purged) = (Vec::new(), Vec::new());
-        for versions in snapshot.protocols().chunk_by(|a, b| a.stored.protocol == b.stored.protocol)
-        {
-            let signed: Vec<_> = versions.iter().filter_map(|record| signed(snapshot, record)).collect();
+        let records: Vec<&ProtocolRecord> = snapshot.protocols().collect();
+        for versions in records.chunk_by(|a, b| a.stored.protocol == b.stored.protocol) {
+            let signed: Vec<_> =
+                versions.iter().filter_map(|record| signed(snapshot, record)).collect();
             let lists = |(protocol, _): &(&Protocol, &Life)| {
                 let mut flows = protocol.flows.iter();
                 flows.any(|flow| flow.from == partner && flow.record_type == record_type)
@@ -332,7 +336,7 @@ impl Judged {
 /// read.
 fn last_word(
     snapshot: &Snapshot,
-    versions: &[ProtocolRecord],
+    versions: &[&ProtocolRecord],
     signed: &[(&Protocol, &Life)],
     (partner, record_type): (&PartnerId, RecordType),
     today: Date,
@@ -364,10 +368,7 @@ fn last_word(
 }
 
 /// A version that everybody had signed at some time, as it stands.
-fn signed<'a>(
-    snapshot: &Snapshot,
-    record: &'a ProtocolRecord,
-) -> Option<(&'a Protocol, &'a Life)> {
+fn signed<'a>(snapshot: &Snapshot, record: &'a ProtocolRecord) -> Option<(&'a Protocol, &'a Life)> {
     let begun = |life: &Life| !matches!(life.state(), State::Draft | State::PartlySigned);
     record.agreed().filter(|(_, life)| begun(life) && is_readable(snapshot, record))
 }

@@ -23,8 +23,9 @@ pub(super) fn party(found: &mut Found, at: &str, pair: Pair<'_, Party>) {
         role.words().to_owned()
     });
     let for_party = format!(" as a signing key of {partner}");
-    found
-        .set(&format!("{at}/keys"), &for_party, pair.member(|p| &p.keys), |key| format!("key {key}"));
+    found.set(&format!("{at}/keys"), &for_party, pair.member(|p| &p.keys), |key| {
+        format!("key {key}")
+    });
 }
 
 /// A flow; `to`: whom it goes to.

@@ -112,19 +112,22 @@ fn compare_quorum(found: &mut Found, pair: Pair<'_, Vec<Quorum>>) {
     let office = |quorum: &Quorum| {
         format!("the demand that {} parties sign as {}", quorum.minimum, quorum.role.words())
     };
-    found.list("/quorum", " of the quorum", pair, |q| q.role, &office, |found, at, pair| {
-        // One that stands alone has both in its words.
-        let (Some(old), Some(Quorum { role, minimum })) = (pair.old, pair.new) else { return };
-        let what = format!("how many parties sign as {}", role.words());
-        found.plain(&format!("{at}/minimum"), &what, Pair::of(&old.minimum, minimum));
-    });
+    found.list(
+        "/quorum",
+        " of the quorum",
+        pair,
+        |q| q.role,
+        &office,
+        |found, at, pair| {
+            // One that stands alone has both in its words.
+            let (Some(old), Some(Quorum { role, minimum })) = (pair.old, pair.new) else { return };
+            let what = format!("how many parties sign as {}", role.words());
+            found.plain(&format!("{at}/minimum"), &what, Pair::of(&old.minimum, minimum));
+        },
+    );
 }
 
-fn compare_flows(
-    found: &mut Found,
-    pair: Pair<'_, Protocol>,
-    (old, new): (&Protocol, &Protocol),
-) {
+fn compare_flows(found: &mut Found, pair: Pair<'_, Protocol>, (old, new): (&Protocol, &Protocol)) {
     let to = |flow: &Flow| receivers(if new.flows.contains(flow) { new } else { old }, flow);
     let name = |flow: &Flow| {
         let fields: Vec<&str> = flow.fields.iter().map(|field| field.name.as_str()).collect();

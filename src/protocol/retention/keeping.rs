@@ -2,8 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::time::{date_of, epoch_day, years_after};
 use crate::domain::ProtocolId;
+use crate::domain::time::{date_of, epoch_day, years_after};
 use crate::protocol::document::{Digest, ProtocolVersion};
 use crate::protocol::refusal::Clause;
 use crate::protocol::vocabulary::RetentionStart;

@@ -169,7 +169,9 @@ fn every_entry_that_goes_or_moves_has_a_sentence() {
 fn every_leaf_of_an_entry_that_is_new_or_goes_has_a_sentence() {
     let document = serde_json::to_value(full()).unwrap();
     let mut tried = 0;
-    for list in ["parties", "flows", "outputs", "retention", "quorum", "flows/0/fields", "flows/0/basis"] {
+    for list in
+        ["parties", "flows", "outputs", "retention", "quorum", "flows/0/fields", "flows/0/basis"]
+    {
         let list = format!("/{list}");
         let mut without = document.clone();
         without.pointer_mut(&list).unwrap().as_array_mut().unwrap().remove(0);

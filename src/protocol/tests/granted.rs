@@ -4,8 +4,8 @@ use jiff::civil::Date;
 use proptest::prelude::*;
 
 use super::support::{Places, TODAY, area, lsoa, pairs, partner, paused};
-use crate::domain::{PartnerId, RecordType};
 use crate::domain::record::ENVELOPE;
+use crate::domain::{PartnerId, RecordType};
 use crate::protocol::decision::IntakeQuestion;
 use crate::protocol::document::{Flow, Protocol, ProtocolVersion};
 use crate::protocol::explain::SendingQuestion;
@@ -51,9 +51,8 @@ fn reads_as_granted(
     let own = |flow: &&Flow| {
         flow.from == *question.partner && flow.record_type.name() == question.record_type
     };
-    let term = |protocol: &Protocol| {
-        (protocol.effective..=protocol.expires).contains(&question.today)
-    };
+    let term =
+        |protocol: &Protocol| (protocol.effective..=protocol.expires).contains(&question.today);
     // What would be let go at once does not come in, whichever of those in force says so: a
     // suspension stops no clock.
     let kept = documents.iter().filter(|(p, _)| term(p) && p.flows.iter().any(|f| own(&f)));
@@ -209,8 +208,7 @@ fn explained_as_decided(
     });
     let required = own.flat_map(|(p, place)| p.flows[*place].fields.iter());
     columns.extend(required.filter(|field| field.required).map(|field| field.name));
-    let question =
-        IntakeQuestion { columns: &columns, role: CallerRole::Provider, ..*question };
+    let question = IntakeQuestion { columns: &columns, role: CallerRole::Provider, ..*question };
     let given_on = Some(question.today);
     let record = RecordFacts {
         place: Whereabouts::Lsoa(place),

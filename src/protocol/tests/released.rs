@@ -47,7 +47,8 @@ fn reads_as_seen(documents: &[(Protocol, Vec<PartnerId>)], asked: &FigureQuestio
     let party = |protocol: &Protocol| protocol.party(asked.partner).is_some();
     let parties = listing.iter().any(|(protocol, ..)| party(protocol));
     let runs = |protocol: &Protocol, suspended: &[PartnerId]| {
-        !suspended.contains(asked.partner) && (protocol.effective..=protocol.expires).contains(&asked.today)
+        !suspended.contains(asked.partner)
+            && (protocol.effective..=protocol.expires).contains(&asked.today)
     };
     // One of its own stands and lists it; none leaves it out.
     listing.iter().any(|(protocol, at, suspended)| {
