@@ -4,9 +4,9 @@
 //! (by digest) that is joined, the party with its keys, and what it takes on: flows, each on exactly the
 //! terms of one that the protocol has, and audiences of tables that the protocol lists. So nothing is
 //! agreed anew but who is in, and nobody sees more of a table than some audience of the signed text. It
-//! names the last day on which it may be handed in. It is signed by the party that joins and by every party that is still in, in
-//! the offices that the protocol's own quorum asks for; a joiner that takes on a flow of health data needs
-//! its Caldicott Guardian's signature, too.
+//! names the last day on which it may be handed in. It is signed by the party that joins and by every party
+//! that is still in, in the offices that the protocol's own quorum asks for; a joiner that takes on a flow of
+//! health data needs its Caldicott Guardian's signature, too.
 //!
 //! [`Adherence::apply`] writes the protocol as it stands with the joiner: what the decision then reads.
 //! Flows and audiences that are taken on stand behind those of the document, so every clause keeps its place.

@@ -14,6 +14,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::document::{Flow, Protocol};
+pub use super::life_error::LifeError;
 use super::quorum::{Missing, missing};
 use super::signing::Verified;
 use super::vocabulary::{SignatoryRole, closed};
@@ -111,32 +112,6 @@ pub enum Act {
         /// The day on which that is noticed.
         today: Date,
     },
-}
-
-/// Why an act is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LifeError {
-    /// The state does not allow the act.
-    #[error("a protocol that is {0} does not allow this act")]
-    NotAllowed(State),
-    /// The organisation is not a party.
-    #[error("the organisation is not a party of this protocol")]
-    NotAParty,
-    /// The office may not do this.
-    #[error("this office may not do this: a SIRO or a Caldicott Guardian revokes")]
-    WrongRole,
-    /// The party has suspended its flows already.
-    #[error("the party has suspended its flows already")]
-    AlreadySuspended,
-    /// The party has revoked its part; only a new version brings it back.
-    #[error("the party has revoked its part")]
-    AlreadyRevoked,
-    /// Who joins is a party already.
-    #[error("the organisation is a party of this protocol already")]
-    AlreadyAParty,
-    /// The last day has not passed.
-    #[error("the protocol has not expired")]
-    NotExpired,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

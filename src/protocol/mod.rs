@@ -35,6 +35,7 @@ pub mod fault;
 pub mod geography;
 pub mod jws;
 pub mod life;
+mod life_error;
 mod names;
 pub mod pair;
 pub mod permit;

@@ -8,18 +8,22 @@
 //! came. Each of them asks whether the policy is still the one that its clauses were read from: a
 //! document that keeps a feed longer saves what has not gone yet. A crash leaves what is not yet
 //! destroyed to the next attempt, and nothing is counted twice. A clock that is more than a month
-//! ahead of the last day that was applied is believed at its operator's word alone. What stays provable is what stays provable of any erasure ([`super::erase`]); releases
-//! that are out stay as they are.
+//! ahead of the last day that was applied is believed at its operator's word alone. What stays
+//! provable is what stays provable of any erasure ([`super::erase`]); releases that are out stay as
+//! they are.
+//!
+//! **At the start.** What is due is let go before anything is served: a backup that was restored has
+//! what was let go since.
 //!
 //! **No way back.** A record that was let go is known by its key for as long as the dates of any
-//! flow that ever brought such would let it in again: sent again meanwhile it counts as sent before, as
-//! it was. Later its event lies too far back. What retention counts from the event is asked at
+//! flow that ever brought such would let it in again: sent again meanwhile it counts as sent before,
+//! as it was. Later its event lies too far back. What retention counts from the event is asked at
 //! intake, too: a record that would be let go at once is refused as too old, under whatever id.
 //! (One that is counted from a birthday or a closing is let go with the next day.)
 //!
 //! **In the log.** One leaf a day, also on days on which nothing went, with a class of sizes of
-//! all that went, and one for each record type in its private detail; a day on which no gateway ran is
-//! named with the next one. The items that were destroyed are named among the day's erasures.
+//! all that went, and one for each record type in its private detail; a day on which no gateway ran
+//! is named with the next one. The items that were destroyed are named among the day's erasures.
 //!
 //! **What stays.** Dates of birth are stored sealed alone, so that a day that follows from one
 //! is kept only as a month.
