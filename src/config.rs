@@ -12,6 +12,7 @@ use crate::{
 };
 use file::{ConfigFile, DatabaseFile, WitnessFile};
 use http::Uri;
+use jiff::civil::Date;
 use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
@@ -85,6 +86,9 @@ pub struct Config {
     /// The witnesses whose answer is not waited for at the start, on the operator's
     /// responsibility: names that `serve` was given, never the file.
     pub without_witnesses: Vec<String>,
+    /// A day of which the operator says that the clock was right on it, after a pause of more than
+    /// a month: what `serve` was given, never the file.
+    pub confirmed_day: Option<Date>,
     /// How long their quorum may be missing before figures stop, where the signed root policy
     /// does not allow less.
     pub outage: Duration,
@@ -212,6 +216,7 @@ impl Config {
             tick: Duration::from_secs(file.log.tick_seconds),
             witnesses,
             without_witnesses: Vec::new(),
+            confirmed_day: None,
             outage,
         })
     }

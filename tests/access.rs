@@ -111,7 +111,8 @@ const MATRIX: &[Row] = &[
     ("ProtocolService/SubmitProtocol",       "health's, held",        protocol_of_health,    [OK,                     no("not_a_party"),      OK,                        no("not_a_party")]),
     ("ProtocolService/SubmitProtocol",       "centres', held",        protocol_of_centres,   [no("not_a_party"),      OK,                     OK,                        no("not_a_party")]),
     ("ProtocolService/SubmitRootPolicy",     "the one held",          root_policy,           [ROLE,                   ROLE,                   OK,                        ROLE]),
-    ("ProtocolService/GetProtocol",          "health's",              isp_health,            [OK,                     HIDDEN,                 OK,                        OK]),
+    ("ProtocolService/GetProtocol",          "health's",              isp_health,            [OK,                     OK,                     OK,                        OK]),
+    ("ProtocolService/GetProtocol",          "none",                  isp_none,              [HIDDEN,                 HIDDEN,                 HIDDEN,                    HIDDEN]),
     ("ProtocolService/ListProtocols",        "",                      nothing,               [OK,                     OK,                     OK,                        OK]),
     ("ProtocolService/ExplainDecision",      "one's own",             explain_own,           [OK,                     OK,                     OK,                        OK]),
     ("ProtocolService/ExplainDecision",      "what dwp may",          explain_dwp,           [no("not_your_organisation"), no("not_your_organisation"), OK,            OK]),
@@ -138,11 +139,10 @@ const MATRIX: &[Row] = &[
     ("RetentionService/ProveRetention",      "",                      nothing,               [ROLE,                   ROLE,                   OK,                        OK]),
     // Last, as they change what the others see.
     ("ProtocolService/SuspendProtocol",      "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
-    ("ProtocolService/ResumeProtocol",       "learning's",            isp_learning,          [HIDDEN,                 ROLE,                   OK,                        ROLE]),
-    ("ProtocolService/AdhereToProtocol",     "no deed at all",        no_deed,               [asked("malformed_jws"), asked("malformed_jws"), asked("malformed_jws"),   asked("malformed_jws")]),
+    ("ProtocolService/ResumeProtocol",       "a token alone",         isp_learning,          [asked("malformed_jws"), ROLE,                   asked("malformed_jws"),    ROLE]),
+    ("ProtocolService/AdhereToProtocol",     "no deed at all",        no_deed,               [asked("malformed_jws"), ROLE,                   asked("malformed_jws"),    ROLE]),
     ("ProtocolService/RevokeProtocol",       "no paper at all",       no_revocation,         [asked("malformed_jws"), ROLE,                   asked("malformed_jws"),    ROLE]),
     ("ProtocolService/SuspendProtocol",      "health's",              isp_health,            [OK,                     ROLE,                   OK,                        ROLE]),
-    ("ProtocolService/ResumeProtocol",       "health's",              isp_health,            [OK,                     ROLE,                   OK,                        ROLE]),
 ];
 
 /// Callers who are not recognised, and what every RPC tells them.
@@ -524,6 +524,10 @@ fn root_policy(gateway: &Copy) -> Vec<u8> {
 
 fn isp_health(_: &Copy) -> Vec<u8> {
     v1::SuspendProtocolRequest { protocol_id: "isp-health".to_owned() }.encode_to_vec()
+}
+
+fn isp_none(_: &Copy) -> Vec<u8> {
+    v1::SuspendProtocolRequest { protocol_id: "isp-none".to_owned() }.encode_to_vec()
 }
 
 fn isp_learning(_: &Copy) -> Vec<u8> {

@@ -2,8 +2,8 @@
 -- was known, cases of rights, retention, subject access.
 
 -- PROTOCOLS
--- Signed papers beside a protocol's version: deeds of adherence, revocations. arrived:
--- microseconds since 1970-01-01 UTC.
+-- Signed papers beside a protocol's version: deeds of adherence, revocations, reinstatements.
+-- number: the order in which they took effect. arrived: microseconds since 1970-01-01 UTC.
 CREATE TABLE protocol_paper (
     protocol_id TEXT NOT NULL,
     version BIGINT NOT NULL,
@@ -11,10 +11,12 @@ CREATE TABLE protocol_paper (
     kind TEXT NOT NULL,
     document TEXT NOT NULL,
     arrived BIGINT NOT NULL,
+    number BIGINT NOT NULL UNIQUE,
     PRIMARY KEY (protocol_id, version, digest)
 );
+INSERT INTO counter (name, next) VALUES ('paper', 1);
 -- Batches of a party that revoked its part of their protocol: kept, and counted no more until
--- a new version brings them back. purge: 0 kept, 1 to be erased, 2 its erasure is asked for.
+-- a new version brings them back. purge: 0 kept, 1 to be let go, which nothing brings back.
 CREATE TABLE frozen_batch (
     batch_id BIGINT NOT NULL PRIMARY KEY,
     purge BIGINT NOT NULL
@@ -24,8 +26,6 @@ GRANT INSERT ON protocol_paper TO tallygate_sequencer;
 GRANT SELECT ON frozen_batch TO tallygate_intake, tallygate_figures, tallygate_release,
     tallygate_sequencer;
 GRANT INSERT, UPDATE, DELETE ON frozen_batch TO tallygate_sequencer;
-GRANT UPDATE (purge) ON frozen_batch TO tallygate_intake;
-GRANT INSERT ON erasure TO tallygate_intake;
 
 -- CONSENT
 -- Every statement about a consent, for ever: who said what on which day, and when it became
@@ -208,8 +208,8 @@ CREATE TABLE let_go (
     records BIGINT NOT NULL
 );
 -- Days whose retention was applied and named in the log, at most one leaf each: one row with
--- record type 0, and one a type that had any. below: the class of sizes by its bound, 0 for the
--- class without one.
+-- record type 0, and one a type, whether it had any or not. below: the class of sizes by its
+-- bound, 0 for the class without one. The day from which days are counted has the first row alone.
 CREATE TABLE retention_day (
     day BIGINT NOT NULL,
     record_type BIGINT NOT NULL,
@@ -223,10 +223,17 @@ CREATE INDEX sent_by_forget_day ON sent (forget_day) WHERE forget_day IS NOT NUL
 -- A batch's events, without reading everybody's. Batches get ascending numbers, so that what is
 -- added to it is added at its end.
 CREATE INDEX event_by_batch ON event (batch_id);
+-- Whoever lets go adds to the count, and can neither lower it nor look at it.
+CREATE FUNCTION count_let_go(of_type BIGINT, more BIGINT) RETURNS VOID
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$
+    INSERT INTO let_go (record_type, records) SELECT of_type, more WHERE more > 0
+    ON CONFLICT (record_type) DO UPDATE SET records = let_go.records + excluded.records;
+$$;
+REVOKE EXECUTE ON FUNCTION count_let_go(BIGINT, BIGINT) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION count_let_go(BIGINT, BIGINT) TO tallygate_intake;
 GRANT SELECT, INSERT, UPDATE ON batch_keeping, feed_keeping TO tallygate_intake;
-GRANT SELECT ON batch_keeping, feed_keeping TO tallygate_release;
 GRANT SELECT ON feed_keeping, retention_day TO tallygate_figures;
-GRANT SELECT, INSERT, UPDATE ON let_go TO tallygate_intake;
 GRANT SELECT, DELETE ON let_go TO tallygate_sequencer;
 GRANT SELECT, INSERT ON retention_day TO tallygate_sequencer;
 GRANT UPDATE (forget_day) ON sent TO tallygate_intake;

@@ -2,8 +2,8 @@
 -- was known, cases of rights, retention, subject access.
 
 -- PROTOCOLS
--- Signed papers beside a protocol's version: deeds of adherence, revocations. arrived:
--- microseconds since 1970-01-01 UTC.
+-- Signed papers beside a protocol's version: deeds of adherence, revocations, reinstatements.
+-- number: the order in which they took effect. arrived: microseconds since 1970-01-01 UTC.
 CREATE TABLE protocol_paper (
     protocol_id TEXT NOT NULL,
     version BIGINT NOT NULL,
@@ -11,10 +11,12 @@ CREATE TABLE protocol_paper (
     kind TEXT NOT NULL,
     document TEXT NOT NULL,
     arrived BIGINT NOT NULL,
+    number BIGINT NOT NULL UNIQUE,
     PRIMARY KEY (protocol_id, version, digest)
 );
+INSERT INTO counter (name, next) VALUES ('paper', 1);
 -- Batches of a party that revoked its part of their protocol: kept, and counted no more until
--- a new version brings them back. purge: 0 kept, 1 to be erased, 2 its erasure is asked for.
+-- a new version brings them back. purge: 0 kept, 1 to be let go, which nothing brings back.
 CREATE TABLE frozen_batch (
     batch_id BIGINT NOT NULL PRIMARY KEY,
     purge BIGINT NOT NULL
@@ -160,8 +162,8 @@ CREATE TABLE let_go (
     records BIGINT NOT NULL
 );
 -- Days whose retention was applied and named in the log, at most one leaf each: one row with
--- record type 0, and one a type that had any. below: the class of sizes by its bound, 0 for the
--- class without one.
+-- record type 0, and one a type, whether it had any or not. below: the class of sizes by its
+-- bound, 0 for the class without one. The day from which days are counted has the first row alone.
 CREATE TABLE retention_day (
     day BIGINT NOT NULL,
     record_type BIGINT NOT NULL,

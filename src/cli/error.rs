@@ -122,6 +122,9 @@ pub(super) enum CliError {
     /// Fields of several record types in one question.
     #[error("ask about the fields of one record type at a time")]
     SeveralTypes,
+    /// There is nothing to agree to.
+    #[error("nothing of this protocol is suspended: there is nothing to reinstate")]
+    NotSuspended,
     /// There is neither a mirror nor a gateway to look at.
     #[error("say where the log is: a folder that mirrors it, or --profile FILE for its gateway")]
     NoLog,

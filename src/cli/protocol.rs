@@ -9,6 +9,7 @@ use super::{
     protocol_draft::New,
     protocol_paper::{Kind, Sign, Verify},
     protocol_register::{List, Show, revoked, show},
+    protocol_reinstate::Reinstate,
     protocol_revoke::Revoke,
     protocol_schema::Schema,
     remote::{Remote, Service},
@@ -36,7 +37,7 @@ pub(super) enum ProtocolCommand {
     Sign(Sign),
     /// Verifies a document's signatures offline.
     Verify(Verify),
-    /// Submits a signed protocol, root policy, deed or revocation; active once fully signed.
+    /// Submits a signed protocol, root policy, deed, revocation or reinstatement.
     #[command(
         after_help = "Examples:\n  tallygate protocol submit isp-health.json --profile officer.toml\n  tallygate protocol submit root-policy.json --profile officer.toml"
     )]
@@ -48,7 +49,7 @@ pub(super) enum ProtocolCommand {
         #[command(flatten)]
         printing: Printing,
     },
-    /// Lists the protocols that you are a party to, or those that a search finds.
+    /// Lists the register of protocols, or those that a search finds.
     List(List),
     /// Shows where one protocol stands, what it changes, or its signed text.
     Show(Show),
@@ -72,18 +73,9 @@ pub(super) enum ProtocolCommand {
         #[command(flatten)]
         printing: Printing,
     },
-    /// Lifts your own suspension.
-    #[command(
-        after_help = "Example:\n  tallygate protocol resume isp-health --profile health.toml"
-    )]
-    Resume {
-        /// The protocol's id.
-        protocol: ProtocolId,
-        #[command(flatten)]
-        remote: Remote,
-        #[command(flatten)]
-        printing: Printing,
-    },
+    /// Agrees, by an officer's signed word, that what was suspended resumes.
+    #[command(visible_alias = "resume")]
+    Reinstate(Reinstate),
     /// Says whether a record or a figure would be allowed, and by which clause (exit code 1
     /// when it would not).
     #[command(
@@ -201,14 +193,7 @@ impl ProtocolCommand {
                 show(console, printing.format, answer.entry)?;
                 session.logged(console, answer.receipt)?;
             }
-            Self::Resume { protocol, remote, printing } => {
-                let session = remote.open().await?;
-                let request = v1::ResumeProtocolRequest { protocol_id: protocol.to_string() };
-                let answer = Client::new(session.service()).resume_protocol(request).await?;
-                let answer = answer.into_inner();
-                show(console, printing.format, answer.entry)?;
-                session.logged(console, answer.receipt)?;
-            }
+            Self::Reinstate(reinstate) => reinstate.run(console).await?,
             Self::Explain(question) => return explain(question, console).await,
         }
         Ok(Outcome::Done)
@@ -243,6 +228,12 @@ async fn submit(
             let request = v1::RevokeProtocolRequest { document };
             let answer = client.revoke_protocol(request).await?.into_inner();
             revoked(console, format, answer.entry, &answer.releases)?;
+            session.logged(console, answer.receipt)
+        }
+        Kind::Reinstatement => {
+            let request = v1::ResumeProtocolRequest { document, ..Default::default() };
+            let answer = client.resume_protocol(request).await?.into_inner();
+            show(console, format, answer.entry)?;
             session.logged(console, answer.receipt)
         }
         Kind::RootPolicy => {

@@ -3,22 +3,30 @@
 use super::{
     CliError, Console, Outcome,
     protocol_diff::read,
-    protocol_draft::{party, write},
+    protocol_draft::{DRAFTED, hand_over, party},
     protocol_paper::rejected,
 };
 use crate::{
-    domain::{AreaCode, TableId},
+    domain::{AreaCode, TableId, time::days_after},
+    identity::{Clock, SystemClock},
     protocol::{
-        Adherence, CallerRole, Digest, Protocol, adherence::TakenAudience, document::Party,
+        Adherence, CallerRole, Digest, Protocol,
+        adherence::{Joining, TakenAudience},
+        document::Party,
         vocabulary::PartyRole,
     },
 };
+use jiff::{civil::Date, tz::TimeZone};
 use std::path::PathBuf;
+
+/// For so many days a deed may be handed in, where its draft does not say.
+const USUAL_DAYS: i32 = 60;
 
 const HELP: &str = "\
 The deed names the version of the protocol by its digest, the party that joins with its keys, and what
 it takes on: flows, by their position from 0 in the protocol, each on exactly the terms that stand
-there, and tables whose figures it may see. It is then signed by the party that joins and by every
+there, and tables whose figures it may see, of no more areas than somebody sees in that role whom the
+protocol itself lists. It is then signed by the party that joins and by every
 party (in the offices that the protocol's quorum asks for), and handed in with `protocol submit`.
 PROTOCOL is the signed text of the version in force (`protocol show --document`).
 
@@ -46,6 +54,9 @@ pub(super) struct AdherenceDraft {
     /// A table whose figures it may see, as TABLE:ROLE:AREA,AREA; repeat it for each.
     #[arg(long = "audience", value_name = "TABLE:ROLE:AREAS", value_parser = audience)]
     audiences: Vec<TakenAudience>,
+    /// The last day on which it may be handed in; 60 days from today when left out.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    valid_until: Option<Date>,
     /// Write here instead of on standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -69,7 +80,8 @@ impl AdherenceDraft {
         let protocol = read(&self.protocol)?;
         let canonical = protocol.canonical().map_err(|fault| rejected(&self.protocol, fault))?;
         let digest = Digest::of(&canonical);
-        let protocol = self.as_it_stands(protocol, digest)?;
+        let joining = Joining { base: &protocol, digest };
+        let stands = self.as_it_stands(joining)?;
         let details = party(Some(&self.joins), "")?;
         let joiner = Party {
             partner: details.partner,
@@ -78,28 +90,25 @@ impl AdherenceDraft {
             role: self.role,
             keys: details.keys,
         };
-        let deed = Adherence::draft(&protocol, digest, joiner, &self.flows, self.audiences.clone());
+        let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+        let valid_until = self.valid_until.unwrap_or_else(|| days_after(today, USUAL_DAYS));
+        let taken = (&self.flows[..], self.audiences.clone());
+        let deed = Adherence::draft(joining, &stands, joiner, taken, valid_until);
         let deed = deed.map_err(|fault| rejected(&self.protocol, fault))?;
         // What no gateway would take is not worth signing.
-        deed.apply(&protocol, digest).map_err(|fault| rejected(&self.joins, fault))?;
+        deed.apply(joining, &stands).map_err(|fault| rejected(&self.joins, fault))?;
         let text = serde_json::to_string_pretty(&deed).map_err(|_| CliError::NotPrintable)?;
-        match &self.out {
-            Some(path) => {
-                write(path, &text)?;
-                console.note(&format!("drafted: {}; read it, then sign it", path.display()));
-            }
-            None => console.text(&text)?,
-        }
+        hand_over(console, self.out.as_deref(), &text, DRAFTED)?;
         Ok(Outcome::Done)
     }
 
     /// The protocol with those who joined before.
-    fn as_it_stands(&self, protocol: Protocol, digest: Digest) -> Result<Protocol, CliError> {
-        self.after.iter().try_fold(protocol, |protocol, path| {
+    fn as_it_stands(&self, joining: Joining<'_>) -> Result<Protocol, CliError> {
+        self.after.iter().try_fold(joining.base.clone(), |stands, path| {
             let envelope = super::protocol_paper::read_envelope(path)?;
             let deed = <Adherence as crate::protocol::signing::Document>::parse(envelope.payload());
             let deed = deed.map_err(|fault| rejected(path, fault))?;
-            deed.apply(&protocol, digest).map_err(|fault| rejected(path, fault))
+            deed.apply(joining, &stands).map_err(|fault| rejected(path, fault))
         })
     }
 }

@@ -159,13 +159,7 @@ impl New {
             },
             DraftKind::RootPolicy => self.root_policy(effective)?,
         };
-        match &self.out {
-            Some(path) => {
-                write(path, &text)?;
-                console.note(&format!("drafted: {}; read it, then sign it", path.display()));
-            }
-            None => console.text(&text)?,
-        }
+        hand_over(console, self.out.as_deref(), &text, DRAFTED)?;
         Ok(Outcome::Done)
     }
 
@@ -231,8 +225,8 @@ impl New {
         for pair in Pair::ALL {
             let file = format!("{}-{pair}.json", kind.code().to_lowercase());
             let path = folder.join(file);
-            write(&path, &self.example(kind, *pair, effective)?)?;
-            console.note(&format!("drafted: {}; read it, then sign it", path.display()));
+            let text = self.example(kind, *pair, effective)?;
+            hand_over(console, Some(&path), &text, DRAFTED)?;
         }
         Ok(Outcome::Done)
     }
@@ -338,6 +332,25 @@ pub(super) fn party(path: Option<&Path>, otherwise: &str) -> Result<PartyDetails
         ico_registration: partner.ico_registration,
         keys: keys?,
     })
+}
+
+/// What is said of a draft.
+pub(super) const DRAFTED: (&str, &str) = ("drafted", "; read it, then sign it");
+
+/// Writes a text where it is wanted and says so, or prints it.
+///
+/// # Errors
+/// When it can't be written.
+pub(super) fn hand_over(
+    console: &mut Console<'_>,
+    out: Option<&Path>,
+    text: &str,
+    (done, then): (&str, &str),
+) -> Result<(), CliError> {
+    let Some(path) = out else { return console.text(text) };
+    write(path, text)?;
+    console.note(&format!("{done}: {}{then}", path.display()));
+    Ok(())
 }
 
 /// Writes a text file, with a line end.

@@ -7,15 +7,15 @@ use super::{
     CliError, Console, Outcome,
     output::{Format, Printing, Record},
     partner_file::read_text,
-    protocol_draft::write,
+    protocol_draft::hand_over,
 };
 use crate::{
     domain::PartnerId,
     identity::{Clock, SystemClock},
     keys::{ProtocolSigning, SigningKey},
     protocol::{
-        Adherence, Envelope, KeySet, Protocol, Revoking, RootPolicy, SignatoryRole, SignatureError,
-        Signed, Verified,
+        Adherence, Envelope, KeySet, Protocol, Reinstating, Revoking, RootPolicy, SignatoryRole,
+        SignatureError, Signed, Verified,
         adherence::Agreement,
         jws::{Algorithm, ProtectedHeader},
         register::KeyRegister,
@@ -28,8 +28,8 @@ use std::path::{Path, PathBuf};
 
 const SIGN_HELP: &str = "\
 FILE is a draft (JSON, from `protocol new`) or a copy that others have signed already; the root
-disclosure policy and deeds of adherence are signed the same way. The document must name the key,
-by its kid.
+disclosure policy, deeds of adherence, revocations and reinstatements are signed the same way. A
+protocol, a policy and a deed must name the key, by its kid.
 Roles: siro, caldicott_guardian, dpo_advice, director, designated_person.
 
 Examples:
@@ -80,13 +80,14 @@ pub(super) fn role(text: &str) -> Result<SignatoryRole, &'static str> {
         .ok_or("one of siro, caldicott_guardian, dpo_advice, director, designated_person")
 }
 
-/// The two kinds of document that are signed.
+/// The kinds of document that are signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Protocol,
     RootPolicy,
     Adherence,
     Revocation,
+    Reinstatement,
 }
 
 impl Kind {
@@ -94,12 +95,14 @@ impl Kind {
     pub(super) fn of(payload: &[u8]) -> Self {
         let document: Option<Value> = serde_json::from_slice(payload).ok();
         let has = |member| document.as_ref().is_some_and(|known| known.get(member).is_some());
-        match (has("controllers"), has("adheres_to"), has("revokes")) {
-            (true, ..) => Self::RootPolicy,
-            (_, true, _) => Self::Adherence,
-            (.., true) => Self::Revocation,
-            _ => Self::Protocol,
-        }
+        let kinds = [
+            ("controllers", Self::RootPolicy),
+            ("adheres_to", Self::Adherence),
+            ("revokes", Self::Revocation),
+            ("reinstates", Self::Reinstatement),
+        ];
+        let kind = kinds.into_iter().find(|(member, _)| has(*member));
+        kind.map_or(Self::Protocol, |(_, kind)| kind)
     }
 
     const fn typ(self) -> &'static str {
@@ -108,6 +111,7 @@ impl Kind {
             Self::RootPolicy => RootPolicy::TYP,
             Self::Adherence => Adherence::TYP,
             Self::Revocation => Revoking::TYP,
+            Self::Reinstatement => Reinstating::TYP,
         }
     }
 }
@@ -125,13 +129,7 @@ impl Sign {
         let key = signing_key(&self.key)?;
         let signed = self.sign(envelope, &key, SystemClock.now())?;
         let text = signed.to_json().map_err(|error| rejected(&self.file, error))?;
-        match &self.out {
-            Some(path) => {
-                write(path, &text)?;
-                console.note(&format!("signed: {}", path.display()));
-            }
-            None => console.text(&text)?,
-        }
+        hand_over(console, self.out.as_deref(), &text, ("signed", ""))?;
         Ok(Outcome::Done)
     }
 
@@ -213,6 +211,7 @@ fn names_key(envelope: &Envelope, header: &ProtectedHeader) -> bool {
         Kind::RootPolicy => RootPolicy::parse(payload).is_ok_and(|d| d.names_key(party, kid)),
         Kind::Adherence => Adherence::parse(payload).is_ok_and(|d| d.names_key(party, kid)),
         Kind::Revocation => Revoking::parse(payload).is_ok_and(|d| d.names_key(party, kid)),
+        Kind::Reinstatement => Reinstating::parse(payload).is_ok_and(|d| d.names_key(party, kid)),
     }
 }
 
@@ -230,6 +229,9 @@ pub(super) fn read_envelope(path: &Path) -> Result<Envelope, CliError> {
         Kind::RootPolicy => Signed::<RootPolicy, Draft>::draft(bytes).map(|d| d.envelope().clone()),
         Kind::Adherence => Signed::<Adherence, Draft>::draft(bytes).map(|d| d.envelope().clone()),
         Kind::Revocation => Signed::<Revoking, Draft>::draft(bytes).map(|d| d.envelope().clone()),
+        Kind::Reinstatement => {
+            Signed::<Reinstating, Draft>::draft(bytes).map(|d| d.envelope().clone())
+        }
     };
     envelope.map_err(|fault| rejected(path, fault))
 }
@@ -252,6 +254,10 @@ impl Verify {
             }),
             Kind::Revocation => verdict::<Revoking>(envelope, &keys, now, |revoking| {
                 format!("{} revokes its part of {}", revoking.party, agreement(&revoking.revokes))
+            }),
+            Kind::Reinstatement => verdict::<Reinstating>(envelope, &keys, now, |word| {
+                let (party, version) = (&word.party, agreement(&word.reinstates));
+                format!("{party} agrees that suspension {} of {version} ends", word.suspension)
             }),
         };
         match verdict {

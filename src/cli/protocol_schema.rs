@@ -1,6 +1,6 @@
 //! `tallygate protocol schema`: the form of what is signed, for editors and other tools.
 
-use super::{CliError, Console, Outcome, protocol_draft::write};
+use super::{CliError, Console, Outcome, protocol_draft::hand_over};
 use crate::protocol::schema::SignedForm;
 use std::path::PathBuf;
 
@@ -24,6 +24,9 @@ pub(super) struct Schema {
     /// Of a revocation.
     #[arg(long, group = "form")]
     revocation: bool,
+    /// Of a reinstatement.
+    #[arg(long, group = "form")]
+    reinstatement: bool,
     /// Write here instead of on standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -31,17 +34,16 @@ pub(super) struct Schema {
 
 impl Schema {
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
-        let form = match (self.policy, self.adherence, self.revocation) {
-            (true, ..) => SignedForm::RootPolicy,
-            (_, true, _) => SignedForm::Adherence,
-            (.., true) => SignedForm::Revocation,
-            _ => SignedForm::Protocol,
-        };
+        let forms = [
+            (self.policy, SignedForm::RootPolicy),
+            (self.adherence, SignedForm::Adherence),
+            (self.revocation, SignedForm::Revocation),
+            (self.reinstatement, SignedForm::Reinstatement),
+        ];
+        let asked = forms.into_iter().find(|(asked, _)| *asked);
+        let form = asked.map_or(SignedForm::Protocol, |(_, form)| form);
         let text = form.schema().map_err(|_| CliError::NotPrintable)?;
-        match &self.out {
-            Some(path) => write(path, &text)?,
-            None => console.text(&text)?,
-        }
+        hand_over(console, self.out.as_deref(), &text, ("written", ""))?;
         Ok(Outcome::Done)
     }
 }

@@ -17,8 +17,10 @@ use serde_json::{Value, json};
 pub(super) const EXAMPLES: &str = "\
 A sharing protocol says for each record type for how many days it is kept, counted from the event,
 the receipt, the child's fifth birthday or the closing of a case. Where several protocols in force
-cover what a partner sends, the strictest holds; once all have ended, what they last said goes on
-to hold. What is due goes by itself once the day has ended in London.
+cover what a partner sends, the strictest holds; what a protocol that ended said last goes on to
+hold for what came under it, and once all have ended for everything. What is due goes by itself once
+the day has ended in London. A case that nobody closes counts as closed when it is withdrawn, when
+its protocol has ended, or five years after it began.
 
 Examples:
   tallygate retention preview --on 2027-03-31 --profile officer.toml
@@ -26,7 +28,7 @@ Examples:
 
 const PREVIEW_HELP: &str = "\
 A line for each clause of each feed, also where nothing is due. Classes of sizes, never counts. The
-line without a clause is what has no end yet: open cases.
+line without a clause is what no protocol that can be read speaks of.
 
 Examples:
   tallygate retention preview --profile officer.toml
@@ -36,8 +38,9 @@ const PROVE_HELP: &str = "\
 The gateway compares everything that it keeps with the limits, by a look of its own that does not
 use what the daily job goes by, and logs what it found: the statement, with its receipt. Beside it
 stand the days on which retention was applied; `tallygate audit search --what retention_applied`
-finds their entries. Exit code 1 where something is older than its limit, or where nothing says
-how long it is kept.
+finds their entries. Exit code 1 but for none_overdue: where something is older than its limit,
+where the daily job stands still (stalled), and where clauses have changed and are applied only when
+the day ends, or nothing that can be read says how long something is kept (incomplete).
 
 Examples:
   tallygate retention prove --profile auditor.toml
@@ -145,14 +148,28 @@ async fn prove(
         Format::Json => console.json(&object(&answer))?,
         format => console.table(format, &findings(&answer))?,
     }
-    let failed = !answer.none_overdue || !answer.unlimited.is_empty();
+    let failed = answer.verdict() != v1::RetentionVerdict::NoneOverdue;
     if failed {
         let feeds = (answer.overdue.len() + answer.unlimited.len()) as u64;
         let feeds = counted(feeds, "feed keeps", "feeds keep");
-        console.note(&format!("FAILED: {feeds} what is due, or without a limit"));
+        let (verdict, pending) = (verdict(answer.verdict()), answer.pending.len());
+        console.note(&format!(
+            "FAILED: {verdict}: {feeds} what is due, or without a limit; {pending} wait for the \
+             day's end"
+        ));
     }
     session.logged(console, answer.receipt)?;
     Ok(Outcome::findings(failed))
+}
+
+const fn verdict(verdict: v1::RetentionVerdict) -> &'static str {
+    match verdict {
+        v1::RetentionVerdict::Unspecified => "unknown",
+        v1::RetentionVerdict::NoneOverdue => "none_overdue",
+        v1::RetentionVerdict::Overdue => "overdue",
+        v1::RetentionVerdict::Stalled => "stalled",
+        v1::RetentionVerdict::Incomplete => "incomplete",
+    }
 }
 
 fn feed(feed: &v1::RetentionFeed) -> Value {
@@ -167,6 +184,8 @@ fn object(answer: &v1::ProveRetentionResponse) -> Value {
     let feeds = |feeds: &[v1::RetentionFeed]| feeds.iter().map(feed).collect::<Vec<_>>();
     json!({
         "as_of": answer.as_of,
+        "verdict": verdict(answer.verdict()),
+        "last_applied": answer.last_applied,
         "none_overdue": answer.none_overdue,
         "judged": answer.judged,
         "overdue": feeds(&answer.overdue),
@@ -183,7 +202,7 @@ fn object(answer: &v1::ProveRetentionResponse) -> Value {
 fn findings(answer: &v1::ProveRetentionResponse) -> Table {
     let mut table =
         Table::new(&["finding", "day", "partner_id", "record_type", "size_class", "feeds"]);
-    let whole = if answer.none_overdue { "none_overdue" } else { "overdue" };
+    let whole = verdict(answer.verdict());
     let (empty, judged) = (json!(""), json!(answer.judged));
     let (e, as_of) = (|| empty.clone(), json!(answer.as_of));
     table.row([json!(whole), as_of, e(), e(), e(), judged]);

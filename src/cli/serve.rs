@@ -9,6 +9,7 @@ use crate::{
         telemetry::{self, LogFilter},
     },
 };
+use jiff::civil::Date;
 use std::{path::PathBuf, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -19,6 +20,9 @@ finish, the end is logged, the last tiles are written.
 Every witness must say that this database is not behind what it has seen; else nothing is served.
 Where one is down or gone for good, or what it says is false, --without-witness goes on without its
 word; the log tells so. One that is no longer in the configuration is retired by it.
+
+What the protocols let nobody keep any longer is let go before anything is served. Where the last time
+is more than a month ago by the clock, nothing is: check the clock, and give its day with --today.
 
 Examples:
   tallygate serve --config demo/gateway.toml
@@ -33,6 +37,9 @@ pub(super) struct Serve {
     /// Go on without this witness's word: its name, or name+id; repeatable.
     #[arg(long, value_name = "NAME")]
     without_witness: Vec<String>,
+    /// Believe the clock: it is this day, and no gateway ran for more than a month before.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    today: Option<Date>,
     /// What the gateway writes about itself to standard error.
     #[arg(long, value_name = "LEVEL", default_value = "warn", env = "TALLYGATE_LOG")]
     log: LogFilter,
@@ -44,6 +51,7 @@ impl Serve {
         let refused = |error| CliError::Rejected { path: self.config.clone(), source: error };
         let mut config = Config::read(&self.config).map_err(|error| refused(error.into()))?;
         config.without_witnesses.clone_from(&self.without_witness);
+        config.confirmed_day = self.today;
         let stopped = |error: Box<dyn std::error::Error + Send + Sync>| CliError::Failed {
             act: "run the gateway",
             source: error,

@@ -5,6 +5,7 @@
 //! tokio, SQL, the wire, a clock or randomness.
 //!
 //! - [`ids`]: one type for each kind of id.
+//! - [`digest`]: how documents and releases are named.
 //! - [`time`]: quarters, and days as numbers.
 //! - [`place`]: LSOAs and postcodes.
 //! - [`identifier`]: what makes an NHS number, ULN, UPN, NINO ... valid.
@@ -15,6 +16,7 @@
 //! - [`event`]: what is kept of a record once nobody can be named in it.
 
 pub mod crosswalk;
+pub mod digest;
 pub mod event;
 pub mod field;
 pub mod identifier;
@@ -25,6 +27,7 @@ pub mod records;
 pub mod row;
 pub mod time;
 
+pub use digest::{Digest, InvalidDigest};
 pub use event::{Event, Role};
 pub use ids::{
     AreaCode, BatchId, CentreCode, FeedId, IndicatorId, PartnerId, PersonId, ProtocolId, SubjectId,

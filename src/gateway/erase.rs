@@ -42,7 +42,7 @@ use crate::{
     store::{
         ActError, Effect, Logged, Rights, StoreError, Tx, cases, details,
         erasures::{self, Asked, Named},
-        feeds, papers, records, subjects,
+        feeds, records, subjects,
     },
 };
 use serde_json::json;
@@ -253,7 +253,6 @@ impl Gateway {
     /// When the store can't be written, or a batch's detail is corrupt.
     pub async fn carry_out_erasures(&self) -> Result<(), GatewayError> {
         let mut tx = self.store.transact(Rights::Intake).await?;
-        papers::ask_purged(&mut tx, self.now()).await?;
         feeds::clear_unaccepted(&mut tx, self.now() - LEFT_BEHIND).await?;
         tx.commit().await?;
         self.carry_out_cases().await?;

@@ -44,7 +44,6 @@ mod release_tests;
 mod released;
 mod releases;
 mod retention;
-mod retention_view;
 mod rights;
 mod rotate_keys;
 mod snapshot;
@@ -88,7 +87,7 @@ pub use published::{Published, PublishedCheckpoint};
 pub use quorum::Quorum;
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
-pub use retention_view::{RetentionDay, RetentionLine, RetentionProof};
+pub use retention::{RetentionDay, RetentionLine, RetentionProof, Verdict};
 pub use rights::{
     AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError, NewCase,
     NoticeLine, Overdue, Progress, StatedAcknowledgement, StatedIdentity,
@@ -183,6 +182,8 @@ pub struct Gateway {
     journal: tokio::sync::Mutex<Option<rights::Journal>>,
     /// The releases, opened.
     released: ArcSwap<released::Releases>,
+    /// Everything that is kept is looked at by one call at a time.
+    looking: tokio::sync::Mutex<()>,
     /// One quarter is closed at a time: a second count would only be thrown away.
     closing: tokio::sync::Mutex<()>,
     /// Looks at the policy epoch: how many were begun, and the last that ended.
@@ -241,6 +242,7 @@ impl Gateway {
             suppressions: ArcSwap::default(),
             journal: tokio::sync::Mutex::default(),
             released: ArcSwap::default(),
+            looking: tokio::sync::Mutex::default(),
             closing: tokio::sync::Mutex::default(),
             looks_begun: AtomicU64::new(0),
             looks_ended: tokio::sync::Mutex::default(),

@@ -11,6 +11,7 @@ use crate::{
     protocol::Refusal,
     store::{ActError, Logged, StoreError},
 };
+use jiff::civil::Date;
 
 /// What kind of no; the transports map it to their status codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +155,18 @@ pub enum GatewayError {
     /// A witness has seen another log than this one, or more of it.
     #[error("a witness contradicts the access log")]
     Contradicted,
+    /// The clock is further ahead of the last day whose retention was applied than it is believed by
+    /// itself: what is let go is gone for good.
+    #[error(
+        "retention was applied last for {last} and the clock says {today}: check the clock; where it \
+         is right, start the gateway with --today {today}"
+    )]
+    ClockJumped {
+        /// The last day whose retention was applied.
+        last: Date,
+        /// What the clock says.
+        today: Date,
+    },
     /// The policy kept changing while this was decided.
     #[error("the policy kept changing; try again")]
     Unsettled,

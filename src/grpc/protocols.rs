@@ -115,9 +115,8 @@ impl protocol_service_server::ProtocolService for ProtocolService {
     ) -> Result<Response<ResumeProtocolResponse>, Status> {
         let frame = &self.0;
         let actor = frame.recognise(&request).await?;
-        let id = id(&request.into_inner().protocol_id);
-        let id = frame.read(&actor, id).await?;
-        let resumed = frame.gateway().resume_protocol(&actor, &id).await;
+        let document = request.into_inner().document;
+        let resumed = frame.gateway().reinstate_protocol(&actor, &document).await;
         let (line, proof) = resumed.map_err(|denied| frame.status(denied))?.into_parts();
         let entry = Some(line.into());
         Ok(Response::new(ResumeProtocolResponse { entry, receipt: Some(receipt(&proof)) }))
@@ -308,6 +307,8 @@ impl From<ProtocolLine> for ProtocolEntry {
             missing: line.missing,
             warnings: line.warnings,
             record_types: line.record_types.iter().map(|known| known.name().to_owned()).collect(),
+            suspension: line.suspension,
+            suspended: line.suspended.iter().map(ToString::to_string).collect(),
         }
     }
 }

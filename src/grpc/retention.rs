@@ -3,7 +3,7 @@
 use super::{Frame, receipt};
 use crate::{
     domain::{PartnerId, RecordType, field::parse_date},
-    gateway::{Refused, RetentionDay, RetentionLine, RetentionProof},
+    gateway::{Refused, RetentionDay, RetentionLine, RetentionProof, Verdict},
     wire::v1::{
         self, PreviewRetentionRequest, PreviewRetentionResponse, ProveRetentionRequest,
         ProveRetentionResponse, retention_service_server,
@@ -104,13 +104,21 @@ impl From<RetentionDay> for v1::RetentionDay {
 impl From<RetentionProof> for ProveRetentionResponse {
     fn from(found: RetentionProof) -> Self {
         let overdue = found.overdue.into_iter();
+        let verdict = match found.verdict {
+            Verdict::NoneOverdue => v1::RetentionVerdict::NoneOverdue,
+            Verdict::Overdue => v1::RetentionVerdict::Overdue,
+            Verdict::Stalled => v1::RetentionVerdict::Stalled,
+            Verdict::Incomplete => v1::RetentionVerdict::Incomplete,
+        };
         Self {
+            verdict: verdict.into(),
+            last_applied: found.last_applied.map(|day| day.to_string()).unwrap_or_default(),
             as_of: found.as_of.to_string(),
             none_overdue: overdue.len() == 0,
             judged: found.judged,
             overdue: overdue.map(|(p, r, below)| feed((p, r), Some(below))).collect(),
             pending: found.pending.into_iter().map(|named| feed(named, None)).collect(),
-            unlimited: found.unlimited.into_iter().map(|named| feed(named, None)).collect(),
+            unlimited: found.unlimited.into_iter().map(|(p, r, b)| feed((p, r), Some(b))).collect(),
             days: found.days.into_iter().map(v1::RetentionDay::from).collect(),
             receipt: None,
         }

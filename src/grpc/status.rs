@@ -103,7 +103,11 @@ fn failed(error: &GatewayError) -> Status {
             "JOURNAL_UNAVAILABLE",
             "the gateway can't write down what it did outside of its database; try again later",
         ),
-        GatewayError::Key(_) | GatewayError::Disclosure(_) | GatewayError::Audit(_) => (
+        GatewayError::Key(_)
+        | GatewayError::Disclosure(_)
+        | GatewayError::Audit(_)
+        // Of a job, and never of a call.
+        | GatewayError::ClockJumped { .. } => (
             Code::Internal,
             "INTERNAL",
             "the gateway failed; its operator finds the reason in its log",

@@ -3,9 +3,10 @@
 //! It is a signed document of the same machinery, under a `typ` of its own. It names the very version
 //! (by digest) that is joined, the party with its keys, and what it takes on: flows, each on exactly the
 //! terms of one that the protocol has, and audiences of tables that the protocol lists. So nothing is
-//! agreed anew but who is in. It is signed by the party that joins and by every party that is still in, in
-//! the offices that the protocol's own quorum asks for; a joiner that takes on a flow of health data needs
-//! its Caldicott Guardian's signature, too.
+//! agreed anew but who is in, and nobody sees more of a table than some audience of the signed text. It
+//! names the last day on which it may be handed in. It is signed by the party that joins and by every party
+//! that is still in, in the offices that the protocol's own quorum asks for; a joiner that takes on a flow of
+//! health data needs its Caldicott Guardian's signature, too.
 //!
 //! [`Adherence::apply`] writes the protocol as it stands with the joiner: what the decision then reads.
 //! Flows and audiences that are taken on stand behind those of the document, so every clause keeps its place.
@@ -15,6 +16,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,11 +26,12 @@ use super::document::{
     Source, is_health,
 };
 use super::fault::{Fault, Rule};
+use super::geography::Geography;
 use super::life::{Life, Part};
 use super::quorum::{Missing, missing};
 use super::signing::{Document, FullySigned, Signatory, Signed};
 use super::vocabulary::{CallerRole, SignatoryRole};
-use super::{schema, strict};
+use super::{names, schema, strict};
 use crate::domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId};
 
 /// A version of a protocol, named so that no other can be meant.
@@ -69,6 +72,36 @@ pub struct Adherence {
     /// The parties that agree: all that are still in.
     #[schemars(length(min = 1))]
     pub agreed_by: Vec<Agreeing>,
+    /// The last day on which it may be handed in: nobody's word waits for ever.
+    #[serde(deserialize_with = "names::day")]
+    #[schemars(schema_with = "schema::date")]
+    pub valid_until: Date,
+}
+
+/// The version that a deed is about: the text that all signed, without those who joined since.
+#[derive(Clone, Copy, Debug)]
+pub struct Joining<'a> {
+    /// The text.
+    pub base: &'a Protocol,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+impl<'a> Joining<'a> {
+    fn agreement(&self) -> Agreement {
+        let (protocol, version) = (self.base.id.clone(), self.base.version);
+        Agreement { protocol, version, digest: self.digest }
+    }
+
+    fn audiences_of(&self, taken: &TakenAudience) -> Option<Vec<&'a Audience>> {
+        audiences_of(self.base, taken)
+    }
+}
+
+/// Who sees a table in a role by the document; `None` where it does not list the table.
+fn audiences_of<'a>(base: &'a Protocol, taken: &TakenAudience) -> Option<Vec<&'a Audience>> {
+    let output = base.outputs.iter().find(|output| output.table == taken.table)?;
+    Some(output.audiences.iter().filter(|audience| audience.role == taken.role).collect())
 }
 
 /// A flow that the joiner takes on, on the terms of one that is there.
@@ -106,19 +139,20 @@ pub struct Agreeing {
 }
 
 impl Adherence {
-    /// The draft of a deed: everything but the signatures, for a protocol as it stands.
+    /// The draft of a deed: everything but the signatures. `stands`: the protocol with those who
+    /// joined it before.
     ///
     /// # Errors
     /// [`Rule::UnknownFlow`] for a position that the protocol does not have.
     pub fn draft(
-        protocol: &Protocol,
-        digest: Digest,
+        joining: Joining<'_>,
+        stands: &Protocol,
         party: Party,
-        flows: &[u16],
-        audiences: Vec<TakenAudience>,
+        (flows, audiences): (&[u16], Vec<TakenAudience>),
+        valid_until: Date,
     ) -> Result<Self, Fault> {
         let taken = flows.iter().enumerate().map(|(place, flow)| {
-            let known = protocol.flows.get(usize::from(*flow));
+            let known = joining.base.flows.get(usize::from(*flow));
             let known = known
                 .ok_or_else(|| Fault::at(&format!("/flows/{place}/flow"), Rule::UnknownFlow))?;
             Ok(TakenFlow { flow: *flow, record_type: known.record_type })
@@ -127,58 +161,91 @@ impl Adherence {
             |party: &Party| Agreeing { partner: party.partner.clone(), keys: party.keys.clone() };
         Ok(Self {
             schema: SCHEMA,
-            adheres_to: Agreement {
-                protocol: protocol.id.clone(),
-                version: protocol.version,
-                digest,
-            },
+            adheres_to: joining.agreement(),
             party,
             flows: taken.collect::<Result<_, Fault>>()?,
             audiences,
-            agreed_by: protocol.parties.iter().map(agreeing).collect(),
+            agreed_by: stands.parties.iter().map(agreeing).collect(),
+            valid_until,
         })
     }
 
-    /// The protocol as it stands once this party is in.
+    /// The protocol as it stands once this party is in, too. Only what stands in the text that all
+    /// signed is taken on, so that no deed rests on another.
     ///
     /// # Errors
-    /// The first fault: another version, a party already, a flow or table that the protocol does not
-    /// have, a key that is another's, or any rule that the joined protocol would break.
-    pub fn apply(&self, protocol: &Protocol, digest: Digest) -> Result<Protocol, Fault> {
-        refuse_if(!self.adheres_to.is(protocol, digest), "/adheres_to", Rule::AnotherAgreement)?;
-        let is_in = protocol.party(&self.party.partner).is_some();
+    /// The first fault: another version, a party already, a flow, table or role that the protocol does
+    /// not have, a key that is another's; or any rule that the joined protocol would break, at a place
+    /// below `/joined`.
+    pub fn apply(&self, joining: Joining<'_>, stands: &Protocol) -> Result<Protocol, Fault> {
+        let same = self.adheres_to.is(joining.base, joining.digest);
+        refuse_if(!same, "/adheres_to", Rule::AnotherAgreement)?;
+        let is_in = stands.party(&self.party.partner).is_some();
         refuse_if(is_in, "/party/partner", Rule::Duplicate)?;
-        let mut named = protocol.parties.iter().flat_map(|party| &party.keys);
+        let mut named = stands.parties.iter().flat_map(|party| &party.keys);
         let taken = named.any(|key| self.party.keys.contains(key));
         refuse_if(taken, "/party/keys", Rule::Duplicate)?;
-        let mut joined = protocol.clone();
+        let mut joined = stands.clone();
         joined.parties.push(self.party.clone());
         for (place, taken) in self.flows.iter().enumerate() {
-            self.take_flow(&mut joined, taken, place)?;
+            self.take_flow(joining.base, &mut joined, taken, place)?;
         }
         for (place, taken) in self.audiences.iter().enumerate() {
-            let output = joined.outputs.iter_mut().find(|output| output.table == taken.table);
-            let Some(output) = output else {
-                return Err(Fault::at(&format!("/audiences/{place}/table"), Rule::UnknownTable));
-            };
-            output.audiences.push(Audience {
-                partner: self.party.partner.clone(),
-                role: taken.role,
-                areas: taken.areas.clone(),
-            });
+            let listed = joining.audiences_of(taken);
+            let listed = listed.ok_or_else(|| {
+                Fault::at(&format!("/audiences/{place}/table"), Rule::UnknownTable)
+            })?;
+            refuse_if(
+                listed.is_empty(),
+                &format!("/audiences/{place}/role"),
+                Rule::AudienceTooWide,
+            )?;
+            let outputs = joined.outputs.iter_mut().filter(|output| output.table == taken.table);
+            for output in outputs {
+                output.audiences.push(Audience {
+                    partner: self.party.partner.clone(),
+                    role: taken.role,
+                    areas: taken.areas.clone(),
+                });
+            }
         }
-        check::check(&joined)?;
+        check::check(&joined).map_err(|fault| fault.of_made("/joined"))?;
         Ok(joined)
+    }
+
+    /// Refuses an audience that would see more of a table than anybody whom the text that all signed
+    /// lists for it in that role.
+    ///
+    /// # Errors
+    /// [`Rule::UnknownArea`] or [`Rule::AudienceTooWide`], at the area.
+    pub fn check_audiences(
+        &self,
+        base: &Protocol,
+        geography: &impl Geography,
+    ) -> Result<(), Fault> {
+        for (place, taken) in self.audiences.iter().enumerate() {
+            let listed = audiences_of(base, taken).unwrap_or_default();
+            let areas = listed.iter().flat_map(|audience| &audience.areas);
+            let nested = areas.filter_map(|area| geography.nested(area)).flatten();
+            let seen: BTreeSet<AreaCode> = nested.map(|(area, _)| area).collect();
+            for (n, area) in taken.areas.iter().enumerate() {
+                let at = format!("/audiences/{place}/areas/{n}");
+                refuse_if(!geography.holds(area), &at, Rule::UnknownArea)?;
+                refuse_if(!seen.contains(area), &at, Rule::AudienceTooWide)?;
+            }
+        }
+        Ok(())
     }
 
     fn take_flow(
         &self,
+        base: &Protocol,
         joined: &mut Protocol,
         taken: &TakenFlow,
         place: usize,
     ) -> Result<(), Fault> {
         let unknown = || Fault::at(&format!("/flows/{place}/flow"), Rule::UnknownFlow);
-        let known = joined.flows.get(usize::from(taken.flow)).ok_or_else(unknown)?;
+        let known = base.flows.get(usize::from(taken.flow)).ok_or_else(unknown)?;
         if known.record_type != taken.record_type {
             return Err(unknown());
         }
@@ -301,9 +368,10 @@ impl Joined {
         signed: Signed<Protocol, FullySigned>,
         deeds: &[Signed<Adherence, FullySigned>],
     ) -> Result<Self, Fault> {
+        let joining = Joining { base: signed.document(), digest: signed.digest() };
         let mut protocol = signed.document().clone();
         for deed in deeds {
-            protocol = deed.document().apply(&protocol, signed.digest())?;
+            protocol = deed.document().apply(joining, &protocol)?;
         }
         Ok(Self { signed, protocol: Arc::new(protocol) })
     }

@@ -9,6 +9,7 @@ use super::document::{Flow, LegalBasis, Output, Party, Protocol, SCHEMA, is_heal
 use super::fault::{Fault, Rule};
 use super::geography::Geography;
 use super::quorum::meetable;
+use super::scripts;
 use super::vocabulary::{
     Article6, Article9, Confidentiality, ConsentRule, FieldAction, LegalGateway, PartyRole,
 };
@@ -93,7 +94,7 @@ pub(super) fn distinct<T, K: Ord>(
 }
 
 /// Refuses text that is empty, long, or could look like other text (controls, bidirectional and
-/// zero-width marks).
+/// zero-width marks, letters of several scripts).
 pub(super) fn printable(text: &str, pointer: &str) -> Result<(), Fault> {
     let hidden = |c: char| {
         c.is_control()
@@ -101,7 +102,8 @@ pub(super) fn printable(text: &str, pointer: &str) -> Result<(), Fault> {
                 | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
     };
     let good = !text.trim().is_empty() && text.chars().count() <= 400 && !text.chars().any(hidden);
-    refuse_if(!good, pointer, Rule::UnprintableText)
+    refuse_if(!good, pointer, Rule::UnprintableText)?;
+    refuse_if(scripts::are_mixed(text), pointer, Rule::MixedScripts)
 }
 
 fn capitals_and_digits(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {

@@ -19,7 +19,7 @@
 
 use super::permit::{ConsentEvidence, ConsentState};
 use super::refusal::Reason;
-use super::vocabulary::{ConsentRule, Purpose, closed};
+use super::vocabulary::{ConsentRule, Purpose, closed, numbered};
 use crate::domain::RecordType;
 use crate::domain::time::date_of;
 use serde::{Deserialize, Serialize};
@@ -54,24 +54,11 @@ closed! {
     }
 }
 
+numbered!(ConsentRecord { Given = 1, Refused = 2, Withdrawn = 3, Expired = 4, });
+numbered!(ConsentGiver { Subject = 1, Parent = 2, Carer = 3, });
+numbered!(ConsentMeans { InWriting = 1, Online = 2, VerballyNoted = 3, });
+
 impl ConsentRecord {
-    /// The stored number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::Given => 1,
-            Self::Refused => 2,
-            Self::Withdrawn => 3,
-            Self::Expired => 4,
-        }
-    }
-
-    /// From the stored number.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.iter().copied().find(|state| state.number() == number)
-    }
-
     /// Whether it stands against everybody's yes.
     #[must_use]
     pub const fn is_no(self) -> bool {
@@ -86,42 +73,6 @@ impl ConsentRecord {
             Self::Refused => 2,
             Self::Withdrawn => 3,
         }
-    }
-}
-
-impl ConsentGiver {
-    /// The stored number; 0 stands for nobody named.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::Subject => 1,
-            Self::Parent => 2,
-            Self::Carer => 3,
-        }
-    }
-
-    /// From the stored number.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.iter().copied().find(|giver| giver.number() == number)
-    }
-}
-
-impl ConsentMeans {
-    /// The stored number; 0 stands for not said.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::InWriting => 1,
-            Self::Online => 2,
-            Self::VerballyNoted => 3,
-        }
-    }
-
-    /// From the stored number.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.iter().copied().find(|means| means.number() == number)
     }
 }
 

@@ -45,6 +45,8 @@ closed! {
         DatesOutOfOrder = "dates_out_of_order", "the dates must be in order: effective, review, expiry";
         QuorumCannotBeMet = "quorum_cannot_be_met", "the quorum asks for more than the parties and the keys that they name can give";
         QuorumMeaningless = "quorum_meaningless", "a quorum's minimum is at least one";
+        AudienceTooWide = "audience_too_wide", "nobody whom the protocol lists sees so much of this table in that role";
+        MixedScripts = "mixed_scripts", "letters of several scripts stand beside one another: they could look like other text";
         AnotherAgreement = "another_agreement", "this is not about that version of the protocol";
         NotCanonical = "not_canonical", "the signed payload is not the document's canonical form (RFC 8785)";
     }
@@ -79,6 +81,13 @@ impl Fault {
         } else {
             Self { pointer: String::new(), rule: self.rule }
         }
+    }
+
+    /// The same fault of a document that was made of several, under a name that says so: its pointer
+    /// is none into the document that was handed in.
+    #[must_use]
+    pub(super) fn of_made(self, name: &str) -> Self {
+        Self { pointer: format!("{name}{}", self.pointer), rule: self.rule }
     }
 
     /// The JSON pointer to the place.

@@ -2,7 +2,9 @@
 //!
 //! Any one party suspends its own flows at once; its senior information risk owner or Caldicott Guardian
 //! alone revokes its own organisation's part, at once; reinstating what was suspended needs the quorum of
-//! all parties that are still in. A revoked part never comes back: that needs a new version. A new party
+//! all parties that are still in, each by a signed word about that very suspension
+//! ([`super::reinstatement`]). A revoked part never comes back: that needs a new version; what it left
+//! and was to be kept may still be purged. A new party
 //! joins what is active by a deed that all sign ([`super::adherence`]). Every act is a
 //! function from one [`Life`] to the next, and what the table does not allow is an error.
 
@@ -12,6 +14,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::document::{Flow, Protocol};
+pub use super::life_error::LifeError;
 use super::quorum::{Missing, missing};
 use super::signing::Verified;
 use super::vocabulary::{SignatoryRole, closed};
@@ -111,32 +114,6 @@ pub enum Act {
     },
 }
 
-/// Why an act is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LifeError {
-    /// The state does not allow the act.
-    #[error("a protocol that is {0} does not allow this act")]
-    NotAllowed(State),
-    /// The organisation is not a party.
-    #[error("the organisation is not a party of this protocol")]
-    NotAParty,
-    /// The office may not do this.
-    #[error("this office may not do this: a SIRO or a Caldicott Guardian revokes")]
-    WrongRole,
-    /// The party has suspended its flows already.
-    #[error("the party has suspended its flows already")]
-    AlreadySuspended,
-    /// The party has revoked its part; only a new version brings it back.
-    #[error("the party has revoked its part")]
-    AlreadyRevoked,
-    /// Who joins is a party already.
-    #[error("the organisation is a party of this protocol already")]
-    AlreadyAParty,
-    /// The last day has not passed.
-    #[error("the protocol has not expired")]
-    NotExpired,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Stage {
@@ -181,6 +158,15 @@ pub struct Life {
     parties: BTreeSet<PartnerId>,
     /// Those of them that send.
     senders: BTreeSet<PartnerId>,
+    /// How often what had been agreed became void: whoever agrees to resume names it. Left out while
+    /// it is 0, as the form was before there were any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    suspension: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Life {
@@ -194,6 +180,7 @@ impl Life {
             agreed: BTreeSet::new(),
             parties: protocol.parties.iter().map(|party| party.partner.clone()).collect(),
             senders: protocol.flows.iter().map(|flow: &Flow| flow.from.clone()).collect(),
+            suspension: 0,
         }
     }
 
@@ -239,6 +226,17 @@ impl Life {
         missing(&left, protocol.health_senders(), &protocol.quorum, &self.agreed)
     }
 
+    /// The parties, those included that are out.
+    pub fn parties(&self) -> impl Iterator<Item = &PartnerId> {
+        self.parties.iter()
+    }
+
+    /// The number by which those who agree to resume name what stands still; 0 before anything did.
+    #[must_use]
+    pub const fn suspension(&self) -> u32 {
+        self.suspension
+    }
+
     /// The revoked parts, by party.
     #[must_use]
     pub fn revocations(&self) -> &BTreeMap<PartnerId, Revocation> {
@@ -251,6 +249,7 @@ impl Life {
     pub fn following(mut self, superseded: &Self) -> Self {
         let suspended = superseded.suspended.intersection(&self.parties).cloned();
         self.suspended = suspended.collect();
+        self.suspension = u32::from(!self.suspended.is_empty());
         self
     }
 
@@ -320,8 +319,13 @@ impl Life {
             return Err(LifeError::AlreadySuspended);
         }
         // Whoever agreed to resume did so before this was known.
-        self.agreed.clear();
+        self.void_what_was_agreed();
         Ok(())
+    }
+
+    fn void_what_was_agreed(&mut self) {
+        self.agreed.clear();
+        self.suspension = self.suspension.saturating_add(1);
     }
 
     fn reinstate(
@@ -362,13 +366,20 @@ impl Life {
         role: SignatoryRole,
         revocation: Revocation,
     ) -> Result<(), LifeError> {
-        self.require_part(party)?;
+        // What was to be kept may be purged after all, also when the whole has ended; not once a new
+        // version has brought it back.
+        let kept = self.revoked.get(party).is_some_and(|known| known.handling == Handling::Freeze);
+        if kept && revocation.handling == Handling::Purge {
+            self.require(&[State::Active, State::Suspended, State::Revoked, State::Expired])?;
+        } else {
+            self.require_part(party)?;
+        }
         if !role.may_revoke() {
             return Err(LifeError::WrongRole);
         }
         self.revoked.insert(party.clone(), revocation);
         self.suspended.remove(party);
-        self.agreed.clear();
+        self.void_what_was_agreed();
         Ok(())
     }
 }

@@ -309,6 +309,19 @@ impl Policy {
         })
     }
 
+    /// The next version of a protocol that everybody has signed.
+    pub(super) fn signed_after(
+        &self,
+        id: &ProtocolId,
+        version: ProtocolVersion,
+    ) -> Option<&Arc<Compiled>> {
+        let mut versions = self.protocols.get(id)?.iter().filter(|(v, _)| **v > version);
+        versions.find_map(|(_, held)| match held {
+            Version::Readable(held) => held.life.as_ref().map(|_| held),
+            Version::Unreadable => None,
+        })
+    }
+
     /// The newest version of a protocol.
     pub(super) fn newest(&self, id: &ProtocolId) -> Option<ProtocolVersion> {
         self.protocols.get(id)?.keys().next_back().copied()

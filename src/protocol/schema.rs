@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::adherence::Adherence;
 use super::document::{Digest, KeyId, Protocol, SCHEMA};
 use super::fault::{Fault, Rule};
+use super::reinstatement::Reinstating;
 use super::revocation::Revoking;
 use super::root_policy::{RhoLimit, RootPolicy};
 use crate::domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId};
@@ -28,12 +29,14 @@ pub enum SignedForm {
     Adherence,
     /// A revocation.
     Revocation,
+    /// A word that a suspension ends.
+    Reinstatement,
 }
 
 impl SignedForm {
     /// Every form.
-    pub const ALL: [Self; 4] =
-        [Self::Protocol, Self::RootPolicy, Self::Adherence, Self::Revocation];
+    pub const ALL: [Self; 5] =
+        [Self::Protocol, Self::RootPolicy, Self::Adherence, Self::Revocation, Self::Reinstatement];
 
     /// The name of its file among `deploy`'s.
     #[must_use]
@@ -43,6 +46,7 @@ impl SignedForm {
             Self::RootPolicy => "root-policy.schema.json",
             Self::Adherence => "adherence.schema.json",
             Self::Revocation => "revocation.schema.json",
+            Self::Reinstatement => "reinstatement.schema.json",
         }
     }
 
@@ -57,6 +61,7 @@ impl SignedForm {
             Self::RootPolicy => generator.into_root_schema_for::<RootPolicy>(),
             Self::Adherence => generator.into_root_schema_for::<Adherence>(),
             Self::Revocation => generator.into_root_schema_for::<Revoking>(),
+            Self::Reinstatement => generator.into_root_schema_for::<Reinstating>(),
         };
         let mut value = schema.to_value();
         tidy(&mut value);

@@ -68,6 +68,26 @@ macro_rules! closed {
 }
 pub(crate) use closed;
 
+/// The numbers by which members of a closed vocabulary are stored; 0 stands for none.
+macro_rules! numbered {
+    ($name:ident { $($member:ident = $number:literal,)+ }) => {
+        impl $name {
+            /// The stored number.
+            #[must_use]
+            pub const fn number(self) -> u8 {
+                match self { $(Self::$member => $number,)+ }
+            }
+
+            /// From the stored number.
+            #[must_use]
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number { $($number => Some(Self::$member),)+ _ => None }
+            }
+        }
+    };
+}
+pub(crate) use numbered;
+
 closed! {
     /// Why data are shared, or a figure is asked for.
     pub enum Purpose {

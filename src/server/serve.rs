@@ -20,6 +20,7 @@ use crate::{
     web,
 };
 use arc_swap::ArcSwap;
+use jiff::civil::Date;
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time};
@@ -163,6 +164,8 @@ pub async fn start(
     // Before anything is served: a restored backup has what was erased since.
     gateway.replay_journal(&config.journal).await?;
     gateway.expire_protocols().await?;
+    // It has what was let go since, too.
+    gateway.apply_retention(config.confirmed_day).await?;
     gateway.name_erasures().await?;
     let tls = server_config(
         &read(&config.certificate)?,
@@ -198,7 +201,7 @@ pub async fn start(
         tokio::spawn(watch_quorum(Arc::clone(&gateway), stop.clone(), config.tick)),
         tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
         tokio::spawn(Arc::clone(&gateway).keep_rotating(stop.clone())),
-        tokio::spawn(name_days(Arc::clone(&gateway), stop.clone())),
+        tokio::spawn(name_days(Arc::clone(&gateway), config.confirmed_day, stop.clone())),
         tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
         tokio::spawn(projector.clone().keep_cosigning(stop.clone())),
     ];
@@ -327,7 +330,7 @@ async fn tally(gateway: Arc<Gateway>, failures: Arc<HandshakeFailures>, stop: Ca
 /// Lets go of what the protocols' retention ends, and carries out each day's erasures once the
 /// day has ended; each is named in its one leaf. What fails is told to the operator and tried
 /// again.
-async fn name_days(gateway: Arc<Gateway>, stop: CancellationToken) {
+async fn name_days(gateway: Arc<Gateway>, confirmed: Option<Date>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -337,7 +340,7 @@ async fn name_days(gateway: Arc<Gateway>, stop: CancellationToken) {
             tracing::error!(%error, "the protocols that have expired could not be noted");
         }
         // First, so that its items are named with the same day's erasures.
-        if let Err(error) = gateway.apply_retention().await {
+        if let Err(error) = gateway.apply_retention(confirmed).await {
             tracing::error!(%error, "the day's retention could not be applied or named");
         }
         if let Err(error) = gateway.name_erasures().await {

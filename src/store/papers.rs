@@ -2,7 +2,8 @@
 //!
 //! A revocation, its paper and what becomes of the data change together, in the sequencer's
 //! transaction: once it is answered, no release counts the party's records of that protocol. Those
-//! to be purged wait for the day's erasures, which find them here ([`ask_purged`]).
+//! to be purged are let go by what the papers say ([`crate::protocol::retention`]) when the day ends;
+//! here it is only kept that nothing brings them back before.
 
 use super::{
     StoreError, Tx,
@@ -10,8 +11,7 @@ use super::{
     protocols,
     tx::on,
 };
-use crate::domain::{PartnerId, ProtocolId};
-use jiff::Timestamp;
+use crate::domain::{PartnerId, ProtocolId, RecordType};
 
 /// What a paper is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Kind {
     Adherence,
     /// A party's revocation of its part.
     Revocation,
+    /// An officer's word that a suspension ends.
+    Reinstatement,
 }
 
 impl Kind {
@@ -27,11 +29,13 @@ impl Kind {
         match self {
             Self::Adherence => "adherence",
             Self::Revocation => "revocation",
+            Self::Reinstatement => "reinstatement",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Adherence, Self::Revocation].into_iter().find(|kind| kind.name() == text)
+        let all = [Self::Adherence, Self::Revocation, Self::Reinstatement];
+        all.into_iter().find(|kind| kind.name() == text)
     }
 }
 
@@ -55,17 +59,17 @@ pub struct Paper {
 /// What becomes of the records that a party sent under a protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// They are counted no more; with `purge` they are erased at the day's end.
+    /// They are counted no more; with `purge` nothing brings them back.
     Frozen {
         /// Whose.
         party: PartnerId,
         /// Whether they go for good.
         purge: bool,
     },
-    /// They count again: these parties have signed a new version.
+    /// They count again: a new version, which their sender has signed, lists them.
     Thawed {
-        /// Whose.
-        parties: Vec<PartnerId>,
+        /// Whose, and of which type.
+        feeds: Vec<(PartnerId, RecordType)>,
     },
 }
 
@@ -84,14 +88,14 @@ const fn corrupt(column: &'static str) -> StoreError {
     StoreError::Corrupt { table: "protocol_paper", column, row: 0 }
 }
 
-/// Every paper, in the order of their arrival.
+/// Every paper, in the order in which they took effect: no clock decides it.
 ///
 /// # Errors
 /// When they can't be read or one is corrupt.
 pub async fn all(tx: &mut Tx) -> Result<Vec<Paper>, StoreError> {
     let rows: Vec<(String, i64, Vec<u8>, String, String, i64)> = on!(tx, c => sqlx::query_as(
         "SELECT protocol_id, version, digest, kind, document, arrived FROM protocol_paper \
-         ORDER BY arrived, digest").fetch_all(c).await)?;
+         ORDER BY number").fetch_all(c).await)?;
     rows.into_iter()
         .map(|(id, version, digest, kind, document, arrived)| {
             Ok(Paper {
@@ -109,12 +113,14 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<Paper>, StoreError> {
 pub(super) async fn turn(tx: &mut Tx, turn: &Turn) -> Result<(), StoreError> {
     protocols::put(tx, &turn.change).await?;
     if let Some(paper) = &turn.paper {
+        let number = tx.take_numbers("paper", 1).await?;
         let rows = on!(&mut *tx, c => sqlx::query(
-            "INSERT INTO protocol_paper (protocol_id, version, digest, kind, document, arrived) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING")
+            "INSERT INTO protocol_paper \
+             (protocol_id, version, digest, kind, document, arrived, number) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING")
             .bind(paper.protocol.as_str()).bind(i64::from(paper.version))
             .bind(paper.digest.to_vec()).bind(paper.kind.name()).bind(&*paper.document)
-            .bind(paper.arrived)
+            .bind(paper.arrived).bind(number)
             .execute(c).await.map(|done| done.rows_affected()))?;
         super::bulk::touched(rows, 1, "protocol_paper")?;
     }
@@ -122,9 +128,9 @@ pub(super) async fn turn(tx: &mut Tx, turn: &Turn) -> Result<(), StoreError> {
     match &turn.fate {
         None => Ok(()),
         Some(Fate::Frozen { party, purge }) => freeze(tx, protocol, party, *purge).await,
-        Some(Fate::Thawed { parties }) => {
-            for party in parties {
-                thaw(tx, protocol, party).await?;
+        Some(Fate::Thawed { feeds }) => {
+            for (party, record_type) in feeds {
+                thaw(tx, protocol, party, *record_type).await?;
             }
             Ok(())
         }
@@ -150,33 +156,18 @@ async fn freeze(
     Ok(())
 }
 
-/// What is to be erased stays frozen.
-async fn thaw(tx: &mut Tx, protocol: &ProtocolId, party: &PartnerId) -> Result<(), StoreError> {
+/// What is to be purged stays frozen.
+async fn thaw(
+    tx: &mut Tx,
+    protocol: &ProtocolId,
+    party: &PartnerId,
+    record_type: RecordType,
+) -> Result<(), StoreError> {
     on!(tx, c => sqlx::query(
         "DELETE FROM frozen_batch WHERE purge = 0 AND batch_id IN \
          (SELECT b.batch_id FROM batch b JOIN feed f ON f.feed_id = b.feed_id \
-          WHERE f.partner_id = $1 AND b.protocol_id = $2)")
-        .bind(party.as_str()).bind(protocol.as_str())
+          WHERE f.partner_id = $1 AND f.record_type = $2 AND b.protocol_id = $3)")
+        .bind(party.as_str()).bind(i64::from(record_type.number())).bind(protocol.as_str())
         .execute(c).await.map(drop))?;
     Ok(())
-}
-
-/// Asks for the erasure of every record in the batches to be purged. A crash leaves it to the next
-/// attempt: requests and mark are committed together.
-///
-/// # Errors
-/// When it can't be written.
-pub async fn ask_purged(tx: &mut Tx, at: Timestamp) -> Result<(), StoreError> {
-    let (waiting,): (i64,) = on!(&mut *tx, c => sqlx::query_as(
-        "SELECT COUNT(*) FROM frozen_batch WHERE purge = 1").fetch_one(c).await)?;
-    if waiting == 0 {
-        return Ok(());
-    }
-    on!(&mut *tx, c => sqlx::query(
-        "INSERT INTO erasure (feed_id, record_key, key_version, asked_at) \
-         SELECT s.feed_id, s.record_key, s.key_version, CAST($1 AS BIGINT) FROM sent s \
-         WHERE s.batch_id IN (SELECT batch_id FROM frozen_batch WHERE purge = 1) \
-         ON CONFLICT (feed_id, record_key) DO NOTHING")
-        .bind(at.as_microsecond()).execute(c).await.map(drop))?;
-    tx.run("UPDATE frozen_batch SET purge = 2 WHERE purge = 1").await
 }

@@ -6,8 +6,8 @@
 //! pass over the list of batches and a reading of those that have something due, whatever else
 //! is kept. What is let go is destroyed by [`super::erasures`], as what a sender erases is.
 //!
-//! [`kept`] looks at everything there is, person by person, and knows nothing of these lists:
-//! it is for a preview, and to prove that nothing was overlooked.
+//! [`kept`] looks at everything there is, batch by batch, and knows nothing of these lists: it is
+//! for a preview, and to prove that nothing was overlooked.
 
 use super::{
     Rights, Store, StoreError, Tx, bulk,
@@ -143,14 +143,19 @@ pub struct StoredEvent {
     pub body: Vec<u8>,
     /// That identity's sealed facts.
     pub facts: Option<Vec<u8>>,
+    /// When the batch came in that withdrew the record, if one did; microseconds since 1970-01-01
+    /// UTC.
+    pub withdrawn: Option<i64>,
 }
 
-type EventRow = (i64, i64, i64, Vec<u8>, Option<Vec<u8>>);
+type EventRow = (i64, i64, i64, Vec<u8>, Option<Vec<u8>>, Option<i64>);
 
-fn event((number, role, subject, body, facts): EventRow) -> Result<StoredEvent, StoreError> {
+fn event(
+    (number, role, subject, body, facts, withdrawn): EventRow,
+) -> Result<StoredEvent, StoreError> {
     let corrupt = StoreError::Corrupt { table: "event", column: "role", row: number };
     let role = u8::try_from(role).map_err(|_| corrupt)?;
-    Ok(StoredEvent { number, role, subject: SubjectId::new(subject), body, facts })
+    Ok(StoredEvent { number, role, subject: SubjectId::new(subject), body, facts, withdrawn })
 }
 
 /// The events of a batch that are left, a record's behind one another.
@@ -159,39 +164,26 @@ fn event((number, role, subject, body, facts): EventRow) -> Result<StoredEvent, 
 /// When they can't be read or one is corrupt.
 pub async fn events_of(tx: &mut Tx, batch: BatchId) -> Result<Vec<StoredEvent>, StoreError> {
     let rows: Vec<EventRow> = on!(tx, c => sqlx::query_as(
-        "SELECT e.event_number, e.role, e.subject_id, e.body, s.facts FROM event e \
+        "SELECT e.event_number, e.role, e.subject_id, e.body, s.facts, \
+         (SELECT b.staged_at FROM withdrawal w JOIN batch b ON b.batch_id = w.batch_id \
+          AND b.state = 1 WHERE w.event_number = e.event_number) FROM event e \
          LEFT JOIN subject s ON s.subject_id = e.subject_id \
          WHERE e.batch_id = $1 ORDER BY e.event_number, e.role")
         .bind(batch.number()).fetch_all(c).await)?;
     rows.into_iter().map(event).collect()
 }
 
-/// An event's row and its batch's.
-type KeptRow = (i64, i64, i64, Vec<u8>, Option<Vec<u8>>, i64, i64, String, i64, i64);
-
-/// Every event of the persons with numbers above `after` up to `until`, with the batch that it
-/// came in.
+/// The batches after one in which records may be kept, in order, at most so many: accepted ones, and
+/// undone ones.
 ///
 /// # Errors
 /// When they can't be read or one is corrupt.
-pub async fn kept(
-    tx: &mut Tx,
-    after: i64,
-    until: i64,
-) -> Result<Vec<(Batch, StoredEvent)>, StoreError> {
-    let rows: Vec<KeptRow> = on!(tx, c => sqlx::query_as(
-            "SELECT e.event_number, e.role, e.subject_id, e.body, s.facts, \
-             b.batch_id, b.feed_id, b.protocol_id, b.protocol_version, b.staged_at FROM event e \
-             JOIN batch b ON b.batch_id = e.batch_id \
-             LEFT JOIN subject s ON s.subject_id = e.subject_id \
-             WHERE e.person_id > $1 AND e.person_id <= $2 AND b.state IN (1, 3)")
-            .bind(after).bind(until).fetch_all(c).await)?;
-    rows.into_iter()
-        .map(|(number, role, subject, body, facts, row, feed, protocol, version, received)| {
-            let batch = batch((row, feed, protocol, version, received))?;
-            Ok((batch, event((number, role, subject, body, facts))?))
-        })
-        .collect()
+pub async fn kept(tx: &mut Tx, after: BatchId, most: i64) -> Result<Vec<Batch>, StoreError> {
+    let rows: Vec<BatchRow> = on!(tx, c => sqlx::query_as(
+        "SELECT batch_id, feed_id, protocol_id, protocol_version, staged_at FROM batch \
+         WHERE batch_id > $1 AND state IN (1, 3) ORDER BY batch_id LIMIT $2")
+        .bind(after.number()).bind(most).fetch_all(c).await)?;
+    rows.into_iter().map(batch).collect()
 }
 
 /// The keys under which records of a batch were sent, by number: for batches whose private
@@ -246,6 +238,15 @@ pub async fn forget(tx: &mut Tx, today: i32, most: i64) -> Result<u64, StoreErro
 /// # Errors
 /// When it can't be written.
 pub async fn count(tx: &mut Tx, record_type: RecordType, records: u64) -> Result<(), StoreError> {
+    if let Tx::Postgres(postgres) = tx {
+        // Intake may only add to it; a function of the owner does.
+        sqlx::query("SELECT count_let_go($1, $2)")
+            .bind(i64::from(record_type.number()))
+            .bind(stored(records)?)
+            .execute(&mut **postgres)
+            .await?;
+        return Ok(());
+    }
     on!(tx, c => sqlx::query(
         "INSERT INTO let_go (record_type, records) VALUES ($1, $2) \
          ON CONFLICT (record_type) DO UPDATE SET records = let_go.records + excluded.records")
@@ -297,7 +298,8 @@ pub async fn begin(tx: &mut Tx, day: i32) -> Result<(), StoreError> {
 pub struct Named {
     /// The day, days since 1970-01-01 in Europe/London.
     pub day: i32,
-    /// What was let go, by type, and the bound of its class of sizes.
+    /// What was let go, by type, and the bound of its class of sizes; of types of which nothing
+    /// went, too, so that the rows tell no more than the classes.
     pub types: Vec<(RecordType, u64, u64)>,
     /// The bound of the class of all together.
     pub below: u64,
@@ -314,12 +316,14 @@ pub(super) async fn name(tx: &mut Tx, named: &Named) -> Result<(), StoreError> {
     bulk::touched(rows, 1, "retention_day")?;
     for (record_type, records, below) in &named.types {
         let number = i64::from(record_type.number());
-        // Where more were let go meanwhile the leaf would say too little: count anew.
-        let rows = on!(&mut *tx, c => sqlx::query(
-            "DELETE FROM let_go WHERE record_type = $1 AND records = $2")
-            .bind(number).bind(stored(*records)?)
-            .execute(c).await.map(|done| done.rows_affected()))?;
-        bulk::touched(rows, 1, "let_go")?;
+        if *records > 0 {
+            // Where more were let go meanwhile the leaf would say too little: count anew.
+            let rows = on!(&mut *tx, c => sqlx::query(
+                "DELETE FROM let_go WHERE record_type = $1 AND records = $2")
+                .bind(number).bind(stored(*records)?)
+                .execute(c).await.map(|done| done.rows_affected()))?;
+            bulk::touched(rows, 1, "let_go")?;
+        }
         on!(&mut *tx, c => sqlx::query(
             "INSERT INTO retention_day (day, record_type, below) VALUES ($1, $2, $3)")
             .bind(day).bind(number).bind(stored(*below)?).execute(c).await.map(drop))?;
@@ -338,14 +342,17 @@ pub struct Day {
     pub below: u64,
 }
 
-/// The days from one to another, both included, as the log named them.
+/// The days from one to another, both included, as the log named them: the day from which days
+/// are counted is none of them.
 ///
 /// # Errors
 /// When they can't be read or one is corrupt.
 pub async fn days(tx: &mut Tx, from: i32, until: i32) -> Result<Vec<Day>, StoreError> {
     let rows: Vec<(i64, i64, i64)> = on!(tx, c => sqlx::query_as(
-        "SELECT day, record_type, below FROM retention_day WHERE day >= $1 AND day <= $2 \
-         ORDER BY day, record_type")
+        "SELECT d.day, d.record_type, d.below FROM retention_day d \
+         WHERE d.day >= $1 AND d.day <= $2 AND EXISTS \
+         (SELECT 1 FROM retention_day t WHERE t.day = d.day AND t.record_type <> 0) \
+         ORDER BY d.day, d.record_type")
         .bind(i64::from(from)).bind(i64::from(until)).fetch_all(c).await)?;
     rows.into_iter()
         .map(|(day, number, below)| {

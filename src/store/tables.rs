@@ -385,6 +385,7 @@ pub const TABLES: &[Table] = &[
             text("kind", 8),
             text("document", 8),
             integer("arrived", 8),
+            integer("number", 8),
         ],
     ),
     table("frozen_batch", 1, &[integer("batch_id", 8), integer("purge", 8)]),

@@ -5,6 +5,7 @@ use crate::support::{
     gateway::assert_refused,
     postgres::cluster,
     stream::{Stream, rows},
+    words::reinstating,
 };
 use tallygate::wire::v1::{
     self, figure_service_client::FigureServiceClient, partner_service_client::PartnerServiceClient,
@@ -46,19 +47,27 @@ async fn what_one_gateway_was_told_the_other_knows_at_once() {
     stream.send(1, rows("policy", 0..5)).await;
     assert_eq!(stream.acknowledged().await.well_formed, 5);
     let suspend = |id: &str| v1::SuspendProtocolRequest { protocol_id: id.to_owned() };
-    protocols(&one, "health").await.suspend_protocol(suspend("isp-health")).await.unwrap();
+    let answer = protocols(&one, "health").await.suspend_protocol(suspend("isp-health")).await;
+    let health = answer.unwrap().into_inner().entry.unwrap();
     stream.send(2, rows("policy", 5..10)).await;
     assert_refused(stream.answer().await, "protocol_suspended");
     let opened = Stream::open(two.caller("health").await).await;
     assert_refused(opened.map(drop), "protocol_suspended");
-    protocols(&one, "centres").await.suspend_protocol(suspend("isp-centres")).await.unwrap();
+    let answer = protocols(&one, "centres").await.suspend_protocol(suspend("isp-centres")).await;
+    let centres = answer.unwrap().into_inner().entry.unwrap();
     assert_refused(card(manager.clone()).await, "protocol_suspended");
 
     // And back, once the quorum has agreed: one party through each gateway.
-    for (protocol, party) in [("isp-health", "health"), ("isp-centres", "centres")] {
-        let resume = v1::ResumeProtocolRequest { protocol_id: protocol.to_owned() };
-        protocols(&two, party).await.resume_protocol(resume.clone()).await.unwrap();
-        protocols(&one, "officer").await.resume_protocol(resume).await.unwrap();
+    for (entry, node, caller, key) in [
+        (&health, &two, "health", "health-siro"),
+        (&health, &one, "health", "health-caldicott_guardian"),
+        (&health, &one, "officer", "authority-siro"),
+        (&centres, &two, "centres", "centres-siro"),
+        (&centres, &one, "officer", "authority-siro"),
+    ] {
+        let document = reinstating(&ground.path(""), entry, key);
+        let resume = v1::ResumeProtocolRequest { document, ..Default::default() };
+        protocols(node, caller).await.resume_protocol(resume).await.unwrap();
     }
     card(two.caller("manager-CC01").await).await.unwrap();
     card(one.caller("manager-CC01").await).await.unwrap();

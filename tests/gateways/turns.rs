@@ -134,6 +134,7 @@ impl<A: AsyncFn(&str) -> Service, B: AsyncFn(&str) -> Service> Scene<A, B> {
             "flows": [{"flow": flow, "record_type": "referral"}],
             "audiences": [],
             "agreed_by": parties.iter().map(agreeing).collect::<Vec<_>>(),
+            "valid_until": "2099-12-31",
         });
         let keys = ["families-siro", "centres-siro", "authority-siro"];
         let document = self.signed("deed", &deed, &keys);

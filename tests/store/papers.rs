@@ -1,10 +1,10 @@
 //! Papers beside protocols, and the batches that a revocation takes out of use.
 
-use super::{Fresh, batch_of, key, now, on_both, partner, records::stored};
+use super::{Fresh, batch_of, on_both, partner, records::stored};
 use tallygate::{
     domain::{FeedId, RecordType},
     store::{
-        ActError, Effect, Rights, StoreError, erasures, feeds,
+        ActError, Effect, Rights, StoreError, feeds,
         papers::{self, Fate, Kind, Paper, Turn},
         protocols::{self, Change},
         scan,
@@ -14,7 +14,7 @@ use tallygate::{
 on_both!(
     papers_are_kept_with_the_change_that_they_make,
     frozen_batches_count_no_more_until_they_are_thawed,
-    purged_batches_are_asked_for_once,
+    purged_batches_are_thawed_by_nothing,
 );
 
 fn entry(version: u32, life: &str) -> protocols::Entry {
@@ -57,14 +57,6 @@ impl Fresh {
         let mut tx = self.read(Rights::Release).await;
         scan::persons(&mut tx, &[feed], 0, 100).await.unwrap().len()
     }
-
-    async fn waiting(&self) -> Vec<erasures::Asked> {
-        let mut tx = self.store.transact(Rights::Intake).await.unwrap();
-        papers::ask_purged(&mut tx, now()).await.unwrap();
-        let asked = erasures::asked(&mut tx, (FeedId::new(i64::MIN), [0; 16]), 100).await.unwrap();
-        tx.commit().await.unwrap();
-        asked
-    }
 }
 
 async fn papers_are_kept_with_the_change_that_they_make(fresh: Fresh) {
@@ -78,7 +70,8 @@ async fn papers_are_kept_with_the_change_that_they_make(fresh: Fresh) {
     assert!(matches!(twice, Err(ActError::Conflict)));
     fresh.turn(("b", "c"), Some(word.clone()), None).await.unwrap();
     let mut tx = fresh.read(Rights::Figures).await;
-    assert_eq!(papers::all(&mut tx).await.unwrap(), [word, deed]);
+    // In the order in which they took effect, whatever a clock said.
+    assert_eq!(papers::all(&mut tx).await.unwrap(), [deed, word]);
     assert_eq!(protocols::all(&mut tx).await.unwrap(), [entry(1, "c")]);
     drop(tx);
     fresh.attack("UPDATE protocol_paper SET kind = 'poem' WHERE arrived = 7").await.unwrap();
@@ -106,33 +99,29 @@ async fn frozen_batches_count_no_more_until_they_are_thawed(fresh: Fresh) {
     assert_eq!((fresh.counts(reviews).await, fresh.counts(others).await), (2, 1));
     fresh.turn(("a", "b"), None, frozen("health", false)).await.unwrap();
     assert_eq!((fresh.counts(reviews).await, fresh.counts(others).await), (1, 1));
-    assert!(fresh.waiting().await.is_empty(), "what is frozen is kept");
-    let back = Fate::Thawed { parties: vec![partner("families"), partner("health")] };
-    fresh.turn(("b", "c"), None, Some(back)).await.unwrap();
+    // Only what the new version lists comes back.
+    let births = thawed(&[("health", RecordType::LiveBirth)]);
+    fresh.turn(("b", "b2"), None, births).await.unwrap();
+    assert_eq!(fresh.counts(reviews).await, 1);
+    let back = [("families", RecordType::Referral), ("health", RecordType::HealthReview)];
+    fresh.turn(("b2", "c"), None, thawed(&back)).await.unwrap();
     assert_eq!((fresh.counts(reviews).await, fresh.counts(others).await), (2, 1));
 }
 
-async fn purged_batches_are_asked_for_once(fresh: Fresh) {
+async fn purged_batches_are_thawed_by_nothing(fresh: Fresh) {
     let reviews = fresh.feed("health", RecordType::HealthReview).await;
     let batch = fresh.stage(reviews, 1, &[stored(1, 1, None), stored(2, 2, None)]).await;
     fresh.accept(batch).await.unwrap();
-    let staged = fresh.stage(reviews, 5, &[stored(3, 3, None)]).await;
     fresh.turn(("new", "a"), None, None).await.unwrap();
-    fresh.turn(("a", "b"), None, frozen("health", true)).await.unwrap();
+    fresh.turn(("a", "b"), None, frozen("health", false)).await.unwrap();
+    fresh.turn(("b", "c"), None, frozen("health", true)).await.unwrap();
+    // Neither a later freeze nor a new version brings back what is to be let go.
+    fresh.turn(("c", "d"), None, frozen("health", false)).await.unwrap();
+    fresh.turn(("d", "e"), None, thawed(&[("health", RecordType::HealthReview)])).await.unwrap();
     assert_eq!(fresh.counts(reviews).await, 0);
-    let asked: Vec<[u8; 16]> = fresh.waiting().await.iter().map(|asked| asked.key).collect();
-    assert_eq!(asked.len(), 2);
-    assert!([1, 2].iter().all(|number| asked.contains(&key(*number))), "not what is only staged");
-    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
-    for one in erasures::asked(&mut tx, (FeedId::new(i64::MIN), [0; 16]), 100).await.unwrap() {
-        erasures::settle(&mut tx, &one).await.unwrap();
-    }
-    tx.commit().await.unwrap();
-    assert!(fresh.waiting().await.is_empty(), "asked for once");
-    // A later freeze, or a thaw, does not bring back what is to be erased.
-    fresh.turn(("b", "c"), None, frozen("health", false)).await.unwrap();
-    let back = Fate::Thawed { parties: vec![partner("health")] };
-    fresh.turn(("c", "d"), None, Some(back)).await.unwrap();
-    assert_eq!(fresh.counts(reviews).await, 0);
-    fresh.accept(staged).await.unwrap();
+}
+
+fn thawed(feeds: &[(&str, RecordType)]) -> Option<Fate> {
+    let feeds = feeds.iter().map(|(who, record_type)| (partner(who), *record_type)).collect();
+    Some(Fate::Thawed { feeds })
 }

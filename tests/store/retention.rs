@@ -4,8 +4,8 @@ use super::{Fresh, batch_of, key, now, on_both, partner};
 use tallygate::{
     domain::{BatchId, Event, FeedId, PersonId, RecordType, Role, SubjectId},
     store::{
-        ActError, Effect, Rights, feeds,
-        records::{self, NewEvent, Sent},
+        ActError, Effect, Rights, Tx, feeds,
+        records::{self, NewEvent, NewWithdrawal, Sent},
         retention::{self, Batch, NEVER, Named},
         subjects::{self, NewSubject, Subject},
     },
@@ -13,7 +13,7 @@ use tallygate::{
 
 on_both!(
     a_batch_is_looked_through_when_it_is_new_when_it_is_due_and_when_its_rules_change,
-    everything_of_a_batch_is_found_by_it_and_by_persons,
+    everything_of_a_batch_is_found_by_it,
     a_record_let_go_is_known_until_its_day,
     a_day_is_named_once_with_all_that_was_let_go,
     one_gateway_alone_applies_retention,
@@ -94,7 +94,7 @@ async fn a_batch_is_looked_through_when_it_is_new_when_it_is_due_and_when_its_ru
     }
 }
 
-async fn everything_of_a_batch_is_found_by_it_and_by_persons(fresh: Fresh) {
+async fn everything_of_a_batch_is_found_by_it(fresh: Fresh) {
     let (feed, one) = two_records(&fresh, 1).await;
     let (_, two) = two_records(&fresh, 3).await;
     let mut tx = fresh.read(Rights::Release).await;
@@ -103,12 +103,30 @@ async fn everything_of_a_batch_is_found_by_it_and_by_persons(fresh: Fresh) {
     assert_eq!(numbers, [(3, 0), (4, 0)]);
     assert!(found.iter().all(|event| event.subject == SubjectId::new(2)));
     assert!(found.iter().all(|event| event.facts.as_deref() == Some(&[7][..])));
-    let all = retention::kept(&mut tx, 0, 9).await.unwrap();
-    let mut of: Vec<_> = all.iter().map(|(batch, event)| (batch.batch, event.number)).collect();
-    of.sort();
-    assert_eq!(of, [(one, 1), (one, 2), (two, 3), (two, 4)]);
-    assert_eq!(retention::kept(&mut tx, 1, 2).await.unwrap().len(), 2);
+    assert!(found.iter().all(|event| event.withdrawn.is_none()));
+    let kept = async |tx: &mut Tx, after, most| {
+        let all = retention::kept(tx, after, most).await.unwrap();
+        all.into_iter().map(|batch| batch.batch).collect::<Vec<_>>()
+    };
+    let first = BatchId::new(i64::MIN);
+    assert_eq!(kept(&mut tx, first, 9).await, [one, two]);
+    assert_eq!(kept(&mut tx, first, 1).await, [one]);
+    assert_eq!(kept(&mut tx, one, 9).await, [two]);
     drop(tx);
+    // A withdrawal is known once its batch is accepted, by when that came in.
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let third = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
+    let withdrawal = NewWithdrawal { event_number: 3, known: 1 };
+    records::stage_withdrawals(&mut tx, third, &[withdrawal]).await.unwrap();
+    tx.commit().await.unwrap();
+    let withdrawn = async || {
+        let mut tx = fresh.read(Rights::Release).await;
+        let found = retention::events_of(&mut tx, two).await.unwrap();
+        found.iter().map(|event| event.withdrawn).collect::<Vec<_>>()
+    };
+    assert_eq!(withdrawn().await, [None, None]);
+    fresh.accept(third).await.unwrap();
+    assert_eq!(withdrawn().await, [Some(now().as_microsecond()), None]);
     let mut tx = fresh.read(Rights::Intake).await;
     let mut keys = retention::keys_of(&mut tx, feed, two).await.unwrap();
     keys.sort();
@@ -153,7 +171,12 @@ async fn a_day_is_named_once_with_all_that_was_let_go(fresh: Fresh) {
     drop(tx);
     let name = |day, reviews| Named {
         day,
-        types: vec![(RecordType::LiveBirth, 1, 100), (review, reviews, 1_000)],
+        // Types of which nothing went have a row, too.
+        types: vec![
+            (RecordType::LiveBirth, 1, 100),
+            (review, reviews, 1_000),
+            (RecordType::Attendance, 0, 100),
+        ],
         below: 1_000,
     };
     // More went than is said: nothing of it is done.
@@ -165,11 +188,12 @@ async fn a_day_is_named_once_with_all_that_was_let_go(fresh: Fresh) {
     let mut tx = fresh.read(Rights::Figures).await;
     let days = retention::days(&mut tx, 20_000, 20_009).await.unwrap();
     let days: Vec<_> = days.iter().map(|day| (day.day, day.record_type, day.below)).collect();
+    // The day from which days are counted is none that was applied.
     let expected = [
-        (20_000, None, 100),
         (20_001, None, 1_000),
         (20_001, Some(RecordType::LiveBirth), 100),
         (20_001, Some(review), 1_000),
+        (20_001, Some(RecordType::Attendance), 100),
     ];
     assert_eq!(days, expected);
     assert_eq!(retention::days(&mut tx, 20_002, 20_009).await.unwrap(), []);

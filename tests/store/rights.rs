@@ -208,7 +208,7 @@ async fn only_the_sequencer_keeps_papers_and_freezes() {
     let (intake, sequencer) = (Rights::Intake.role(), Rights::Sequencer.role());
     for role in Rights::ALL.map(Rights::role) {
         for sql in [
-            "INSERT INTO protocol_paper VALUES ('isp-health', 1, '\\x00', 'adherence', '{}', 0)",
+            "INSERT INTO protocol_paper VALUES ('isp-health', 1, '\\x00', 'adherence', '{}', 0, 9)",
             "INSERT INTO frozen_batch VALUES (1, 0)",
             "DELETE FROM frozen_batch",
         ] {
@@ -218,7 +218,19 @@ async fn only_the_sequencer_keeps_papers_and_freezes() {
             assert!(!may(&gateway, role, sql).await, "{role}: {sql}");
         }
         let marks = may(&gateway, role, "UPDATE frozen_batch SET purge = purge").await;
-        assert_eq!(marks, [intake, sequencer].contains(&role), "{role}");
+        assert_eq!(marks, role == sequencer, "{role}");
+        // Only the sequencer asks for an erasure; whoever lets go counts, and changes no count.
+        let asks = "INSERT INTO erasure (feed_id, record_key, key_version, asked_at) \
+                    VALUES (1, '\\x00', 1, 0)";
+        assert_eq!(may(&gateway, role, asks).await, role == sequencer, "{role}");
+        let counts = may(&gateway, role, "SELECT count_let_go(1, 1)").await;
+        assert_eq!(counts, role == intake, "{role}");
+        for sql in ["UPDATE let_go SET records = 0", "INSERT INTO let_go VALUES (1, 1)"] {
+            assert!(!may(&gateway, role, sql).await, "{role}: {sql}");
+        }
+        for sql in ["SELECT look_day FROM batch_keeping", "UPDATE feed_keeping SET rules = rules"] {
+            assert_eq!(may(&gateway, role, sql).await, role == intake, "{role}: {sql}");
+        }
     }
 }
 

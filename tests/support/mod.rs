@@ -4,6 +4,7 @@
 pub(crate) mod gateway;
 pub(crate) mod postgres;
 pub(crate) mod stream;
+pub(crate) mod words;
 
 pub(crate) use postgres::told;
 

@@ -11,6 +11,7 @@ use crate::support::{
     postgres::cluster,
     stream::Stream,
     tallygate,
+    words::reinstating,
 };
 use std::{fs, net::SocketAddr};
 use tallygate::{
@@ -156,9 +157,10 @@ async fn only_what_stops_and_withdraws(site: &Site, running: &Running) {
     withheld(Stream::open(health.clone()).await.err().unwrap());
     let mut protocols = ProtocolServiceClient::new(health);
     let protocol_id = "isp-health".to_owned();
-    let suspend = v1::SuspendProtocolRequest { protocol_id: protocol_id.clone() };
-    protocols.suspend_protocol(suspend).await.unwrap();
-    let resume = v1::ResumeProtocolRequest { protocol_id };
+    let suspend = v1::SuspendProtocolRequest { protocol_id };
+    let entry = protocols.suspend_protocol(suspend).await.unwrap().into_inner().entry.unwrap();
+    let document = reinstating(&site.path(""), &entry, "health-siro");
+    let resume = v1::ResumeProtocolRequest { document, ..Default::default() };
     withheld(protocols.resume_protocol(resume).await.unwrap_err());
     let withdraw = v1::WithdrawReleaseRequest {
         quarter: "2024Q2".to_owned(),

@@ -4,6 +4,7 @@ use super::{Site, Watching};
 use crate::support::{
     gateway::assert_refused,
     stream::{Stream, rows},
+    words::reinstating,
 };
 use std::{fs, net::SocketAddr};
 use tallygate::{
@@ -52,10 +53,15 @@ async fn all_else_goes_on(site: &Site, running: &Running, round: usize) {
     assert_eq!(stream.acknowledged().await.well_formed, 5);
     let mut protocols = ProtocolServiceClient::new(health);
     let protocol_id = "isp-health".to_owned();
-    let suspend = v1::SuspendProtocolRequest { protocol_id: protocol_id.clone() };
-    protocols.suspend_protocol(suspend).await.unwrap();
-    let resume = v1::ResumeProtocolRequest { protocol_id };
-    protocols.resume_protocol(resume).await.unwrap();
+    let suspend = v1::SuspendProtocolRequest { protocol_id };
+    let entry = protocols.suspend_protocol(suspend).await.unwrap().into_inner().entry.unwrap();
+    for key in ["health-siro", "health-caldicott_guardian", "authority-siro"] {
+        let document = reinstating(&site.path(""), &entry, key);
+        let resume = v1::ResumeProtocolRequest { document, ..Default::default() };
+        let caller = if key.starts_with("health") { "health" } else { "officer" };
+        let mut protocols = ProtocolServiceClient::new(site.caller(running, caller).await);
+        protocols.resume_protocol(resume).await.unwrap();
+    }
     let officer = site.caller(running, "officer").await;
     let mut releases = ReleaseServiceClient::new(officer);
     releases.list_releases(v1::ListReleasesRequest::default()).await.unwrap();

@@ -38,8 +38,21 @@ pub struct ProtocolLine {
     /// What keeps it from being in force in full, in words.
     pub missing: Vec<String>,
     /// What somebody should see to, in words: a review that is due, an end that is near, a part
-    /// that was revoked.
+    /// that was revoked, another protocol that keeps the same records otherwise.
     pub warnings: Vec<String>,
+    /// The number by which a word to resume names what is suspended; 0 before anything was.
+    pub suspension: u32,
+    /// Whose parts are suspended.
+    pub suspended: Vec<PartnerId>,
+}
+
+impl ProtocolLine {
+    /// What every member reads of a protocol that it is no party of: that it is there, where it
+    /// stands, whose it is, and its days.
+    pub(super) fn for_others(self) -> Self {
+        let (missing, warnings, suspended) = (Vec::new(), Vec::new(), Vec::new());
+        Self { missing, warnings, suspension: 0, suspended, ..self }
+    }
 }
 
 /// A protocol's line and its signed form.
@@ -47,12 +60,20 @@ pub struct ProtocolLine {
 pub struct ProtocolDocument {
     /// The line.
     pub line: ProtocolLine,
-    /// General JWS JSON with all signatures so far.
+    /// General JWS JSON with all signatures so far; empty for whoever reads the line alone.
     pub document: String,
     /// What it changes against the version that it supersedes.
     pub changes: Vec<Difference>,
-    /// Its deeds of adherence and revocations, General JWS JSON, in the order of their arrival.
+    /// Its deeds of adherence, revocations and reinstatements, General JWS JSON, in the order in
+    /// which they took effect.
     pub papers: Vec<String>,
+}
+
+impl ProtocolDocument {
+    /// The line alone.
+    pub(super) const fn of(line: ProtocolLine) -> Self {
+        Self { line, document: String::new(), changes: Vec::new(), papers: Vec::new() }
+    }
 }
 
 /// A release that the data of a revoked part went into.
@@ -86,7 +107,28 @@ impl Gateway {
         let own = faults
             .filter(|(id, version, _)| *id == line.protocol && version.number() == line.version);
         line.missing.extend(own.map(|(_, _, fault)| format!("it permits nothing: {fault}")));
+        line.warnings.extend(self.also_kept(snapshot, document, line.state));
         line
+    }
+
+    /// Warnings that others keep the same records otherwise, while that may still bind them.
+    pub(super) fn also_kept(
+        &self,
+        snapshot: &Snapshot,
+        document: &Protocol,
+        state: Option<State>,
+    ) -> Vec<String> {
+        if matches!(state, Some(State::Superseded | State::Expired | State::Revoked) | None) {
+            return Vec::new();
+        }
+        let others = snapshot.policy().also_kept_by(document, self.today());
+        let words = others.iter().map(|(partner, record_type, other)| {
+            format!(
+                "{other} keeps {record_type} of {partner} otherwise: of several in force the \
+                 earliest end holds for all of them"
+            )
+        });
+        words.collect()
     }
 }
 
@@ -104,6 +146,8 @@ fn unreadable(stored: &Entry) -> ProtocolLine {
         expires: None,
         missing: vec!["it can't be read or verified any more, and permits nothing".to_owned()],
         warnings: Vec::new(),
+        suspension: 0,
+        suspended: Vec::new(),
     }
 }
 
@@ -135,10 +179,11 @@ pub(super) fn line_with(
     if let Some(Verified::Partly(signed)) = verified {
         missing.extend(signed.missing().iter().map(ToString::to_string));
     }
+    let mut suspended = Vec::new();
     if state == State::Suspended {
         let parties = document.parties.iter().map(|party| &party.partner);
-        let suspended = parties.filter(|party| life.part(party) == Part::Suspended);
-        missing.extend(suspended.map(|party| format!("{party} has suspended its part")));
+        suspended.extend(parties.filter(|p| life.part(p) == Part::Suspended).cloned());
+        missing.extend(suspended.iter().map(|party| format!("{party} has suspended its part")));
         let awaited = life.awaited(document);
         missing.extend(awaited.iter().map(|awaited| format!("to resume: {awaited}")));
     }
@@ -156,6 +201,8 @@ pub(super) fn line_with(
         expires: Some(document.expires),
         missing,
         warnings: if running { warnings(document, life, today) } else { revoked(life).collect() },
+        suspension: life.suspension(),
+        suspended,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading the register: one protocol, or those that a search finds.
 
-use super::{ProtocolDocument, ProtocolLine, line::line_with, may_read, reference};
+use super::{ProtocolDocument, ProtocolLine, line::line_with, reads_documents, reference};
 use crate::{
     domain::{PartnerId, ProtocolId, RecordType},
     gateway::{
@@ -43,10 +43,11 @@ impl ProtocolFilter {
 }
 
 impl Gateway {
-    /// One protocol with its state and signatures; version 0 for the one in force.
+    /// One protocol with its state and signatures; version 0 for the one in force. Whoever is no
+    /// party of it (and neither data officer nor auditor) reads its line alone.
     ///
     /// # Errors
-    /// `not_found`, also for what is not the caller's to know.
+    /// `not_found`.
     pub async fn protocol(
         &self,
         actor: &Actor,
@@ -56,11 +57,15 @@ impl Gateway {
         let logged = self
             .settle(actor, |snapshot| {
                 let mut leaf = self.look(actor, "protocols");
-                let record = snapshot.protocol(protocol, version);
-                let Some(record) = record.filter(|record| may_read(actor, record)) else {
+                let Some(record) = snapshot.protocol(protocol, version) else {
                     return Err(Declined::new(leaf, Refused::not_found()));
                 };
                 leaf.protocol = Some(reference(&record.stored));
+                if !reads_documents(actor, record) {
+                    let line = self.line(snapshot, record).for_others();
+                    let answer = ProtocolDocument::of(line);
+                    return Ok(Decided { leaf, effect: Effect::None, answer });
+                }
                 let changes = record.verified.as_ref();
                 let answer = ProtocolDocument {
                     line: self.line(snapshot, record),
@@ -76,8 +81,8 @@ impl Gateway {
         Ok(logged.map(|(_, document)| document))
     }
 
-    /// The protocols that the caller may read and the filter lets through, in order of id and
-    /// version.
+    /// The register: the protocols that the filter lets through, in order of id and version, each as
+    /// the caller may read it.
     ///
     /// # Errors
     /// A violation for a page token that is not this caller's.
@@ -90,8 +95,10 @@ impl Gateway {
         let logged = self
             .settle(actor, |snapshot| {
                 let leaf = self.look(actor, "protocols");
-                let readable = snapshot.protocols().filter(|r| may_read(actor, r));
-                let lines = readable.map(|record| self.line(snapshot, record));
+                let lines = snapshot.protocols().map(|record| {
+                    let line = self.line(snapshot, record);
+                    if reads_documents(actor, record) { line } else { line.for_others() }
+                });
                 let lines = lines.filter(|line| filter.lets_through(line)).map(|line| {
                     // A space sorts before every character of an id, as the id does alone.
                     (format!("{} {:010}", line.protocol, line.version), line)
@@ -116,10 +123,11 @@ pub(super) fn amended(snapshot: &Snapshot, protocol: &Protocol) -> Vec<Change> {
     before.map(|before| diff::changes(&before, protocol)).unwrap_or_default()
 }
 
-/// A version's text, also where its signatures can't be verified any more.
+/// A version as it stands with those who joined it; its text alone where its signatures can't be
+/// verified any more.
 fn text_of(record: &ProtocolRecord) -> Option<Protocol> {
-    if let Some((verified, _)) = &record.verified {
-        return Some(verified.document().clone());
+    if let Some((agreed, _)) = record.agreed() {
+        return Some(agreed.clone());
     }
     let envelope = Envelope::parse(record.stored.document.as_bytes()).ok()?;
     Protocol::parse(envelope.payload()).ok()

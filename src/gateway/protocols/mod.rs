@@ -1,7 +1,7 @@
-//! The register of sharing protocols: submitted, read, suspended, resumed, joined, revoked, expired.
+//! The register of sharing protocols: submitted, read, suspended, reinstated, joined, revoked, expired.
 //!
-//! Parties read what they are a party to; data officers and auditors read all. What a
-//! signature is worth is decided by [`crate::protocol::signing`], what a protocol's life
+//! Every member reads the register's lines; documents and papers are for their parties, data officers
+//! and auditors. What a signature is worth is decided by [`crate::protocol::signing`], what a protocol's life
 //! allows by [`crate::protocol::life`]; here both are looked up, kept and logged.
 
 mod adhere;
@@ -9,7 +9,9 @@ mod expire;
 mod explain;
 mod line;
 mod list;
+mod paper;
 mod refusals;
+mod reinstate;
 mod revoke;
 mod root;
 mod submit;
@@ -21,22 +23,19 @@ pub use list::ProtocolFilter;
 pub use root::RootPolicyLine;
 
 use super::{
-    Actor, Denied, Gateway, ProtocolRecord, RefusalKind, Refused, Snapshot,
+    Actor, Denied, Gateway, ProtocolRecord, Refused, Snapshot,
     decide::{Decided, Decision, Declined},
     partners::reads_all,
-    register::Partner,
 };
 use crate::{
     audit::{Hash, Leaf, LeafKind, ProtocolReference},
     domain::ProtocolId,
-    protocol::{Act, CallerRole, Life, Protocol, SignatoryRole, State, register::KeyPurpose},
+    protocol::{Act, CallerRole, Life, Protocol},
     store::{
         Effect, Logged, StoreError,
         protocols::{Change, Entry},
     },
 };
-use jiff::civil::Date;
-use std::collections::BTreeSet;
 
 const CORRUPT_LIFE: StoreError = StoreError::Corrupt { table: "protocol", column: "life", row: 0 };
 
@@ -62,53 +61,6 @@ impl Gateway {
             })
             .await?;
         Ok(logged.map(|(_, line)| line))
-    }
-
-    /// Agrees for the caller's organisation, in every office in which it holds a valid
-    /// signing key that the protocol names, that what is suspended resumes. It resumes once
-    /// the quorum has agreed; until then the line says who is awaited.
-    ///
-    /// # Errors
-    /// As [`Gateway::suspend_protocol`]; `no_office` without such a key.
-    pub async fn resume_protocol(
-        &self,
-        actor: &Actor,
-        protocol: &ProtocolId,
-    ) -> Result<Logged<ProtocolLine>, Denied> {
-        self.require(actor, &[CallerRole::Provider, CallerRole::DataOfficer]).await?;
-        let logged = self
-            .settle(actor, |snapshot| {
-                let leaf = actor.leaf(LeafKind::ProtocolResumed, self);
-                self.live_on(actor, snapshot, protocol, leaf, |document, life| {
-                    let entry = snapshot.register().partner(&actor.partner).map(|(entry, _)| entry);
-                    let offices = entry.map(|entry| offices(entry, document, self.today()));
-                    self.agree(actor, document, life, offices.unwrap_or_default())
-                })
-            })
-            .await?;
-        Ok(logged.map(|(_, line)| line))
-    }
-
-    fn agree(
-        &self,
-        actor: &Actor,
-        document: &Protocol,
-        life: &Life,
-        offices: BTreeSet<SignatoryRole>,
-    ) -> Result<Life, Refused> {
-        let mut next: Option<Life> = None;
-        for role in offices {
-            let so_far = next.as_ref().unwrap_or(life);
-            if next.is_some() && so_far.state() != State::Suspended {
-                break;
-            }
-            let act = Act::Reinstate { party: actor.partner.clone(), role };
-            next = Some(so_far.after(&act, document).map_err(|error| refusals::life(&error))?);
-        }
-        next.ok_or_else(|| {
-            let sentence = "your organisation holds no valid signing key that the protocol names";
-            Refused::new(RefusalKind::Forbidden, "no_office", sentence)
-        })
     }
 
     /// Decides a party's act on the version in force.
@@ -139,8 +91,8 @@ impl Gateway {
     }
 }
 
-/// Whether the caller may read a protocol.
-fn may_read(actor: &Actor, record: &ProtocolRecord) -> bool {
+/// Whether the caller may read a protocol's document and papers, and what is missing of it.
+fn reads_documents(actor: &Actor, record: &ProtocolRecord) -> bool {
     let party =
         record.agreed().is_some_and(|(document, _)| document.party(&actor.partner).is_some());
     party || reads_all(actor)
@@ -151,17 +103,6 @@ fn changed(record: &ProtocolRecord, next: &Life) -> Result<Change, StoreError> {
     let life = serde_json::to_string(next).map_err(|_| CORRUPT_LIFE)?;
     let entry = Entry { life, ..record.stored.clone() };
     Ok(Change { entry, before: Some(record.stored.clone()), superseded: None })
-}
-
-/// The offices in which a partner can speak about a protocol today.
-fn offices(partner: &Partner, document: &Protocol, today: Date) -> BTreeSet<SignatoryRole> {
-    let Some(party) = document.party(&partner.partner) else { return BTreeSet::new() };
-    let valid = partner.keys.iter().filter(|key| {
-        key.purpose == KeyPurpose::ProtocolSigning
-            && (key.valid_from..=key.valid_until).contains(&today)
-            && party.keys.iter().any(|named| named.as_str() == key.jwk.kid)
-    });
-    valid.filter_map(|key| key.role).collect()
 }
 
 fn reference(stored: &Entry) -> ProtocolReference {

@@ -139,6 +139,13 @@ pub(super) fn document(fault: &Fault) -> Refused {
     signature(&SignatureError::Document(fault.clone()))
 }
 
+/// A signature, counted from 0, of a partner that is barred.
+pub(super) fn barred(place: usize) -> Refused {
+    let sentence = "a signature is of a partner that is barred in the register";
+    let refused = Refused::new(RefusalKind::Invalid, "signatory_barred", sentence);
+    refused.with_field(format!("/signatures/{place}"), sentence)
+}
+
 /// A paper about a version that is not held, or another one under the same name.
 pub(super) fn another_agreement(pointer: &str) -> Refused {
     let sentence = "there is no such version of the protocol: id, version and digest must agree";

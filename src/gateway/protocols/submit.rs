@@ -5,7 +5,11 @@
 //! supersedes by digest. A version can only be superseded with the signature of everyone
 //! whose part of it still stands: nobody is signed out of an agreement by others.
 
-use super::{CORRUPT_LIFE, list, refusals};
+use super::{
+    CORRUPT_LIFE, list,
+    paper::{is_barred, not_a_party},
+    refusals,
+};
 use crate::{
     audit::{Hash, Leaf, LeafKind, ProtocolReference},
     gateway::{
@@ -103,7 +107,7 @@ impl Gateway {
         if completeness == Completeness::Full {
             leaf.kind = LeafKind::ProtocolActivated;
             if let Some(record) = replaced {
-                if signed_before_revoking(record, &brought.envelope, &arrivals) {
+                if signed_before_revoking(snapshot, protocol, &brought.envelope, &arrivals) {
                     return Err(Declined::new(leaf, signed_before()));
                 }
                 if let Some((_, life)) = record.agreed() {
@@ -124,10 +128,12 @@ impl Gateway {
             digest: *brought.digest.as_bytes(),
             document: brought.envelope.to_json().map_err(|_| CORRUPT_LIFE)?,
         };
-        let answer = list::submitted(&entry, &brought.verified, &next, self.today());
-        // Who revoked its part of an earlier version and has signed this one brings its data back.
-        let senders = protocol.flows.iter().map(|flow| flow.from.clone()).collect();
-        let fate = superseding.then_some(Fate::Thawed { parties: senders });
+        let mut answer = list::submitted(&entry, &brought.verified, &next, self.today());
+        answer.warnings.extend(self.also_kept(snapshot, protocol, answer.state));
+        // Who revoked its part of an earlier version and has signed this one since brings back what
+        // it goes on to send; of another type nothing.
+        let feeds = protocol.flows.iter().map(|flow| (flow.from.clone(), flow.record_type));
+        let fate = superseding.then(|| Fate::Thawed { feeds: feeds.collect() });
         let change = Change { entry, before, superseded };
         let turn = Turn { change, paper: None, fate };
         Ok(Decided { leaf, effect: Effect::TurnProtocol(Box::new(turn)), answer })
@@ -150,8 +156,7 @@ impl Gateway {
         let digest = Digest::of(envelope.payload());
         let version = protocol.version.number();
         if !actor.may_be(CallerRole::DataOfficer) && protocol.party(&actor.partner).is_none() {
-            let sentence = "your organisation is not a party of this protocol";
-            return Err(Refused::new(RefusalKind::Forbidden, "not_a_party", sentence));
+            return Err(not_a_party());
         }
         let held = snapshot.protocols().find(|record| {
             record.stored.protocol == protocol.id && record.stored.version == version
@@ -216,12 +221,9 @@ fn bring_together(
     now: Timestamp,
 ) -> Result<Submitted, Refused> {
     for (place, header) in submitted.envelope.headers().enumerate() {
-        let barred =
-            snapshot.register().partner(&header.party).is_none_or(|(_, disabled)| disabled);
+        let barred = is_barred(snapshot, &header.party);
         if barred && !arrivals.contains_key(header.kid.as_str()) {
-            let sentence = "a signature is of a partner that is barred in the register";
-            let refused = Refused::new(RefusalKind::Invalid, "signatory_barred", sentence);
-            return Err(refused.with_field(format!("/signatures/{place}"), sentence));
+            return Err(refusals::barred(place));
         }
     }
     let Some(record) = held else { return Ok(submitted) };
@@ -288,14 +290,18 @@ fn ended(record: &ProtocolRecord) -> Result<Option<(u32, String)>, StoreError> {
     Ok(Some((record.stored.version, json)))
 }
 
-/// Whether a party revoked its part of the superseded version after it had signed this one: its
-/// signature can't be taken back, and must not undo that.
+/// Whether a party revoked its part of an earlier version after it had signed this one: its
+/// signature can't be taken back, and must not undo that. Of any earlier version: what was frozen
+/// under the first may have been left out of the second.
 fn signed_before_revoking(
-    record: &ProtocolRecord,
+    snapshot: &Snapshot,
+    protocol: &Protocol,
     envelope: &Envelope,
     arrivals: &Arrivals,
 ) -> bool {
-    let revocations = record.papers.iter().filter(|paper| paper.kind == Kind::Revocation);
+    let versions = snapshot.protocols().filter(|r| r.stored.protocol == protocol.id);
+    let papers = versions.flat_map(|record| &record.papers);
+    let revocations = papers.filter(|paper| paper.kind == Kind::Revocation);
     let mut papers = revocations.map(|paper| (paper, Envelope::parse(paper.document.as_bytes())));
     papers.any(|(paper, revocation)| {
         let Ok(revocation) = revocation else { return true };

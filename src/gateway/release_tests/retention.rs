@@ -8,10 +8,14 @@ use super::{
 };
 use crate::{
     audit::{Code, LeafKind, SizeClass},
-    domain::{BatchId, PersonId, RecordType},
-    gateway::{NamedRecords, RetentionLine, RetentionProof, Sought},
+    domain::{
+        BatchId, Event, PersonId, RecordType, Role, field::Value, records::family_case,
+        time::epoch_day,
+    },
+    gateway::{GatewayError, NamedRecords, RetentionLine, RetentionProof, Sought, Verdict},
     protocol::{
         Act, Protocol, SignatoryRole,
+        document::Retention,
         life::{Handling, RevocationReason},
         template::Template,
         vocabulary::RetentionStart,
@@ -22,14 +26,14 @@ use crate::{
         subjects,
     },
 };
-use jiff::civil::date;
+use jiff::civil::{Date, date};
 
 /// A town whose health reviews are kept for so long.
 async fn kept_for(days: u16, from: RetentionStart) -> Town {
     let town = Town::new().await;
     town.put_changed(Template::Health, kept(days, from), &[]).await;
     // The first day: nothing has ended yet.
-    town.gateway.apply_retention().await.unwrap();
+    town.gateway.apply_retention(None).await.unwrap();
     town
 }
 
@@ -43,7 +47,7 @@ fn kept(days: u16, from: RetentionStart) -> impl FnOnce(&mut Protocol) {
 
 async fn apply_on(town: &Town, moment: &str) {
     town.set_clock(moment);
-    town.gateway.apply_retention().await.unwrap();
+    town.gateway.apply_retention(Some(town.gateway.today())).await.unwrap();
 }
 
 /// Identities, and batches that were looked through to their end.
@@ -117,7 +121,7 @@ async fn each_day_has_one_leaf_whichever_gateway_writes_it() {
     town.set_clock("2026-05-14T02:00:00Z");
     for _ in 0..3 {
         let (one, two) =
-            tokio::join!(town.gateway.apply_retention(), town.gateway.apply_retention());
+            tokio::join!(town.gateway.apply_retention(None), town.gateway.apply_retention(None));
         one.and(two).unwrap();
     }
     assert_eq!(named_days(&town).await, 1);
@@ -126,11 +130,16 @@ async fn each_day_has_one_leaf_whichever_gateway_writes_it() {
     assert_eq!(named_days(&town).await, 2, "days on which none ran are named with the next");
     let days = (Some(date(2026, 5, 1)), Some(date(2026, 5, 31)));
     let proof = town.gateway.prove_retention(&town.officer(), days.0, days.1).await.unwrap();
-    let days: Vec<_> = proof.value().days.iter().map(|day| (day.day, day.below)).collect();
-    assert_eq!(
-        days,
-        [(date(2026, 5, 12), 100), (date(2026, 5, 13), 100), (date(2026, 5, 19), 100)]
-    );
+    // A line for all and one a type, whether anything went or not; the day from which days are
+    // counted is none that was applied.
+    let mut expected = Vec::new();
+    for day in [date(2026, 5, 13), date(2026, 5, 19)] {
+        expected.push((day, None, 100));
+        expected.extend(RecordType::ALL.iter().map(|of| (day, Some(*of), 100)));
+    }
+    let days = proof.value().days.iter();
+    let days: Vec<_> = days.map(|day| (day.day, day.record_type, day.below)).collect();
+    assert_eq!(days, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,11 +196,13 @@ async fn new_clauses_bind_what_is_there_from_the_next_day_on() {
     town.put_changed(Template::Health, kept(90, RetentionStart::EventDate), &[]).await;
     let proof = prove(&town).await;
     assert_eq!(proof.pending, [(partner("health"), RecordType::HealthReview)]);
+    assert_eq!(proof.verdict, Verdict::Incomplete);
     assert!(proof.overdue.is_empty(), "nothing is judged by what was not applied yet");
     apply_on(&town, "2026-05-15T02:00:00Z").await;
     assert_eq!(counted(&town).await, 0);
     let proof = prove(&town).await;
     assert_eq!((proof.pending.len(), proof.judged, proof.as_of), (0, 1, date(2026, 5, 15)));
+    assert_eq!(proof.verdict, Verdict::NoneOverdue);
     // A suspension stops the sending and not the clock; a part that is purged goes at once.
     let town = kept_for(2_000, RetentionStart::EventDate).await;
     push(&town, reviews(0..2)).await;
@@ -250,4 +261,116 @@ async fn a_preview_tells_classes_by_clause() {
     assert_eq!(refused(auditor).0, "wrong_role");
     let sender = town.gateway.prove_retention(&health(&town), None, None).await;
     assert_eq!(refused(sender).0, "wrong_role");
+}
+
+/// The proof is of today, and says so where the job stands still.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_stands_still_proves_nothing() {
+    let town = kept_for(2_000, RetentionStart::EventDate).await;
+    push(&town, reviews(0..2)).await;
+    apply_on(&town, "2026-05-14T02:00:00Z").await;
+    assert_eq!(prove(&town).await.verdict, Verdict::NoneOverdue);
+    town.set_clock("2026-05-15T02:00:00Z");
+    let proof = prove(&town).await;
+    assert_eq!((proof.verdict, proof.as_of), (Verdict::Stalled, date(2026, 5, 15)));
+    assert_eq!(proof.last_applied, Some(date(2026, 5, 13)));
+    let leaf = last_leaf(&town).await;
+    assert_eq!(leaf.notes.cause.as_ref().map(Code::as_str), Some("stalled"));
+    // What is due in the meantime is found, whether anybody lets it go or not.
+    town.set_clock("2032-05-15T02:00:00Z");
+    assert_eq!(prove(&town).await.verdict, Verdict::Overdue);
+}
+
+/// What is let go is gone: a clock that jumped destroys nothing by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_far_ahead_is_believed_at_its_operators_word_alone() {
+    let town = kept_for(200, RetentionStart::EventDate).await;
+    push(&town, reviews(0..3)).await;
+    apply_on(&town, "2026-05-14T02:00:00Z").await;
+    // 31 days after the last that was applied, and one more.
+    town.set_clock("2026-06-13T12:00:00Z");
+    town.gateway.apply_retention(None).await.unwrap();
+    assert_eq!(last_leaf(&town).await.notes.cause, None);
+    town.set_clock("2026-12-14T12:00:00Z");
+    for confirmed in [None, Some(date(2026, 11, 12)), Some(date(2026, 12, 15))] {
+        let refused = town.gateway.apply_retention(confirmed).await;
+        let expected = (date(2026, 6, 12), date(2026, 12, 14));
+        match refused {
+            Err(GatewayError::ClockJumped { last, today }) => assert_eq!((last, today), expected),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(left(&town).await, 3);
+    town.gateway.apply_retention(Some(date(2026, 12, 14))).await.unwrap();
+    assert_eq!(left(&town).await, 0);
+    let leaf = last_leaf(&town).await;
+    assert_eq!(leaf.notes.cause.as_ref().map(Code::as_str), Some("clock_confirmed"));
+}
+
+/// A document that keeps a feed longer, signed while its records are let go, saves what is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn clauses_are_those_in_force_when_a_record_goes() {
+    let town = kept_for(60, RetentionStart::EventDate).await;
+    push(&town, of_day("2026-04-20", 0..3)).await;
+    town.set_clock("2026-06-25T02:00:00Z");
+    let (mut rules, _) = town.gateway.rules_now(date(2026, 6, 25)).await.unwrap();
+    town.put_changed(Template::Health, kept(2_000, RetentionStart::EventDate), &[]).await;
+    let mut tx = town.gateway.store().read(Rights::Intake).await.unwrap();
+    let first = BatchId::new(i64::MIN);
+    let batches = retention::to_look_through(&mut tx, first, i32::MAX, 9).await.unwrap();
+    drop(tx);
+    for batch in &batches {
+        let went = town.gateway.let_go_under(&mut rules, batch, date(2026, 6, 25)).await;
+        assert!(!went.unwrap(), "others bind now: begin anew");
+        assert!(town.gateway.let_go_under(&mut rules, batch, date(2026, 6, 25)).await.unwrap());
+    }
+    assert_eq!((batches.len(), left(&town).await), (1, 3));
+}
+
+/// A case that nobody closed: from its withdrawal on, or from five years after it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_case_has_an_end() {
+    let mut town = Town::new().await;
+    let change = |protocol: &mut Protocol| {
+        let case = |kept: &&mut Retention| kept.record_type == RecordType::FamilyCase;
+        let kept = protocol.retention.iter_mut().find(case).unwrap();
+        (kept.days, kept.from_event) = (20, RetentionStart::CaseClosed);
+        protocol.expires = date(2099, 12, 31);
+    };
+    town.put_changed(Template::Families, change, &[]).await;
+    town.gateway.apply_retention(None).await.unwrap();
+    let children = town.children(3).await;
+    let began = date(2026, 5, 1);
+    let case = |closed: Option<Date>| Event {
+        record_type: RecordType::FamilyCase,
+        role: Role::Principal,
+        day: Some(epoch_day(began)),
+        known: epoch_day(began),
+        place: None,
+        values: closed
+            .map(|day| (family_case::CLOSED, Value::Day(epoch_day(day))))
+            .into_iter()
+            .collect(),
+    };
+    let cases =
+        [(children[0], case(Some(began))), (children[1], case(None)), (children[2], case(None))];
+    let (batch, first) = town.send("families", RecordType::FamilyCase, began, cases.to_vec()).await;
+    let left = async || {
+        let mut tx = town.gateway.store().read(Rights::Release).await.unwrap();
+        retention::events_of(&mut tx, batch).await.unwrap().len()
+    };
+    apply_on(&town, "2026-05-25T02:00:00Z").await;
+    assert_eq!(left().await, 2, "20 days after its closing");
+    town.set_clock("2026-06-10T12:00:00Z");
+    town.withdraw("families", RecordType::FamilyCase, first + 1).await;
+    apply_on(&town, "2026-06-30T12:00:00Z").await;
+    assert_eq!(left().await, 2);
+    apply_on(&town, "2026-07-01T12:00:00Z").await;
+    assert_eq!(left().await, 1, "20 days after its withdrawal");
+    apply_on(&town, "2031-05-21T12:00:00Z").await;
+    assert_eq!((left().await, prove(&town).await.verdict), (1, Verdict::NoneOverdue));
+    town.set_clock("2031-05-22T12:00:00Z");
+    assert_eq!(prove(&town).await.verdict, Verdict::Overdue);
+    apply_on(&town, "2031-05-22T12:00:00Z").await;
+    assert_eq!((left().await, prove(&town).await.verdict), (0, Verdict::NoneOverdue));
 }

@@ -4,11 +4,11 @@
 use super::{
     last_leaf, refused,
     support::{Town, partner},
-    undo::{counted, health, open, push, reviews, take},
+    undo::{counted, health, open, push, reviews, take, undo},
 };
 use crate::{
     audit::{LeafKind, SizeClass},
-    domain::PersonId,
+    domain::{PersonId, RecordType},
     gateway::{OpenStream, RevokedPart},
     protocol::{
         Digest, Protocol, ProtocolVersion, Revoking, State,
@@ -19,7 +19,11 @@ use crate::{
 };
 
 fn paper(town: &Town, party: &str, handling: Handling) -> String {
-    let revoking = Revoking {
+    town.sign(&Revoking { handling, ..revoking(party) }, &[party])
+}
+
+fn revoking(party: &str) -> Revoking {
+    Revoking {
         schema: 1,
         revokes: Agreement {
             protocol: "isp-health".parse().unwrap(),
@@ -28,10 +32,9 @@ fn paper(town: &Town, party: &str, handling: Handling) -> String {
             digest: Digest::from_bytes([0; 32]),
         },
         party: partner(party),
-        handling,
+        handling: Handling::Freeze,
         reason: RevocationReason::BasisLost,
-    };
-    town.sign(&revoking, &[party])
+    }
 }
 
 async fn revoke(town: &Town, handling: Handling) -> RevokedPart {
@@ -93,28 +96,38 @@ async fn a_frozen_part_is_kept_and_counted_no_more() {
     let epoch = town.gateway.snapshot().epoch();
     let again = revoke(&town, Handling::Freeze).await;
     assert_eq!((again.releases, town.gateway.snapshot().epoch()), (revoked.releases, epoch));
-    // Another paper comes too late.
-    let other = paper(&town, "health", Handling::Purge);
-    let answer = town.gateway.revoke_protocol(&health(&town), &other).await;
+    // What was kept is purged after all, at the same officer's word; nothing undoes that.
+    town.gateway.apply_retention(None).await.unwrap();
+    revoke(&town, Handling::Purge).await;
+    town.set_clock("2026-05-15T02:00:00Z");
+    town.gateway.apply_retention(None).await.unwrap();
+    assert_eq!(identities(&town).await, 0);
+    let revoking = Revoking { reason: RevocationReason::Breach, ..revoking("health") };
+    let document = town.sign(&revoking, &["health"]);
+    let answer = town.gateway.revoke_protocol(&health(&town), &document).await;
     assert_eq!(refused(answer).0, "state_forbids");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purged_part_is_gone_when_the_day_ends() {
     let town = Town::new().await;
-    town.gateway.name_erasures().await.unwrap();
+    town.gateway.apply_retention(None).await.unwrap();
+    // What was undone and sent again elsewhere goes as what counts does.
+    let stream = push(&town, reviews(0..3)).await.0;
+    undo(&town, &stream).await;
     push(&town, reviews(0..5)).await;
     revoke(&town, Handling::Purge).await;
-    assert_eq!((counted(&town).await, identities(&town).await), (0, 5));
+    assert_eq!(counted(&town).await, 0);
+    assert!(identities(&town).await > 0);
+    town.set_clock("2026-05-13T22:30:00Z");
+    town.gateway.apply_retention(None).await.unwrap();
+    assert!(identities(&town).await > 0, "not before the day has ended");
     town.set_clock("2026-05-13T23:30:00Z");
-    town.gateway.name_erasures().await.unwrap();
+    town.gateway.apply_retention(None).await.unwrap();
     assert_eq!(identities(&town).await, 0);
     let leaf = last_leaf(&town).await;
-    assert_eq!((leaf.kind, leaf.size_class), (LeafKind::Erasures, Some(SizeClass::Under100)));
-    // Asked for once: the next day has nothing to do.
-    town.set_clock("2026-05-14T23:30:00Z");
-    town.gateway.name_erasures().await.unwrap();
-    assert_eq!(identities(&town).await, 0);
+    let applied = (LeafKind::RetentionApplied, Some(SizeClass::Under100));
+    assert_eq!((leaf.kind, leaf.size_class), applied);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,6 +206,22 @@ async fn a_new_version_that_its_sender_has_signed_brings_frozen_records_back() {
     let line = town.gateway.submit_protocol(&health(&town), &document).await.unwrap();
     assert_eq!(line.value().state, Some(State::Active));
     assert_eq!(counted(&town).await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_new_version_does_not_list_stays_frozen() {
+    let town = Town::new().await;
+    push(&town, reviews(0..5)).await;
+    revoke(&town, Handling::Freeze).await;
+    let mut second = second_version(&town);
+    second.flows.retain(|flow| flow.record_type == RecordType::LiveBirth);
+    for output in &mut second.outputs {
+        output.sources.retain(|source| source.flow == 0);
+    }
+    let document = town.sign(&second, &["authority", "health"]);
+    let line = town.gateway.submit_protocol(&health(&town), &document).await.unwrap();
+    assert_eq!(line.value().state, Some(State::Active));
+    assert_eq!(counted(&town).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

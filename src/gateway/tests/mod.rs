@@ -4,6 +4,7 @@ mod areas;
 mod consents;
 mod partners;
 mod protocols;
+mod reinstated;
 mod staging;
 mod support;
 mod turns;

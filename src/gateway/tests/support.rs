@@ -290,6 +290,12 @@ impl World {
     }
 }
 
+/// A document in its envelope, without signatures.
+pub(super) fn unsigned<T: Document>(document: &T) -> Envelope {
+    let draft: Signed<T, _> = Signed::draft(&document.canonical().unwrap()).unwrap();
+    draft.envelope().clone()
+}
+
 /// Adds one signature, in an office that may be another than the key's.
 pub(super) fn sign<T: Document>(
     envelope: Envelope,

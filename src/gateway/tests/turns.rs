@@ -7,7 +7,7 @@ use crate::{
     gateway::{OpenStream, PageRequest, ProtocolFilter, ProtocolLine},
     protocol::{
         Adherence, Digest, Protocol, ProtocolVersion, Revoking, State,
-        adherence::{Agreement, TakenAudience},
+        adherence::{Agreement, Joining, TakenAudience},
         document::Party,
         life::{Handling, RevocationReason},
         template::Template,
@@ -28,10 +28,12 @@ impl World {
         let party = Party { role: PartyRole::Joint, ..details };
         let audience = TakenAudience {
             table: id("referrals"),
-            role: CallerRole::Provider,
+            role: CallerRole::DataOfficer,
             areas: vec![id("CC01")],
         };
-        Adherence::draft(protocol, digest(protocol), party, &[1], vec![audience]).unwrap()
+        let joining = Joining { base: protocol, digest: digest(protocol) };
+        let taken = (&[1][..], vec![audience]);
+        Adherence::draft(joining, protocol, party, taken, date(2026, 6, 30)).unwrap()
     }
 
     fn revocation(&self, protocol: &Protocol, party: &str) -> Revoking {
@@ -121,6 +123,17 @@ async fn a_partner_joins_by_a_deed_that_all_have_signed() {
     elsewhere.audiences[0].areas = vec![id("CC99")];
     let said = refused(&world.signed(&elsewhere, &ALL), "malformed_document").await;
     assert!(said[0].1.starts_with("unknown_area"), "{said:?}");
+    let mut wide = deed.clone();
+    wide.audiences[0].role = CallerRole::Provider;
+    let said = refused(&world.signed(&wide, &ALL), "malformed_document").await;
+    assert_eq!(said[0].0, "/audiences/0/role");
+    let mut late = deed.clone();
+    late.valid_until = date(2026, 4, 30);
+    let said = refused(&world.signed(&late, &ALL), "deed_too_late").await;
+    assert_eq!(said[0].0, "/valid_until");
+    let reader = world.actor("centres", &[CallerRole::Consumer]);
+    let answer = world.gateway.adhere_to_protocol(&reader, &world.signed(&deed, &ALL)).await;
+    world.refused(answer, "wrong_role").await;
     let mut other = deed.clone();
     other.adheres_to.digest = Digest::of(b"another");
     refused(&world.signed(&other, &ALL), "another_agreement").await;
@@ -178,7 +191,9 @@ async fn an_amendment_includes_who_joined() {
     // The register keeps what changed, in words.
     let found = world.gateway.protocol(&world.auditor(), &id("isp-families"), 2).await.unwrap();
     let said: Vec<&str> = found.value().changes.iter().map(|c| c.sentence.as_str()).collect();
-    assert!(said.contains(&"adds centres as joint controller of the parties"), "{said:?}");
+    // Against the protocol as it stood, with who had joined: it was a party, and sends no more.
+    assert!(!said.iter().any(|s| s.contains("adds centres as joint controller")), "{said:?}");
+    assert!(said.iter().any(|s| s.starts_with("removes the flow of referral from centres")));
     let days = "changes the days to answer a subject access request from 30 to 28";
     assert!(said.contains(&days), "{said:?}");
     let found = world.gateway.protocol(&world.auditor(), &id("isp-families"), 1).await.unwrap();

@@ -10,29 +10,78 @@ pub(super) struct Found {
     pub(super) changes: Vec<Change>,
 }
 
+/// Something before and after: an entry that is new stands beside nothing, as one that goes does,
+/// and is told member by member like one that differs.
+pub(super) struct Pair<'a, T: ?Sized> {
+    pub(super) old: Option<&'a T>,
+    pub(super) new: Option<&'a T>,
+}
+
+impl<T: ?Sized> Clone for Pair<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Pair<'_, T> {}
+
+impl<'a, T: ?Sized> Pair<'a, T> {
+    pub(super) const fn of(old: &'a T, new: &'a T) -> Self {
+        Self { old: Some(old), new: Some(new) }
+    }
+
+    /// A member of both.
+    pub(super) fn member<U: ?Sized>(self, member: impl Fn(&'a T) -> &'a U) -> Pair<'a, U> {
+        Pair { old: self.old.map(&member), new: self.new.map(&member) }
+    }
+
+    /// What there is, the new before the old, by which the entry is named.
+    pub(super) fn either(self) -> Option<&'a T> {
+        self.new.or(self.old)
+    }
+}
+
+impl<'a, T> Pair<'a, Vec<T>> {
+    fn lists(self) -> (&'a [T], &'a [T]) {
+        (self.old.map_or(&[], Vec::as_slice), self.new.map_or(&[], Vec::as_slice))
+    }
+}
+
 impl Found {
     pub(super) fn say(&mut self, pointer: &str, difference: Difference, sentence: String) {
         self.changes.push(Change { pointer: pointer.to_owned(), difference, sentence });
     }
 
-    /// A value that differs.
+    /// A value that differs, that a new entry says, or that one said which goes.
     pub(super) fn value<T: PartialEq>(
         &mut self,
         at: &str,
         what: &str,
-        old: &T,
-        new: &T,
+        pair: Pair<'_, T>,
         words: impl Fn(&T) -> String,
     ) {
-        if old != new {
-            let sentence = format!("changes {what} from {} to {}", words(old), words(new));
-            self.say(at, Difference::Changed, sentence);
-        }
+        let (difference, sentence) = match (pair.old, pair.new) {
+            (Some(old), Some(new)) if old != new => {
+                let sentence = format!("changes {what} from {} to {}", words(old), words(new));
+                (Difference::Changed, sentence)
+            }
+            (None, Some(new)) => (Difference::Added, format!("sets {what} to {}", words(new))),
+            (Some(old), None) => {
+                (Difference::Removed, format!("ends {what}, which was {}", words(old)))
+            }
+            (Some(_), Some(_)) | (None, None) => return,
+        };
+        self.say(at, difference, sentence);
     }
 
     /// A plain value.
-    pub(super) fn plain<T: PartialEq + Display>(&mut self, at: &str, what: &str, old: &T, new: &T) {
-        self.value(at, what, old, new, ToString::to_string);
+    pub(super) fn plain<T: PartialEq + Display>(
+        &mut self,
+        at: &str,
+        what: &str,
+        pair: Pair<'_, T>,
+    ) {
+        self.value(at, what, pair, ToString::to_string);
     }
 
     /// A list of words of which each stands for itself.
@@ -40,39 +89,40 @@ impl Found {
         &mut self,
         at: &str,
         of: &str,
-        old: &[T],
-        new: &[T],
+        pair: Pair<'_, Vec<T>>,
         words: impl Fn(&T) -> String,
     ) {
-        self.list(at, of, old, new, Clone::clone, &words, |_, _, _, _| ());
+        self.list(at, of, pair, Clone::clone, &words, |_, _, _| ());
     }
 
-    /// A list whose entries are known by a key. `same` compares two entries of one key.
-    #[expect(clippy::too_many_arguments, reason = "the one comparison of lists that all use")]
+    /// A list whose entries are known by a key. `tell` compares two entries of one key, and tells
+    /// what an entry says that stands alone, beyond its words.
     pub(super) fn list<T, K: Ord>(
         &mut self,
         at: &str,
         of: &str,
-        old: &[T],
-        new: &[T],
+        pair: Pair<'_, Vec<T>>,
         key: impl Fn(&T) -> K,
         words: &impl Fn(&T) -> String,
-        same: impl Fn(&mut Self, &str, &T, &T),
+        tell: impl Fn(&mut Self, &str, Pair<'_, T>),
     ) {
+        let (old, new) = pair.lists();
         for (place, entry) in old.iter().enumerate() {
             if !new.iter().any(|other| key(other) == key(entry)) {
-                let sentence = format!("removes {}{of}", words(entry));
-                self.say(&format!("{at}/{place}"), Difference::Removed, sentence);
+                let at = format!("{at}/{place}");
+                self.say(&at, Difference::Removed, format!("removes {}{of}", words(entry)));
+                tell(self, &at, Pair { old: Some(entry), new: None });
             }
         }
         for (place, entry) in new.iter().enumerate() {
             let at = format!("{at}/{place}");
-            match old.iter().find(|other| key(other) == key(entry)) {
-                Some(before) => same(self, &at, before, entry),
-                None => self.say(&at, Difference::Added, format!("adds {}{of}", words(entry))),
+            let before = old.iter().find(|other| key(other) == key(entry));
+            if before.is_none() {
+                self.say(&at, Difference::Added, format!("adds {}{of}", words(entry)));
             }
+            tell(self, &at, Pair { old: before, new: Some(entry) });
         }
-        self.order(at, of, old, new, key, words);
+        self.order(at, of, (old, new), key, words);
     }
 
     /// The order of what both lists have; and what is listed twice (no signed document has that).
@@ -80,8 +130,7 @@ impl Found {
         &mut self,
         at: &str,
         of: &str,
-        old: &[T],
-        new: &[T],
+        (old, new): (&[T], &[T]),
         key: impl Fn(&T) -> K,
         words: &impl Fn(&T) -> String,
     ) {

@@ -1,5 +1,6 @@
 //! Deeds of adherence and revocations: what they may say, who must sign, what the decision then sees.
 
+use jiff::civil::date;
 use serde_json::{Value, json};
 
 use super::support::{
@@ -7,7 +8,7 @@ use super::support::{
     register, sign, template,
 };
 use crate::domain::RecordType;
-use crate::protocol::adherence::{Adherence, Joined, TakenAudience};
+use crate::protocol::adherence::{Adherence, Joined, Joining, TakenAudience};
 use crate::protocol::decision::{FigureQuestion, IntakeQuestion};
 use crate::protocol::document::{Digest, Party, Protocol, ProtocolVersion};
 use crate::protocol::fault::Rule;
@@ -39,7 +40,12 @@ fn deed(protocol: &Protocol) -> Adherence {
         role: CallerRole::Consumer,
         areas: vec![area("CC01")],
     };
-    Adherence::draft(protocol, digest(protocol), harbour, &[1], vec![audience]).unwrap()
+    let taken = (&[1][..], vec![audience]);
+    Adherence::draft(of(protocol), protocol, harbour, taken, date(2026, 6, 30)).unwrap()
+}
+
+fn of(protocol: &Protocol) -> Joining<'_> {
+    Joining { base: protocol, digest: digest(protocol) }
 }
 
 fn all_keys() -> Vec<TestKey> {
@@ -137,7 +143,7 @@ fn a_deed_that_does_not_fit_joins_nobody() {
         *document.pointer_mut(pointer).unwrap() = value;
         let fault = match Adherence::parse(document.to_string().as_bytes()) {
             Err(fault) => fault,
-            Ok(deed) => deed.apply(&protocol, digest(&protocol)).expect_err(pointer),
+            Ok(deed) => deed.apply(of(&protocol), &protocol).expect_err(pointer),
         };
         assert_eq!((fault.pointer(), fault.rule()), (place, rule), "{pointer}");
     };
@@ -154,15 +160,54 @@ fn a_deed_that_does_not_fit_joins_nobody() {
     refuses("/audiences/0/table", json!("births"), "/audiences/0/table", Rule::UnknownTable);
     refuses("/audiences/0/areas", json!([]), "/audiences/0/areas", Rule::Empty);
     refuses("/agreed_by", json!([]), "/agreed_by", Rule::Empty);
+    refuses("/valid_until", json!("30 June 2026"), "/valid_until", Rule::Malformed);
     let mut nothing = good.clone();
     nothing["flows"] = json!([]);
     nothing["audiences"] = json!([]);
     let fault = Adherence::parse(nothing.to_string().as_bytes()).expect_err("nothing taken on");
     assert_eq!((fault.pointer(), fault.rule()), ("/flows", Rule::Empty));
     // A party joins once.
-    let once = deed(&protocol).apply(&protocol, digest(&protocol)).unwrap();
-    let twice = deed(&protocol).apply(&once, digest(&protocol)).expect_err("in already");
+    let once = deed(&protocol).apply(of(&protocol), &protocol).unwrap();
+    let twice = deed(&protocol).apply(of(&protocol), &once).expect_err("in already");
     assert_eq!((twice.pointer(), twice.rule()), ("/party/partner", Rule::Duplicate));
+    // No deed rests on another: what a joiner sends is nothing to take on.
+    let mut next = deed(&protocol);
+    next.party.partner = partner("library");
+    next.party.keys = vec!["library-siro".parse().unwrap()];
+    (next.flows[0].flow, next.flows[0].record_type) = (2, RecordType::Referral);
+    let fault = next.apply(of(&protocol), &once).expect_err("another's flow");
+    assert_eq!((fault.pointer(), fault.rule()), ("/flows/0/flow", Rule::UnknownFlow));
+    next.flows[0].flow = 1;
+    next.apply(of(&protocol), &once).unwrap();
+    // A fault of the whole is shown where the whole stands, and nowhere in the deed.
+    let mut wide = deed(&protocol);
+    wide.audiences.push(wide.audiences[0].clone());
+    let fault = wide.apply(of(&protocol), &protocol).expect_err("twice");
+    assert!(fault.pointer().starts_with("/joined/outputs/"), "{fault}");
+}
+
+#[test]
+fn a_joiner_sees_no_more_than_somebody_in_its_role() {
+    let protocol = template(Template::Families);
+    let mut joins = deed(&protocol);
+    let refused = |joins: &Adherence| {
+        let fault = joins.check_audiences(&protocol, &Places).expect_err("too wide");
+        (fault.pointer().to_owned(), fault.rule())
+    };
+    joins.check_audiences(&protocol, &Places).unwrap();
+    // The authority's officers see the whole; its readers of figures see named areas.
+    joins.audiences[0].areas = vec![area("CC01"), area("E08000026")];
+    let at = "/audiences/0/areas/1".to_owned();
+    let listed = protocol.outputs.iter().flat_map(|output| &output.audiences);
+    let consumers = listed.filter(|audience| audience.role == CallerRole::Consumer);
+    let whole = consumers.flat_map(|audience| &audience.areas).any(|a| *a == area("E08000026"));
+    assert!(!whole, "the template's readers see named areas");
+    assert_eq!(refused(&joins), (at, Rule::AudienceTooWide));
+    joins.audiences[0].areas = vec![area("CC99")];
+    assert_eq!(refused(&joins), ("/audiences/0/areas/0".to_owned(), Rule::UnknownArea));
+    joins.audiences[0].role = CallerRole::Provider;
+    let fault = joins.apply(of(&protocol), &protocol).expect_err("no such audience");
+    assert_eq!((fault.pointer(), fault.rule()), ("/audiences/0/role", Rule::AudienceTooWide));
 }
 
 #[test]
@@ -180,7 +225,7 @@ fn all_who_are_in_sign_and_who_joins() {
     short.agreed_by.remove(0);
     let signed = signed_by(&short, &["harbour-siro", "authority-siro"]).unwrap();
     let signed = signed.require_full().unwrap();
-    let joined = short.apply(&protocol, digest(&protocol)).unwrap();
+    let joined = short.apply(of(&protocol), &protocol).unwrap();
     let life = active(&protocol);
     let awaited = short.awaited(&joined, &life, signed.signatories()).unwrap();
     assert_eq!(awaited, [Missing::Party(partner("families"))]);
@@ -188,7 +233,7 @@ fn all_who_are_in_sign_and_who_joins() {
     let mut outside = deed(&protocol);
     outside.agreed_by[0].partner = partner("centres");
     outside.agreed_by[0].keys = vec!["centres-siro".parse().unwrap()];
-    let joined = outside.apply(&protocol, digest(&protocol)).unwrap();
+    let joined = outside.apply(of(&protocol), &protocol).unwrap();
     let fault = outside.awaited(&joined, &life, &[]).expect_err("an outsider");
     assert_eq!((fault.pointer(), fault.rule()), ("/agreed_by/0", Rule::NotAParty));
     // Nor does a key that the protocol does not name.
@@ -200,7 +245,7 @@ fn all_who_are_in_sign_and_who_joins() {
     let mut asks = protocol.clone();
     asks.quorum[0].minimum = 2;
     let good = deed(&protocol);
-    let mut joined = good.apply(&protocol, digest(&protocol)).unwrap();
+    let mut joined = good.apply(of(&protocol), &protocol).unwrap();
     joined.quorum[0].role = SignatoryRole::Director;
     let awaited = good.awaited(&joined, &life, full(&good).signatories()).unwrap();
     let office = Missing::Office { role: SignatoryRole::Director, have: 0, need: 2 };

@@ -171,6 +171,37 @@ fn every_entry_that_goes_or_moves_has_a_sentence() {
     assert_eq!(changes(&before, &before), Vec::<Change>::new());
 }
 
+/// What is new is told to its last member, and so is what goes: another value, another sentence.
+#[test]
+fn every_leaf_of_an_entry_that_is_new_or_goes_has_a_sentence() {
+    let document = serde_json::to_value(full()).unwrap();
+    let mut tried = 0;
+    for list in
+        ["parties", "flows", "outputs", "retention", "quorum", "flows/0/fields", "flows/0/basis"]
+    {
+        let list = format!("/{list}");
+        let mut without = document.clone();
+        without.pointer_mut(&list).unwrap().as_array_mut().unwrap().remove(0);
+        let without: Protocol = serde_json::from_value(without).unwrap();
+        let whole: Protocol = serde_json::from_value(document.clone()).unwrap();
+        let (added, gone) = (said(&without, &whole), said(&whole, &without));
+        let mut all = Vec::new();
+        let entry = format!("{list}/0");
+        places(document.pointer(&entry).unwrap(), &entry, &mut all);
+        for place in all {
+            for other in others(document.pointer(&place).unwrap()) {
+                let mut amended = document.clone();
+                *amended.pointer_mut(&place).unwrap() = other;
+                let Ok(other) = serde_json::from_value::<Protocol>(amended) else { continue };
+                assert_ne!(said(&without, &other), added, "{place}, new");
+                assert_ne!(said(&other, &without), gone, "{place}, gone");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 300, "{tried}");
+}
+
 #[test]
 fn the_sentences_say_what_people_would() {
     let new = template(Template::Health);

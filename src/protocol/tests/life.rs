@@ -69,8 +69,13 @@ fn one_party_suspends_and_the_quorum_reinstates() {
         assert_eq!(life.state(), State::Suspended, "{count} agreed");
     }
     let life = run(&protocol, &suspended, &agreed).unwrap();
-    assert_eq!(life, running);
-    // A new suspension voids what was agreed before it.
+    assert_eq!((life.state(), life.suspension()), (State::Active, 1));
+    assert_eq!(life.part(&partner("health")), Part::Running);
+    // A new suspension voids what was agreed before it, and has another number.
+    let twice = run(&protocol, &life, &[suspend("health")]).unwrap();
+    assert_eq!(twice.suspension(), 2);
+    let revoked = run(&protocol, &twice, &[revoke("authority", SignatoryRole::Siro)]).unwrap();
+    assert_eq!(revoked.suspension(), 3);
     let voided = [&agreed[..2], &[suspend("authority")], &agreed[2..]].concat();
     assert_eq!(run(&protocol, &suspended, &voided).unwrap().state(), State::Suspended);
     let nothing = run(&protocol, &running, &agreed[..1]);
@@ -89,6 +94,28 @@ fn a_siro_or_guardian_revokes_and_nothing_comes_back() {
         run(&protocol, &running, &[revoke("health", SignatoryRole::CaldicottGuardian)]).unwrap();
     assert_eq!(ended.state(), State::Revoked);
     assert_eq!(ended.revocations().len(), 1);
+    // What was to be kept may be purged after all, by the same party, once.
+    let purge = |party| Act::Revoke {
+        party: partner(party),
+        role: SignatoryRole::Siro,
+        handling: Handling::Purge,
+        reason: RevocationReason::Breach,
+    };
+    let purged = run(&protocol, &ended, &[purge("health")]).unwrap();
+    assert_eq!(purged.revocations()[&partner("health")].handling, Handling::Purge);
+    let advice = Act::Revoke {
+        party: partner("health"),
+        role: SignatoryRole::DpoAdvice,
+        handling: Handling::Purge,
+        reason: RevocationReason::Breach,
+    };
+    assert_eq!(run(&protocol, &ended, &[advice]), Err(LifeError::WrongRole));
+    for act in [purge("health"), revoke("health", SignatoryRole::Siro), purge("authority")] {
+        let again = run(&protocol, &purged, &[act]);
+        assert_eq!(again, Err(LifeError::NotAllowed(State::Revoked)));
+    }
+    let replaced = run(&protocol, &ended, &[Act::Supersede, purge("health")]);
+    assert_eq!(replaced, Err(LifeError::NotAllowed(State::Superseded)));
     for act in [
         reinstate("health", SignatoryRole::Siro),
         suspend("authority"),

@@ -44,7 +44,8 @@ struct Model {
     stage: &'static str,
     members: BTreeMap<&'static str, bool>,
     suspended: BTreeSet<&'static str>,
-    out: BTreeSet<&'static str>,
+    /// Who is out, and whether what it left is purged.
+    out: BTreeMap<&'static str, bool>,
     agreed: BTreeSet<&'static str>,
 }
 
@@ -55,7 +56,7 @@ impl Model {
     }
 
     fn state(&self) -> &'static str {
-        let inside = |who: &&&str| !self.out.contains(**who);
+        let inside = |who: &&&str| !self.out.contains_key(**who);
         if self.stage != "in_force" {
             return self.stage;
         }
@@ -73,12 +74,15 @@ impl Model {
     fn allows(&mut self, act: usize, who: &'static str, office: SignatoryRole, flag: bool) -> bool {
         let state = self.state();
         let runs = matches!(state, "active" | "suspended");
-        let member = self.members.contains_key(who) && !self.out.contains(who);
+        let member = self.members.contains_key(who) && !self.out.contains_key(who);
+        // What was kept may still be purged, until a new version has followed.
+        let kept = flag && self.out.get(who) == Some(&false);
+        let begun = runs || matches!(state, "expired" | "revoked");
         let allowed = match act {
             0 => matches!(state, "draft" | "partly_signed"),
             1 => runs && member && !self.suspended.contains(who),
             2 => state == "suspended" && member,
-            3 => runs && member && office != SignatoryRole::DpoAdvice,
+            3 => (runs && member || begun && kept) && office != SignatoryRole::DpoAdvice,
             4 => state == "active" && !self.members.contains_key(who),
             // Superseded, also once it has ended; expired, where its last day has passed.
             5 => runs || matches!(state, "expired" | "revoked"),
@@ -97,14 +101,14 @@ impl Model {
                 if office != SignatoryRole::DpoAdvice {
                     self.agreed.insert(who);
                 }
-                let inside = self.members.keys().filter(|who| !self.out.contains(**who));
+                let inside = self.members.keys().filter(|who| !self.out.contains_key(**who));
                 if inside.copied().all(|who| self.agreed.contains(who)) {
                     self.suspended.clear();
                     self.agreed.clear();
                 }
             }
             3 => {
-                self.out.insert(who);
+                self.out.insert(who, flag);
                 self.suspended.remove(who);
                 self.agreed.clear();
             }
@@ -124,7 +128,8 @@ fn act(number: usize, who: &str, office: SignatoryRole, flag: bool) -> Act {
         1 => Act::Suspend { party },
         2 => Act::Reinstate { party, role: office },
         3 => {
-            let (handling, reason) = (Handling::Purge, RevocationReason::Breach);
+            let handling = if flag { Handling::Purge } else { Handling::Freeze };
+            let reason = RevocationReason::Breach;
             Act::Revoke { party, role: office, handling, reason }
         }
         4 => Act::Adhere { party, sends: flag },
@@ -140,7 +145,7 @@ proptest! {
     fn random_lives_of_several_parties_agree_with_the_table(
         acts in proptest::collection::vec(
             (
-                prop_oneof![2 => Just(0_usize), 5 => Just(1), 20 => Just(2), 2 => Just(3), 4 => Just(4), 1 => 5..7_usize],
+                prop_oneof![2 => Just(0_usize), 5 => Just(1), 20 => Just(2), 3 => Just(3), 4 => Just(4), 1 => 5..7_usize],
                 0..5_usize,
                 0..3_usize,
                 prop_oneof![3 => Just(true), 1 => Just(false)],
@@ -167,8 +172,13 @@ proptest! {
                     Part::Suspended => (true, false),
                     Part::Revoked => (false, true),
                 };
-                let expected = (model.suspended.contains(member), model.out.contains(member));
+                let out = model.out.contains_key(member);
+                let expected = (model.suspended.contains(member), out);
                 prop_assert_eq!(part, expected, "{}", member);
+            }
+            for (member, purged) in &model.out {
+                let handling = life.revocations()[&partner(member)].handling;
+                prop_assert_eq!(handling == Handling::Purge, *purged, "{}", member);
             }
             let stored = serde_json::to_string(&life).unwrap();
             prop_assert_eq!(&serde_json::from_str::<Life>(&stored).unwrap(), &life);

@@ -27,6 +27,7 @@ fn record() -> KeptRecord {
         received: day(2026, 1, 20),
         birth: Some(day(2024, 2, 29)),
         closed: None,
+        withdrawn: None,
     }
 }
 
@@ -85,15 +86,30 @@ fn each_start_has_its_last_day() {
     ] {
         let policy = with(vec![entry(&kept("isp-a", 10, from), &[])]);
         let keeping = keeping(&policy, TODAY);
-        assert_eq!(keeping.rules()[0].last_day(&record), Some(last), "{from}");
+        assert_eq!(keeping.rules()[0].last_day(&record), last, "{from}");
         let end = keeping.end(&record, &"isp-a".parse().unwrap(), ProtocolVersion::FIRST);
         assert!(!end.is_over(last) && end.is_over(last + 1));
     }
+    // A case that nobody closed ends all the same: when it is withdrawn, when the protocol has
+    // ended that says so, or once the child is five.
     let policy = with(vec![entry(&kept("isp-a", 10, RetentionStart::CaseClosed), &[])]);
     let case = KeptRecord { closed: open, ..record() };
-    let keeping = keeping(&policy, TODAY);
-    let end = keeping.end(&case, &"isp-a".parse().unwrap(), ProtocolVersion::FIRST);
-    assert_eq!((end, end.is_over(i32::MAX)), (End::NotYet, false));
+    let withdrawn = Some(day(2026, 4, 1));
+    for (on, case, last) in [
+        (TODAY, case, day(2031, 1, 20)),
+        (TODAY, KeptRecord { withdrawn, ..case }, day(2026, 4, 11)),
+        (date(2027, 4, 1), case, day(2027, 4, 10)),
+        (date(2027, 4, 1), KeptRecord { withdrawn, ..case }, day(2026, 4, 11)),
+        // It began after: it is kept for its days.
+        (date(2027, 4, 1), KeptRecord { event: day(2027, 6, 1), ..case }, day(2027, 6, 11)),
+        // What was closed counts from that, whatever became of it since.
+        (TODAY, KeptRecord { closed, withdrawn, ..case }, day(2026, 3, 11)),
+    ] {
+        let keeping = keeping(&policy, on);
+        let end = keeping.end(&case, &"isp-a".parse().unwrap(), ProtocolVersion::FIRST);
+        assert!(!end.is_over(last) && end.is_over(last + 1), "{end:?}");
+        assert_eq!(keeping.shortest_after_closing(), Some(10));
+    }
 }
 
 #[test]
@@ -117,6 +133,9 @@ fn who_says_how_long_case_by_case() {
         || Entry::Unreadable { id: a.id.clone(), version: ProtocolVersion::new(2).unwrap() };
     let other = with(vec![entry(&template(Template::Dwp), &[])]);
     assert_eq!(told(&keeping(&other, TODAY)), "none");
+    let (short, mut long) = (kept("isp-a", 100, event), kept("isp-b", 900, event));
+    long.expires = date(2030, 12, 31);
+    let a_100 = "isp-a version 1 /retention/1 100";
     let a_300 = "isp-a version 1 /retention/1 300";
     let b_200 = "isp-b version 1 /retention/1 200";
     let cases: Vec<(Vec<Entry>, Date, &str)> = vec![
@@ -126,9 +145,15 @@ fn who_says_how_long_case_by_case() {
         (vec![entry(&a, &[]), entry(&later, &[])], TODAY, "isp-b version 1 /retention/1 260"),
         // A suspension stops no clock.
         (vec![entry(&a, &[]), entry(&b, from_ref(&suspend))], TODAY, b_200),
-        // What has ended has no say while another is in force ...
+        // What has ended has no say of others' records while another is in force ...
         (vec![entry(&a, &[]), entry(&b, from_ref(&expire))], TODAY, a_300),
         (vec![entry(&a, &[]), entry(&b, &[revoke(Handling::Freeze)])], TODAY, a_300),
+        // ... of its own it has: the end of the stricter gives nobody leave to keep them longer ...
+        (vec![entry(&short, from_ref(&expire)), entry(&b, &[])], TODAY, a_100),
+        (vec![entry(&short, &[revoke(Handling::Freeze)]), entry(&b, &[])], TODAY, a_100),
+        (vec![entry(&short, &[]), entry(&long, &[])], date(2027, 4, 1), a_100),
+        // ... nor does that of the longer, where another in force is stricter ...
+        (vec![entry(&a, from_ref(&expire)), entry(&b, &[])], TODAY, b_200),
         // ... and its last word goes on to hold when none is, by the clock as well.
         (vec![entry(&a, from_ref(&expire))], TODAY, a_300),
         (vec![entry(&a, &[revoke(Handling::Freeze)])], TODAY, a_300),
@@ -162,6 +187,18 @@ fn who_says_how_long_case_by_case() {
             TODAY,
             "isp-a version 1  purged",
         ),
+        // Also what an earlier version brought that the revoked one does not list.
+        (
+            vec![entry(&a, &[Act::Supersede]), entry(&without, &[revoke(Handling::Purge)])],
+            TODAY,
+            "isp-a version 2  purged",
+        ),
+        // And what an earlier version purged, whatever the next one says.
+        (
+            vec![entry(&a, &[revoke(Handling::Purge), Act::Supersede]), entry(&second, &[])],
+            TODAY,
+            "isp-a version 1  purged",
+        ),
         // What another protocol brought is not.
         (vec![entry(&a, &[]), entry(&b, &[revoke(Handling::Purge)])], TODAY, a_300),
     ];
@@ -190,6 +227,30 @@ fn a_key_is_known_as_long_as_the_record_could_return() {
     // 2,000 days back and 900 of lag, to the end of that year.
     let until = keeping(&policy, TODAY).may_return_until(day(2026, 1, 10));
     assert_eq!(until, day(2033, 12, 31));
+    // Also once that has ended: it may be signed anew, by the dates that it had.
     let ended = keeping(&policy, date(2030, 1, 1)).may_return_until(day(2026, 1, 10));
-    assert_eq!(ended, day(2026, 12, 31), "no flow in force would let it in");
+    assert_eq!(ended, until);
+    // And of several versions the longest that there ever was.
+    let mut second = template(Template::Health);
+    second.version = ProtocolVersion::new(2).unwrap();
+    second.supersedes = Some(fully_signed(&template(Template::Health)).digest());
+    (second.flows[1].max_backdate_days, second.flows[1].max_lag_days) = (10, 10);
+    let first = entry(&template(Template::Health), &[Act::Supersede]);
+    let policy = with(vec![first, entry(&second, &[])]);
+    assert_eq!(keeping(&policy, TODAY).may_return_until(day(2026, 1, 10)), until);
+}
+
+#[test]
+fn a_document_that_keeps_otherwise_than_another_is_told_so() {
+    let event = RetentionStart::EventDate;
+    let (a, b) = (kept("isp-a", 300, event), kept("isp-b", 200, event));
+    let told = |entries: Vec<Entry>, of: &Protocol| with(entries).also_kept_by(of, TODAY);
+    let expire = Act::Expire { today: date(2028, 1, 1) };
+    let other = |id: &str| vec![(partner("health"), REVIEW, id.parse().unwrap())];
+    assert_eq!(told(vec![entry(&a, &[])], &b), other("isp-a"));
+    assert_eq!(told(vec![entry(&a, &[]), entry(&b, &[])], &a), other("isp-b"));
+    // What says the same, its own versions, and what has ended bind it to nothing else.
+    assert_eq!(told(vec![entry(&a, &[])], &kept("isp-b", 300, event)), []);
+    assert_eq!(told(vec![entry(&a, &[])], &kept("isp-a", 100, event)), []);
+    assert_eq!(told(vec![entry(&a, from_ref(&expire))], &b), []);
 }

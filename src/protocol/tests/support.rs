@@ -126,6 +126,34 @@ pub(super) fn template(sender: Template) -> Protocol {
     sender.fill(&particulars(sender.code(), &format!("isp-{sender}"))).unwrap()
 }
 
+/// The same of every agency twice, under two ids, so that each feed has two protocols; and whose part
+/// of each is suspended.
+pub(super) fn pairs(suspended: &[u8]) -> Vec<(Protocol, Vec<PartnerId>)> {
+    let documents = Template::ALL.iter().flat_map(|sender| {
+        let twin = format!("isp-{sender}-too");
+        [template(*sender), sender.fill(&particulars(sender.code(), &twin)).unwrap()]
+    });
+    let paused = |protocol: &Protocol, which: u8| {
+        let parties = protocol.parties.iter().enumerate();
+        let paused = parties.filter(|(place, _)| which & (1 << place) != 0);
+        paused.map(|(_, party)| party.partner.clone()).collect()
+    };
+    documents
+        .zip(suspended)
+        .map(|(protocol, which)| {
+            let paused = paused(&protocol, *which);
+            (protocol, paused)
+        })
+        .collect()
+}
+
+/// The entry of a document, whose parts these parties have suspended.
+pub(super) fn paused((protocol, suspended): &(Protocol, Vec<PartnerId>)) -> Entry {
+    let acts: Vec<Act> =
+        suspended.iter().map(|party| Act::Suspend { party: party.clone() }).collect();
+    entry(protocol, &acts)
+}
+
 /// Signed by all who must.
 pub(super) fn fully_signed(protocol: &Protocol) -> Signed<Protocol, FullySigned> {
     let keys = keys();
