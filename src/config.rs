@@ -7,6 +7,7 @@ mod file;
 
 use crate::{
     audit::{LogName, WitnessKey},
+    gateway::JournalPlace,
     keys::{MasterFile, PassphraseSource},
     store::{Location, LocationError, PostgresLocation},
 };
@@ -69,7 +70,7 @@ pub struct Config {
     /// The master keys.
     pub master_keys: MasterFile,
     /// What was erased and what subjects' choices bind, apart from the database.
-    pub journal: PathBuf,
+    pub journal: JournalPlace,
     /// The log's signing key.
     pub log_key: PathBuf,
     /// The releases' signing key.
@@ -200,11 +201,15 @@ impl Config {
             database,
             owner,
             master_keys: MasterFile::new(at(&file.keys.master), passphrase),
-            journal: at(file
-                .erasure
-                .journal
-                .as_deref()
-                .unwrap_or(&file.keys.master.with_extension("erasures"))),
+            journal: JournalPlace {
+                path: at(file
+                    .erasure
+                    .journal
+                    .as_deref()
+                    .unwrap_or(&file.keys.master.with_extension("erasures"))),
+                anchor: beside(at(&file.log.tiles), ".journal"),
+                go_on: false,
+            },
             log_key: at(&file.keys.log),
             release_key: at(&file.keys.release),
             origin,
@@ -215,6 +220,13 @@ impl Config {
             outage,
         })
     }
+}
+
+/// A file beside a folder, named after it.
+fn beside(folder: PathBuf, ending: &str) -> PathBuf {
+    let mut name = folder.into_os_string();
+    name.push(ending);
+    name.into()
 }
 
 /// The witnesses; each key stands for one voice, so none may be there twice.

@@ -139,6 +139,9 @@ leaf_kinds! {
     WitnessContradicted = "witness_contradicted",
     /// The gateway goes on without a witness (by its key), on its operator's responsibility.
     WitnessOverridden = "witness_overridden",
+    /// The gateway goes on without the journal of erasures or its end, on its operator's
+    /// responsibility.
+    JournalOverridden = "journal_overridden",
     /// Calls shed under overload in one minute, as one leaf.
     CallsShed = "calls_shed",
 }

@@ -265,9 +265,9 @@ fn verify_proof(
                 .with("choice", printable(&proved.choice))
                 .with("requested_on", printable(&proved.requested_on))
                 .with("opened_at", printable(&proved.opened_at))
-                .with("erasures_named_at", printable(&proved.erased_at.unwrap_or_default()))
                 .with("own_acknowledgements", proved.acknowledgements as u64)
-                .with("parties", printable(&proved.parties))
+                .with("own_notices_acknowledged", proved.acknowledged as u64)
+                .with("own_notices_open", proved.not_acknowledged as u64)
                 .with("looked_on", printable(&proved.looked_on));
             console.record(printing.format, &record)?;
             Ok(Outcome::Done)

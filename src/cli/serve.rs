@@ -20,6 +20,10 @@ Every witness must say that this database is not behind what it has seen; else n
 Where one is down or gone for good, or what it says is false, --without-witness goes on without its
 word; the log tells so. One that is no longer in the configuration is retired by it.
 
+The journal of erasures (erasure.journal, beside the keys) must be there and whole: what a restored
+backup lacks of it is done again before anything is served. Where it is lost for good, or the
+database never had one, --without-journal goes on without; the log tells so.
+
 Examples:
   tallygate serve --config demo/gateway.toml
   tallygate serve --config gateway.toml --without-witness witness.partner.example";
@@ -33,6 +37,9 @@ pub(super) struct Serve {
     /// Go on without this witness's word: its name, or name+id; repeatable.
     #[arg(long, value_name = "NAME")]
     without_witness: Vec<String>,
+    /// Go on without the journal of erasures, or with one whose end is lost.
+    #[arg(long)]
+    without_journal: bool,
     /// What the gateway writes about itself to standard error.
     #[arg(long, value_name = "LEVEL", default_value = "warn", env = "TALLYGATE_LOG")]
     log: LogFilter,
@@ -44,6 +51,7 @@ impl Serve {
         let refused = |error| CliError::Rejected { path: self.config.clone(), source: error };
         let mut config = Config::read(&self.config).map_err(|error| refused(error.into()))?;
         config.without_witnesses.clone_from(&self.without_witness);
+        config.journal.go_on = self.without_journal;
         let stopped = |error: Box<dyn std::error::Error + Send + Sync>| CliError::Failed {
             act: "run the gateway",
             source: error,

@@ -288,7 +288,11 @@ impl Gateway {
             [] => Ok(kept.clone().with(Effect::None)),
             entries => in_use(keys, entries).map(|effect| kept.clone().with(effect)),
         };
-        self.commit_keyed(actor, leaf, effect).await
+        let logged = self.commit_keyed(actor, leaf, effect).await?;
+        if entries.iter().any(|entry| entry.state != ConsentRecord::Given) {
+            self.keep_journal().await?;
+        }
+        Ok(logged)
     }
 
     /// The key of one reference of a provider's.

@@ -90,8 +90,9 @@ pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
 pub use retention_view::{RetentionDay, RetentionLine, RetentionProof};
 pub use rights::{
-    AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError, NewCase,
-    NoticeLine, Overdue, Progress, StatedAcknowledgement, StatedIdentity,
+    AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError,
+    JournalPlace, NewCase, NoticeLine, OpenedCase, Overdue, Progress, StatedAcknowledgement,
+    StatedIdentity,
 };
 pub use rotate_keys::{Advance, Rotation};
 pub use snapshot::{ProtocolRecord, Snapshot};

@@ -103,7 +103,10 @@ fn failed(error: &GatewayError) -> Status {
             "JOURNAL_UNAVAILABLE",
             "the gateway can't write down what it did outside of its database; try again later",
         ),
-        GatewayError::Key(_) | GatewayError::Disclosure(_) | GatewayError::Audit(_) => (
+        GatewayError::Key(_)
+        | GatewayError::Disclosure(_)
+        | GatewayError::Audit(_)
+        | GatewayError::ScrubOwed => (
             Code::Internal,
             "INTERNAL",
             "the gateway failed; its operator finds the reason in its log",

@@ -303,6 +303,7 @@ pub const TABLES: &[Table] = &[
             integer("ended_at", 8),
             integer("due_day", 8),
             bytes("nonce", 8),
+            bytes("wish", 8),
         ],
     ),
     table("suppression", 2, &[bytes("token", 8), integer("case_id", 8)]),
@@ -331,7 +332,16 @@ pub const TABLES: &[Table] = &[
             text("acknowledgement", 8),
         ],
     ),
-    table("erased_key", 3, &[integer("generation", 8), integer("feed_id", 8), bytes("token", 8)]),
+    table(
+        "erased_key",
+        3,
+        &[
+            integer("generation", 8),
+            integer("feed_id", 8),
+            bytes("token", 8),
+            integer("by_choice", 8),
+        ],
+    ),
     table(
         "dropped",
         2,
@@ -342,6 +352,7 @@ pub const TABLES: &[Table] = &[
             integer("event_number", 8),
         ],
     ),
+    table("dropped_case", 3, &[integer("feed_id", 8), bytes("token", 8), integer("case_id", 8)]),
     table(
         "withheld_feed",
         1,

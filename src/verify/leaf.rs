@@ -28,6 +28,7 @@ pub const KINDS: &[&str] = &[
     "intake_stream_closed",
     "intake_stream_opened",
     "intake_stream_undone",
+    "journal_overridden",
     "key_added",
     "key_destroyed",
     "key_rotated",

@@ -220,7 +220,10 @@ fn denied(denied: Denied) -> Answer {
                                     settled";
                     refusal(StatusCode::CONFLICT, "witness_contradicts", sentence, None)
                 }
-                GatewayError::Key(_) | GatewayError::Disclosure(_) | GatewayError::Audit(_) => {
+                GatewayError::Key(_)
+                | GatewayError::Disclosure(_)
+                | GatewayError::Audit(_)
+                | GatewayError::ScrubOwed => {
                     let sentence = "the gateway failed; its operator finds the reason in its log";
                     refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", sentence, None)
                 }

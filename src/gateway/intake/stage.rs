@@ -18,6 +18,7 @@ use crate::{
         rights::{self, Suppressions},
     },
     keys::{KeysInUse, PseudonymDomain},
+    protocol::Choices,
     store::{
         Rights, Tx,
         cases::{self, Dropped},
@@ -67,6 +68,8 @@ struct Additions<'a> {
     /// The same of records that were not used, by their tokens.
     forgotten: Vec<[u8; 16]>,
     abandoned: BTreeSet<BatchId>,
+    /// By what persons are known again who have made a choice, whether it binds here or not.
+    chosen: Vec<Vec<[u8; 16]>>,
 }
 
 impl Additions<'_> {
@@ -198,7 +201,7 @@ async fn sort_out<'a>(
             (Some(content), Some(number), None) => {
                 accepted.sent_before += 1;
                 let unused = known.is_unused(&record.key) && !gone.contains(&number);
-                if unused && !is_bound(intake, &known, keys, content)? {
+                if unused && !is_bound(intake, &known, keys, content, &mut additions)? {
                     here.insert(record.key, additions.new.len());
                     additions.new.push(New { record, content, dropped: None });
                     additions.taken_late += 1;
@@ -208,7 +211,7 @@ async fn sort_out<'a>(
             (Some(_), _, Some(_)) => accepted.sent_before += 1,
             (Some(content), None, None) => {
                 here.insert(record.key, additions.new.len());
-                let bound = is_bound(intake, &known, keys, content)?;
+                let bound = is_bound(intake, &known, keys, content, &mut additions)?;
                 let token = || rights::record_token(keys, &record.key);
                 let dropped = if bound { Some(token()?) } else { None };
                 additions.new.push(New { record, content, dropped });
@@ -220,16 +223,17 @@ async fn sort_out<'a>(
                     }
                 }
             }
-            (None, Some(number), _) => {
-                if gone.insert(number) {
-                    additions.withdrawn.push((record, number));
+            // Also of one that was sent before and is taken now: what is taken is what goes.
+            (None, _, Some(at)) => {
+                if gone_here.insert(*at) {
+                    additions.withdrawn_here.push((record, *at));
                 } else {
                     accepted.sent_before += 1;
                 }
             }
-            (None, None, Some(at)) => {
-                if gone_here.insert(*at) {
-                    additions.withdrawn_here.push((record, *at));
+            (None, Some(number), None) => {
+                if gone.insert(number) {
+                    additions.withdrawn.push((record, number));
                 } else {
                     accepted.sent_before += 1;
                 }
@@ -260,8 +264,17 @@ fn is_bound(
     known: &Known,
     keys: &KeysInUse,
     content: &KeyedContent,
+    additions: &mut Additions<'_>,
 ) -> Result<bool, GatewayError> {
-    Ok(known.suppressions.bind(keys, &content.persons, intake.permit.choices())?)
+    if known.suppressions.is_empty() {
+        return Ok(false);
+    }
+    let persons = rights::known_again(keys, &content.persons)?;
+    let chosen = known.suppressions.chosen(&persons);
+    if chosen != Choices::default() {
+        additions.chosen.extend(persons);
+    }
+    Ok(chosen.meets(intake.permit.choices()))
 }
 
 fn take_over(additions: &mut Additions<'_>, record: &KeyedRecord, known: &Known) {
@@ -294,6 +307,7 @@ async fn write(
     let dropped: Vec<SentRow> =
         tokens.filter_map(|(new, number)| Some((new.dropped?, number))).collect();
     cases::stage_dropped(tx, intake.feed, batch, &dropped).await?;
+    note_choices(intake, tx, keys, additions).await?;
     records::stage_sent(tx, intake.feed, batch, &sent, version).await?;
     records::stage_events(tx, batch, &events).await?;
     let numbers: Vec<i64> = (first..).take(additions.new.len()).collect();
@@ -310,6 +324,31 @@ async fn write(
             .map(|made| RecordPlace { number: made.event_number, subjects: Vec::new() }),
     );
     Ok(places)
+}
+
+/// Adds what the batch tells of those who have chosen to their cases, and keeps which of these
+/// each record was not used because of.
+async fn note_choices(
+    intake: &Intake,
+    tx: &mut Tx,
+    keys: &KeysInUse,
+    additions: &Additions<'_>,
+) -> Result<(), GatewayError> {
+    if additions.chosen.is_empty() {
+        return Ok(());
+    }
+    let by = intake.gateway.binding_by(tx, &additions.chosen).await?;
+    intake.gateway.learn(tx, keys, &additions.chosen, &by).await?;
+    let mut dropped_by: Vec<([u8; 16], i64)> = Vec::new();
+    for new in &additions.new {
+        let Some(token) = new.dropped else { continue };
+        let persons = rights::known_again(keys, &new.content.persons)?;
+        let cases = persons.iter().flatten().filter_map(|token| by.get(token)).flatten();
+        dropped_by.extend(cases.map(|case| (token, *case)));
+    }
+    dropped_by.sort_unstable();
+    dropped_by.dedup();
+    Ok(cases::stage_dropped_by(tx, intake.feed, &dropped_by).await?)
 }
 
 /// Where each new record is.

@@ -4,6 +4,7 @@ mod approval;
 mod close;
 mod details;
 mod erase;
+mod erased;
 mod figures;
 mod log;
 mod retention;

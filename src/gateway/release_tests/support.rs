@@ -81,7 +81,21 @@ pub(super) struct Town {
     clock: Arc<AtomicI64>,
     signers: Vec<Signer>,
     rng: StdRng,
+    /// The store as its tables' owner has it.
+    pub(super) owner: Location,
 }
+
+/// Where a town's store is.
+pub(super) enum Place {
+    Sqlite,
+    Postgres(Box<Database>),
+}
+
+// The throw-away cluster of the integration tests, in this binary, too.
+#[expect(dead_code, reason = "made for the integration tests, which use all of it")]
+#[path = "../../../tests/support/postgres.rs"]
+pub(super) mod postgres;
+use postgres::Database;
 
 pub(super) fn partner(id: &str) -> PartnerId {
     id.parse().unwrap()
@@ -137,9 +151,21 @@ impl Town {
         Self::named("example.org/{year}").await
     }
 
-    /// The same town, as a backup of it has it.
-    pub(super) async fn restored(&self, archive: &[u8]) -> Self {
-        let town = Self::over("example.org/log", Some(archive)).await;
+    /// With everything in force, on a store of one engine or the other.
+    pub(super) async fn on(place: Place) -> Self {
+        let town = Self::over("example.org/log", None, place).await;
+        town.enter_all().await;
+        town.put_geography().await;
+        for template in Template::ALL {
+            town.put_protocol(*template, &[]).await;
+        }
+        town.put_root(Catalogue::shipped().unwrap(), 128_300_000).await;
+        town
+    }
+
+    /// The same town, as a backup of it has it, on a new store.
+    pub(super) async fn restored(&self, archive: &[u8], place: Place) -> Self {
+        let town = Self::over("example.org/log", Some(archive), place).await;
         town.clock.store(self.clock.load(Ordering::SeqCst), Ordering::SeqCst);
         town
     }
@@ -190,22 +216,35 @@ impl Town {
     }
 
     async fn named(log: &str) -> Self {
-        let town = Self::over(log, None).await;
-        for id in ["authority", "oversight", "health", "dwp", "learning", "families", "centres"] {
-            town.enter(town.entry_of(id)).await;
-        }
+        let town = Self::over(log, None, Place::Sqlite).await;
+        town.enter_all().await;
         town
     }
 
-    async fn over(log: &str, archive: Option<&[u8]>) -> Self {
+    async fn enter_all(&self) {
+        for id in ["authority", "oversight", "health", "dwp", "learning", "families", "centres"] {
+            self.enter(self.entry_of(id)).await;
+        }
+    }
+
+    async fn over(log: &str, archive: Option<&[u8]>, place: Place) -> Self {
         let mut rng = StdRng::seed_from_u64(11);
         let dir = tempfile::tempdir().unwrap();
-        let location = Location::Sqlite(dir.path().join("gateway.db").into());
-        let store = Store::open(&location).await.unwrap();
+        let sqlite = || Location::Sqlite(dir.path().join("gateway.db").into());
+        let (location, owner, gateway) = match &place {
+            Place::Sqlite => (sqlite(), sqlite(), None),
+            Place::Postgres(database) => {
+                let at = |user| Location::Postgres(database.location(user));
+                (at("gateway"), at("owner"), Some("gateway"))
+            }
+        };
+        let store = Store::open(&owner).await.unwrap();
         if let Some(archive) = archive {
-            backup::restore(&store, None, &mut std::io::Cursor::new(archive)).await.unwrap();
+            backup::restore(&store, gateway, &mut std::io::Cursor::new(archive)).await.unwrap();
         }
-        store.migrate(None).await.unwrap();
+        store.migrate(gateway).await.unwrap();
+        store.close().await;
+        let store = Store::open(&location).await.unwrap();
         let signers = signers(&mut rng);
         let start: Timestamp = NOW.parse().unwrap();
         let clock = Arc::new(AtomicI64::new(start.as_microsecond()));
@@ -227,7 +266,7 @@ impl Town {
             rng: StdRng::seed_from_u64(12),
         };
         let (gateway, _task) = Gateway::start(setup).await.unwrap();
-        Self { gateway, dir, vkey, clock, signers, rng }
+        Self { gateway, dir, vkey, clock, signers, rng, owner }
     }
 
     pub(super) fn set_clock(&self, text: &str) {

@@ -1,7 +1,10 @@
 //! Who a case is about: named by one of the sender's own records, or by an identity that goes
 //! through the one door for identifiers, and what of it is stored.
 
-use super::suppressions::{record_token, tokens_of};
+use super::{
+    journal::stored_forms,
+    suppressions::{record_token, tokens_of},
+};
 use crate::{
     audit::{Item, Slot},
     domain::{
@@ -22,7 +25,11 @@ use crate::{
         RawText,
     },
     linkage::{KeyedIdentity, RawIdentity, Sender},
-    store::{StoreError, Tx, cases, details, feeds, records, subjects},
+    store::{
+        StoreError, Tx,
+        cases::{self, Held},
+        details, feeds, records, subjects,
+    },
 };
 use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,8 +81,12 @@ pub(super) enum KeyedSubject {
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) tokens: BTreeSet<[u8; 16]>,
-    /// The numbers of the subject's records, with the batches they came in.
-    pub(super) records: Vec<(i64, BatchId)>,
+    /// The subject's records.
+    pub(super) records: Vec<Held>,
+    /// Of the identities that make up the person, those that share a key with who was named.
+    pub(super) kin: BTreeSet<SubjectId>,
+    /// The records that were named themselves.
+    pub(super) named: BTreeSet<i64>,
 }
 
 impl StatedIdentity {
@@ -141,7 +152,30 @@ impl StatedIdentity {
     }
 }
 
+/// The domains of what a subject is known by.
+const OF_SUBJECTS: [PseudonymDomain; 3] = [
+    PseudonymDomain::Subject,
+    PseudonymDomain::MatchNhsBirth,
+    PseudonymDomain::MatchNamesBirthSexPostcode,
+];
+
+/// The version of the rules that wishes' digests are made under; far from those of identifiers.
+const WISH_RULES: u16 = 0x5749;
+
 impl KeyedSubject {
+    /// What tells whether a call is about the same as one before; the same under every version
+    /// of the keys.
+    pub(super) fn digest(&self, keys: &KeysInUse) -> Result<[u8; 16], KeyError> {
+        let input = keys.pseudonymiser.begin(PseudonymDomain::Suppression, WISH_RULES);
+        let input = match self {
+            Self::Record { record_type, key } => {
+                input.bytes(record_type.name().as_bytes()).pseudonym(Some(key))?
+            }
+            Self::Identity(identity) => input.bytes(&[]).pseudonym(Some(&identity.fingerprint))?,
+        };
+        Ok(*input.finish().as_bytes())
+    }
+
     /// The same under the version that is in use now.
     fn renew(&mut self, keys: &KeysInUse) -> Result<(), KeyError> {
         match self {
@@ -191,22 +225,32 @@ impl Gateway {
     ) -> Result<Option<Known>, GatewayError> {
         subject.renew(keys)?;
         let mut known = Known::default();
+        let mut stated: BTreeSet<[u8; 16]> = BTreeSet::new();
         let persons = match subject {
             KeyedSubject::Record { record_type, key } => {
                 let feed = feeds::feed(tx, partner, *record_type).await?;
                 let Some(found) = self.sent_record(tx, keys, feed, key).await? else {
                     return Ok(None);
                 };
-                // One that was not used names nobody here any more.
-                let Some((number, batch)) = found else { return Ok(Some(known)) };
+                let Some((number, batch)) = found else {
+                    // It was not used, or is erased: whoever opens a case by it means whom the
+                    // cases are about that it was not used because of.
+                    return self.look_up_dropped(tx, keys, feed, key).await.map(Some);
+                };
+                known.named.insert(number);
                 if alone {
-                    known.records.push((number, batch));
+                    known.records.push(Held { number, batch, principal: true });
                     return Ok(Some(known));
                 }
-                self.principal_of(tx, number, batch).await?
+                let (principal, persons) = self.principal_of(tx, number, batch).await?;
+                let all = self.tokens_by_subject(tx, keys, &persons).await?;
+                let own = all.iter().find(|(id, _)| Some(*id) == principal);
+                stated.extend(own.into_iter().flat_map(|(_, tokens)| tokens));
+                persons
             }
             KeyedSubject::Identity(identity) => {
-                known.tokens.extend(tokens_of(keys, identity)?);
+                stated.extend(tokens_of(keys, identity)?);
+                known.tokens.extend(&stated);
                 let mut forms = Forms::default();
                 for key in identity.match_keys.iter() {
                     forms.add(keys, key.rung.domain(), key.key.as_bytes())?;
@@ -214,9 +258,71 @@ impl Gateway {
                 subjects::persons_with(tx, forms.all()).await?
             }
         };
-        known.tokens.extend(self.tokens_of_persons(tx, keys, &persons).await?);
+        for (subject, tokens) in self.tokens_by_subject(tx, keys, &persons).await? {
+            if tokens.iter().any(|token| stated.contains(token)) {
+                known.kin.insert(subject);
+            }
+            known.tokens.extend(tokens);
+        }
         known.records = cases::records_of(tx, &persons).await?;
         Ok(Some(known))
+    }
+
+    /// Whom a record is about that was not used, as far as the cases say that it was not used
+    /// because of.
+    async fn look_up_dropped(
+        &self,
+        tx: &mut Tx,
+        keys: &KeysInUse,
+        feed: FeedId,
+        key: &Pseudonym,
+    ) -> Result<Known, GatewayError> {
+        let mut known = Known::default();
+        for case in cases::dropped_by(tx, feed, &record_token(keys, key.as_bytes())?).await? {
+            known.tokens.extend(cases::suppressions(tx, case).await?);
+        }
+        let persons = self.persons_known_by(tx, keys, &known.tokens).await?;
+        known.tokens.extend(self.tokens_of_persons(tx, keys, &persons).await?);
+        known.records = cases::records_of(tx, &persons).await?;
+        Ok(known)
+    }
+
+    /// The persons that are stored under what some tokens stand for.
+    pub(super) async fn persons_known_by(
+        &self,
+        tx: &mut Tx,
+        keys: &KeysInUse,
+        tokens: &BTreeSet<[u8; 16]>,
+    ) -> Result<Vec<PersonId>, GatewayError> {
+        let mut forms: Vec<[u8; 16]> = Vec::new();
+        for token in tokens {
+            for domain in OF_SUBJECTS {
+                forms.extend(stored_forms(keys, token, domain)?);
+            }
+        }
+        Ok(subjects::persons_with(tx, &forms).await?)
+    }
+
+    /// Of some records of one sender's, those whose principal shares a key with who was named.
+    pub(super) async fn of_kin(
+        &self,
+        tx: &mut Tx,
+        records: &[(i64, BatchId)],
+        known: &Known,
+    ) -> Result<BTreeSet<i64>, GatewayError> {
+        let batches: BTreeSet<BatchId> = records.iter().map(|(_, batch)| *batch).collect();
+        let mut kin: BTreeSet<i64> = known.named.clone();
+        if known.kin.is_empty() {
+            return Ok(kin);
+        }
+        for batch in batches {
+            for item in self.record_items(tx, batch).await? {
+                if item.principal.is_some_and(|principal| known.kin.contains(&principal)) {
+                    kin.insert(item.number);
+                }
+            }
+        }
+        Ok(kin)
     }
 
     /// Where a record is that was sent; within, `None` for one that was not used.
@@ -243,15 +349,15 @@ impl Gateway {
         tx: &mut Tx,
         number: i64,
         batch: BatchId,
-    ) -> Result<Vec<PersonId>, GatewayError> {
+    ) -> Result<(Option<SubjectId>, Vec<PersonId>), GatewayError> {
         for item in self.record_items(tx, batch).await? {
             if item.number == number
                 && let Some(principal) = item.principal
             {
-                return Ok(subjects::persons_of(tx, &[principal]).await?);
+                return Ok((Some(principal), subjects::persons_of(tx, &[principal]).await?));
             }
         }
-        Ok(cases::person_of(tx, number).await?.into_iter().collect())
+        Ok((None, cases::person_of(tx, number).await?.into_iter().collect()))
     }
 
     /// By what some persons are known again: all that any of their identities is found by.
@@ -261,9 +367,21 @@ impl Gateway {
         keys: &KeysInUse,
         persons: &[PersonId],
     ) -> Result<BTreeSet<[u8; 16]>, GatewayError> {
-        let mut tokens = BTreeSet::new();
+        let all = self.tokens_by_subject(tx, keys, persons).await?;
+        Ok(all.into_iter().flat_map(|(_, tokens)| tokens).collect())
+    }
+
+    /// By what each identity of some persons is known again.
+    async fn tokens_by_subject(
+        &self,
+        tx: &mut Tx,
+        keys: &KeysInUse,
+        persons: &[PersonId],
+    ) -> Result<Vec<(SubjectId, Vec<[u8; 16]>)>, GatewayError> {
+        let mut found = Vec::new();
         for mut subject in subjects::of_persons(tx, persons).await? {
             renew(keys, &mut subject)?;
+            let mut tokens = Vec::with_capacity(4);
             let nhs = subject.nhs.map(|nhs| (PseudonymDomain::Nhs, nhs));
             let mut all: Vec<(PseudonymDomain, [u8; 16])> = nhs.into_iter().collect();
             for (rung, key) in &subject.keys {
@@ -271,10 +389,11 @@ impl Gateway {
             }
             for (domain, key) in all {
                 let key = Pseudonym::from_stored(domain, keys.current(), &key)?;
-                tokens.insert(*keys.pseudonymiser.suppress(&key)?.as_bytes());
+                tokens.push(*keys.pseudonymiser.suppress(&key)?.as_bytes());
             }
+            found.push((subject.id, tokens));
         }
-        Ok(tokens)
+        Ok(found)
     }
 
     /// The records' items of a batch that are still there; none of a batch from before there
