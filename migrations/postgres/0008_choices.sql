@@ -86,6 +86,30 @@ GRANT SELECT (number, consent_key, giver_key, evidence_key, key_version),
     ON consent_statement TO tallygate_keys;
 
 
+-- Privacy notices that senders state are in force, kept as stated. number: the order in which they
+-- became known. means: a number of the program's closed list. since, until: days since 1970-01-01.
+-- known_at: microseconds since 1970-01-01 UTC.
+CREATE TABLE privacy_notice (
+    number BIGINT NOT NULL PRIMARY KEY,
+    partner_id TEXT NOT NULL,
+    record_type BIGINT NOT NULL,
+    version TEXT NOT NULL,
+    means BIGINT NOT NULL,
+    since BIGINT NOT NULL,
+    until BIGINT,
+    known_at BIGINT NOT NULL
+);
+INSERT INTO counter (name, next) VALUES ('privacy_notice', 1);
+CREATE FUNCTION privacy_notice_stays() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'a statement stays as it was made'; END $$;
+CREATE TRIGGER privacy_notice_stays BEFORE UPDATE OR DELETE ON privacy_notice
+FOR EACH ROW EXECUTE FUNCTION privacy_notice_stays();
+CREATE TRIGGER privacy_notice_whole BEFORE TRUNCATE ON privacy_notice
+EXECUTE FUNCTION privacy_notice_stays();
+GRANT SELECT ON privacy_notice TO tallygate_figures, tallygate_sequencer;
+GRANT INSERT ON privacy_notice TO tallygate_sequencer;
+
+
 -- CASES
 -- Raised with each case that begins or ends to bind, so that every gateway sees it has to look.
 INSERT INTO counter (name, next) VALUES ('cases', 1);

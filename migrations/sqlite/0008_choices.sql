@@ -64,6 +64,26 @@ ALTER TABLE consent ADD COLUMN serial BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE consent ADD COLUMN given TEXT NOT NULL DEFAULT '';
 
 
+-- Privacy notices that senders state are in force, kept as stated. number: the order in which they
+-- became known. means: a number of the program's closed list. since, until: days since 1970-01-01.
+-- known_at: microseconds since 1970-01-01 UTC.
+CREATE TABLE privacy_notice (
+    number BIGINT NOT NULL PRIMARY KEY,
+    partner_id TEXT NOT NULL,
+    record_type BIGINT NOT NULL,
+    version TEXT NOT NULL,
+    means BIGINT NOT NULL,
+    since BIGINT NOT NULL,
+    until BIGINT,
+    known_at BIGINT NOT NULL
+);
+INSERT INTO counter (name, next) VALUES ('privacy_notice', 1);
+CREATE TRIGGER privacy_notice_stays BEFORE UPDATE ON privacy_notice
+BEGIN SELECT RAISE(ABORT, 'a statement stays as it was made'); END;
+CREATE TRIGGER privacy_notice_kept BEFORE DELETE ON privacy_notice
+BEGIN SELECT RAISE(ABORT, 'a statement stays as it was made'); END;
+
+
 -- CASES
 -- Raised with each case that begins or ends to bind, so that every gateway sees it has to look.
 INSERT INTO counter (name, next) VALUES ('cases', 1);

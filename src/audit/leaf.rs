@@ -77,6 +77,8 @@ leaf_kinds! {
     ConsentRecorded = "consent_recorded",
     /// Consent was withdrawn.
     ConsentWithdrawn = "consent_withdrawn",
+    /// A sender stated that a privacy notice is in force for a record type, or ends.
+    PrivacyNoticeRecorded = "privacy_notice_recorded",
     /// A case of a subject's rights was opened; the cause says which right.
     CaseOpened = "case_opened",
     /// Such a case ended.

@@ -4,7 +4,7 @@ use super::{
     CliError, Console, Outcome,
     audit_proof::read_key,
     consent_file::{self, Rejection, Rejects},
-    consent_receipt,
+    consent_notice, consent_receipt,
     output::{Printing, Record, Table},
     partner_file::read_text,
     remote::{Remote, Service},
@@ -156,6 +156,12 @@ pub(super) enum ConsentCommand {
     /// Writes a consent's receipt with the fields of ISO/IEC TS 27560.
     #[command(after_help = consent_receipt::HELP)]
     Receipt(consent_receipt::Receipt),
+    /// States which privacy notice is in force for what you send without consent.
+    #[command(after_help = consent_notice::HELP)]
+    Notice(consent_notice::Notice),
+    /// Lists what was stated about privacy notices: your own, or everybody's.
+    #[command(after_help = consent_notice::LIST_HELP)]
+    Notices(consent_notice::Notices),
     /// Shows the state of one consent, today or as it was known on a day.
     #[command(after_help = SHOW_HELP)]
     Show {
@@ -199,6 +205,8 @@ impl ConsentCommand {
                 return record(file, rejects, &remote, printing, console).await;
             }
             Self::Receipt(receipt) => return receipt.run(console).await,
+            Self::Notice(notice) => return notice.run(console).await,
+            Self::Notices(notices) => return notices.run(console).await,
             Self::Withdraw { subject, remote, printing, .. } if subject.case_ref.is_some() => {
                 if let Some(opening) = subject.opening() {
                     let kind = rights::Kind::Withdrawal;

@@ -33,6 +33,7 @@ mod link;
 mod log_stream;
 mod open_detail;
 mod partners;
+mod privacy_notices;
 mod project_tiles;
 mod protocols;
 mod published;
@@ -79,6 +80,7 @@ pub use keys::{GatewayKey, RowsLeft};
 pub use log_stream::{EntryBundle, EntryStream, WantedEntries};
 pub use open_detail::{Opened, OpenedItem, Sought};
 pub use partners::PartnerLine;
+pub use privacy_notices::StatedNotice;
 pub use project_tiles::{ProjectionError, Projector};
 pub use protocols::{
     Explained, ExplainedAct, ExplainedQuestion, ProtocolDocument, ProtocolFilter, ProtocolLine,

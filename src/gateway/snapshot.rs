@@ -12,12 +12,13 @@ use crate::{
     keys::Versions,
     protocol::{
         self, Adherence, Entry, Envelope, FullySigned, Joined, KeyId, Life, Policy, Protocol,
-        ProtocolVersion, RootPolicy, SignatureError, Signed, Verified, signing::verify_as_arrived,
+        ProtocolVersion, RootPolicy, SignatureError, Signed, Verified, notices::Notices,
+        signing::verify_as_arrived,
     },
     store::{
         StoreError, Tx, effect, geography, key_versions,
         papers::{self, Paper},
-        partners, protocols,
+        partners, privacy_notices, protocols,
     },
 };
 use jiff::{Timestamp, civil::Date};
@@ -137,6 +138,7 @@ impl Snapshot {
             Some((_, areas)) => Policy::compile(epoch, root, entries, areas),
             None => Policy::compile(epoch, root, entries, &Nowhere),
         };
+        let policy = policy.with_notices(Notices::new(privacy_notices::all(tx).await?));
         Ok(Self { epoch, policy, register, protocols, geographies, versions, partners })
     }
 

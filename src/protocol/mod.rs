@@ -36,6 +36,7 @@ pub mod geography;
 pub mod jws;
 pub mod life;
 mod names;
+pub mod notices;
 pub mod pair;
 pub mod permit;
 pub mod policy;

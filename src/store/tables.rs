@@ -288,6 +288,20 @@ pub const TABLES: &[Table] = &[
     table("erased", 2, &[integer("batch_id", 7), integer("item", 7), integer("day", 7)]),
     table("erasure_day", 1, &[integer("day", 7)]),
     table(
+        "privacy_notice",
+        1,
+        &[
+            integer("number", 8),
+            text("partner_id", 8),
+            integer("record_type", 8),
+            text("version", 8),
+            integer("means", 8),
+            integer("since", 8),
+            optional(integer("until", 8)),
+            integer("known_at", 8),
+        ],
+    ),
+    table(
         "rights_case",
         1,
         &[

@@ -39,6 +39,7 @@ pub const KINDS: &[&str] = &[
     "notices_acknowledged",
     "partner_added",
     "partner_disabled",
+    "privacy_notice_recorded",
     "protocol_activated",
     "protocol_expired",
     "protocol_joined",

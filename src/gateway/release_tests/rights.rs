@@ -32,9 +32,9 @@ pub(super) fn nhs_number(n: usize) -> String {
 pub(super) struct Sender {
     pub(super) partner: &'static str,
     pub(super) record_type: RecordType,
-    columns: &'static [&'static str],
+    pub(super) columns: &'static [&'static str],
     /// What stands behind the identity.
-    payload: &'static [&'static str],
+    pub(super) payload: &'static [&'static str],
 }
 
 pub(super) const HEALTH: Sender = Sender {
@@ -69,7 +69,7 @@ impl Sender {
         row
     }
 
-    async fn open(self, town: &Town) -> (Intake, (u64, [u8; 32])) {
+    pub(super) async fn open(self, town: &Town) -> (Intake, (u64, [u8; 32])) {
         let envelope = ["record_id", "operation", "extracted_at", "event_date", "consent_ref"];
         let identity = ["nhs_number", "date_of_birth"];
         let columns = envelope.iter().chain(&identity).chain(self.columns);

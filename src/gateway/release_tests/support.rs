@@ -21,6 +21,7 @@ use crate::{
         Protocol, RegisteredKey, SignatoryRole,
         jws::{Algorithm, ProtectedHeader},
         life::Completeness,
+        notices::{NoticeMeans, PrivacyNotice},
         register::KeyPurpose,
         root_policy::{RhoLimit, RootController},
         signing::{Document, Signed, header_for},
@@ -28,6 +29,7 @@ use crate::{
             Audiences, Particulars, PartyDetails, RootParticulars, Template, USUAL_KEEP_DAYS,
             root_policy,
         },
+        vocabulary::ConsentRule,
     },
     store::{
         Effect, Location, Logged, Rights, Store, backup, consents, feeds, geography, partners,
@@ -243,8 +245,13 @@ impl Town {
             backup::restore(&store, gateway, &mut std::io::Cursor::new(archive)).await.unwrap();
         }
         store.migrate(gateway).await.unwrap();
-        store.close().await;
-        let store = Store::open(&location).await.unwrap();
+        let store = match &place {
+            Place::Sqlite => store,
+            Place::Postgres(_) => {
+                store.close().await;
+                Store::open(&location).await.unwrap()
+            }
+        };
         let signers = signers(&mut rng);
         let start: Timestamp = NOW.parse().unwrap();
         let clock = Arc::new(AtomicI64::new(start.as_microsecond()));
@@ -406,6 +413,23 @@ impl Town {
         };
         let change = protocols::Change { entry, before, superseded: None };
         self.act(LeafKind::ProtocolActivated, Effect::PutProtocol(Box::new(change))).await;
+        for flow in protocol.flows.iter().filter(|flow| flow.consent == ConsentRule::Notice) {
+            self.put_notice(sender, flow.record_type).await;
+        }
+    }
+
+    /// A privacy notice of a sender's is in force.
+    pub(super) async fn put_notice(&self, sender: &str, record_type: RecordType) {
+        let notice = PrivacyNotice {
+            partner: partner(sender),
+            record_type,
+            version: "notice-1".to_owned(),
+            means: NoticeMeans::Website,
+            since: epoch_day(date(2024, 4, 1)),
+            until: None,
+        };
+        let effect = Effect::PutNotice(Box::new(notice));
+        self.act(LeafKind::PrivacyNoticeRecorded, effect).await;
     }
 
     pub(super) async fn put_root(&self, catalogue: Catalogue, quarterly_nano: u64) {
