@@ -98,7 +98,7 @@ pub(super) async fn measure(
     })?;
     let figure = time(&questions, FIGURES, |asked| asked.figure(&policy))?;
     drop((policy, permits));
-    let rebuild = region.rebuild(scratch, count, say).await?;
+    let [change, rebuild] = region.rebuild(scratch, count, say).await?;
     let engine = scratch.engine();
     let line = |name, (sample, nanos): &(Sample, f64), rss| Row {
         // Far below what the other measures' times are rounded to.
@@ -110,6 +110,7 @@ pub(super) async fn measure(
         line("protocols_authorise", &authorise, grown),
         line("protocols_admit", &admit, None),
         line("protocols_figure", &figure, None),
+        change,
         rebuild,
     ])
 }
@@ -332,16 +333,16 @@ impl Region {
         }
     }
 
-    /// How long it takes until a change is in the policy of a gateway that did not make it: all
-    /// is read from its database, what changed is verified, and everything is compiled; beside
-    /// the bare reading of the same rows' JSON. (It bites at once: what was decided under the
-    /// policy before can't be committed any more.)
+    /// How long it takes until a change is in the policy of a gateway that did not make it: of one
+    /// protocol, and of the places, by which everything is compiled anew; beside the bare reading
+    /// of the same documents' JSON. (It bites at once: what was decided under the policy before
+    /// can't be committed any more.)
     async fn rebuild(
         &self,
         scratch: &mut Scratch,
         count: usize,
         say: &mut dyn FnMut(&str),
-    ) -> Result<Row, BenchError> {
+    ) -> Result<[Row; 2], BenchError> {
         say("protocols: the same in a database, and a change");
         let store = scratch.store("protocols").await?;
         let (gateway, sequencer) = Gateway::start(self.setup(store.clone())?).await?;
@@ -367,24 +368,45 @@ impl Region {
             black_box(serde_json::from_str::<serde_json::Value>(text).is_ok());
         }
         let bare = begun.elapsed();
-        let mut sample = Sample::default();
-        let memory = Memory::watch();
-        for _ in 0..CHANGES {
-            commit(LeafKind::AreasLoaded, Effect::PutGeography(geography()?)).await?;
+        let reload = async |sample: &mut Sample| {
             let begun = Instant::now();
             let snapshot = gateway.reload().await?;
             sample.calls.push(begun.elapsed());
-            if !snapshot.policy().faults().is_empty() || snapshot.protocols().len() != count {
-                return Err(BenchError::CutShort);
+            match snapshot.policy().faults().is_empty() && snapshot.protocols().count() == count {
+                true => Ok(()),
+                false => Err(BenchError::CutShort),
             }
+        };
+        let (mut one, mut all) = (Sample::default(), Sample::default());
+        let memory = Memory::watch();
+        for number in 0..CHANGES {
+            let entry = self.stored(number % count)?;
+            let entry = protocols::Entry { arrivals: format!("{} ", entry.arrivals), ..entry };
+            let before = Some(Self::held(&gateway, number % count)?);
+            let change = protocols::Change { entry, before, superseded: None };
+            commit(LeafKind::ProtocolActivated, Effect::PutProtocol(Box::new(change))).await?;
+            reload(&mut one).await?;
+            commit(LeafKind::AreasLoaded, Effect::PutGeography(geography()?)).await?;
+            reload(&mut all).await?;
         }
         let peak = memory.peak_mib();
         drop(gateway);
         // It ends with the last handle on its queue.
         let _ = sequencer.await;
         store.close().await;
-        let figures = (sample.percentile_ms(50), bare.as_secs_f64() * 1e3);
-        Ok(row(("protocols_rebuild", "ms"), scratch.engine(), figures, &sample, peak))
+        let line = |name, sample: &Sample| {
+            let figures = (sample.percentile_ms(50), bare.as_secs_f64() * 1e3);
+            row((name, "ms"), scratch.engine(), figures, sample, peak)
+        };
+        Ok([line("protocols_change", &one), line("protocols_rebuild", &all)])
+    }
+
+    /// A document as the gateway has it.
+    fn held(gateway: &Gateway, number: usize) -> Result<protocols::Entry, BenchError> {
+        let snapshot = gateway.snapshot();
+        let id = format!("isp-{number}").parse()?;
+        let record = snapshot.protocol(&id, 1).ok_or(BenchError::CutShort)?;
+        Ok(record.stored.clone())
     }
 
     /// A gateway of nothing but what it decides by.

@@ -189,7 +189,7 @@ pub(super) fn warnings(
 }
 
 fn review_warnings(snapshot: &Snapshot, today: Date) -> impl Iterator<Item = Warning> {
-    let due = snapshot.protocols().iter().filter(move |record| {
+    let due = snapshot.protocols().filter(move |record| {
         record.agreed().is_some_and(|(document, life)| {
             matches!(life.state(), State::Active | State::Suspended)
                 && document.review_is_due(today)

@@ -163,7 +163,7 @@ impl Gateway {
 
     /// The list shows digests and budgets only; parties may see it.
     async fn may_see_releases(&self, actor: &Actor, snapshot: &Snapshot) -> Result<(), Denied> {
-        let is_party = snapshot.protocols().iter().any(|record| {
+        let is_party = snapshot.protocols().any(|record| {
             record.agreed().is_some_and(|(document, life)| {
                 matches!(life.state(), State::Active | State::Suspended)
                     && document.party(&actor.partner).is_some()

@@ -11,9 +11,9 @@ use crate::{
     domain::{AreaCode, Lsoa, ProtocolId, time},
     keys::Versions,
     protocol::{
-        self, Adherence, Entry, Envelope, FullySigned, Joined, KeyId, Life, Policy, Protocol,
-        ProtocolVersion, RootPolicy, SignatureError, Signed, Verified, notices::Notices,
-        signing::verify_as_arrived,
+        self, Adherence, Entry, Envelope, FullySigned, Joined, KeyId, KeyRegister, Life, Policy,
+        Protocol, ProtocolVersion, RegisteredKey, RootPolicy, SignatureError, Signed, Verified,
+        notices::Notices, signing::verify_as_arrived,
     },
     store::{
         StoreError, Tx, effect, geography, key_versions,
@@ -22,7 +22,10 @@ use crate::{
     },
 };
 use jiff::{Timestamp, civil::Date};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// When each signature of a document arrived.
 pub(super) type Arrivals = BTreeMap<String, i64>;
@@ -38,31 +41,40 @@ pub struct ProtocolRecord {
     pub joined: Option<Joined>,
     /// The deeds and revocations beside it, in the order of their arrival.
     pub papers: Vec<Paper>,
+    /// What the register said of each key that a signature names, when it was verified.
+    keys: Vec<(KeyId, Option<RegisteredKey>)>,
 }
 
 impl ProtocolRecord {
-    /// Verifies what is stored. Where anything of it can't be read or verified, a deed included,
-    /// the whole permits nothing.
+    /// Verifies what is stored, where `held` does not say all of it already. Where anything of
+    /// it can't be read or verified, a deed included, the whole permits nothing.
     fn verify(
         stored: protocols::Entry,
         papers: Vec<Paper>,
         register: &Register,
-        held: &Held<'_>,
+        held: Option<&Self>,
     ) -> Self {
         let verified = verify_stored(&stored, register, held);
         let deeds: Vec<&Paper> =
             papers.iter().filter(|paper| paper.kind == papers::Kind::Adherence).collect();
+        let keys = keys_named(&stored, verified.as_ref(), &deeds, register);
         if deeds.is_empty() {
-            return Self { stored, verified, joined: None, papers };
+            return Self { stored, verified, joined: None, papers, keys };
         }
         let joined = match &verified {
-            Some((Verified::Fully(signed), _)) => {
-                held.joined(&stored, &papers).or_else(|| join(signed.clone(), &deeds, register))
-            }
+            Some((Verified::Fully(signed), _)) => held
+                .filter(|held| held.papers == papers)
+                .and_then(|held| held.joined.clone())
+                .or_else(|| join(signed.clone(), &deeds, register)),
             _ => None,
         };
         let verified = verified.filter(|_| joined.is_some());
-        Self { stored, verified, joined, papers }
+        Self { stored, verified, joined, papers, keys }
+    }
+
+    /// Whether its life and papers are these.
+    fn unchanged(&self, life: &str, papers: &[Paper]) -> bool {
+        self.stored.life == life && self.papers == papers
     }
 
     /// The protocol as it stands, with who joined it since, and its life; `None` when it can't
@@ -81,11 +93,9 @@ pub struct Snapshot {
     epoch: u64,
     policy: Policy,
     register: Register,
-    protocols: Vec<ProtocolRecord>,
-    geographies: Vec<(i32, AreaSet)>,
+    protocols: Vec<Arc<ProtocolRecord>>,
+    geographies: Vec<(i32, Arc<AreaSet>)>,
     versions: Versions,
-    /// The register as stored: signatures were verified by its keys.
-    partners: Vec<partners::Entry>,
 }
 
 /// Places before any geography is loaded: there are none.
@@ -102,44 +112,39 @@ impl protocol::Geography for Nowhere {
 }
 
 impl Snapshot {
-    /// Reads what is in force. What `before` verified is not verified again, where the text, its
-    /// signatures' arrivals and the whole register are the same: with a thousand documents that
-    /// is the difference between seconds and a moment.
+    /// Reads what is in force. Of a protocol that is as `before` had it, with the same keys, not
+    /// even the text is read again, and where the places are the same, too, nothing is compiled:
+    /// with a thousand documents that is the difference between seconds and a moment.
     ///
     /// # Errors
     /// When it can't be read, or register or geography are corrupt.
     pub(super) async fn load(tx: &mut Tx, before: Option<&Self>) -> Result<Self, StoreError> {
         let epoch = effect::policy_epoch(tx).await?;
-        let partners = partners::all(tx).await?;
-        let held = Held::of(before.filter(|before| before.partners == partners));
-        let register = Register::compile(partners.clone())?;
-        let geographies = load_geographies(tx).await?;
+        let register = Register::compile(partners::all(tx).await?)?;
+        let geographies = load_geographies(tx, before).await?;
         let versions = key_versions::all(tx).await?;
         let root = match protocols::root_policy(tx).await? {
             Some(entry) => verify_root(&entry, &register),
             None => None,
         };
-        let mut papers: BTreeMap<(ProtocolId, u32), Vec<Paper>> = BTreeMap::new();
-        for paper in papers::all(tx).await? {
-            papers.entry((paper.protocol.clone(), paper.version)).or_default().push(paper);
-        }
-        let mut protocols = Vec::new();
-        for stored in protocols::all(tx).await? {
-            let own = papers.remove(&(stored.protocol.clone(), stored.version));
-            protocols.push(ProtocolRecord::verify(
-                stored,
-                own.unwrap_or_default(),
-                &register,
-                &held,
-            ));
-        }
-        let entries: Vec<Entry> = protocols.iter().filter_map(entry).collect();
-        let policy = match geographies.last() {
-            Some((_, areas)) => Policy::compile(epoch, root, entries, areas),
-            None => Policy::compile(epoch, root, entries, &Nowhere),
+        let areas = geographies.last().map(|(_, areas)| areas);
+        let in_same_places = before.filter(|before| match (areas, before.geographies.last()) {
+            (Some(areas), Some((_, held))) => Arc::ptr_eq(areas, held),
+            (areas, held) => areas.is_none() && held.is_none(),
+        });
+        let protocols = load_protocols(tx, &register, &Held::of(before)).await?;
+        let compiled = in_same_places.map(|before| (Held::of(Some(before)), &before.policy));
+        let entries = protocols.iter().filter_map(|record| match &compiled {
+            Some((held, policy)) if held.is(record) => as_before(record, policy),
+            _ => entry(record),
+        });
+        let before = in_same_places.map(|before| &before.policy);
+        let policy = match areas {
+            Some(areas) => Policy::after(before, epoch, root, entries, &**areas),
+            None => Policy::after(before, epoch, root, entries, &Nowhere),
         };
         let policy = policy.with_notices(Notices::new(privacy_notices::all(tx).await?));
-        Ok(Self { epoch, policy, register, protocols, geographies, versions, partners })
+        Ok(Self { epoch, policy, register, protocols, geographies, versions })
     }
 
     /// The policy epoch it was read at.
@@ -168,15 +173,15 @@ impl Snapshot {
 
     /// The protocols, by id and version.
     #[must_use]
-    pub fn protocols(&self) -> &[ProtocolRecord] {
-        &self.protocols
+    pub fn protocols(&self) -> impl DoubleEndedIterator<Item = &ProtocolRecord> + Clone {
+        self.protocols.iter().map(|record| &**record)
     }
 
     /// A version of a protocol; version 0 takes the newest that is in force, or else the
     /// newest.
     #[must_use]
     pub fn protocol(&self, id: &ProtocolId, version: u32) -> Option<&ProtocolRecord> {
-        let mut versions = self.protocols.iter().filter(|record| record.stored.protocol == *id);
+        let mut versions = self.protocols().filter(|record| record.stored.protocol == *id);
         if version != 0 {
             return versions.find(|record| record.stored.version == version);
         }
@@ -192,46 +197,80 @@ impl Snapshot {
     /// The geography that the policy was compiled with: the one that begins last.
     #[must_use]
     pub fn newest_areas(&self) -> Option<&AreaSet> {
-        self.geographies.last().map(|(_, areas)| areas)
+        self.geographies.last().map(|(_, areas)| &**areas)
     }
 
     /// The LSOAs of every geography loaded.
     #[must_use]
     pub fn lsoas(&self) -> BTreeSet<Lsoa> {
         let sets = self.geographies.iter().map(|(_, areas)| areas);
-        sets.flat_map(AreaSet::areas).flat_map(|area| area.lsoas.iter().copied()).collect()
+        sets.flat_map(|areas| areas.areas()).flat_map(|area| area.lsoas.iter().copied()).collect()
     }
 
     /// The areas in force on a day: the newest version that holds by then.
     #[must_use]
     pub fn areas(&self, day: Date) -> Option<&AreaSet> {
         let day = time::epoch_day(day);
-        self.geographies.iter().rev().find(|(from, _)| *from <= day).map(|(_, areas)| areas)
+        self.geographies.iter().rev().find(|(from, _)| *from <= day).map(|(_, areas)| &**areas)
     }
 
     /// A version of the areas, as releases name it.
     #[must_use]
     pub fn areas_version(&self, version: &str) -> Option<&AreaSet> {
         let version: u32 = version.parse().ok()?;
-        self.geographies.iter().map(|(_, areas)| areas).find(|areas| areas.version() == version)
+        let mut sets = self.geographies.iter().map(|(_, areas)| &**areas);
+        sets.find(|areas| areas.version() == version)
     }
 }
 
-async fn load_geographies(tx: &mut Tx) -> Result<Vec<(i32, AreaSet)>, StoreError> {
+async fn load_geographies(
+    tx: &mut Tx,
+    before: Option<&Snapshot>,
+) -> Result<Vec<(i32, Arc<AreaSet>)>, StoreError> {
+    let held = before.map_or(&[][..], |before| &before.geographies);
     let mut compiled = Vec::new();
-    for stored in geography::all(tx).await? {
-        let corrupt = || StoreError::Corrupt {
-            table: "geography",
-            column: "document",
-            row: i64::from(stored.version),
-        };
-        let entries: Vec<AreaEntry> = serde_json::from_str(&stored.json).map_err(|_| corrupt())?;
-        let areas = AreaSet::compile(stored.version, entries).map_err(|_| corrupt())?;
-        compiled.push((stored.valid_from, areas));
+    for (version, valid_from) in geography::versions(tx).await? {
+        if let Some(same) = held.iter().find(|(_, areas)| areas.version() == version) {
+            compiled.push((valid_from, Arc::clone(&same.1)));
+            continue;
+        }
+        let row = i64::from(version);
+        let corrupt = || StoreError::Corrupt { table: "geography", column: "document", row };
+        let json = geography::document(tx, version).await?;
+        let entries: Vec<AreaEntry> = serde_json::from_str(&json).map_err(|_| corrupt())?;
+        let areas = AreaSet::compile(version, entries).map_err(|_| corrupt())?;
+        compiled.push((valid_from, Arc::new(areas)));
     }
     // Of two versions from the same day the one loaded later holds.
     compiled.sort_by_key(|(from, areas)| (*from, areas.version()));
     Ok(compiled)
+}
+
+async fn load_protocols(
+    tx: &mut Tx,
+    register: &Register,
+    held: &Held<'_>,
+) -> Result<Vec<Arc<ProtocolRecord>>, StoreError> {
+    let mut papers: BTreeMap<(ProtocolId, u32), Vec<Paper>> = BTreeMap::new();
+    for paper in papers::all(tx).await? {
+        papers.entry((paper.protocol.clone(), paper.version)).or_default().push(paper);
+    }
+    let mut protocols = Vec::new();
+    for head in protocols::heads(tx).await? {
+        let own = papers.remove(&(head.protocol.clone(), head.version)).unwrap_or_default();
+        let same = held.verified(&head, register);
+        if let Some(record) = same.filter(|held| held.unchanged(&head.life, &own)) {
+            protocols.push(Arc::clone(record));
+            continue;
+        }
+        let stored = match same {
+            Some(held) => protocols::Entry { life: head.life, ..held.stored.clone() },
+            None => protocols::entry(tx, head).await?,
+        };
+        let record = ProtocolRecord::verify(stored, own, register, same.map(|held| &**held));
+        protocols.push(Arc::new(record));
+    }
+    Ok(protocols)
 }
 
 fn verify_root(
@@ -259,8 +298,8 @@ pub(super) fn verify_arrived(
     })
 }
 
-/// What an earlier snapshot verified by the same register.
-struct Held<'a>(HashMap<(&'a ProtocolId, u32), &'a ProtocolRecord>);
+/// What an earlier snapshot verified.
+struct Held<'a>(HashMap<(&'a ProtocolId, u32), &'a Arc<ProtocolRecord>>);
 
 impl<'a> Held<'a> {
     fn of(before: Option<&'a Snapshot>) -> Self {
@@ -268,33 +307,62 @@ impl<'a> Held<'a> {
         Self(records.map(|held| ((&held.stored.protocol, held.stored.version), held)).collect())
     }
 
-    /// A document that is stored as it was.
-    fn same(&self, stored: &protocols::Entry) -> Option<&'a ProtocolRecord> {
-        let held = self.0.get(&(&stored.protocol, stored.version)).copied()?;
-        let same = (&held.stored.document, &held.stored.arrivals);
-        (same == (&stored.document, &stored.arrivals)).then_some(held)
+    /// A document that is stored as it was, whose signatures the register says the same of.
+    fn verified(
+        &self,
+        head: &protocols::Head,
+        register: &Register,
+    ) -> Option<&'a Arc<ProtocolRecord>> {
+        let held = *self.0.get(&(&head.protocol, head.version))?;
+        let same = (held.stored.digest, &held.stored.arrivals) == (head.digest, &head.arrivals)
+            && held.keys.iter().all(|(kid, was)| register.key(kid) == was.as_ref());
+        same.then_some(held)
     }
 
-    /// What was verified of it.
-    fn verified(&self, stored: &protocols::Entry) -> Option<Verified<Protocol>> {
-        self.same(stored)?.verified.as_ref().map(|(verified, _)| verified.clone())
+    /// Whether it has this very record.
+    fn is(&self, record: &Arc<ProtocolRecord>) -> bool {
+        let held = self.0.get(&(&record.stored.protocol, record.stored.version));
+        held.is_some_and(|held| Arc::ptr_eq(held, record))
     }
+}
 
-    /// The same with who joined it, where its deeds are as they were, too.
-    fn joined(&self, stored: &protocols::Entry, papers: &[Paper]) -> Option<Joined> {
-        self.same(stored).filter(|held| held.papers == papers)?.joined.clone()
+/// What the register says of every key by which a document or a deed is signed. Where a text can't
+/// be read, no key can help it.
+fn keys_named(
+    stored: &protocols::Entry,
+    verified: Option<&(Verified<Protocol>, Life)>,
+    deeds: &[&Paper],
+    register: &Register,
+) -> Vec<(KeyId, Option<RegisteredKey>)> {
+    let mut kids: BTreeSet<KeyId> = BTreeSet::new();
+    let mut signed = |text: &str| {
+        let envelope = Envelope::parse(text.as_bytes()).ok();
+        let headers = envelope.iter().flat_map(Envelope::headers);
+        kids.extend(headers.map(|header| header.kid.clone()));
+    };
+    deeds.iter().for_each(|deed| signed(&deed.document));
+    match verified {
+        None => signed(&stored.document),
+        Some((verified, _)) => {
+            kids.extend(verified.signatories().iter().map(|signatory| signatory.kid.clone()));
+        }
     }
+    let said = |kid: KeyId| {
+        let key = register.key(&kid).cloned();
+        (kid, key)
+    };
+    kids.into_iter().map(said).collect()
 }
 
 fn verify_stored(
     stored: &protocols::Entry,
     register: &Register,
-    held: &Held<'_>,
+    held: Option<&ProtocolRecord>,
 ) -> Option<(Verified<Protocol>, Life)> {
     let arrivals: Arrivals = serde_json::from_str(&stored.arrivals).ok()?;
     let life: Life = serde_json::from_str(&stored.life).ok()?;
-    if let Some(verified) = held.verified(stored) {
-        return Some((verified, life));
+    if let Some((verified, _)) = held.and_then(|held| held.verified.as_ref()) {
+        return Some((verified.clone(), life));
     }
     // A signature without a time of arrival counts as of the end of time: its key expired.
     let verified = verify_arrived(&stored.document, &arrivals, Timestamp::MAX, register).ok()?;
@@ -314,6 +382,15 @@ fn join(
         deed.and_then(Verified::require_full).ok()
     });
     Joined::new(signed, &verified.collect::<Option<Vec<_>>>()?).ok()
+}
+
+/// What a policy had compiled of a record, if it could.
+fn as_before(record: &ProtocolRecord, policy: &Policy) -> Option<Entry> {
+    let (id, version) = (&record.stored.protocol, ProtocolVersion::new(record.stored.version)?);
+    match policy.reads(id, version) {
+        true => Some(Entry::AsBefore { id: id.clone(), version }),
+        false => entry(record),
+    }
 }
 
 fn entry(record: &ProtocolRecord) -> Option<Entry> {

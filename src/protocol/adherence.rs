@@ -13,6 +13,7 @@
 //! nobody.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -288,7 +289,7 @@ impl Document for Adherence {
 #[derive(Clone, Debug)]
 pub struct Joined {
     signed: Signed<Protocol, FullySigned>,
-    protocol: Protocol,
+    protocol: Arc<Protocol>,
 }
 
 impl Joined {
@@ -304,7 +305,7 @@ impl Joined {
         for deed in deeds {
             protocol = deed.document().apply(&protocol, signed.digest())?;
         }
-        Ok(Self { signed, protocol })
+        Ok(Self { signed, protocol: Arc::new(protocol) })
     }
 
     /// The protocol as it stands.

@@ -8,14 +8,13 @@
 //! when each was made is in the access log. The answer says so.
 
 use std::fmt;
-use std::sync::Arc;
 
 use jiff::civil::Date;
 
 use super::decision::{FigureQuestion, IntakeQuestion};
 use super::document::ProtocolVersion;
 use super::permit::{ConsentEvidence, ConsentState, IntakePermit, RecordFacts, Whereabouts};
-use super::policy::{Compiled, Policy, Tense, Version};
+use super::policy::{Policy, Tense};
 use super::refusal::{Reason, Refusal};
 use super::vocabulary::CallerRole;
 use crate::domain::{AreaCode, Lsoa, PartnerId, ProtocolId, RecordType};
@@ -243,13 +242,6 @@ impl Policy {
             })?;
         }
         Ok(permit)
-    }
-
-    fn readable(&self, id: &ProtocolId, version: ProtocolVersion) -> Option<&Arc<Compiled>> {
-        match self.find(id, version)? {
-            Version::Readable(protocol) => Some(protocol),
-            Version::Unreadable => None,
-        }
     }
 
     fn granted_words(&self, permit: &IntakePermit, asked: &SendingQuestion<'_>) -> String {

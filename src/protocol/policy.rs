@@ -39,6 +39,14 @@ pub enum Entry {
     FullySigned(Signed<Protocol, FullySigned>, Life),
     /// Everyone has signed, and others have joined since.
     Joined(Box<Joined>, Life),
+    /// All of it is as it was when the earlier policy was compiled, with the same geography; see
+    /// [`Policy::after`].
+    AsBefore {
+        /// Its id.
+        id: ProtocolId,
+        /// Its version.
+        version: ProtocolVersion,
+    },
     /// Its stored text can't be read or verified: it permits nothing and hides nothing.
     Unreadable {
         /// Its id.
@@ -159,6 +167,19 @@ impl Policy {
         entries: impl IntoIterator<Item = Entry>,
         geography: &impl Geography,
     ) -> Self {
+        Self::after(None, epoch, root, entries, geography)
+    }
+
+    /// Compiles a snapshot that follows another: what is [`Entry::AsBefore`] is taken over, so
+    /// that a change of one protocol costs no more than that protocol.
+    #[must_use]
+    pub fn after(
+        before: Option<&Self>,
+        epoch: u64,
+        root: Option<Signed<RootPolicy, FullySigned>>,
+        entries: impl IntoIterator<Item = Entry>,
+        geography: &impl Geography,
+    ) -> Self {
         let mut policy = Self {
             epoch,
             root,
@@ -188,6 +209,10 @@ impl Policy {
                 Entry::Joined(joined, life) => {
                     compiler.entry(joined.protocol(), joined.digest(), Some(life))
                 }
+                Entry::AsBefore { id, version } => {
+                    let held = before.and_then(|before| before.readable(&id, version)).cloned();
+                    (id, version, held.ok_or_else(|| Fault::at("", Rule::Malformed)))
+                }
                 Entry::Unreadable { id, version } => {
                     (id, version, Err(Fault::at("", Rule::Malformed)))
                 }
@@ -197,7 +222,7 @@ impl Policy {
                     policy.faults.push((id.clone(), number, fault));
                     Version::Unreadable
                 },
-                |compiled| Version::Readable(Arc::new(compiled)),
+                Version::Readable,
             );
             let versions = policy.protocols.entry(id.clone()).or_default();
             if versions.insert(number, version).is_some() {
@@ -257,6 +282,23 @@ impl Policy {
     #[must_use]
     pub fn faults(&self) -> &[(ProtocolId, ProtocolVersion, Fault)] {
         &self.faults
+    }
+
+    /// Whether it has this version and can read it.
+    #[must_use]
+    pub fn reads(&self, id: &ProtocolId, version: ProtocolVersion) -> bool {
+        self.readable(id, version).is_some()
+    }
+
+    pub(super) fn readable(
+        &self,
+        id: &ProtocolId,
+        version: ProtocolVersion,
+    ) -> Option<&Arc<Compiled>> {
+        match self.find(id, version)? {
+            Version::Readable(compiled) => Some(compiled),
+            Version::Unreadable => None,
+        }
     }
 
     pub(super) fn find(&self, id: &ProtocolId, version: ProtocolVersion) -> Option<&Version> {
@@ -373,8 +415,9 @@ impl<G: Geography> Compiler<'_, G> {
         protocol: &Protocol,
         digest: Digest,
         life: Option<Life>,
-    ) -> (ProtocolId, ProtocolVersion, Result<Compiled, Fault>) {
-        (protocol.id.clone(), protocol.version, self.compile(protocol, digest, life))
+    ) -> (ProtocolId, ProtocolVersion, Result<Arc<Compiled>, Fault>) {
+        let compiled = self.compile(protocol, digest, life).map(Arc::new);
+        (protocol.id.clone(), protocol.version, compiled)
     }
 
     fn compile(

@@ -6,6 +6,7 @@
 //! A later stage can't be made without that verification: its only constructor is [`verify`].
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use jiff::{SignedDuration, Timestamp};
@@ -103,39 +104,45 @@ pub struct PartlySigned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FullySigned(());
 
-/// A document at a stage of signing.
+/// A document at a stage of signing. Clones share it: a register's documents are long, and each
+/// change of anything makes a new snapshot of them all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed<T, Stage> {
+    contents: Arc<Contents<T>>,
+    stage: Stage,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Contents<T> {
     document: T,
     digest: Digest,
     envelope: Envelope,
     signatories: Vec<Signatory>,
-    stage: Stage,
 }
 
 impl<T, Stage> Signed<T, Stage> {
     /// The document.
     #[must_use]
     pub fn document(&self) -> &T {
-        &self.document
+        &self.contents.document
     }
 
     /// SHA-256 of its canonical form.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.contents.digest
     }
 
     /// Its signed form.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
-        &self.envelope
+        &self.contents.envelope
     }
 
     /// Who signed, in the order of the signatures.
     #[must_use]
     pub fn signatories(&self) -> &[Signatory] {
-        &self.signatories
+        &self.contents.signatories
     }
 }
 
@@ -149,7 +156,8 @@ impl<T: Document> Signed<T, Draft> {
         let payload = document.canonical()?;
         let digest = Digest::of(&payload);
         let envelope = Envelope::unsigned(payload);
-        Ok(Self { document, digest, envelope, signatories: Vec::new(), stage: Draft(()) })
+        let contents = Contents { document, digest, envelope, signatories: Vec::new() };
+        Ok(Self { contents: Arc::new(contents), stage: Draft(()) })
     }
 }
 
@@ -186,8 +194,17 @@ impl<T> Verified<T> {
     #[must_use]
     pub fn document(&self) -> &T {
         match self {
-            Self::Partly(signed) => &signed.document,
-            Self::Fully(signed) => &signed.document,
+            Self::Partly(signed) => signed.document(),
+            Self::Fully(signed) => signed.document(),
+        }
+    }
+
+    /// Who signed, in the order of the signatures.
+    #[must_use]
+    pub fn signatories(&self) -> &[Signatory] {
+        match self {
+            Self::Partly(signed) => signed.signatories(),
+            Self::Fully(signed) => signed.signatories(),
         }
     }
 }
@@ -253,16 +270,11 @@ pub fn verify_as_arrived<T: Document>(
     let signed = signatories.iter().map(|s| (s.party.clone(), s.role)).collect();
     let missing = document.missing(&signed);
     let digest = Digest::of(envelope.payload());
+    let contents = Arc::new(Contents { document, digest, envelope, signatories });
     Ok(if missing.is_empty() {
-        Verified::Fully(Signed { document, digest, envelope, signatories, stage: FullySigned(()) })
+        Verified::Fully(Signed { contents, stage: FullySigned(()) })
     } else {
-        Verified::Partly(Signed {
-            document,
-            digest,
-            envelope,
-            signatories,
-            stage: PartlySigned { missing },
-        })
+        Verified::Partly(Signed { contents, stage: PartlySigned { missing } })
     })
 }
 

@@ -20,17 +20,6 @@ pub struct Entry {
     pub json: String,
 }
 
-/// A geography as kept.
-#[derive(Debug, Clone)]
-pub struct Version {
-    /// Its version, from 1 on.
-    pub version: u32,
-    /// First day from which it holds, days since 1970-01-01.
-    pub valid_from: i32,
-    /// Its areas as JSON.
-    pub json: String,
-}
-
 /// Part of the postcode lookup, to be loaded.
 #[derive(Debug, Clone)]
 pub struct PostcodeRows {
@@ -46,24 +35,33 @@ pub struct PostcodeRows {
 /// its LSOA.
 pub type PostcodeRow = ([u8; 16], u16, u32);
 
-/// Every geography, in the order loaded.
+/// Every geography's version and first day, in the order loaded. None ever changes.
 ///
 /// # Errors
 /// When they can't be read.
-pub async fn all(tx: &mut Tx) -> Result<Vec<Version>, StoreError> {
-    let rows: Vec<(i64, i64, String)> = on!(tx, c => sqlx::query_as(
-        "SELECT version, valid_from, document FROM geography ORDER BY version")
-        .fetch_all(c).await)?;
+pub async fn versions(tx: &mut Tx) -> Result<Vec<(u32, i32)>, StoreError> {
+    let rows: Vec<(i64, i64)> = on!(tx, c => sqlx::query_as(
+        "SELECT version, valid_from FROM geography ORDER BY version").fetch_all(c).await)?;
     rows.into_iter()
-        .map(|(version, valid_from, json)| {
+        .map(|(version, valid_from)| {
             let corrupt = |column| StoreError::Corrupt { table: "geography", column, row: version };
-            Ok(Version {
-                version: u32::try_from(version).map_err(|_| corrupt("version"))?,
-                valid_from: i32::try_from(valid_from).map_err(|_| corrupt("valid_from"))?,
-                json,
-            })
+            Ok((
+                u32::try_from(version).map_err(|_| corrupt("version"))?,
+                i32::try_from(valid_from).map_err(|_| corrupt("valid_from"))?,
+            ))
         })
         .collect()
+}
+
+/// A geography's areas as JSON.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn document(tx: &mut Tx, version: u32) -> Result<String, StoreError> {
+    let (json,): (String,) = on!(tx, c => sqlx::query_as(
+        "SELECT document FROM geography WHERE version = $1")
+        .bind(i64::from(version)).fetch_one(c).await)?;
+    Ok(json)
 }
 
 pub(super) async fn put(tx: &mut Tx, entry: &Entry) -> Result<u32, StoreError> {

@@ -45,8 +45,57 @@ pub struct RootPolicyEntry {
     pub arrived: i64,
 }
 
+/// A protocol's line without its document: enough to tell whether anything of it changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its id.
+    pub protocol: ProtocolId,
+    /// Its version, from 1 on.
+    pub version: u32,
+    /// Its life so far.
+    pub life: String,
+    /// When each signature arrived: with the digest it stands for the very document, which
+    /// changes by another signature alone.
+    pub arrivals: String,
+    /// SHA-256 of its canonical bytes.
+    pub digest: [u8; 32],
+}
+
 const fn corrupt(table: &'static str, column: &'static str) -> StoreError {
     StoreError::Corrupt { table, column, row: 0 }
+}
+
+/// Every line's head, by id and version.
+///
+/// # Errors
+/// When the register can't be read or a line is corrupt.
+pub async fn heads(tx: &mut Tx) -> Result<Vec<Head>, StoreError> {
+    let rows: Vec<(String, i64, String, String, Vec<u8>)> = on!(tx, c => sqlx::query_as(
+        "SELECT protocol_id, version, life, arrivals, digest FROM protocol \
+         ORDER BY protocol_id, version").fetch_all(c).await)?;
+    rows.into_iter()
+        .map(|(id, version, life, arrivals, digest)| {
+            Ok(Head {
+                protocol: id.parse().map_err(|_| corrupt("protocol", "protocol_id"))?,
+                version: u32::try_from(version).map_err(|_| corrupt("protocol", "version"))?,
+                life,
+                arrivals,
+                digest: digest.try_into().map_err(|_| corrupt("protocol", "digest"))?,
+            })
+        })
+        .collect()
+}
+
+/// A line, with its document.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn entry(tx: &mut Tx, head: Head) -> Result<Entry, StoreError> {
+    let Head { protocol, version, life, arrivals, digest } = head;
+    let (document,): (String,) = on!(tx, c => sqlx::query_as(
+        "SELECT document FROM protocol WHERE protocol_id = $1 AND version = $2")
+        .bind(protocol.as_str()).bind(i64::from(version)).fetch_one(c).await)?;
+    Ok(Entry { protocol, version, life, arrivals, digest, document })
 }
 
 /// Every line, by id and version.
@@ -54,21 +103,11 @@ const fn corrupt(table: &'static str, column: &'static str) -> StoreError {
 /// # Errors
 /// When the register can't be read or a line is corrupt.
 pub async fn all(tx: &mut Tx) -> Result<Vec<Entry>, StoreError> {
-    let rows: Vec<(String, i64, String, String, Vec<u8>, String)> = on!(tx, c => sqlx::query_as(
-        "SELECT protocol_id, version, life, arrivals, digest, document FROM protocol \
-         ORDER BY protocol_id, version").fetch_all(c).await)?;
-    rows.into_iter()
-        .map(|(id, version, life, arrivals, digest, document)| {
-            Ok(Entry {
-                protocol: id.parse().map_err(|_| corrupt("protocol", "protocol_id"))?,
-                version: u32::try_from(version).map_err(|_| corrupt("protocol", "version"))?,
-                life,
-                arrivals,
-                digest: digest.try_into().map_err(|_| corrupt("protocol", "digest"))?,
-                document,
-            })
-        })
-        .collect()
+    let mut entries = Vec::new();
+    for head in heads(tx).await? {
+        entries.push(entry(tx, head).await?);
+    }
+    Ok(entries)
 }
 
 pub(super) async fn put(tx: &mut Tx, change: &Change) -> Result<(), StoreError> {

@@ -220,7 +220,9 @@ async fn geographies_are_numbered_and_postcodes_replaced(fresh: Fresh) {
     let mut held = geography::postcodes(&mut tx).await.unwrap();
     held.sort_unstable_by_key(|(.., lsoa)| *lsoa);
     assert_eq!(held, [(key(1), 1, 9_522), (key(2), 2, 9_524)]);
-    let all = geography::all(&mut tx).await.unwrap();
-    let all: Vec<_> = all.iter().map(|g| (g.version, g.valid_from, &*g.json)).collect();
-    assert_eq!(all, [(1, 100, "[1]"), (2, 100, "[2]")]);
+    let mut all = Vec::new();
+    for (version, valid_from) in geography::versions(&mut tx).await.unwrap() {
+        all.push((version, valid_from, geography::document(&mut tx, version).await.unwrap()));
+    }
+    assert_eq!(all, [(1, 100, "[1]".to_owned()), (2, 100, "[2]".to_owned())]);
 }

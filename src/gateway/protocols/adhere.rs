@@ -138,7 +138,7 @@ fn read<'a>(
         return Err(Refused::new(RefusalKind::Forbidden, "not_a_party", sentence));
     }
     let named = &deed.adheres_to;
-    let record = snapshot.protocols().iter().find(|record| {
+    let record = snapshot.protocols().find(|record| {
         record.stored.protocol == named.protocol
             && record.stored.version == named.version.number()
             && record.stored.digest == *named.digest.as_bytes()

@@ -90,7 +90,7 @@ impl Gateway {
         let logged = self
             .settle(actor, |snapshot| {
                 let leaf = self.look(actor, "protocols");
-                let readable = snapshot.protocols().iter().filter(|r| may_read(actor, r));
+                let readable = snapshot.protocols().filter(|r| may_read(actor, r));
                 let lines = readable.map(|record| self.line(snapshot, record));
                 let lines = lines.filter(|line| filter.lets_through(line)).map(|line| {
                     // A space sorts before every character of an id, as the id does alone.
@@ -109,7 +109,7 @@ impl Gateway {
 /// What a version changes against the one that it supersedes, as far as that can be read.
 pub(super) fn amended(snapshot: &Snapshot, protocol: &Protocol) -> Vec<Change> {
     let Some(named) = protocol.supersedes else { return Vec::new() };
-    let before = snapshot.protocols().iter().find(|record| {
+    let before = snapshot.protocols().find(|record| {
         record.stored.protocol == protocol.id && record.stored.digest == *named.as_bytes()
     });
     let before = before.and_then(text_of);

@@ -153,7 +153,7 @@ fn controllers(
         let sentence = "a signature is of a partner that is barred in the register";
         return Err(Refused::new(RefusalKind::Invalid, "signatory_barred", sentence));
     }
-    let in_force = snapshot.protocols().iter().filter_map(ProtocolRecord::agreed);
+    let in_force = snapshot.protocols().filter_map(ProtocolRecord::agreed);
     let in_force = in_force
         .filter(|(_, life)| matches!(life.state(), State::Active | State::Suspended))
         .flat_map(|(document, _)| &document.parties)

@@ -153,7 +153,7 @@ impl Gateway {
             let sentence = "your organisation is not a party of this protocol";
             return Err(Refused::new(RefusalKind::Forbidden, "not_a_party", sentence));
         }
-        let held = snapshot.protocols().iter().find(|record| {
+        let held = snapshot.protocols().find(|record| {
             record.stored.protocol == protocol.id && record.stored.version == version
         });
         if let Some(record) = held {
@@ -244,7 +244,7 @@ fn replaced<'a>(
         let refused = Refused::new(RefusalKind::Conflict, reason, sentence);
         refused.with_field("/supersedes", sentence)
     };
-    let record = snapshot.protocols().iter().find(|record| {
+    let record = snapshot.protocols().find(|record| {
         record.stored.protocol == protocol.id && record.stored.digest == *named.as_bytes()
     });
     let read = record.and_then(|record| Some((record, record.agreed()?)));
@@ -265,7 +265,7 @@ fn replaced<'a>(
             && other.stored.version != protocol.version.number()
             && matches!(life, Some(State::Active | State::Suspended))
     };
-    if snapshot.protocols().iter().any(runs) {
+    if snapshot.protocols().any(runs) {
         let sentence = "another version of this protocol is in force: supersede that one";
         return Err(refused("supersedes_not_in_force", sentence));
     }

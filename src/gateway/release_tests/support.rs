@@ -403,11 +403,14 @@ impl Town {
         let now = self.gateway.now().as_microsecond();
         let arrivals: BTreeMap<String, i64> =
             self.signers.iter().map(|s| (s.registered.kid.as_str().to_owned(), now)).collect();
+        // A text changes by another signature alone, whose arrival tells a running gateway.
+        let arrived = before.as_ref().map_or("", |before| before.arrivals.as_str());
+        let spaces = " ".repeat(arrived.len() - arrived.trim_end().len() + 1);
         let entry = protocols::Entry {
             protocol: protocol.id.clone(),
             version: 1,
             life: serde_json::to_string(&life).unwrap(),
-            arrivals: serde_json::to_string(&arrivals).unwrap(),
+            arrivals: serde_json::to_string(&arrivals).unwrap() + &spaces,
             digest: [0; 32],
             document,
         };

@@ -117,7 +117,7 @@ const fn giver(number: u8) -> ConsentGiver {
 pub(super) fn flows_in_force(
     snapshot: &Snapshot,
 ) -> impl Iterator<Item = (&Protocol, u32, usize, &Flow)> {
-    snapshot.protocols().iter().flat_map(|record| {
+    snapshot.protocols().flat_map(|record| {
         let running = record
             .agreed()
             .filter(|(_, life)| matches!(life.state(), State::Active | State::Suspended));

@@ -22,6 +22,7 @@ mod notices;
 mod open;
 mod prove;
 mod reach;
+mod second;
 mod subject;
 mod suppressions;
 

@@ -10,6 +10,7 @@
 use super::{
     answer::{CaseAnswer, flows_in_force, giver_number},
     reach::USUAL_DAYS,
+    second::Word,
     subject::{CaseSubject, KeyedSubject},
 };
 use crate::{
@@ -20,14 +21,12 @@ use crate::{
     },
     gateway::{
         Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot, Waiting,
-        approval::{Intention, Standing},
         consents::reference,
     },
     keys::{IdentifierKind, KeysInUse, RawIdentifier},
-    protocol::{CallerRole, Choice, ConsentGiver, choice::Effect as Reach, document::Flow},
+    protocol::{CallerRole, Choice, ConsentGiver},
     store::{
         ActError, Effect, Logged, Rights,
-        approvals::Approval,
         cases::{self, Case},
         key_versions, subjects,
     },
@@ -68,23 +67,14 @@ pub enum OpenedCase {
 }
 
 /// A case, read and keyed.
-struct Wanted {
-    key: [u8; 16],
-    choice: Choice,
-    given_by: ConsentGiver,
-    requested_on: Date,
+pub(super) struct Wanted {
+    pub(super) key: [u8; 16],
+    pub(super) choice: Choice,
+    pub(super) given_by: ConsentGiver,
+    pub(super) requested_on: Date,
     /// Keyed digest of whom it is about, as it was stated.
-    wish: [u8; 16],
-    subject: KeyedSubject,
-}
-
-/// Whether a second person is needed to open a case, and has come.
-enum Word {
-    NotNeeded,
-    Waiting(Logged<Waiting>),
-    Second((Intention, Approval)),
-    /// The policy moved meanwhile, or somebody else was first.
-    Again,
+    pub(super) wish: [u8; 16],
+    pub(super) subject: KeyedSubject,
 }
 
 /// What a case's leaf commits to. The nonce keeps the digest from being tried.
@@ -175,47 +165,6 @@ impl Gateway {
             }
         }
         Err(GatewayError::Unsettled.into())
-    }
-
-    /// Erasing what others sent, of somebody whom no record of the caller's own names, takes two
-    /// people: it can't be taken back. Whether it is needed hangs on the protocols alone.
-    async fn second_of(
-        &self,
-        actor: &Actor,
-        snapshot: &Snapshot,
-        wanted: &Wanted,
-    ) -> Result<Word, Denied> {
-        let erases = |(.., flow): (_, _, _, &Flow)| {
-            flow.from != actor.partner && matches!(wanted.choice.effect(flow), Reach::Erase(_))
-        };
-        let named = matches!(wanted.subject, KeyedSubject::Identity(_));
-        if !named || !flows_in_force(snapshot).any(erases) {
-            return Ok(Word::NotNeeded);
-        }
-        let intention = Intention::new("open_case")
-            .with(actor.partner.as_str().as_bytes())
-            .with(&wanted.key)
-            .with(wanted.choice.code().as_bytes())
-            .with(&[giver_number(wanted.given_by)])
-            .with(wanted.requested_on.to_string().as_bytes())
-            .with(&wanted.wish);
-        let role = match actor.may_be(CallerRole::Provider) {
-            true => CallerRole::Provider,
-            false => CallerRole::DataOfficer,
-        };
-        let mut leaf = actor.leaf(LeafKind::CaseOpened, self);
-        leaf.notes.cause = wanted.choice.code().parse().ok();
-        match self.standing(actor, role, snapshot, &intention, &leaf).await? {
-            Standing::Second(approval) => Ok(Word::Second((intention, approval))),
-            Standing::First(replaced) => {
-                let epoch = snapshot.epoch();
-                match self.give_word(actor, &intention, replaced, leaf, epoch).await {
-                    Ok(waiting) => Ok(Word::Waiting(waiting)),
-                    Err(ActError::PolicyChanged | ActError::Conflict) => Ok(Word::Again),
-                    Err(error) => Err(error.into()),
-                }
-            }
-        }
     }
 
     /// Ends a case of the caller's own: consent was given again, the objection resolved, the

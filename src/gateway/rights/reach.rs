@@ -99,7 +99,7 @@ pub(super) fn reached(
     terms: &Terms,
     (partner, record_type): &(PartnerId, RecordType),
 ) -> Option<Stop> {
-    let record = snapshot.protocols().iter().find(|record| {
+    let record = snapshot.protocols().find(|record| {
         record.stored.protocol.as_str() == terms.protocol
             && i64::from(record.stored.version) == terms.version
     });

@@ -338,7 +338,7 @@ fn seal(recipient: &RecipientKey, report: &str) -> Result<SealedReport, GatewayE
 
 /// The shortest time to answer that a running protocol gives.
 fn answer_days(snapshot: &Snapshot) -> u16 {
-    let days = snapshot.protocols().iter().filter_map(|record| {
+    let days = snapshot.protocols().filter_map(|record| {
         let (document, life) = record.agreed()?;
         if life.state() != crate::protocol::State::Active {
             return None;

@@ -13,7 +13,7 @@ use crate::{
         template::Template,
         vocabulary::{CallerRole, PartyRole},
     },
-    store::{Effect, protocols},
+    store::{Effect, Rights, partners, protocols},
 };
 use jiff::civil::date;
 
@@ -85,6 +85,8 @@ impl World {
         let before = self.gateway.snapshot().protocol(&id(protocol), 0).unwrap().stored.clone();
         let mut entry = before.clone();
         change(&mut entry);
+        // A text comes with a signature: by its arrival a running gateway knows to read it.
+        entry.arrivals.push(' ');
         let change = protocols::Change { entry, before: Some(before), superseded: None };
         let effect = Effect::PutProtocol(Box::new(change));
         let leaf = Leaf::new(LeafKind::ProtocolSubmitted, self.now());
@@ -233,6 +235,36 @@ async fn what_can_not_be_read_denies_and_shows() {
         let all = ProtocolFilter { with_warnings: true, ..ProtocolFilter::default() };
         assert_eq!(world.list(&all).await, ["isp-families 1"]);
     }
+}
+
+#[tokio::test]
+async fn what_was_verified_is_verified_again_when_a_key_changes() {
+    let world = World::new().await;
+    world.in_force(Template::Families).await;
+    world.in_force(Template::Health).await;
+    let mut tx = world.gateway.store().read(Rights::Figures).await.unwrap();
+    let all = partners::all(&mut tx).await.unwrap();
+    drop(tx);
+    let whole = all.into_iter().find(|entry| entry.partner == id("families")).unwrap();
+    let mut without: serde_json::Value = serde_json::from_str(&whole.json).unwrap();
+    without["keys"] = serde_json::json!([]);
+    let without = partners::Entry { json: without.to_string(), ..whole.clone() };
+    let states = async || {
+        let states = [world.line("isp-families").await.state, world.line("isp-health").await.state];
+        states.map(|state| state.is_some())
+    };
+    let put = async |entry| {
+        let leaf = Leaf::new(LeafKind::PartnerAdded, world.now());
+        world.gateway.commit(leaf, Effect::PutPartner(entry), None).await.unwrap();
+        world.gateway.reload().await.unwrap();
+    };
+    assert_eq!(states().await, [true, true]);
+    put(without).await;
+    assert_eq!(states().await, [false, true], "only what that key had signed");
+    assert!(!world.sends("families").await);
+    put(whole).await;
+    assert_eq!(states().await, [true, true]);
+    assert!(world.sends("families").await);
 }
 
 #[tokio::test]

@@ -2,12 +2,12 @@
 
 use jiff::civil::date;
 
-use super::super::support::{Places, TODAY, entry, partner, template, whole_policy};
+use super::super::support::{Places, TODAY, entry, partner, root, template, whole_policy};
 use super::{answer, changed, revocation, with};
 use crate::domain::RecordType;
 use crate::protocol::document::Protocol;
 use crate::protocol::life::Act;
-use crate::protocol::policy::Policy;
+use crate::protocol::policy::{Entry, Policy};
 use crate::protocol::refusal::Reason;
 use crate::protocol::template::Template;
 use crate::protocol::vocabulary::Purpose;
@@ -38,7 +38,24 @@ pub(super) fn count() -> usize {
 
 #[test]
 fn purpose_limitation_cell_by_cell() {
-    let policy = whole_policy(1);
+    purpose_limitation(&whole_policy(1));
+    // The same where a policy was taken over from the one before.
+    let before = whole_policy(1);
+    let same = Template::ALL.iter().map(|one| {
+        let document = template(*one);
+        Entry::AsBefore { id: document.id, version: document.version }
+    });
+    let after = Policy::after(Some(&before), 2, Some(root()), same.clone(), &Places);
+    assert!(after.faults().is_empty());
+    purpose_limitation(&after);
+    // What no earlier policy could read permits nothing.
+    let none = Policy::after(None, 2, None, same, &Places);
+    assert_eq!(none.faults().len(), Template::ALL.len());
+    let births = none.may_release(&"births".parse().unwrap(), &[RecordType::LiveBirth], TODAY);
+    assert!(births.is_err());
+}
+
+fn purpose_limitation(policy: &Policy) {
     let tables = ["engagement", "births", "twos", "referrals", "families"];
     for (record_type, cells) in PURPOSE_LIMITATION {
         for (table, expected) in tables.into_iter().zip(cells) {
