@@ -7,7 +7,6 @@ mod file;
 
 use crate::{
     audit::{LogName, WitnessKey},
-    gateway::JournalPlace,
     keys::{MasterFile, PassphraseSource},
     store::{Location, LocationError, PostgresLocation},
 };
@@ -70,7 +69,12 @@ pub struct Config {
     /// The master keys.
     pub master_keys: MasterFile,
     /// What was erased and what subjects' choices bind, apart from the database.
-    pub journal: JournalPlace,
+    pub journal: PathBuf,
+    /// What says how long that is, apart from it and from the database.
+    pub journal_anchor: PathBuf,
+    /// Go on where it is missing or cut short, on the operator's responsibility: what `serve` was
+    /// told, never the file.
+    pub without_journal: bool,
     /// The log's signing key.
     pub log_key: PathBuf,
     /// The releases' signing key.
@@ -201,15 +205,13 @@ impl Config {
             database,
             owner,
             master_keys: MasterFile::new(at(&file.keys.master), passphrase),
-            journal: JournalPlace {
-                path: at(file
-                    .erasure
-                    .journal
-                    .as_deref()
-                    .unwrap_or(&file.keys.master.with_extension("erasures"))),
-                anchor: beside(at(&file.log.tiles), ".journal"),
-                go_on: false,
-            },
+            journal: at(file
+                .erasure
+                .journal
+                .as_deref()
+                .unwrap_or(&file.keys.master.with_extension("erasures"))),
+            journal_anchor: beside(at(&file.log.tiles), ".journal"),
+            without_journal: false,
             log_key: at(&file.keys.log),
             release_key: at(&file.keys.release),
             origin,

@@ -206,11 +206,24 @@ GRANT SELECT, INSERT ON rights_case, suppression, record_stop, notice, dropped, 
 GRANT UPDATE (state) ON rights_case TO tallygate_intake;
 GRANT DELETE ON record_stop, dropped, dropped_case TO tallygate_intake;
 GRANT SELECT, INSERT ON erased_key TO tallygate_intake;
-GRANT SELECT ON rights_case, notice, suppression, erased_key TO tallygate_figures;
+GRANT SELECT ON rights_case, notice TO tallygate_figures;
 GRANT SELECT ON rights_case, record_stop TO tallygate_release;
 GRANT SELECT ON rights_case, notice TO tallygate_sequencer;
 GRANT UPDATE (state, opened_at, ended_at) ON rights_case TO tallygate_sequencer;
 GRANT UPDATE (acknowledged_at, acknowledgement) ON notice TO tallygate_sequencer;
+
+-- A case binds, ends, or is given up; nothing else, and by whoever stages cases only the last.
+CREATE FUNCTION rights_case_goes_on() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN
+    IF (OLD.state, NEW.state) IN ((0, 3), (0, 1), (1, 2)) AND
+        (current_user <> 'tallygate_intake' OR NEW.state = 3)
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'a case does not go that way' USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER rights_case_goes_on BEFORE UPDATE OF state ON rights_case
+FOR EACH ROW EXECUTE FUNCTION rights_case_goes_on();
 
 -- Which records persons have and where, and nothing of what they say.
 CREATE FUNCTION records_of_persons(persons BIGINT[])

@@ -114,6 +114,10 @@ CREATE TABLE rights_case (
 );
 CREATE INDEX rights_case_by_partner ON rights_case (partner_id, case_key);
 
+CREATE TRIGGER rights_case_goes_on BEFORE UPDATE OF state ON rights_case
+WHEN NOT ((OLD.state = 0 AND NEW.state IN (1, 3)) OR (OLD.state = 1 AND NEW.state = 2))
+BEGIN SELECT RAISE(ABORT, 'a case does not go that way'); END;
+
 -- By what its subject is known again: keys of a domain of their own, which does not rotate.
 CREATE TABLE suppression (
     token BLOB NOT NULL,

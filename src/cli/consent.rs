@@ -124,6 +124,10 @@ pub(super) enum ConsentCommand {
         /// Your own reference of the consent.
         #[arg(required_unless_present = "case_ref", conflicts_with = "case_ref")]
         consent_ref: Option<String>,
+        /// Your own reference of who withdraws it, as when it was recorded (with --given-by): only
+        /// this giver, or the subject, lifts it again. Without it everybody's word is taken back.
+        #[arg(long, value_name = "REF", conflicts_with = "case_ref")]
+        giver_ref: Option<String>,
         #[command(flatten)]
         subject: Subject,
         #[command(flatten)]
@@ -213,10 +217,20 @@ impl ConsentCommand {
                     rights::open(kind, opening, &remote, printing, console).await?;
                 }
             }
-            Self::Withdraw { consent_ref, remote, .. } => {
-                let consent_ref = consent_ref.unwrap_or_default();
+            Self::Withdraw { consent_ref, giver_ref, subject, remote, .. } => {
                 let session = remote.open().await?;
-                let request = v1::WithdrawConsentRequest { consent_ref };
+                // Without a reference of its own a giver is nobody in particular.
+                let given_by = match giver_ref.as_ref().map(|_| subject.given_by) {
+                    None => v1::ConsentGiver::Unspecified,
+                    Some(Giver::Subject) => v1::ConsentGiver::Subject,
+                    Some(Giver::Parent) => v1::ConsentGiver::Parent,
+                    Some(Giver::Carer) => v1::ConsentGiver::Carer,
+                };
+                let request = v1::WithdrawConsentRequest {
+                    consent_ref: consent_ref.unwrap_or_default(),
+                    given_by: given_by.into(),
+                    giver_ref: giver_ref.unwrap_or_default(),
+                };
                 let answer = Client::new(session.service()).withdraw_consent(request).await?;
                 console.note("withdrawn");
                 session.logged(console, answer.into_inner().receipt)?;

@@ -51,7 +51,7 @@ impl Serve {
         let refused = |error| CliError::Rejected { path: self.config.clone(), source: error };
         let mut config = Config::read(&self.config).map_err(|error| refused(error.into()))?;
         config.without_witnesses.clone_from(&self.without_witness);
-        config.journal.go_on = self.without_journal;
+        config.without_journal = self.without_journal;
         let stopped = |error: Box<dyn std::error::Error + Send + Sync>| CliError::Failed {
             act: "run the gateway",
             source: error,

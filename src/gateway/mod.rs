@@ -53,6 +53,7 @@ mod subjects;
 #[cfg(test)]
 mod tests;
 mod undo_stream;
+mod withdraw_consent;
 mod withdraw_release;
 mod witnessing;
 
@@ -103,6 +104,7 @@ pub use subjects::{
     SubjectRequest, WithholdReason,
 };
 pub use undo_stream::{UndoCause, UndoneStream};
+pub use withdraw_consent::Withdrawing;
 pub use witnessing::{Answering, AskWitness, NoAnswer, Reply, Witness, Witnesses};
 
 use crate::{

@@ -5,7 +5,7 @@ use crate::{
     domain::time::date_of,
     gateway::{
         AskedConsent, ConsentGiver, ConsentMeans, ConsentRecord, ConsentRejection, KnownStatement,
-        StatedConsent, StatedNotice,
+        StatedConsent, StatedNotice, Withdrawing,
     },
     protocol::notices::{NoticeMeans, PrivacyNotice},
     wire::v1::{
@@ -44,8 +44,18 @@ impl consent_service_server::ConsentService for ConsentService {
     ) -> Result<Response<WithdrawConsentResponse>, Status> {
         let frame = &self.0;
         let actor = frame.recognise(&request).await?;
-        let reference = request.into_inner().consent_ref;
-        let withdrawn = frame.gateway().withdraw_consent(&actor, reference).await;
+        let request = request.into_inner();
+        let by = Withdrawing {
+            given_by: match request.given_by() {
+                v1::ConsentGiver::Unspecified => None,
+                v1::ConsentGiver::Subject => Some(ConsentGiver::Subject),
+                v1::ConsentGiver::Parent => Some(ConsentGiver::Parent),
+                v1::ConsentGiver::Carer => Some(ConsentGiver::Carer),
+            },
+            giver_ref: request.giver_ref,
+        };
+        let reference = request.consent_ref;
+        let withdrawn = frame.gateway().withdraw_consent_by(&actor, reference, by).await;
         let ((), proof) = withdrawn.map_err(|denied| frame.status(denied))?.into_parts();
         Ok(Response::new(WithdrawConsentResponse { receipt: Some(receipt(&proof)) }))
     }

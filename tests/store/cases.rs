@@ -95,10 +95,15 @@ async fn a_case_binds_when_it_is_staged_and_counts_when_it_is_logged(fresh: Fres
     let mut tx = fresh.read(Rights::Figures).await;
     let listed = cases::list(&mut tx, Some(&partner("health"))).await.unwrap();
     assert_eq!((listed.len(), listed[0].opened_at), (1, now().as_microsecond()));
-    assert_eq!(cases::suppressions(&mut tx, again).await.unwrap(), [key(7)]);
     assert!(cases::list(&mut tx, Some(&partner("dwp"))).await.unwrap().is_empty());
     drop(tx);
+    let mut tx = fresh.read(Rights::Intake).await;
+    assert_eq!(cases::suppressions(&mut tx, again).await.unwrap(), [key(7)]);
+    drop(tx);
     fresh.act(Effect::EndCase(again)).await.unwrap();
+    // It does not bind again, by whoever has the database alone.
+    let sql = format!("UPDATE rights_case SET state = 1 WHERE case_id = {again}");
+    assert!(fresh.attack(&sql).await.unwrap_err().contains("does not go that way"));
     assert!(matches!(fresh.act(Effect::EndCase(again)).await, Err(ActError::Conflict)));
     assert_eq!(binding(&fresh).await, (5, 0));
 }
@@ -213,7 +218,7 @@ async fn a_scrub_leaves_nothing_of_what_was_deleted(fresh: Fresh) {
     cases::keep_erased(&mut tx, generation, feed, &[key(90)], true).await.unwrap();
     cases::keep_erased(&mut tx, generation, feed, &[key(90)], true).await.unwrap();
     tx.commit().await.unwrap();
-    let mut tx = fresh.read(Rights::Figures).await;
+    let mut tx = fresh.read(Rights::Intake).await;
     let erased = Erased { generation: 1, feed, token: key(90), by_choice: true };
     assert_eq!(cases::erased_since(&mut tx, 0).await.unwrap(), [erased]);
     assert!(cases::erased_since(&mut tx, 1).await.unwrap().is_empty());

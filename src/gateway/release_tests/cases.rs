@@ -4,11 +4,11 @@
 use super::{
     last_leaf, refused,
     rights::{BIRTH, CENTRES, HEALTH, Sender, case, consents, identity, nhs_number, open, record},
-    support::Town,
+    support::{AREAS, Town},
 };
 use crate::{
     audit::LeafKind,
-    gateway::{CaseAnswer, OpenStream, OpenedCase, StatedNotice},
+    gateway::{CaseAnswer, OpenStream, OpenedCase, PostcodePlace, StatedNotice},
     protocol::{CallerRole, Choice, notices::NoticeMeans},
 };
 
@@ -34,6 +34,15 @@ fn row(sender: Sender, id: usize, n: usize, by_number: bool, by_names: bool) -> 
     row
 }
 
+/// A town that knows where [`WHO`] lives.
+async fn town() -> Town {
+    let town = Town::new().await;
+    let place = PostcodePlace { postcode: WHO[3].to_owned(), lsoa: AREAS[0].2.to_owned() };
+    town.gateway.load_postcodes(&town.officer(), vec![place]).await.unwrap();
+    consents(&town, 0..3).await;
+    town
+}
+
 async fn push(town: &Town, sender: Sender, row: Vec<String>) {
     let accepted = sender.push_rows(town, vec![row]).await.0;
     assert_eq!((accepted.well_formed, accepted.rejections.len()), (1, 0), "{accepted:?}");
@@ -47,8 +56,7 @@ async fn matched(town: &Town, id: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_opener_is_not_told_that_others_know_two_of_its_records_are_of_one_child() {
-    let town = Town::new().await;
-    consents(&town, 0..3).await;
+    let town = town().await;
     // The same child twice, by halves; only what the centres sent tells that it is one.
     push(&town, HEALTH_NAMED, row(HEALTH_NAMED, 1, 1, true, false)).await;
     push(&town, HEALTH_NAMED, row(HEALTH_NAMED, 50, 1, false, true)).await;
@@ -66,8 +74,7 @@ async fn the_opener_is_not_told_that_others_know_two_of_its_records_are_of_one_c
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_escapes_by_a_key_that_is_learnt_later() {
-    let town = Town::new().await;
-    consents(&town, 0..3).await;
+    let town = town().await;
     push(&town, HEALTH_NAMED, row(HEALTH_NAMED, 1, 1, true, false)).await;
     push(&town, HEALTH_NAMED, row(HEALTH_NAMED, 50, 1, false, true)).await;
     assert_eq!(HEALTH.counted(&town).await, 2, "nobody knows that it is one child");

@@ -11,6 +11,7 @@ mod log;
 mod retention;
 mod revoked;
 mod rights;
+mod search;
 mod subjects;
 mod support;
 mod undo;

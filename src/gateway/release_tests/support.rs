@@ -32,8 +32,9 @@ use crate::{
         vocabulary::ConsentRule,
     },
     store::{
-        Effect, Location, Logged, Rights, Store, backup, consents, feeds, geography, partners,
-        protocols,
+        Effect, Location, Logged, Rights, Store, backup, consents,
+        faults::world::postgres::Database,
+        feeds, geography, partners, protocols,
         records::{self, NewEvent, NewWithdrawal},
         subjects::{self, NewSubject, Subject},
     },
@@ -92,12 +93,6 @@ pub(super) enum Place {
     Sqlite,
     Postgres(Box<Database>),
 }
-
-// The throw-away cluster of the integration tests, in this binary, too.
-#[expect(dead_code, reason = "made for the integration tests, which use all of it")]
-#[path = "../../../tests/support/postgres.rs"]
-pub(super) mod postgres;
-use postgres::Database;
 
 pub(super) fn partner(id: &str) -> PartnerId {
     id.parse().unwrap()

@@ -16,6 +16,7 @@
 
 mod answer;
 mod erase;
+mod items;
 mod journal;
 mod learn;
 mod notices;

@@ -37,9 +37,13 @@ impl Gateway {
     }
 
     pub(super) async fn sync_journal(&self, journal: &mut Journal) -> Result<(), GatewayError> {
+        // What was said first: what comes meanwhile moves the counters once more.
         let mut tx = self.store.read(Rights::Figures).await?;
-        let erased = cases::scrubs(&mut tx).await?.0;
         let statements = consents::next_statement(&mut tx).await?;
+        let noes = consents::noes_since(&mut tx, journal.statement).await?;
+        drop(tx);
+        let mut tx = self.store.read(Rights::Intake).await?;
+        let erased = cases::scrubs(&mut tx).await?.0;
         let now = (cases::number(&mut tx).await?, erased, statements);
         if journal.looked == Some(now) {
             return Ok(());
@@ -59,7 +63,6 @@ impl Gateway {
             let list = if gone.by_choice { chosen } else { records };
             list.extend(record(&senders, gone.feed, gone.token));
         }
-        let noes = consents::noes_since(&mut tx, journal.statement).await?;
         drop(tx);
         entries.extend(erased.into_iter().map(|(generation, (records, chosen))| Entry::Erased {
             generation,
