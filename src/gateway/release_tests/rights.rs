@@ -323,8 +323,12 @@ async fn told(sender: Sender, choice: Option<(Choice, bool)>) -> Vec<String> {
         let reference = if early { "early" } else { "late" };
         town.gateway.end_case(&town.officer(), reference.to_owned()).await.unwrap();
     }
-    say(&mut all, &sender.push(&town, 0..10).await);
+    // What is taken late is withdrawn in the very batch that brings it again.
+    let mut rows: Vec<Vec<String>> = (0..10).map(|n| sender.row("upsert", n)).collect();
+    rows.extend([2, 2].map(|n| sender.row("withdraw", n)));
+    say(&mut all, &sender.push_rows(&town, rows).await.0);
     say(&mut all, &sender.find(&town, 0..10).await);
+    say(&mut all, &sender.withdraw(&town, 2..3).await);
     all
 }
 
