@@ -71,6 +71,11 @@ pub struct Config {
     pub master_keys: MasterFile,
     /// What was erased and what subjects' choices bind, apart from the database.
     pub journal: PathBuf,
+    /// What says how long that is, apart from it and from the database.
+    pub journal_anchor: PathBuf,
+    /// Go on where it is missing or cut short, on the operator's responsibility: what `serve` was
+    /// told, never the file.
+    pub without_journal: bool,
     /// The log's signing key.
     pub log_key: PathBuf,
     /// The releases' signing key.
@@ -209,6 +214,8 @@ impl Config {
                 .journal
                 .as_deref()
                 .unwrap_or(&file.keys.master.with_extension("erasures"))),
+            journal_anchor: beside(at(&file.log.tiles), ".journal"),
+            without_journal: false,
             log_key: at(&file.keys.log),
             release_key: at(&file.keys.release),
             origin,
@@ -220,6 +227,13 @@ impl Config {
             outage,
         })
     }
+}
+
+/// A file beside a folder, named after it.
+fn beside(folder: PathBuf, ending: &str) -> PathBuf {
+    let mut name = folder.into_os_string();
+    name.push(ending);
+    name.into()
 }
 
 /// The witnesses; each key stands for one voice, so none may be there twice.

@@ -63,6 +63,11 @@
 //!   ([`gateway::Gateway::report_subject`]).
 //! - I17 What no protocol lets be kept any longer is gone once its day has ended, does not come
 //!   in again, and a look that does not use what the job goes by says so ([`protocol::retention`]).
+//! - I18 Nothing is served before what the journal of erasures has and the database lacks is done
+//!   again and scrubbed; a journal that is missing or cut short starts nothing
+//!   ([`gateway::Gateway::replay_journal`]).
+//! - I19 What rests on telling subjects is let in only while its sender's privacy notice is in
+//!   force ([`protocol::notices`]).
 
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.

@@ -91,6 +91,8 @@ const MATRIX: &[Row] = &[
     ("ConsentService/RecordConsents",        "none",                  nothing,               [OK,                     ROLE,                   ROLE,                      ROLE]),
     ("ConsentService/WithdrawConsent",       "a new reference",       consent,               [OK,                     ROLE,                   ROLE,                      ROLE]),
     ("ConsentService/GetConsent",            "a reference",           consent,               [OK,                     ROLE,                   ROLE,                      ROLE]),
+    ("ConsentService/RecordPrivacyNotice",   "no notice at all",      nothing,               [asked("invalid_argument"), ROLE,                ROLE,                      ROLE]),
+    ("ConsentService/ListPrivacyNotices",    "",                      nothing,               [OK,                     ROLE,                   OK,                        OK]),
     ("FigureService/GetCard",                "the manager's area",    card_of_own_area,      [ROLE,                   OK,                     OK,                        OK]),
     ("FigureService/GetCard",                "another area",          card_of_another,       [ROLE,                   no("area_not_covered"), OK,                        OK]),
     ("FigureService/QueryFigures",           "the manager's area",    query_own_area,        [ROLE,                   OK,                     OK,                        OK]),

@@ -86,15 +86,43 @@ GRANT SELECT (number, consent_key, giver_key, evidence_key, key_version),
     ON consent_statement TO tallygate_keys;
 
 
+-- Privacy notices that senders state are in force, kept as stated. number: the order in which they
+-- became known. means: a number of the program's closed list. since, until: days since 1970-01-01.
+-- known_at: microseconds since 1970-01-01 UTC.
+CREATE TABLE privacy_notice (
+    number BIGINT NOT NULL PRIMARY KEY,
+    partner_id TEXT NOT NULL,
+    record_type BIGINT NOT NULL,
+    version TEXT NOT NULL,
+    means BIGINT NOT NULL,
+    since BIGINT NOT NULL,
+    until BIGINT,
+    known_at BIGINT NOT NULL
+);
+INSERT INTO counter (name, next) VALUES ('privacy_notice', 1);
+CREATE FUNCTION privacy_notice_stays() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'a statement stays as it was made'; END $$;
+CREATE TRIGGER privacy_notice_stays BEFORE UPDATE OR DELETE ON privacy_notice
+FOR EACH ROW EXECUTE FUNCTION privacy_notice_stays();
+CREATE TRIGGER privacy_notice_whole BEFORE TRUNCATE ON privacy_notice
+EXECUTE FUNCTION privacy_notice_stays();
+GRANT SELECT ON privacy_notice TO tallygate_figures, tallygate_sequencer;
+GRANT INSERT ON privacy_notice TO tallygate_sequencer;
+
+
 -- CASES
 -- Raised with each case that begins or ends to bind, so that every gateway sees it has to look.
 INSERT INTO counter (name, next) VALUES ('cases', 1);
--- Numbers of cases and notices; days that erased something, and how many of them are scrubbed.
+-- Numbers of cases and notices; generations of erasures, how many of them are scrubbed, and how
+-- many must be before anything is served, because a restored backup had them again. replaying: 2
+-- while a restored backup is brought up to the journal, else 1.
 INSERT INTO counter (name, next)
-VALUES ('case', 1), ('notice', 1), ('erased_days', 1), ('scrubbed_days', 1);
+VALUES ('case', 1), ('notice', 1), ('erased_days', 1), ('scrubbed_days', 1),
+    ('replayed_days', 1), ('replaying', 1);
 
 -- What a subject chose. case_key: the opener's own reference, as a pseudonym. state: 0 staged,
 -- 1 binds, 2 ended, 3 never came to bind. Times: microseconds since 1970-01-01 UTC, 0 for none.
+-- wish: a keyed digest of whom it is about as it was stated, so that the same call is known again.
 CREATE TABLE rights_case (
     case_id BIGINT NOT NULL PRIMARY KEY,
     partner_id TEXT NOT NULL,
@@ -107,7 +135,8 @@ CREATE TABLE rights_case (
     opened_at BIGINT NOT NULL,
     ended_at BIGINT NOT NULL,
     due_day BIGINT NOT NULL,
-    nonce BYTEA NOT NULL
+    nonce BYTEA NOT NULL,
+    wish BYTEA NOT NULL
 );
 CREATE INDEX rights_case_by_partner ON rights_case (partner_id, case_key);
 
@@ -144,12 +173,13 @@ CREATE TABLE notice (
 CREATE INDEX notice_by_feed ON notice (feed_id, token);
 CREATE INDEX notice_by_case ON notice (case_id);
 
--- Keys of records that their sender wanted erased and that are, for the journal outside the
--- database: a restored backup has them again.
+-- Keys of records that are erased, for the journal outside the database: a restored backup has
+-- them again. by_choice: 0 their sender's wish, 1 a choice of their subject's.
 CREATE TABLE erased_key (
     generation BIGINT NOT NULL,
     feed_id BIGINT NOT NULL,
     token BYTEA NOT NULL,
+    by_choice BIGINT NOT NULL,
     PRIMARY KEY (generation, feed_id, token)
 );
 
@@ -162,23 +192,45 @@ CREATE TABLE dropped (
     event_number BIGINT NOT NULL,
     PRIMARY KEY (feed_id, token)
 );
+-- The cases that such a record was not used because of: who opens a case by the record later means
+-- their subject, of whom nothing else is known here.
+CREATE TABLE dropped_case (
+    feed_id BIGINT NOT NULL,
+    token BYTEA NOT NULL,
+    case_id BIGINT NOT NULL,
+    PRIMARY KEY (feed_id, token, case_id)
+);
 
-GRANT SELECT, INSERT ON rights_case, suppression, record_stop, notice, dropped TO tallygate_intake;
+GRANT SELECT, INSERT ON rights_case, suppression, record_stop, notice, dropped, dropped_case
+    TO tallygate_intake;
 GRANT UPDATE (state) ON rights_case TO tallygate_intake;
-GRANT DELETE ON record_stop, dropped TO tallygate_intake;
+GRANT DELETE ON record_stop, dropped, dropped_case TO tallygate_intake;
 GRANT SELECT, INSERT ON erased_key TO tallygate_intake;
-GRANT SELECT ON rights_case, notice, suppression, erased_key TO tallygate_figures;
+GRANT SELECT ON rights_case, notice TO tallygate_figures;
 GRANT SELECT ON rights_case, record_stop TO tallygate_release;
 GRANT SELECT ON rights_case, notice TO tallygate_sequencer;
 GRANT UPDATE (state, opened_at, ended_at) ON rights_case TO tallygate_sequencer;
 GRANT UPDATE (acknowledged_at, acknowledgement) ON notice TO tallygate_sequencer;
 
+-- A case binds, ends, or is given up; nothing else, and by whoever stages cases only the last.
+CREATE FUNCTION rights_case_goes_on() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN
+    IF (OLD.state, NEW.state) IN ((0, 3), (0, 1), (1, 2)) AND
+        (current_user <> 'tallygate_intake' OR NEW.state = 3)
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'a case does not go that way' USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER rights_case_goes_on BEFORE UPDATE OF state ON rights_case
+FOR EACH ROW EXECUTE FUNCTION rights_case_goes_on();
+
 -- Which records persons have and where, and nothing of what they say.
 CREATE FUNCTION records_of_persons(persons BIGINT[])
-RETURNS TABLE (event_number BIGINT, batch_id BIGINT)
+RETURNS TABLE (event_number BIGINT, batch_id BIGINT, role BIGINT)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS
 $$
-    SELECT DISTINCT e.event_number, e.batch_id FROM event e WHERE e.person_id = ANY(persons);
+    SELECT e.event_number, e.batch_id, e.role FROM event e WHERE e.person_id = ANY(persons);
 $$;
 CREATE FUNCTION person_of_record(number BIGINT) RETURNS SETOF BIGINT
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS

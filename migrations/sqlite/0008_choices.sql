@@ -66,15 +66,39 @@ ALTER TABLE consent ADD COLUMN serial BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE consent ADD COLUMN given TEXT NOT NULL DEFAULT '';
 
 
+-- Privacy notices that senders state are in force, kept as stated. number: the order in which they
+-- became known. means: a number of the program's closed list. since, until: days since 1970-01-01.
+-- known_at: microseconds since 1970-01-01 UTC.
+CREATE TABLE privacy_notice (
+    number BIGINT NOT NULL PRIMARY KEY,
+    partner_id TEXT NOT NULL,
+    record_type BIGINT NOT NULL,
+    version TEXT NOT NULL,
+    means BIGINT NOT NULL,
+    since BIGINT NOT NULL,
+    until BIGINT,
+    known_at BIGINT NOT NULL
+);
+INSERT INTO counter (name, next) VALUES ('privacy_notice', 1);
+CREATE TRIGGER privacy_notice_stays BEFORE UPDATE ON privacy_notice
+BEGIN SELECT RAISE(ABORT, 'a statement stays as it was made'); END;
+CREATE TRIGGER privacy_notice_kept BEFORE DELETE ON privacy_notice
+BEGIN SELECT RAISE(ABORT, 'a statement stays as it was made'); END;
+
+
 -- CASES
 -- Raised with each case that begins or ends to bind, so that every gateway sees it has to look.
 INSERT INTO counter (name, next) VALUES ('cases', 1);
--- Numbers of cases and notices; days that erased something, and how many of them are scrubbed.
+-- Numbers of cases and notices; generations of erasures, how many of them are scrubbed, and how
+-- many must be before anything is served, because a restored backup had them again. replaying: 2
+-- while a restored backup is brought up to the journal, else 1.
 INSERT INTO counter (name, next)
-VALUES ('case', 1), ('notice', 1), ('erased_days', 1), ('scrubbed_days', 1);
+VALUES ('case', 1), ('notice', 1), ('erased_days', 1), ('scrubbed_days', 1),
+    ('replayed_days', 1), ('replaying', 1);
 
 -- What a subject chose. case_key: the opener's own reference, as a pseudonym. state: 0 staged,
 -- 1 binds, 2 ended, 3 never came to bind. Times: microseconds since 1970-01-01 UTC, 0 for none.
+-- wish: a keyed digest of whom it is about as it was stated, so that the same call is known again.
 CREATE TABLE rights_case (
     case_id BIGINT NOT NULL PRIMARY KEY,
     partner_id TEXT NOT NULL,
@@ -87,9 +111,14 @@ CREATE TABLE rights_case (
     opened_at BIGINT NOT NULL,
     ended_at BIGINT NOT NULL,
     due_day BIGINT NOT NULL,
-    nonce BLOB NOT NULL
+    nonce BLOB NOT NULL,
+    wish BLOB NOT NULL
 );
 CREATE INDEX rights_case_by_partner ON rights_case (partner_id, case_key);
+
+CREATE TRIGGER rights_case_goes_on BEFORE UPDATE OF state ON rights_case
+WHEN NOT ((OLD.state = 0 AND NEW.state IN (1, 3)) OR (OLD.state = 1 AND NEW.state = 2))
+BEGIN SELECT RAISE(ABORT, 'a case does not go that way'); END;
 
 -- By what its subject is known again: keys of a domain of their own, which does not rotate.
 CREATE TABLE suppression (
@@ -124,12 +153,13 @@ CREATE TABLE notice (
 CREATE INDEX notice_by_feed ON notice (feed_id, token);
 CREATE INDEX notice_by_case ON notice (case_id);
 
--- Keys of records that their sender wanted erased and that are, for the journal outside the
--- database: a restored backup has them again.
+-- Keys of records that are erased, for the journal outside the database: a restored backup has
+-- them again. by_choice: 0 their sender's wish, 1 a choice of their subject's.
 CREATE TABLE erased_key (
     generation BIGINT NOT NULL,
     feed_id BIGINT NOT NULL,
     token BLOB NOT NULL,
+    by_choice BIGINT NOT NULL,
     PRIMARY KEY (generation, feed_id, token)
 ) WITHOUT ROWID;
 
@@ -141,6 +171,14 @@ CREATE TABLE dropped (
     batch_id BIGINT NOT NULL,
     event_number BIGINT NOT NULL,
     PRIMARY KEY (feed_id, token)
+) WITHOUT ROWID;
+-- The cases that such a record was not used because of: who opens a case by the record later means
+-- their subject, of whom nothing else is known here.
+CREATE TABLE dropped_case (
+    feed_id BIGINT NOT NULL,
+    token BLOB NOT NULL,
+    case_id BIGINT NOT NULL,
+    PRIMARY KEY (feed_id, token, case_id)
 ) WITHOUT ROWID;
 
 

@@ -77,6 +77,8 @@ leaf_kinds! {
     ConsentRecorded = "consent_recorded",
     /// Consent was withdrawn.
     ConsentWithdrawn = "consent_withdrawn",
+    /// A sender stated that a privacy notice is in force for a record type, or ends.
+    PrivacyNoticeRecorded = "privacy_notice_recorded",
     /// A case of a subject's rights was opened; the cause says which right.
     CaseOpened = "case_opened",
     /// Such a case ended.
@@ -139,6 +141,9 @@ leaf_kinds! {
     WitnessContradicted = "witness_contradicted",
     /// The gateway goes on without a witness (by its key), on its operator's responsibility.
     WitnessOverridden = "witness_overridden",
+    /// The gateway goes on without the journal of erasures or its end, on its operator's
+    /// responsibility.
+    JournalOverridden = "journal_overridden",
     /// Calls shed under overload in one minute, as one leaf.
     CallsShed = "calls_shed",
 }

@@ -145,6 +145,7 @@ impl Site {
         let officer = journey::connect(&dir, "officer").await?;
         journey::load_areas(&officer, place(), areas).await?;
         journey::submit(&officer, agreements).await?;
+        journey::record_notices(&dir).await?;
         journey::record_consents(&dir).await?;
         Ok(Self { ground, running, officer })
     }

@@ -4,7 +4,7 @@ use super::{
     CliError, Console, Outcome,
     audit_proof::read_key,
     consent_file::{self, Rejection, Rejects},
-    consent_receipt,
+    consent_notice, consent_receipt,
     output::{Printing, Record, Table},
     partner_file::read_text,
     remote::{Remote, Service},
@@ -124,6 +124,10 @@ pub(super) enum ConsentCommand {
         /// Your own reference of the consent.
         #[arg(required_unless_present = "case_ref", conflicts_with = "case_ref")]
         consent_ref: Option<String>,
+        /// Your own reference of who withdraws it, as when it was recorded (with --given-by): only
+        /// this giver, or the subject, lifts it again. Without it everybody's word is taken back.
+        #[arg(long, value_name = "REF", conflicts_with = "case_ref")]
+        giver_ref: Option<String>,
         #[command(flatten)]
         subject: Subject,
         #[command(flatten)]
@@ -156,6 +160,12 @@ pub(super) enum ConsentCommand {
     /// Writes a consent's receipt with the fields of ISO/IEC TS 27560.
     #[command(after_help = consent_receipt::HELP)]
     Receipt(consent_receipt::Receipt),
+    /// States which privacy notice is in force for what you send without consent.
+    #[command(after_help = consent_notice::HELP)]
+    Notice(consent_notice::Notice),
+    /// Lists what was stated about privacy notices: your own, or everybody's.
+    #[command(after_help = consent_notice::LIST_HELP)]
+    Notices(consent_notice::Notices),
     /// Shows the state of one consent, today or as it was known on a day.
     #[command(after_help = SHOW_HELP)]
     Show {
@@ -199,16 +209,28 @@ impl ConsentCommand {
                 return record(file, rejects, &remote, printing, console).await;
             }
             Self::Receipt(receipt) => return receipt.run(console).await,
+            Self::Notice(notice) => return notice.run(console).await,
+            Self::Notices(notices) => return notices.run(console).await,
             Self::Withdraw { subject, remote, printing, .. } if subject.case_ref.is_some() => {
                 if let Some(opening) = subject.opening() {
                     let kind = rights::Kind::Withdrawal;
                     rights::open(kind, opening, &remote, printing, console).await?;
                 }
             }
-            Self::Withdraw { consent_ref, remote, .. } => {
-                let consent_ref = consent_ref.unwrap_or_default();
+            Self::Withdraw { consent_ref, giver_ref, subject, remote, .. } => {
                 let session = remote.open().await?;
-                let request = v1::WithdrawConsentRequest { consent_ref };
+                // Without a reference of its own a giver is nobody in particular.
+                let given_by = match giver_ref.as_ref().map(|_| subject.given_by) {
+                    None => v1::ConsentGiver::Unspecified,
+                    Some(Giver::Subject) => v1::ConsentGiver::Subject,
+                    Some(Giver::Parent) => v1::ConsentGiver::Parent,
+                    Some(Giver::Carer) => v1::ConsentGiver::Carer,
+                };
+                let request = v1::WithdrawConsentRequest {
+                    consent_ref: consent_ref.unwrap_or_default(),
+                    given_by: given_by.into(),
+                    giver_ref: giver_ref.unwrap_or_default(),
+                };
                 let answer = Client::new(session.service()).withdraw_consent(request).await?;
                 console.note("withdrawn");
                 session.logged(console, answer.into_inner().receipt)?;
@@ -265,9 +287,9 @@ fn verify_proof(
                 .with("choice", printable(&proved.choice))
                 .with("requested_on", printable(&proved.requested_on))
                 .with("opened_at", printable(&proved.opened_at))
-                .with("erasures_named_at", printable(&proved.erased_at.unwrap_or_default()))
                 .with("own_acknowledgements", proved.acknowledgements as u64)
-                .with("parties", printable(&proved.parties))
+                .with("own_notices_acknowledged", proved.acknowledged as u64)
+                .with("own_notices_open", proved.not_acknowledged as u64)
                 .with("looked_on", printable(&proved.looked_on));
             console.record(printing.format, &record)?;
             Ok(Outcome::Done)

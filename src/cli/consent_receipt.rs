@@ -15,10 +15,12 @@
 //! | `pii_processing`: `privacy_notice`, `language` | the newest statement's notice |
 //! | `purposes`: `purpose`, `lawful_basis`, `pii_information`, `pii_controllers`, `retention_period`, `recipient_third_parties`, `withdrawal_method`, `privacy_rights`, `impact_assessment`, `jurisdiction` ... | the protocol's flows that ask for consent and that the consent covers |
 //! | `party_identification` | the protocol's parties |
+//! | `privacy_notices`, beyond the standard | the sender's notices for what it sends under the protocol |
 //! | `events`: `event_time`, `event_type`, `event_state`, `entity_id`, `validity_duration` ... | the statements, in the order in which they became known |
 
 use super::{
     CliError, Console, Outcome, consent_file,
+    consent_notice::means_name,
     output::{Printing, Record},
     remote::{Remote, fresh_rng, present},
 };
@@ -98,6 +100,9 @@ impl Receipt {
             session.logged(console, consent.receipt)?;
             return Ok(Outcome::WithFindings);
         }
+        let request = v1::ListPrivacyNoticesRequest {};
+        let notices = consents.list_privacy_notices(request).await?.into_inner();
+        session.logged(console, notices.receipt)?;
         let principal = match self.name_reference {
             true => json!({ "reference": self.consent_ref.trim() }),
             false => salted(self.consent_ref.trim())?,
@@ -111,6 +116,7 @@ impl Receipt {
             "pii_processing": written.processing(),
             "party_identification": parties(&protocol),
             "events": written.events(),
+            "privacy_notices": told(&protocol, &notices.notices),
             "log_receipt": KeptReceipt::from(proof),
         });
         write_new(&self.out, &format!("{receipt:#}\n"))?;
@@ -121,6 +127,21 @@ impl Receipt {
         session.logged(console, consent.receipt)?;
         Ok(Outcome::Done)
     }
+}
+
+/// The sender's privacy notices for what it sends under a protocol.
+fn told(protocol: &Protocol, notices: &[v1::PrivacyNotice]) -> Vec<Value> {
+    let of_it = notices.iter().filter(|notice| {
+        protocol.flows.iter().any(|flow| {
+            flow.from.as_str() == notice.partner_id && flow.record_type.name() == notice.record_type
+        })
+    });
+    let line = |notice: &v1::PrivacyNotice| {
+        json!({ "record_type": notice.record_type, "version": notice.version,
+            "given": means_name(notice.means()), "in_force_from": notice.in_force_from,
+            "in_force_until": notice.in_force_until })
+    };
+    of_it.map(line).collect()
 }
 
 /// The document that a protocol's signed text holds.

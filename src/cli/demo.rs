@@ -113,6 +113,7 @@ impl Demo {
         let officer = journey::connect(&self.dir, "officer").await?;
         journey::load_areas(&officer, place, journey::areas(place)).await?;
         journey::submit(&officer, agreements).await?;
+        journey::record_notices(&self.dir).await?;
         let consents = journey::record_consents(&self.dir).await?;
         steps.done(&format!(
             "{} areas loaded, protocols active, {} consents recorded",

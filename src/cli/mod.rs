@@ -32,6 +32,7 @@ mod card;
 mod card_text;
 mod consent;
 mod consent_file;
+mod consent_notice;
 mod consent_receipt;
 mod demo;
 mod erase;

@@ -92,7 +92,8 @@ pub(super) enum NoticeCommand {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Lists the parties that did not acknowledge in time: for data officers and auditors.
+    /// Lists the parties that did not acknowledge in time, by the quarters that are over: for data
+    /// officers and auditors.
     #[command(after_help = "Example:\n  tallygate notice overdue --profile officer.toml")]
     Overdue {
         #[command(flatten)]
@@ -253,9 +254,9 @@ async fn overdue(
     let session = remote.open().await?;
     let request = v1::ListOverdueNoticesRequest {};
     let answer = Client::new(session.service()).list_overdue_notices(request).await?.into_inner();
-    let mut table = Table::new(&["partner", "notices", "since"]);
+    let mut table = Table::new(&["partner", "quarter", "notices"]);
     for party in answer.parties {
-        table.row([json!(party.partner_id), json!(party.size_class), json!(party.since)]);
+        table.row([json!(party.partner_id), json!(party.quarter), json!(party.size_class)]);
     }
     session.logged(console, answer.receipt)?;
     console.table(printing.format, &table)?;

@@ -23,7 +23,8 @@ checkpoint and compared with the tiles folder: only then may a gateway serve fro
 
 What subjects chose and what was erased since the backup was made is in the gateway's journal
 (erasure.journal, beside the keys): at its start, before it serves anything, the gateway does all of
-that again and scrubs. Put the journal in place first; on PostgreSQL run `tallygate scrub` then.
+that again and scrubs. Put the journal in place first: without it, or with its end missing, the
+gateway does not start. On PostgreSQL it then asks for `tallygate scrub` before it serves.
 
 A backup is older than the database that was lost: where the tiles folder (or an auditor, or a
 partner's receipt) has entries that the backup has not, going on from it would fork the log. This

@@ -3,6 +3,7 @@
 
 use super::{
     CliError, Console, Outcome,
+    argument::shown_moment,
     output::{Printing, Record, Table},
     remote::{Remote, Service, present},
 };
@@ -31,7 +32,8 @@ The subject is named by one of your own records, or by an identity that you have
 file of one row with some of the columns nhs_number, surname, forename, date_of_birth, sex and
 postcode: an NHS number with a date of birth, or all but the NHS number. Both are kept only as
 pseudonyms. The answer says for each flow that you may read what the choice does to it, and why;
-it says nothing about who has records of the subject.
+it says nothing about who has records of the subject. A case by identity that erases what others
+sent opens when a second person of your organisation makes the same call within 7 days.
 
 Example:
   tallygate rights open --kind restriction --case IG-2026-18 --identity proved.csv \\
@@ -198,6 +200,15 @@ pub(super) async fn open(
     let request = request(kind, opening)?;
     let session = remote.open().await?;
     let answer = Client::new(session.service()).open_case(request).await?.into_inner();
+    if let Some(awaited) = answer.awaited {
+        console.note("nothing is done yet: a second person has to make the same call");
+        let record = Record::default()
+            .with("waits_for", "a second person")
+            .with("act", hex::encode(&awaited.act_digest))
+            .with("until", shown_moment(awaited.expires_at));
+        console.record(printing.format, &record)?;
+        return session.logged(console, answer.receipt);
+    }
     show(&present(answer.case, "case")?, printing, console)?;
     session.logged(console, answer.receipt)
 }
@@ -309,6 +320,8 @@ fn show(case: &v1::Case, printing: Printing, console: &mut Console<'_>) -> Resul
         .with("opened_on", case.opened_on.as_str())
         .with("due_on", case.due_on.as_str())
         .with("progress", case.progress.as_str())
+        .with("own_notices", case.own_notices)
+        .with("own_acknowledged", case.own_acknowledged)
         .with("flows", json!(flows));
     console.record(printing.format, &record)
 }

@@ -10,12 +10,17 @@ use std::path::PathBuf;
 
 const HELP: &str = "\
 A gateway on SQLite does this by itself after each day that erased something; on PostgreSQL the
-tables' owner does it with this command, at a time when writers may wait: every table that holds
-keyed values is rewritten. A checkpoint and a switch of the write-ahead log follow, for which the
-owner needs pg_checkpoint and the right to run pg_switch_wal(); without them the server recycles
-its log in its own time. Standbys, archived segments and earlier backups are not reached.
+database's owner does it with this command, at a time when writers may wait: every table that holds
+keyed values and the planner's statistics are rewritten, and what the server keeps of its
+write-ahead log is overwritten. For the latter the owner needs, in this very database:
+  GRANT pg_checkpoint TO tallygate_owner;
+  GRANT EXECUTE ON FUNCTION pg_switch_wal(), pg_ls_waldir() TO tallygate_owner;
+Standbys, archived segments and earlier backups are not reached.
 
-Exit codes: 0 scrubbed; 1 scrubbed, but the write-ahead log is still to be recycled; 2 not scrubbed.
+It counts as done only where every step was. A gateway whose database was restored from a backup
+that held what was erased since serves nothing before that.
+
+Exit codes: 0 scrubbed; 1 a step could not be done, it is still owed; 2 not scrubbed.
 
 Example:
   tallygate scrub --config gateway.toml";
@@ -43,9 +48,11 @@ impl Scrub {
         let scrubbed = scrubbed.map_err(failed)?;
         let record = Record::default()
             .with("rewritten", true)
+            .with("statistics", scrubbed.statistics)
             .with("checkpoint", scrubbed.checkpointed)
-            .with("write_ahead_log", if scrubbed.switched { "switched" } else { "not switched" });
+            .with("write_ahead_log", if scrubbed.switched { "overwritten" } else { "as it was" })
+            .with("done", scrubbed.is_done());
         console.record(self.printing.format, &record)?;
-        Ok(Outcome::findings(!(scrubbed.checkpointed && scrubbed.switched)))
+        Ok(Outcome::findings(!scrubbed.is_done()))
     }
 }

@@ -24,6 +24,10 @@ word; the log tells so. One that is no longer in the configuration is retired by
 What the protocols let nobody keep any longer is let go before anything is served. Where the last time
 is more than a month ago by the clock, nothing is: check the clock, and give its day with --today.
 
+The journal of erasures (erasure.journal, beside the keys) must be there and whole: what a restored
+backup lacks of it is done again before anything is served. Where it is lost for good, or the
+database never had one, --without-journal goes on without; the log tells so.
+
 Examples:
   tallygate serve --config demo/gateway.toml
   tallygate serve --config gateway.toml --without-witness witness.partner.example";
@@ -40,6 +44,9 @@ pub(super) struct Serve {
     /// Believe the clock: it is this day, and no gateway ran for more than a month before.
     #[arg(long, value_name = "YYYY-MM-DD")]
     today: Option<Date>,
+    /// Go on without the journal of erasures, or with one whose end is lost.
+    #[arg(long)]
+    without_journal: bool,
     /// What the gateway writes about itself to standard error.
     #[arg(long, value_name = "LEVEL", default_value = "warn", env = "TALLYGATE_LOG")]
     log: LogFilter,
@@ -52,6 +59,7 @@ impl Serve {
         let mut config = Config::read(&self.config).map_err(|error| refused(error.into()))?;
         config.without_witnesses.clone_from(&self.without_witness);
         config.confirmed_day = self.today;
+        config.without_journal = self.without_journal;
         let stopped = |error: Box<dyn std::error::Error + Send + Sync>| CliError::Failed {
             act: "run the gateway",
             source: error,

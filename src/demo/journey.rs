@@ -103,6 +103,25 @@ pub(crate) async fn submit(officer: &Service, agreements: Agreements) -> Result<
     Ok(())
 }
 
+/// Each sender states which privacy notice is in force for what it sends without consent.
+pub(crate) async fn record_notices(dir: &Path) -> Result<(), DemoError> {
+    for template in Template::ALL.iter().filter(|template| **template != Template::Centres) {
+        let mut client = ConsentServiceClient::new(connect(dir, template.code()).await?);
+        for record_type in template.record_types() {
+            let notice = Some(v1::PrivacyNotice {
+                record_type: record_type.name().to_owned(),
+                version: "demo-1".to_owned(),
+                means: v1::NoticeMeans::Website.into(),
+                in_force_from: super::ground::FIRST_DAY.to_string(),
+                ..v1::PrivacyNotice::default()
+            });
+            let request = v1::RecordPrivacyNoticeRequest { notice };
+            client.record_privacy_notice(request).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The centres record the consents they hold.
 pub(crate) async fn record_consents(dir: &Path) -> Result<u64, DemoError> {
     let mut client = ConsentServiceClient::new(connect(dir, "centres").await?);

@@ -1,11 +1,13 @@
 //! Consent, by the sender's own references, which are kept only as pseudonyms scoped to the
 //! sender: no partner can ask about another's.
 //!
-//! What statements come to is a rule of the protocol room ([`protocol::consent`]): a no
+//! What statements come to is a rule of the protocol room ([`crate::protocol::consent`]): a no
 //! prevails over a yes, and unknown is treated as refused. Statements are kept for ever, with
 //! the day they were made and the moment they became known, so that "what did we know on that
 //! day" has an answer ([`Gateway::consent_as_known`]). The sender's references of givers and
 //! of evidence may name somebody: they are keyed on arrival, too, each under its one consent.
+
+mod reading;
 
 use super::{Actor, Denied, Gateway, GatewayError, Refused, decide::Decided};
 use crate::{
@@ -13,16 +15,14 @@ use crate::{
     domain::{
         RecordType,
         field::{FieldKind, Rule, parse_date},
-        time::{date_of, epoch_day},
+        time::epoch_day,
     },
     keys::{IdentifierKind, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain, RawIdentifier},
-    protocol::{
-        self, CallerRole, ConsentGiver, ConsentMeans, ConsentRecord, Coverage, Purpose,
-        RecordedConsent, Statement,
-    },
-    store::{Effect, Logged, Outcome, Rights, StoreError, consents},
+    protocol::{CallerRole, ConsentGiver, ConsentMeans, ConsentRecord, Coverage, Purpose},
+    store::{Effect, Logged, Outcome, Rights, consents},
 };
 use jiff::{Timestamp, civil::Date};
+use reading::{coverage, known};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The most consents that are recorded at once.
@@ -130,17 +130,17 @@ pub struct RecordedConsents {
 }
 
 /// A statement, keyed under one version of the keys.
-struct Keyed {
-    under: KeyVersion,
-    reference: [u8; 16],
-    giver: Option<[u8; 16]>,
-    evidence: Option<[u8; 16]>,
-    given_by: Option<ConsentGiver>,
-    state: ConsentRecord,
-    stated_on: i32,
-    means: Option<ConsentMeans>,
-    notice_version: String,
-    coverage: Coverage,
+pub(super) struct Keyed {
+    pub(super) under: KeyVersion,
+    pub(super) reference: [u8; 16],
+    pub(super) giver: Option<[u8; 16]>,
+    pub(super) evidence: Option<[u8; 16]>,
+    pub(super) given_by: Option<ConsentGiver>,
+    pub(super) state: ConsentRecord,
+    pub(super) stated_on: i32,
+    pub(super) means: Option<ConsentMeans>,
+    pub(super) notice_version: String,
+    pub(super) coverage: Coverage,
 }
 
 impl Gateway {
@@ -181,35 +181,6 @@ impl Gateway {
         leaf.size_class = Some(SizeClass::of(answer.recorded as u64));
         let logged = self.commit_consents(actor, leaf, &entries).await?;
         Ok(logged.map(|_| answer))
-    }
-
-    /// Withdraws a consent of the caller's own reference, also one it never recorded: from
-    /// the answer on no record that relies on it is taken or counted in a later release.
-    ///
-    /// # Errors
-    /// `wrong_role` but for providers; a violation for what is no reference.
-    pub async fn withdraw_consent(
-        &self,
-        actor: &Actor,
-        reference: String,
-    ) -> Result<Logged<()>, Denied> {
-        let key = self.own_reference(actor, reference).await?;
-        let entry = Keyed {
-            under: key.key_version(),
-            reference: *key.as_bytes(),
-            giver: None,
-            evidence: None,
-            given_by: None,
-            state: ConsentRecord::Withdrawn,
-            stated_on: epoch_day(self.today()),
-            means: None,
-            notice_version: String::new(),
-            coverage: Coverage::default(),
-        };
-        let mut leaf = actor.leaf(LeafKind::ConsentWithdrawn, self);
-        leaf.size_class = Some(SizeClass::of(1));
-        let logged = self.commit_consents(actor, leaf, &[entry]).await?;
-        Ok(logged.map(|_| ()))
     }
 
     /// Tells the state of a consent of the caller's own reference today, and the day of the
@@ -271,7 +242,7 @@ impl Gateway {
     }
 
     /// Commits consents with their leaf, whose private detail has an item for each.
-    async fn commit_consents(
+    pub(super) async fn commit_consents(
         &self,
         actor: &Actor,
         mut leaf: Leaf,
@@ -288,11 +259,19 @@ impl Gateway {
             [] => Ok(kept.clone().with(Effect::None)),
             entries => in_use(keys, entries).map(|effect| kept.clone().with(effect)),
         };
-        self.commit_keyed(actor, leaf, effect).await
+        let logged = self.commit_keyed(actor, leaf, effect).await?;
+        if entries.iter().any(|entry| entry.state != ConsentRecord::Given) {
+            self.keep_journal().await?;
+        }
+        Ok(logged)
     }
 
     /// The key of one reference of a provider's.
-    async fn own_reference(&self, actor: &Actor, mut text: String) -> Result<Pseudonym, Denied> {
+    pub(super) async fn own_reference(
+        &self,
+        actor: &Actor,
+        mut text: String,
+    ) -> Result<Pseudonym, Denied> {
         if let Err(denied) = self.require(actor, &[CallerRole::Provider]).await {
             text.zeroize();
             return Err(denied);
@@ -392,69 +371,6 @@ fn keyed(
         notice_version: stated.notice_version.clone(),
         coverage,
     })
-}
-
-/// What a statement covers, each word once and in order, so that the same is said one way.
-fn coverage(stated: &StatedConsent, day: Date) -> Result<Coverage, (&'static str, Rule)> {
-    let unknown = |field| move || (field, Rule::UnknownCode);
-    let mut coverage = Coverage::default();
-    for code in &stated.purposes {
-        coverage.purposes.push(Purpose::from_code(code).ok_or_else(unknown("purposes"))?);
-    }
-    for name in &stated.record_types {
-        coverage.record_types.push(name.parse().map_err(|_| unknown("record_types")())?);
-    }
-    coverage.purposes.sort_unstable();
-    coverage.purposes.dedup();
-    coverage.record_types.sort_unstable();
-    coverage.record_types.dedup();
-    if !stated.valid_until.is_empty() {
-        let until = parse_date(&stated.valid_until).map_err(|rule| ("valid_until", rule))?;
-        if until < day {
-            return Err(("valid_until", Rule::EndBeforeStart));
-        }
-        coverage.until = Some(epoch_day(until));
-    }
-    Ok(coverage)
-}
-
-/// What statements came to on a day, of those that were known at a moment.
-fn known(
-    all: &[consents::Kept],
-    on: i32,
-    moment: Timestamp,
-) -> Result<Option<KnownConsent>, StoreError> {
-    let known = |kept: &&consents::Kept| {
-        kept.statement.stated_on <= on && kept.known_at <= moment.as_microsecond()
-    };
-    let kept: Vec<&consents::Kept> = all.iter().filter(known).collect();
-    let statements: Vec<Statement> = kept.iter().map(|kept| kept.statement.clone()).collect();
-    let Some(recorded) = RecordedConsent::of(&statements) else { return Ok(None) };
-    let standing: Vec<&Statement> = protocol::consent::standing(&statements);
-    let corrupt = |column| StoreError::Corrupt { table: "consent_statement", column, row: 0 };
-    let told = |kept: &&consents::Kept| {
-        let Statement { giver, given_by, state, stated_on, coverage, .. } = &kept.statement;
-        Ok(KnownStatement {
-            state: *state,
-            given_by: *given_by,
-            giver: u32::try_from(*giver).map_err(|_| corrupt("giver"))?,
-            stated_on: date_of(*stated_on).ok_or(corrupt("stated_on"))?,
-            known_at: Timestamp::from_microsecond(kept.known_at)
-                .map_err(|_| corrupt("known_at"))?,
-            means: kept.means,
-            notice_version: kept.notice_version.clone(),
-            purposes: coverage.purposes.clone(),
-            record_types: coverage.record_types.clone(),
-            valid_until: coverage.until.and_then(date_of),
-            evidence: kept.evidence_key.is_some(),
-            stands: standing.contains(&&kept.statement),
-        })
-    };
-    Ok(Some(KnownConsent {
-        state: recorded.state_on(on),
-        day: date_of(recorded.day).ok_or(corrupt("stated_on"))?,
-        statements: kept.iter().map(told).collect::<Result<_, StoreError>>()?,
-    }))
 }
 
 /// The rule of references in records, so that what is recorded here can be relied on there:

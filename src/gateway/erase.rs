@@ -272,7 +272,7 @@ impl Gateway {
             let generation = cases::owe_scrub(&mut tx).await?;
             for (feed, asked) in of_feed {
                 let gone = self.erase_of_feed(&mut tx, feed, &asked).await?;
-                cases::keep_erased(&mut tx, generation, feed, &gone).await?;
+                cases::keep_erased(&mut tx, generation, feed, &gone, false).await?;
             }
             tx.commit().await?;
         }

@@ -33,6 +33,7 @@ mod link;
 mod log_stream;
 mod open_detail;
 mod partners;
+mod privacy_notices;
 mod project_tiles;
 mod protocols;
 mod published;
@@ -51,6 +52,7 @@ mod subjects;
 #[cfg(test)]
 mod tests;
 mod undo_stream;
+mod withdraw_consent;
 mod withdraw_release;
 mod witnessing;
 
@@ -78,6 +80,7 @@ pub use keys::{GatewayKey, RowsLeft};
 pub use log_stream::{EntryBundle, EntryStream, WantedEntries};
 pub use open_detail::{Opened, OpenedItem, Sought};
 pub use partners::PartnerLine;
+pub use privacy_notices::StatedNotice;
 pub use project_tiles::{ProjectionError, Projector};
 pub use protocols::{
     Explained, ExplainedAct, ExplainedQuestion, ProtocolDocument, ProtocolFilter, ProtocolLine,
@@ -89,8 +92,9 @@ pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
 pub use retention::{RetentionDay, RetentionLine, RetentionProof, Verdict};
 pub use rights::{
-    AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError, NewCase,
-    NoticeLine, Overdue, Progress, StatedAcknowledgement, StatedIdentity,
+    AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError,
+    JournalPlace, NewCase, NoticeLine, OpenedCase, Overdue, Progress, StatedAcknowledgement,
+    StatedIdentity,
 };
 pub use rotate_keys::{Advance, Rotation};
 pub use snapshot::{ProtocolRecord, Snapshot};
@@ -99,6 +103,7 @@ pub use subjects::{
     SubjectRequest, WithholdReason,
 };
 pub use undo_stream::{UndoCause, UndoneStream};
+pub use withdraw_consent::Withdrawing;
 pub use witnessing::{Answering, AskWitness, NoAnswer, Reply, Witness, Witnesses};
 
 use crate::{

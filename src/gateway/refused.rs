@@ -191,6 +191,13 @@ pub enum GatewayError {
     /// The journal of erasures can't be used.
     #[error(transparent)]
     Journal(#[from] super::JournalError),
+    /// A restored backup still holds the bytes of what was erased since.
+    #[error(
+        "this database was restored from a backup that held what was erased since; it is erased \
+         again, and its bytes are still in the database's files: run `tallygate scrub --config \
+         FILE` (on PostgreSQL as the tables' owner), then start again"
+    )]
+    ScrubOwed,
     /// The published log can't be read.
     #[error(transparent)]
     Published(#[from] ProjectionError),

@@ -13,12 +13,12 @@ use crate::{
     protocol::{
         self, Adherence, Entry, Envelope, FullySigned, Joined, KeyId, KeyRegister, Life, Policy,
         Protocol, ProtocolVersion, RegisteredKey, RootPolicy, SignatureError, Signed, Verified,
-        signing::verify_as_arrived,
+        notices::Notices, signing::verify_as_arrived,
     },
     store::{
         StoreError, Tx, effect, geography, key_versions,
         papers::{self, Paper},
-        partners, protocols,
+        partners, privacy_notices, protocols,
     },
 };
 use jiff::{Timestamp, civil::Date};
@@ -143,6 +143,7 @@ impl Snapshot {
             Some(areas) => Policy::after(before, epoch, root, entries, &**areas),
             None => Policy::after(before, epoch, root, entries, &Nowhere),
         };
+        let policy = policy.with_notices(Notices::new(privacy_notices::all(tx).await?));
         Ok(Self { epoch, policy, register, protocols, geographies, versions })
     }
 

@@ -2,10 +2,12 @@
 
 use super::{Frame, receipt};
 use crate::{
+    domain::time::date_of,
     gateway::{
         AskedConsent, ConsentGiver, ConsentMeans, ConsentRecord, ConsentRejection, KnownStatement,
-        StatedConsent,
+        StatedConsent, StatedNotice, Withdrawing,
     },
+    protocol::notices::{NoticeMeans, PrivacyNotice},
     wire::v1::{
         self, GetConsentRequest, GetConsentResponse, RecordConsentsRequest, RecordConsentsResponse,
         WithdrawConsentRequest, WithdrawConsentResponse, consent_service_server,
@@ -42,8 +44,18 @@ impl consent_service_server::ConsentService for ConsentService {
     ) -> Result<Response<WithdrawConsentResponse>, Status> {
         let frame = &self.0;
         let actor = frame.recognise(&request).await?;
-        let reference = request.into_inner().consent_ref;
-        let withdrawn = frame.gateway().withdraw_consent(&actor, reference).await;
+        let request = request.into_inner();
+        let by = Withdrawing {
+            given_by: match request.given_by() {
+                v1::ConsentGiver::Unspecified => None,
+                v1::ConsentGiver::Subject => Some(ConsentGiver::Subject),
+                v1::ConsentGiver::Parent => Some(ConsentGiver::Parent),
+                v1::ConsentGiver::Carer => Some(ConsentGiver::Carer),
+            },
+            giver_ref: request.giver_ref,
+        };
+        let reference = request.consent_ref;
+        let withdrawn = frame.gateway().withdraw_consent_by(&actor, reference, by).await;
         let ((), proof) = withdrawn.map_err(|denied| frame.status(denied))?.into_parts();
         Ok(Response::new(WithdrawConsentResponse { receipt: Some(receipt(&proof)) }))
     }
@@ -68,6 +80,69 @@ impl consent_service_server::ConsentService for ConsentService {
                 .map(|found| found.statements.iter().map(told).collect())
                 .unwrap_or_default(),
         }))
+    }
+
+    async fn record_privacy_notice(
+        &self,
+        request: Request<v1::RecordPrivacyNoticeRequest>,
+    ) -> Result<Response<v1::RecordPrivacyNoticeResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let stated = stated_notice(request.into_inner().notice.unwrap_or_default());
+        let recorded = frame.gateway().record_notice(&actor, &stated).await;
+        let ((), proof) = recorded.map_err(|denied| frame.status(denied))?.into_parts();
+        Ok(Response::new(v1::RecordPrivacyNoticeResponse { receipt: Some(receipt(&proof)) }))
+    }
+
+    async fn list_privacy_notices(
+        &self,
+        request: Request<v1::ListPrivacyNoticesRequest>,
+    ) -> Result<Response<v1::ListPrivacyNoticesResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let listed = frame.gateway().privacy_notices(&actor).await;
+        let (listed, proof) = listed.map_err(|denied| frame.status(denied))?.into_parts();
+        let notices = listed.iter().map(v1::PrivacyNotice::from).collect();
+        Ok(Response::new(v1::ListPrivacyNoticesResponse {
+            notices,
+            receipt: Some(receipt(&proof)),
+        }))
+    }
+}
+
+fn stated_notice(notice: v1::PrivacyNotice) -> StatedNotice {
+    StatedNotice {
+        means: match notice.means() {
+            v1::NoticeMeans::Unspecified => None,
+            v1::NoticeMeans::Letter => Some(NoticeMeans::Letter),
+            v1::NoticeMeans::AtContact => Some(NoticeMeans::AtContact),
+            v1::NoticeMeans::Leaflet => Some(NoticeMeans::Leaflet),
+            v1::NoticeMeans::Website => Some(NoticeMeans::Website),
+        },
+        record_type: notice.record_type,
+        version: notice.version,
+        since: notice.in_force_from,
+        until: notice.in_force_until,
+    }
+}
+
+impl From<&PrivacyNotice> for v1::PrivacyNotice {
+    fn from(notice: &PrivacyNotice) -> Self {
+        let means = match notice.means {
+            NoticeMeans::Letter => v1::NoticeMeans::Letter,
+            NoticeMeans::AtContact => v1::NoticeMeans::AtContact,
+            NoticeMeans::Leaflet => v1::NoticeMeans::Leaflet,
+            NoticeMeans::Website => v1::NoticeMeans::Website,
+        };
+        let day = |day: i32| date_of(day).map(|day| day.to_string()).unwrap_or_default();
+        Self {
+            partner_id: notice.partner.to_string(),
+            record_type: notice.record_type.name().to_owned(),
+            version: notice.version.clone(),
+            means: means.into(),
+            in_force_from: day(notice.since),
+            in_force_until: notice.until.map(day).unwrap_or_default(),
+        }
     }
 }
 

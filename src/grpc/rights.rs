@@ -1,10 +1,10 @@
 //! `tallygate.v1.RightsService`.
 
-use super::{Frame, receipt};
+use super::{Frame, receipt, releases::awaited};
 use crate::{
     gateway::{
         CaseAnswer, CaseState, CaseSubject, ConsentGiver, FlowEffect, NamedRecords, NewCase,
-        NoticeLine, Overdue, PageRequest, StatedAcknowledgement, StatedIdentity,
+        NoticeLine, OpenedCase, Overdue, PageRequest, StatedAcknowledgement, StatedIdentity,
     },
     protocol::Choice,
     wire::v1::{self, open_case_request::Subject, rights_service_server},
@@ -25,9 +25,13 @@ impl rights_service_server::RightsService for RightsService {
         let frame = &self.0;
         let actor = frame.recognise(&request).await?;
         let opened = frame.gateway().open_case(&actor, stated(request.into_inner())).await;
-        let (case, proof) = opened.map_err(|denied| frame.status(denied))?.into_parts();
-        let (case, receipt) = (Some(v1::Case::from(&case)), Some(receipt(&proof)));
-        Ok(Response::new(v1::OpenCaseResponse { case, receipt }))
+        let (opened, proof) = opened.map_err(|denied| frame.status(denied))?.into_parts();
+        let (case, waiting) = match &opened {
+            OpenedCase::Open(case) => (Some(v1::Case::from(&**case)), None),
+            OpenedCase::Waiting(waiting) => (None, Some(awaited(waiting))),
+        };
+        let receipt = Some(receipt(&proof));
+        Ok(Response::new(v1::OpenCaseResponse { case, receipt, awaited: waiting }))
     }
 
     async fn end_case(
@@ -208,6 +212,8 @@ impl From<&CaseAnswer> for v1::Case {
             ended: case.state == CaseState::Ended,
             due_on: case.due.to_string(),
             progress: case.progress.code().to_owned(),
+            own_notices: count(case.own_notices),
+            own_acknowledged: count(case.own_acknowledged),
             flows: case.flows.iter().map(v1::CaseFlow::from).collect(),
         }
     }
@@ -250,7 +256,8 @@ impl From<&Overdue> for v1::OverdueNotices {
         Self {
             partner_id: overdue.partner.to_string(),
             size_class: class.unwrap_or_default(),
-            since: overdue.since.to_string(),
+            quarter: overdue.quarter.to_string(),
+            ..Self::default()
         }
     }
 }

@@ -106,6 +106,7 @@ fn failed(error: &GatewayError) -> Status {
         GatewayError::Key(_)
         | GatewayError::Disclosure(_)
         | GatewayError::Audit(_)
+        | GatewayError::ScrubOwed
         // Of a job, and never of a call.
         | GatewayError::ClockJumped { .. } => (
             Code::Internal,

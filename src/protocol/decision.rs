@@ -6,7 +6,8 @@
 //! **Intake**, once a stream or batch, in this order: record type known; protocol and version known;
 //! readable; caller a party; role `provider`; fully signed and neither superseded, expired nor revoked;
 //! the caller's own part neither revoked nor suspended; today inside the term; a flow from the caller of this
-//! record type; every column listed (envelope columns always are); every required field present.
+//! record type; every column listed (envelope columns always are); every required field present; a privacy
+//! notice in force, where the flow rests on one.
 //! **Each record** then, on the permit: area; event inside the term; event not too old, by the flow and by
 //! every protocol that says how long this feed's records are kept ([`super::retention`]); extract not too
 //! late; consent.
@@ -33,8 +34,9 @@ use super::life::State;
 use super::permit::{FigurePermit, IntakePermit, ReleasePermit, ReleaseSource};
 use super::policy::{Compiled, CompiledFlow, Policy, Tense, Version};
 use super::refusal::{Reason, Refusal, Section};
-use super::vocabulary::{CallerRole, Purpose};
+use super::vocabulary::{CallerRole, ConsentRule, Purpose};
 use crate::domain::record::ENVELOPE;
+use crate::domain::time::epoch_day;
 use crate::domain::{AreaCode, PartnerId, ProtocolId, RecordType, TableId};
 
 /// May this caller send records of this type, with these columns?
@@ -110,6 +112,14 @@ impl Policy {
             return Err(protocol.refuse(Reason::FlowNotGranted, Section::Flows));
         };
         columns_granted(protocol, place, question.columns)?;
+        let told = self.notices().is_none_or(|notices| {
+            let day = epoch_day(question.today);
+            notices.in_force(question.partner, record_type, day).is_some()
+        });
+        if protocol.flows[place].consent.rule == ConsentRule::Notice && !told {
+            let clause = Section::FlowMember(place, "consent");
+            return Err(protocol.refuse(Reason::NoticeMissing, clause));
+        }
         let limit = self.event_limit(question.partner, record_type, question.today);
         Ok(IntakePermit::new(self.epoch(), Arc::clone(protocol), place, limit, question))
     }

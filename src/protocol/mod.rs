@@ -37,6 +37,7 @@ pub mod jws;
 pub mod life;
 mod life_error;
 mod names;
+pub mod notices;
 pub mod pair;
 pub mod permit;
 pub mod policy;

@@ -19,6 +19,7 @@ use super::document::{Digest, Flow, LegalBasis, Output, Protocol, ProtocolVersio
 use super::fault::{Fault, Rule};
 use super::geography::Geography;
 use super::life::{Life, Part, State};
+use super::notices::Notices;
 use super::refusal::{Clause, Reason, Refusal, Section};
 use super::retention::Feed;
 use super::root_policy::RootPolicy;
@@ -68,6 +69,8 @@ pub struct Policy {
     /// Parties and audiences of any readable document.
     partners: HashSet<PartnerId>,
     faults: Vec<(ProtocolId, ProtocolVersion, Fault)>,
+    /// The privacy notices that senders stated; `None` where documents alone are asked.
+    notices: Option<Notices>,
 }
 
 #[derive(Debug)]
@@ -140,6 +143,20 @@ pub(super) struct CompiledAudience {
 }
 
 impl Policy {
+    /// The same with the privacy notices that senders stated: a flow that rests on one is granted
+    /// only while one is in force.
+    #[must_use]
+    pub fn with_notices(mut self, notices: Notices) -> Self {
+        self.notices = Some(notices);
+        self
+    }
+
+    /// The privacy notices that senders stated.
+    #[must_use]
+    pub const fn notices(&self) -> Option<&Notices> {
+        self.notices.as_ref()
+    }
+
     /// Compiles a snapshot. A version that is listed twice, that names an area the geography does not have,
     /// or whose life is another protocol's, becomes unreadable: it permits nothing (see
     /// [`Policy::faults`]).
@@ -172,6 +189,7 @@ impl Policy {
             feeds: HashMap::new(),
             partners: HashSet::new(),
             faults: Vec::new(),
+            notices: None,
         };
         let mut compiler = Compiler {
             geography,

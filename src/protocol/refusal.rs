@@ -24,6 +24,7 @@ closed! {
         FieldNotListed = "field_not_listed", "The protocol does not list a field that was sent.";
         RequiredFieldMissing = "required_field_missing", "A field that the protocol requires was not sent.";
         AreaNotCovered = "area_not_covered", "The protocol does not cover this area.";
+        NoticeMissing = "notice_missing", "The protocol asks for a privacy notice, and none of the sender's is in force for this record type.";
         EventDateOutsideTerm = "event_date_outside_term", "The event lies outside the protocol's term.";
         EventTooOld = "event_too_old", "The event lies further back than the protocol allows.";
         ExtractTooLate = "extract_too_late", "The extract is older than the protocol allows.";

@@ -10,8 +10,8 @@ use crate::{
     config::{Config, WebConfig},
     disclosure::{Catalogue, DisclosureError},
     gateway::{
-        Denied, Gateway, GatewayError, HistoryError, ProjectionError, Projector, Published, Setup,
-        Witness, Witnesses, register::Partner,
+        Denied, Gateway, GatewayError, HistoryError, JournalPlace, ProjectionError, Projector,
+        Published, Setup, Witness, Witnesses, register::Partner,
     },
     grpc,
     identity::{CallerCheck, Clock, Recogniser, TokenCache, TokenVerifier},
@@ -162,7 +162,12 @@ pub async fn start(
     let (gateway, sequencer) = Gateway::start(setup).await?;
     gateway.note_quorum().await?;
     // Before anything is served: a restored backup has what was erased since.
-    gateway.replay_journal(&config.journal).await?;
+    let journal = JournalPlace {
+        path: config.journal.clone(),
+        anchor: config.journal_anchor.clone(),
+        go_on: config.without_journal,
+    };
+    gateway.replay_journal(&journal).await?;
     gateway.expire_protocols().await?;
     // It has what was let go since, too.
     gateway.apply_retention(config.confirmed_day).await?;

@@ -8,17 +8,21 @@
 
 mod dropped;
 mod erasing;
+mod learning;
 mod notices;
 mod reach;
+mod replaying;
 
-pub use dropped::{Dropped, dropped, forget_dropped, stage_dropped};
+pub use dropped::{Dropped, dropped, dropped_by, forget_dropped, stage_dropped, stage_dropped_by};
 pub use erasing::{
-    erased_since, erased_up_to, erasing, forget_stops, keep_erased, on_withdrawn_consents,
-    owe_scrub, scrubbed, scrubs, to_erase,
+    Erased, erased_since, erased_up_to, erasing, forget_stops, keep_erased, on_withdrawn_consents,
+    owe_scrub, scrubbed, scrubs, stopping, to_erase,
 };
+pub use learning::{binding_by, by_number, learn};
 pub(super) use notices::acknowledge;
 pub use notices::{Acknowledged, Notice, notices_of, notices_to};
-pub use reach::{Terms, keys_of, person_of, records_of, terms};
+pub use reach::{Held, Terms, keys_of, person_of, records_of, terms};
+pub use replaying::{begin_replay, end_replay, is_replaying, must_scrub};
 
 use super::{
     StoreError, Tx,
@@ -70,6 +74,8 @@ pub struct Case {
     pub due_day: i32,
     /// What makes the digest in its leaf one that can't be tried.
     pub nonce: [u8; 16],
+    /// Keyed digest of whom it is about, as its opener stated it.
+    pub wish: [u8; 16],
 }
 
 /// A record that a case stops, with the notice of it.
@@ -128,10 +134,10 @@ pub async fn suppressions(tx: &mut Tx, case: i64) -> Result<Vec<[u8; 16]>, Store
     rows.into_iter().map(|(token,)| key16(&token, "suppression", "token")).collect()
 }
 
-type CaseRow = (i64, String, Vec<u8>, i64, i64, i64, i64, i64, i64, i64, Vec<u8>);
+type CaseRow = (i64, String, Vec<u8>, i64, i64, i64, i64, i64, i64, i64, Vec<u8>, Vec<u8>);
 
 fn case(
-    (id, partner, key, kind, given_by, requested, state, opened, ended, due, nonce): CaseRow,
+    (id, partner, key, kind, given_by, requested, state, opened, ended, due, nonce, wish): CaseRow,
 ) -> Result<Case, StoreError> {
     let corrupt = |column| StoreError::Corrupt { table: "rights_case", column, row: id };
     Ok(Case {
@@ -146,6 +152,7 @@ fn case(
         ended_at: ended,
         due_day: i32::try_from(due).map_err(|_| corrupt("due_day"))?,
         nonce: key16(&nonce, "rights_case", "nonce")?,
+        wish: key16(&wish, "rights_case", "wish")?,
     })
 }
 
@@ -154,7 +161,7 @@ fn number8(stored: i64, column: &'static str, row: i64) -> Result<u8, StoreError
 }
 
 const CASE: &str = "SELECT case_id, partner_id, case_key, kind, given_by, requested_on, state, \
-                    opened_at, ended_at, due_day, nonce FROM rights_case";
+                    opened_at, ended_at, due_day, nonce, wish FROM rights_case";
 
 /// A partner's case by its reference, staged ones included.
 ///
@@ -206,12 +213,12 @@ pub async fn stage(
     let id = tx.take_numbers("case", 1).await?;
     on!(&mut *tx, c => sqlx::query(
         "INSERT INTO rights_case (case_id, partner_id, case_key, kind, given_by, requested_on, \
-         state, staged_at, opened_at, ended_at, due_day, nonce) \
-         VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, 0, $8, $9)")
+         state, staged_at, opened_at, ended_at, due_day, nonce, wish) \
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, 0, $8, $9, $10)")
         .bind(id).bind(new.partner.as_str()).bind(&new.key[..]).bind(i64::from(new.choice))
         .bind(i64::from(new.given_by)).bind(i64::from(new.requested_on))
         .bind(at.as_microsecond()).bind(i64::from(new.due_day)).bind(&new.nonce[..])
-        .execute(c).await.map(drop))?;
+        .bind(&new.wish[..]).execute(c).await.map(drop))?;
     bulk::insert_new(
         tx,
         "suppression",

@@ -23,7 +23,7 @@ use super::{
     error::key16,
 };
 pub use super::{
-    statements::{Kept, history},
+    statements::{Kept, No, history, next_statement, noes_since, stated_up_to},
     unconsented::{Unconsented, unconsented},
 };
 use crate::{

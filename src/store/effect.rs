@@ -2,9 +2,12 @@
 
 use super::{
     StoreError, Tx, access, approvals, cases, consents, details, erasures, feeds, geography,
-    key_versions, papers, partners, protocols, releases, retention, tx::on, undo,
+    key_versions, papers, partners, privacy_notices, protocols, releases, retention, tx::on, undo,
 };
-use crate::domain::{BatchId, Quarter};
+use crate::{
+    domain::{BatchId, Quarter},
+    protocol::notices::PrivacyNotice,
+};
 use jiff::Timestamp;
 
 /// What changes when an act is logged.
@@ -30,6 +33,8 @@ pub enum Effect {
     PutPostcodes(geography::PostcodeRows),
     /// Statements about consents are recorded.
     PutConsents(Vec<consents::Stated>),
+    /// A sender states that a privacy notice is in force.
+    PutNotice(Box<PrivacyNotice>),
     /// A release is frozen.
     Freeze(Box<releases::Entry>),
     /// A release found wrong is withdrawn; the release itself stays as it is.
@@ -114,6 +119,7 @@ impl Effect {
             | Self::PutRootPolicy(_)
             | Self::PutGeography(_)
             | Self::PutPostcodes(_)
+            | Self::PutNotice(_)
             // What "the latest quarter" means has changed, also for other gateways.
             | Self::Freeze(_)
             | Self::WithdrawRelease(_)
@@ -170,6 +176,7 @@ async fn change(tx: &mut Tx, effect: &Effect, at: Timestamp) -> Result<Outcome, 
             geography::put_postcodes(tx, lookup).await.map(Outcome::Total)
         }
         Effect::PutConsents(stated) => consents::put(tx, stated, at).await.map(done),
+        Effect::PutNotice(notice) => privacy_notices::put(tx, notice, at).await.map(done),
         Effect::Freeze(entry) => {
             releases::freeze(tx, entry, at).await?;
             Ok(Outcome::Frozen(entry.quarter))

@@ -8,7 +8,7 @@
 
 mod away;
 mod steps;
-mod world;
+pub(crate) mod world;
 
 use super::{Rights, Store, StoreError, Tx, tx::on};
 use sqlx::{

@@ -37,6 +37,7 @@ mod migrate;
 pub mod papers;
 pub mod partners;
 mod postgres;
+pub mod privacy_notices;
 pub mod protocols;
 pub mod records;
 pub mod releases;

@@ -4,20 +4,24 @@
 //! indexes. On SQLite the gateway itself rewrites its file (VACUUM copies what is there and
 //! nothing else) and folds the write-ahead log in, which is then cut to nothing. On PostgreSQL
 //! only the tables' owner may: every table that holds keyed values is rewritten with its indexes
-//! (VACUUM FULL), a checkpoint makes the write-ahead log behind it needless, and a switch to a
-//! new segment lets the server recycle it.
+//! (VACUUM FULL), and so are the planner's statistics, which hold samples of them. Checkpoints
+//! make the write-ahead log behind it needless; but the server keeps such segments for later as
+//! they are, so that as many new ones are begun as there are files, which overwrites each of them
+//! (a segment that is left is filled up with zeros).
+//!
+//! A scrub counts as done only where every step of it was.
 //!
 //! **Not reached from here:** write-ahead segments that the server keeps for standbys, slots or an
-//! archive, until it recycles and overwrites them; backups; what a file system or a disk keeps of
-//! blocks that were freed. Backups are met when one is restored; the others are the operator's.
+//! archive; backups; what a file system or a disk keeps of blocks that were freed. Backups are met
+//! when one is restored; the others are the operator's.
 
 use super::{Engine, Rights, Store, StoreError, cases};
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use std::time::Duration;
 use tokio::time;
 
 /// Tables that hold keyed values, or what they are sealed with.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "event",
     "subject",
     "subject_key",
@@ -28,6 +32,7 @@ const TABLES: [&str; 10] = [
     "act_detail",
     "record_stop",
     "dropped",
+    "dropped_case",
 ];
 /// A reader may hold the write-ahead log for a moment.
 const TRIES: usize = 20;
@@ -40,10 +45,20 @@ const USUAL: &str = "PRAGMA busy_timeout = 10000";
 /// What a scrub came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scrubbed {
+    /// Whether the planner's statistics were made and written anew; SQLite keeps none of values.
+    pub statistics: bool,
     /// Whether the write-ahead log was folded in.
     pub checkpointed: bool,
-    /// Whether the write-ahead log was cut, or a new segment of it begun.
+    /// Whether the write-ahead log was cut, or all that lay of it overwritten.
     pub switched: bool,
+}
+
+impl Scrubbed {
+    /// Whether nothing is left of what was erased.
+    #[must_use]
+    pub const fn is_done(self) -> bool {
+        self.statistics && self.checkpointed && self.switched
+    }
 }
 
 impl Store {
@@ -55,6 +70,15 @@ impl Store {
         let mut tx = self.read(Rights::Figures).await?;
         let (erased, scrubbed) = cases::scrubs(&mut tx).await?;
         Ok(erased > scrubbed)
+    }
+
+    /// Whether nothing may be served before a scrub.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn must_scrub(&self) -> Result<bool, StoreError> {
+        let mut tx = self.read(Rights::Figures).await?;
+        cases::must_scrub(&mut tx).await
     }
 
     /// Rewrites what holds keyed values, so that nothing is left of what was erased. On
@@ -88,7 +112,7 @@ impl Store {
                     time::sleep(PAUSE).await;
                 }
                 connection.execute(USUAL).await?;
-                Scrubbed { checkpointed: cut, switched: cut }
+                Scrubbed { statistics: true, checkpointed: cut, switched: cut }
             }
             Engine::Postgres(servers) => {
                 let mut connection = servers.acquire().await?;
@@ -96,17 +120,76 @@ impl Store {
                     let sql = AssertSqlSafe(format!("VACUUM FULL {table}"));
                     connection.execute(sqlx::query(sql)).await?;
                 }
-                // Both need more than to own the tables; who may not is told.
-                let checkpointed = connection.execute("CHECKPOINT").await.is_ok();
-                let switched = connection.execute("SELECT pg_switch_wal()").await.is_ok();
-                Scrubbed { checkpointed, switched }
+                let statistics = rewrite_statistics(&mut connection).await?;
+                let (checkpointed, switched) = overwrite_log(&mut connection).await;
+                Scrubbed { statistics, checkpointed, switched }
             }
         };
-        if done.checkpointed || !self.is_embedded() {
+        if done.is_done() {
             let mut tx = self.transact_as_owner().await?;
             cases::scrubbed(&mut tx, erased).await?;
             tx.commit().await?;
         }
         Ok(done)
+    }
+}
+
+/// The planner's statistics hold the commonest values of columns, and others in steps. Whoever
+/// owns the database may rewrite them; a tables' owner alone is passed over in silence, so that it
+/// is asked first.
+async fn rewrite_statistics(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    for table in TABLES {
+        let sql = AssertSqlSafe(format!("ANALYZE {table}"));
+        connection.execute(sqlx::query(sql)).await?;
+    }
+    let (owns,): (bool,) = sqlx::query_as(
+        "SELECT pg_has_role(current_user, datdba, 'USAGE') FROM pg_database \
+         WHERE datname = current_database()",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if owns {
+        connection.execute("VACUUM FULL pg_catalog.pg_statistic").await?;
+    }
+    Ok(owns)
+}
+
+/// Lets go of the write-ahead log so far, and overwrites what the server keeps of it for later:
+/// whether the one and the other could be done. Both need more than to own the tables.
+async fn overwrite_log(connection: &mut PgConnection) -> (bool, bool) {
+    // The second one lets go of the segment that the first one's begin lies in.
+    for sql in ["CHECKPOINT", NEXT_SEGMENT.0, NEXT_SEGMENT.1, "CHECKPOINT"] {
+        if connection.execute(sql).await.is_err() {
+            return (sql != "CHECKPOINT", false);
+        }
+    }
+    let segments = sqlx::query_as("SELECT COUNT(*) FROM pg_ls_waldir()");
+    let Ok((segments,)): Result<(i64,), _> = segments.fetch_one(&mut *connection).await else {
+        return (true, false);
+    };
+    for _ in 0..=segments {
+        for sql in [NEXT_SEGMENT.0, NEXT_SEGMENT.1] {
+            if connection.execute(sql).await.is_err() {
+                return (true, false);
+            }
+        }
+    }
+    (connection.execute("CHECKPOINT").await.is_ok(), true)
+}
+
+/// A segment is left only where something is in it.
+const NEXT_SEGMENT: (&str, &str) =
+    ("SELECT pg_logical_emit_message(false, 'tallygate', '')", "SELECT pg_switch_wal()");
+
+#[cfg(test)]
+impl Store {
+    /// Writes what PostgreSQL holds in memory, statistics included, so that its files can be searched.
+    pub(crate) async fn settle_for_tests(&self) {
+        if let Engine::Postgres(servers) = &self.engine {
+            let mut connection = servers.acquire().await.unwrap();
+            for sql in ["ANALYZE", "CHECKPOINT"] {
+                connection.execute(sql).await.unwrap();
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::{
     StoreError, Tx,
     bulk::{self, Among},
     error::key16,
+    tx::on,
 };
 use crate::protocol::{ConsentGiver, ConsentMeans, ConsentRecord, Coverage, Purpose, Statement};
 use std::collections::BTreeMap;
@@ -137,4 +138,71 @@ fn kept(row: StatementRow) -> Result<Kept, StoreError> {
         means,
         notice_version,
     })
+}
+
+/// A no to a consent, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct No {
+    /// Its place in the order in which statements became known.
+    pub number: i64,
+    /// Pseudonym of the sender's reference.
+    pub consent_key: [u8; 16],
+    /// Pseudonym of the sender's reference of the giver.
+    pub giver_key: Option<[u8; 16]>,
+    /// Who said it, a number of the protocol's; 0 for nobody named.
+    pub given_by: u8,
+    /// What was said, a number of the protocol's.
+    pub state: u8,
+    /// On which day, days since 1970-01-01.
+    pub stated_on: i32,
+    /// The key version of the keyed values.
+    pub key_version: u16,
+}
+
+type NoRow = (i64, Vec<u8>, Option<Vec<u8>>, i64, i64, i64, i64);
+
+/// The statements after one that are not a yes, in order.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn noes_since(tx: &mut Tx, number: i64) -> Result<Vec<No>, StoreError> {
+    let rows: Vec<NoRow> = on!(tx, c => sqlx::query_as(
+        "SELECT number, consent_key, giver_key, given_by, state, stated_on, key_version \
+         FROM consent_statement WHERE number > $1 AND state <> $2 ORDER BY number")
+        .bind(number).bind(i64::from(ConsentRecord::Given.number())).fetch_all(c).await)?;
+    let no = |(number, consent, giver, given_by, state, day, version): NoRow| {
+        let key = |key: &[u8], column| key16(key, "consent_statement", column);
+        let small = |value: i64, column| u8::try_from(value).map_err(|_| corrupt(column, number));
+        Ok(No {
+            number,
+            consent_key: key(&consent, "consent_key")?,
+            giver_key: giver.map(|giver| key(&giver, "giver_key")).transpose()?,
+            given_by: small(given_by, "given_by")?,
+            state: small(state, "state")?,
+            stated_on: i32::try_from(day).map_err(|_| corrupt("stated_on", number))?,
+            key_version: u16::try_from(version).map_err(|_| corrupt("key_version", number))?,
+        })
+    };
+    rows.into_iter().map(no).collect()
+}
+
+/// The number that the next statement gets.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn next_statement(tx: &mut Tx) -> Result<i64, StoreError> {
+    let (next,): (i64,) = on!(tx, c => sqlx::query_as(
+        "SELECT next FROM counter WHERE name = 'statement'").fetch_one(c).await)?;
+    Ok(next)
+}
+
+/// Statements are counted on from a number.
+///
+/// # Errors
+/// When it can't be written.
+pub async fn stated_up_to(tx: &mut Tx, number: i64) -> Result<(), StoreError> {
+    on!(tx, c => sqlx::query(
+        "UPDATE counter SET next = $1 WHERE name = 'statement' AND next < $2")
+        .bind(number).bind(number).execute(c).await.map(drop))?;
+    Ok(())
 }

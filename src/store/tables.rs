@@ -288,6 +288,20 @@ pub const TABLES: &[Table] = &[
     table("erased", 2, &[integer("batch_id", 7), integer("item", 7), integer("day", 7)]),
     table("erasure_day", 1, &[integer("day", 7)]),
     table(
+        "privacy_notice",
+        1,
+        &[
+            integer("number", 8),
+            text("partner_id", 8),
+            integer("record_type", 8),
+            text("version", 8),
+            integer("means", 8),
+            integer("since", 8),
+            optional(integer("until", 8)),
+            integer("known_at", 8),
+        ],
+    ),
+    table(
         "rights_case",
         1,
         &[
@@ -303,6 +317,7 @@ pub const TABLES: &[Table] = &[
             integer("ended_at", 8),
             integer("due_day", 8),
             bytes("nonce", 8),
+            bytes("wish", 8),
         ],
     ),
     table("suppression", 2, &[bytes("token", 8), integer("case_id", 8)]),
@@ -331,7 +346,16 @@ pub const TABLES: &[Table] = &[
             text("acknowledgement", 8),
         ],
     ),
-    table("erased_key", 3, &[integer("generation", 8), integer("feed_id", 8), bytes("token", 8)]),
+    table(
+        "erased_key",
+        3,
+        &[
+            integer("generation", 8),
+            integer("feed_id", 8),
+            bytes("token", 8),
+            integer("by_choice", 8),
+        ],
+    ),
     table(
         "dropped",
         2,
@@ -342,6 +366,7 @@ pub const TABLES: &[Table] = &[
             integer("event_number", 8),
         ],
     ),
+    table("dropped_case", 3, &[integer("feed_id", 8), bytes("token", 8), integer("case_id", 8)]),
     table(
         "withheld_feed",
         1,

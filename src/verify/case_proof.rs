@@ -16,6 +16,7 @@ use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// A proof as it is written.
 #[derive(Debug, Deserialize)]
@@ -65,11 +66,24 @@ struct Opening {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stated {
-    acknowledgements: String,
+    acknowledged: BTreeSet<String>,
     case: String,
     looked_on: String,
+    #[expect(dead_code, reason = "it makes the statement one that can't be tried")]
+    nonce: String,
+    not_acknowledged: BTreeSet<String>,
     to_be_erased: String,
+}
+
+/// What an acknowledgement says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Word {
+    notices: BTreeSet<String>,
+    partner: String,
+    schema: u32,
 }
 
 /// What a proof shows.
@@ -83,12 +97,12 @@ pub struct CaseProved {
     pub requested_on: String,
     /// When it bound, RFC 3339.
     pub opened_at: String,
-    /// When the day's erasures were named; absent before.
-    pub erased_at: Option<String>,
     /// The opener's own signed acknowledgements.
     pub acknowledgements: usize,
-    /// Whether every party had acknowledged: `complete` or `overdue`.
-    pub parties: String,
+    /// How many of the notices to the opener are acknowledged by them.
+    pub acknowledged: usize,
+    /// How many of the notices to the opener are not.
+    pub not_acknowledged: usize,
     /// The day on which the gateway looked and found nothing that was to be erased.
     pub looked_on: String,
 }
@@ -133,6 +147,9 @@ pub enum CaseProofProblem {
         /// Which, from 1.
         number: usize,
     },
+    /// An acknowledgement that the statement speaks of is not there.
+    #[error("the statement speaks of an acknowledgement that is not there")]
+    Unacknowledged,
     /// The opening or the statement is missing, or they are about two cases.
     #[error("opening and statement are not both there, or not of one case")]
     Apart,
@@ -148,7 +165,7 @@ pub fn verify_case(text: &str, keys: &[VerifierKey]) -> Result<CaseProved, CaseP
         return Err(CaseProofProblem::Form);
     }
     let (mut opening, mut stated) = (None, None);
-    let (mut erased_at, mut acknowledgements) = (None, 0);
+    let mut words: Vec<(usize, Word)> = Vec::new();
     for (number, shown) in (1..).zip(&document.leaves) {
         let at = check(number, shown, keys)?;
         let text = shown.document.as_deref().unwrap_or_default();
@@ -160,11 +177,10 @@ pub fn verify_case(text: &str, keys: &[VerifierKey]) -> Result<CaseProved, CaseP
             "stated" if stated.is_none() => {
                 stated = Some(serde_json::from_str::<Stated>(text).map_err(form)?);
             }
-            "day_of_erasures" => erased_at = Some(at),
             "acknowledged" => {
                 let key = shown.key.as_deref().unwrap_or_default();
-                signed(text, key).ok_or(CaseProofProblem::Signature { number })?;
-                acknowledgements += 1;
+                let word = signed(text, key).ok_or(CaseProofProblem::Signature { number })?;
+                words.push((number, word));
             }
             _ => return Err(CaseProofProblem::Form),
         }
@@ -172,23 +188,37 @@ pub fn verify_case(text: &str, keys: &[VerifierKey]) -> Result<CaseProved, CaseP
     let (Some((opening, opened_at)), Some(stated)) = (opening, stated) else {
         return Err(CaseProofProblem::Apart);
     };
-    if opening.case != stated.case || stated.to_be_erased != "none is in the stores" {
+    let nothing = "none is in the stores or their files";
+    if opening.case != stated.case || stated.to_be_erased != nothing {
         return Err(CaseProofProblem::Apart);
+    }
+    // Each acknowledgement is the opener's own and of what the statement names, and all of that
+    // is acknowledged.
+    let mut left = stated.acknowledged.clone();
+    for (number, word) in &words {
+        let own = word.schema == 1 && word.partner == opening.partner;
+        if !own || word.notices.is_disjoint(&stated.acknowledged) {
+            return Err(CaseProofProblem::Document { number: *number });
+        }
+        left.retain(|id| !word.notices.contains(id));
+    }
+    if !left.is_empty() || !stated.acknowledged.is_disjoint(&stated.not_acknowledged) {
+        return Err(CaseProofProblem::Unacknowledged);
     }
     Ok(CaseProved {
         partner: opening.partner,
         choice: opening.choice,
         requested_on: opening.requested_on,
         opened_at,
-        erased_at,
-        acknowledgements,
-        parties: stated.acknowledgements,
+        acknowledgements: words.len(),
+        acknowledged: stated.acknowledged.len(),
+        not_acknowledged: stated.not_acknowledged.len(),
         looked_on: stated.looked_on,
     })
 }
 
-/// Whether an acknowledgement is signed with the key that it names.
-fn signed(text: &str, key: &str) -> Option<()> {
+/// What an acknowledgement says, where it is signed with the key that it names.
+fn signed(text: &str, key: &str) -> Option<Word> {
     let jws: Jws = serde_json::from_str(text).ok()?;
     let [Signature { protected, signature }] = jws.signatures;
     let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&protected).ok()?).ok()?;
@@ -201,7 +231,8 @@ fn signed(text: &str, key: &str) -> Option<()> {
     let message = format!("{protected}.{}", jws.payload);
     UnparsedPublicKey::new(&ED25519, public)
         .verify(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?)
-        .ok()
+        .ok()?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&jws.payload).ok()?).ok()
 }
 
 /// Checks one entry; gives its time.
@@ -222,7 +253,6 @@ fn check(number: usize, shown: &Shown, keys: &[VerifierKey]) -> Result<String, C
     let kind = match shown.what.as_str() {
         "opened" => "case_opened",
         "stated" => "case_proved",
-        "day_of_erasures" => "erasures",
         "acknowledged" => "notices_acknowledged",
         _ => return Err(CaseProofProblem::Form),
     };

@@ -223,6 +223,7 @@ fn denied(denied: Denied) -> Answer {
                 GatewayError::Key(_)
                 | GatewayError::Disclosure(_)
                 | GatewayError::Audit(_)
+                | GatewayError::ScrubOwed
                 | GatewayError::ClockJumped { .. } => {
                     let sentence = "the gateway failed; its operator finds the reason in its log";
                     refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", sentence, None)

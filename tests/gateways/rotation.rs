@@ -570,6 +570,9 @@ fn without_the_new_keys(ground: &Ground, nodes: &mut [Node; 2]) {
     let shared = "master = \"keys/pseudonym.json\"";
     assert!(config.contains(shared));
     fs::copy(ground.key_file(), &own).unwrap();
+    // A gateway with keys of its own has its own journal beside them.
+    let journal = ground.key_file().with_extension("erasures");
+    fs::copy(journal, own.with_extension("erasures")).unwrap();
     two.kill();
     fs::write(&two.config, config.replace("pseudonym.json", "two.json")).unwrap();
     two.start();

@@ -5,7 +5,7 @@ use tallygate::{
     domain::{BatchId, FeedId, PersonId, RecordType, SubjectId},
     store::{
         ActError, Effect, Location, Outcome, Rights, Store,
-        cases::{self, Acknowledged, Case, Stopped},
+        cases::{self, Acknowledged, Case, Erased, Held, Stopped},
         consents::Unconsented,
         feeds,
         records::{self, NewEvent},
@@ -20,6 +20,8 @@ on_both!(
     what_was_not_used_is_known_and_nothing_else,
     what_never_came_into_the_log_is_given_up,
     a_scrub_leaves_nothing_of_what_was_deleted,
+    a_replay_holds_service_until_a_scrub,
+    what_is_learnt_of_a_subject_goes_into_its_cases,
 );
 
 fn case(reference: usize, choice: u8) -> Case {
@@ -35,6 +37,7 @@ fn case(reference: usize, choice: u8) -> Case {
         ended_at: 0,
         due_day: 20_014,
         nonce: key(reference + 1_000),
+        wish: key(reference + 2_000),
     }
 }
 
@@ -92,10 +95,15 @@ async fn a_case_binds_when_it_is_staged_and_counts_when_it_is_logged(fresh: Fres
     let mut tx = fresh.read(Rights::Figures).await;
     let listed = cases::list(&mut tx, Some(&partner("health"))).await.unwrap();
     assert_eq!((listed.len(), listed[0].opened_at), (1, now().as_microsecond()));
-    assert_eq!(cases::suppressions(&mut tx, again).await.unwrap(), [key(7)]);
     assert!(cases::list(&mut tx, Some(&partner("dwp"))).await.unwrap().is_empty());
     drop(tx);
+    let mut tx = fresh.read(Rights::Intake).await;
+    assert_eq!(cases::suppressions(&mut tx, again).await.unwrap(), [key(7)]);
+    drop(tx);
     fresh.act(Effect::EndCase(again)).await.unwrap();
+    // It does not bind again, by whoever has the database alone.
+    let sql = format!("UPDATE rights_case SET state = 1 WHERE case_id = {again}");
+    assert!(fresh.attack(&sql).await.unwrap_err().contains("does not go that way"));
     assert!(matches!(fresh.act(Effect::EndCase(again)).await, Err(ActError::Conflict)));
     assert_eq!(binding(&fresh).await, (5, 0));
 }
@@ -106,7 +114,8 @@ async fn what_a_case_stops_is_found_told_and_acknowledged(fresh: Fresh) {
     record(&fresh, feed, 2).await;
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     let one = PersonId::new(1);
-    assert_eq!(cases::records_of(&mut tx, &[one]).await.unwrap(), [(1, batch)]);
+    let held = Held { number: 1, batch, principal: true };
+    assert_eq!(cases::records_of(&mut tx, &[one]).await.unwrap(), [held]);
     assert_eq!(cases::person_of(&mut tx, 1).await.unwrap(), Some(one));
     assert_eq!(cases::person_of(&mut tx, 9).await.unwrap(), None);
     let terms = cases::terms(&mut tx, &[batch]).await.unwrap().remove(&batch).unwrap();
@@ -174,7 +183,10 @@ async fn what_was_not_used_is_known_and_nothing_else(fresh: Fresh) {
     fresh.accept(batch).await.unwrap();
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     assert!(cases::dropped(&mut tx, feed, &[key(1)]).await.unwrap()[&key(1)].accepted);
+    cases::stage_dropped_by(&mut tx, feed, &[(key(1), 4), (key(1), 4), (key(1), 7)]).await.unwrap();
+    assert_eq!(cases::dropped_by(&mut tx, feed, &key(1)).await.unwrap(), [4, 7]);
     cases::forget_dropped(&mut tx, feed, &[key(1)]).await.unwrap();
+    assert!(cases::dropped_by(&mut tx, feed, &key(1)).await.unwrap().is_empty());
     assert!(cases::dropped(&mut tx, feed, &[key(1)]).await.unwrap().is_empty());
     // Of a batch that is given up nothing is left.
     let given_up = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
@@ -203,18 +215,19 @@ async fn a_scrub_leaves_nothing_of_what_was_deleted(fresh: Fresh) {
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     records::take_over(&mut tx, feed, &[key(1)]).await.unwrap();
     let generation = cases::owe_scrub(&mut tx).await.unwrap();
-    cases::keep_erased(&mut tx, generation, feed, &[key(90)]).await.unwrap();
-    cases::keep_erased(&mut tx, generation, feed, &[key(90)]).await.unwrap();
+    cases::keep_erased(&mut tx, generation, feed, &[key(90)], true).await.unwrap();
+    cases::keep_erased(&mut tx, generation, feed, &[key(90)], true).await.unwrap();
     tx.commit().await.unwrap();
-    let mut tx = fresh.read(Rights::Figures).await;
-    assert_eq!(cases::erased_since(&mut tx, 0).await.unwrap(), [(1, feed, key(90))]);
+    let mut tx = fresh.read(Rights::Intake).await;
+    let erased = Erased { generation: 1, feed, token: key(90), by_choice: true };
+    assert_eq!(cases::erased_since(&mut tx, 0).await.unwrap(), [erased]);
     assert!(cases::erased_since(&mut tx, 1).await.unwrap().is_empty());
     drop(tx);
     assert!(fresh.store.owes_scrub().await.unwrap());
     match &fresh.place {
         Place::Sqlite(folder) => {
             let done = fresh.store.scrub().await.unwrap();
-            assert!(done.checkpointed && done.switched);
+            assert!(done.is_done());
             for file in ["gateway.db", "gateway.db-wal", "gateway.db-shm"] {
                 let bytes = std::fs::read(folder.path().join(file)).unwrap_or_default();
                 let holds = |number: usize| bytes.windows(16).any(|w| w == key(number));
@@ -227,7 +240,12 @@ async fn a_scrub_leaves_nothing_of_what_was_deleted(fresh: Fresh) {
             fresh.store.scrub().await.unwrap_err();
             let owner = Location::Postgres(database.location("owner"));
             let owner = Store::open(&owner).await.unwrap();
-            owner.scrub().await.unwrap();
+            // Without the rights to every step it is not done, and stays owed.
+            let done = owner.scrub().await.unwrap();
+            assert!(done.statistics && !done.switched && !done.is_done());
+            assert!(fresh.store.owes_scrub().await.unwrap());
+            database.may_scrub().await;
+            assert!(owner.scrub().await.unwrap().is_done());
             owner.close().await;
         }
     }
@@ -236,4 +254,60 @@ async fn a_scrub_leaves_nothing_of_what_was_deleted(fresh: Fresh) {
     cases::erased_up_to(&mut tx, 40).await.unwrap();
     cases::erased_up_to(&mut tx, 3).await.unwrap();
     assert_eq!(cases::scrubs(&mut tx).await.unwrap(), (40, 2));
+}
+
+async fn a_replay_holds_service_until_a_scrub(fresh: Fresh) {
+    assert!(!fresh.store.must_scrub().await.unwrap());
+    let write = async |begin: bool| {
+        let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+        match begin {
+            true => cases::begin_replay(&mut tx).await.unwrap(),
+            false => cases::end_replay(&mut tx).await.unwrap(),
+        }
+        tx.commit().await.unwrap();
+        let mut tx = fresh.read(Rights::Figures).await;
+        (cases::is_replaying(&mut tx).await.unwrap(), cases::must_scrub(&mut tx).await.unwrap())
+    };
+    let scrubbed = async || {
+        let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+        let (erased, _) = cases::scrubs(&mut tx).await.unwrap();
+        cases::scrubbed(&mut tx, erased).await.unwrap();
+        tx.commit().await.unwrap();
+        fresh.store.must_scrub().await.unwrap()
+    };
+    assert_eq!(write(true).await, (true, true));
+    // A scrub in between is none.
+    assert!(scrubbed().await);
+    assert_eq!(write(false).await, (false, true));
+    assert!(!scrubbed().await);
+    // Erasures of usual days do not hold anything up.
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    cases::owe_scrub(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(fresh.store.owes_scrub().await.unwrap() && !fresh.store.must_scrub().await.unwrap());
+}
+
+async fn what_is_learnt_of_a_subject_goes_into_its_cases(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    let batch = record(&fresh, feed, 1).await;
+    let stop = |number: i64| Stopped {
+        event_number: number,
+        feed,
+        batch,
+        effect: cases::STOP,
+        token: Some(key(70)),
+        due_day: 20_007,
+    };
+    let id = stage(&fresh, &case(1, 2), &[7], &[stop(1)]).await;
+    fresh.act(Effect::OpenCase(id)).await.unwrap();
+    let before = binding(&fresh).await.0;
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    assert_eq!(cases::binding_by(&mut tx, &[key(7), key(8)]).await.unwrap(), [(key(7), id)]);
+    assert_eq!(cases::by_number(&mut tx, id).await.unwrap().unwrap().wish, case(1, 2).wish);
+    cases::learn(&mut tx, id, &[key(7), key(8)], &[stop(1), stop(2)]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(binding(&fresh).await, (before + 1, 2));
+    let mut tx = fresh.read(Rights::Intake).await;
+    assert_eq!(cases::notices_of(&mut tx, id).await.unwrap().len(), 2, "the first was told before");
+    assert_eq!(cases::stopping(&mut tx, &[1, 2, 3]).await.unwrap().len(), 2);
 }

@@ -67,6 +67,29 @@ async fn figures_and_the_sequencer_can_not_see_records() {
             assert!(!may(&gateway, "tallygate_figures", &sql).await, "{sql}");
         }
     }
+    // By what subjects are known again is for intake alone.
+    for table in ["suppression", "erased_key", "record_stop", "dropped", "dropped_case"] {
+        for role in ["tallygate_figures", "tallygate_sequencer"] {
+            assert!(
+                !may(&gateway, role, &format!("SELECT 1 FROM {table}")).await,
+                "{role} {table}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stages_cases_neither_opens_nor_ends_them() {
+    let Some((fresh, gateway)) = gateway().await else { return };
+    let values = "'health', '\\x00', 0, 1, 0, 0, 0, 0, 0, 0, '\\x00', '\\x00'";
+    fresh.attack(&format!("INSERT INTO rights_case VALUES (1, {values})")).await.unwrap();
+    let role = "tallygate_intake";
+    assert!(!may(&gateway, role, "UPDATE rights_case SET state = 1").await);
+    assert!(!may(&gateway, role, "UPDATE rights_case SET state = 2").await);
+    assert!(!may(&gateway, role, "UPDATE rights_case SET opened_at = 1").await);
+    assert!(may(&gateway, role, "UPDATE rights_case SET state = 3").await);
+    assert!(may(&gateway, "tallygate_sequencer", "UPDATE rights_case SET state = 1").await);
+    assert!(!may(&gateway, "tallygate_sequencer", "UPDATE rights_case SET state = 2").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

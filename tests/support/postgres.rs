@@ -241,6 +241,17 @@ impl Database {
         Self { socket: cluster.folder.clone(), ..self.clone() }
     }
 
+    /// Lets the owner take every step of a scrub.
+    pub(crate) async fn may_scrub(&self) {
+        let admin = self.pool("postgres").await;
+        for sql in [
+            "GRANT pg_checkpoint TO owner",
+            "GRANT EXECUTE ON FUNCTION pg_switch_wal(), pg_ls_waldir() TO owner",
+        ] {
+            sqlx::raw_sql(sql).execute(&admin).await.unwrap();
+        }
+    }
+
     /// Connections as a user, for what no gateway does.
     pub(crate) async fn pool(&self, user: &str) -> sqlx::PgPool {
         let options = options(&self.socket, user, &self.name);

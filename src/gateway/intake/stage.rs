@@ -17,6 +17,7 @@ use crate::{
         rights::{self, Suppressions},
     },
     keys::{KeysInUse, PseudonymDomain},
+    protocol::Choices,
     store::{
         Rights, Tx,
         cases::{self, Dropped},
@@ -85,6 +86,8 @@ struct Additions<'a> {
     /// The same of records that were not used, by their tokens.
     forgotten: Vec<[u8; 16]>,
     abandoned: BTreeSet<BatchId>,
+    /// By what persons are known again who have made a choice, whether it binds here or not.
+    chosen: Vec<Vec<[u8; 16]>>,
 }
 
 impl Additions<'_> {
@@ -220,7 +223,7 @@ async fn sort_out<'a>(
             (Some(content), Some(number), None) => {
                 accepted.sent_before += 1;
                 let unused = known.is_unused(&record.key) && !gone.contains(&number);
-                if unused && !is_bound(intake, &known, keys, content)? {
+                if unused && !is_bound(intake, &known, keys, content, &mut additions)? {
                     here.insert(record.key, additions.new.len());
                     additions.new.push(New { record, content, dropped: None });
                     additions.taken_late += 1;
@@ -239,7 +242,7 @@ async fn sort_out<'a>(
                 let (gone, here_gone) = (&mut gone, &mut gone_here);
                 let_go_of_earlier(&mut additions, record, &known, &here, gone, here_gone);
                 here.insert(record.key, additions.new.len());
-                let bound = is_bound(intake, &known, keys, content)?;
+                let bound = is_bound(intake, &known, keys, content, &mut additions)?;
                 let token = || rights::record_token(keys, &record.key);
                 let dropped = if bound { Some(token()?) } else { None };
                 additions.new.push(New { record, content, dropped });
@@ -251,16 +254,17 @@ async fn sort_out<'a>(
                     }
                 }
             }
-            (None, Some(number), _) => {
-                if gone.insert(number) {
-                    additions.withdrawn.push((Gone::withdrawn(record), number));
+            // Also of one that was sent before and is taken now: what is taken is what goes.
+            (None, _, Some(at)) => {
+                if gone_here.insert(*at) {
+                    additions.withdrawn_here.push((Gone::withdrawn(record), *at));
                 } else {
                     accepted.sent_before += 1;
                 }
             }
-            (None, None, Some(at)) => {
-                if gone_here.insert(*at) {
-                    additions.withdrawn_here.push((Gone::withdrawn(record), *at));
+            (None, Some(number), None) => {
+                if gone.insert(number) {
+                    additions.withdrawn.push((Gone::withdrawn(record), number));
                 } else {
                     accepted.sent_before += 1;
                 }
@@ -286,8 +290,9 @@ fn let_go_of_earlier<'a>(
     let Some(earlier) = &record.supersedes else { return };
     let goes = Gone::superseded(record, earlier);
     match (known.accepted(&earlier.key), here.get(&earlier.key)) {
-        (Some(number), _) if gone.insert(number) => additions.withdrawn.push((goes, number)),
-        (None, Some(at)) if gone_here.insert(*at) => additions.withdrawn_here.push((goes, *at)),
+        // Also of one that was sent before and is taken now: what is taken is what goes.
+        (_, Some(at)) if gone_here.insert(*at) => additions.withdrawn_here.push((goes, *at)),
+        (Some(number), None) if gone.insert(number) => additions.withdrawn.push((goes, number)),
         _ => {}
     }
 }
@@ -310,8 +315,17 @@ fn is_bound(
     known: &Known,
     keys: &KeysInUse,
     content: &KeyedContent,
+    additions: &mut Additions<'_>,
 ) -> Result<bool, GatewayError> {
-    Ok(known.suppressions.bind(keys, &content.persons, intake.permit.choices())?)
+    if known.suppressions.is_empty() {
+        return Ok(false);
+    }
+    let persons = rights::known_again(keys, &content.persons)?;
+    let chosen = known.suppressions.chosen(&persons);
+    if chosen != Choices::default() {
+        additions.chosen.extend(persons);
+    }
+    Ok(chosen.meets(intake.permit.choices()))
 }
 
 fn take_over(additions: &mut Additions<'_>, record: &KeyedRecord, known: &Known) {
@@ -344,6 +358,7 @@ async fn write(
     let dropped: Vec<SentRow> =
         tokens.filter_map(|(new, number)| Some((new.dropped?, number))).collect();
     cases::stage_dropped(tx, intake.feed, batch, &dropped).await?;
+    note_choices(intake, tx, keys, additions).await?;
     records::stage_sent(tx, intake.feed, batch, &sent, version).await?;
     records::stage_events(tx, batch, &events).await?;
     let numbers: Vec<i64> = (first..).take(additions.new.len()).collect();
@@ -360,6 +375,31 @@ async fn write(
             .map(|made| RecordPlace { number: made.event_number, subjects: Vec::new() }),
     );
     Ok(places)
+}
+
+/// Adds what the batch tells of those who have chosen to their cases, and keeps which of these
+/// each record was not used because of.
+async fn note_choices(
+    intake: &Intake,
+    tx: &mut Tx,
+    keys: &KeysInUse,
+    additions: &Additions<'_>,
+) -> Result<(), GatewayError> {
+    if additions.chosen.is_empty() {
+        return Ok(());
+    }
+    let by = intake.gateway.binding_by(tx, &additions.chosen).await?;
+    intake.gateway.learn(tx, keys, &additions.chosen, &by).await?;
+    let mut dropped_by: Vec<([u8; 16], i64)> = Vec::new();
+    for new in &additions.new {
+        let Some(token) = new.dropped else { continue };
+        let persons = rights::known_again(keys, &new.content.persons)?;
+        let cases = persons.iter().flatten().filter_map(|token| by.get(token)).flatten();
+        dropped_by.extend(cases.map(|case| (token, *case)));
+    }
+    dropped_by.sort_unstable();
+    dropped_by.dedup();
+    Ok(cases::stage_dropped_by(tx, intake.feed, &dropped_by).await?)
 }
 
 /// Where each new record is.

@@ -1,15 +1,18 @@
 //! Closing, figures, the log's readers and its files, on one small town.
 
 mod approval;
+mod cases;
 mod close;
 mod details;
 mod erase;
+mod erased;
 mod figures;
 mod log;
 mod records;
 mod retention;
 mod revoked;
 mod rights;
+mod search;
 mod subjects;
 mod support;
 mod undo;

@@ -21,6 +21,7 @@ use crate::{
         Protocol, RegisteredKey, SignatoryRole,
         jws::{Algorithm, ProtectedHeader},
         life::Completeness,
+        notices::{NoticeMeans, PrivacyNotice},
         register::KeyPurpose,
         root_policy::{RhoLimit, RootController},
         signing::{Document, Signed, header_for},
@@ -28,10 +29,12 @@ use crate::{
             Audiences, Particulars, PartyDetails, RootParticulars, Template, USUAL_KEEP_DAYS,
             root_policy,
         },
+        vocabulary::ConsentRule,
     },
     store::{
-        Effect, Location, Logged, Rights, Store, backup, consents, feeds, geography, partners,
-        protocols,
+        Effect, Location, Logged, Rights, Store, backup, consents,
+        faults::world::postgres::Database,
+        feeds, geography, partners, protocols,
         records::{self, NewEvent, NewWithdrawal},
         subjects::{self, NewSubject, Subject},
     },
@@ -81,6 +84,14 @@ pub(super) struct Town {
     clock: Arc<AtomicI64>,
     signers: Vec<Signer>,
     rng: StdRng,
+    /// The store as its tables' owner has it.
+    pub(super) owner: Location,
+}
+
+/// Where a town's store is.
+pub(super) enum Place {
+    Sqlite,
+    Postgres(Box<Database>),
 }
 
 pub(super) fn partner(id: &str) -> PartnerId {
@@ -137,9 +148,21 @@ impl Town {
         Self::named("example.org/{year}").await
     }
 
-    /// The same town, as a backup of it has it.
-    pub(super) async fn restored(&self, archive: &[u8]) -> Self {
-        let town = Self::over("example.org/log", Some(archive)).await;
+    /// With everything in force, on a store of one engine or the other.
+    pub(super) async fn on(place: Place) -> Self {
+        let town = Self::over("example.org/log", None, place).await;
+        town.enter_all().await;
+        town.put_geography().await;
+        for template in Template::ALL {
+            town.put_protocol(*template, &[]).await;
+        }
+        town.put_root(Catalogue::shipped().unwrap(), 128_300_000).await;
+        town
+    }
+
+    /// The same town, as a backup of it has it, on a new store.
+    pub(super) async fn restored(&self, archive: &[u8], place: Place) -> Self {
+        let town = Self::over("example.org/log", Some(archive), place).await;
         town.clock.store(self.clock.load(Ordering::SeqCst), Ordering::SeqCst);
         town
     }
@@ -190,22 +213,40 @@ impl Town {
     }
 
     async fn named(log: &str) -> Self {
-        let town = Self::over(log, None).await;
-        for id in ["authority", "oversight", "health", "dwp", "learning", "families", "centres"] {
-            town.enter(town.entry_of(id)).await;
-        }
+        let town = Self::over(log, None, Place::Sqlite).await;
+        town.enter_all().await;
         town
     }
 
-    async fn over(log: &str, archive: Option<&[u8]>) -> Self {
+    async fn enter_all(&self) {
+        for id in ["authority", "oversight", "health", "dwp", "learning", "families", "centres"] {
+            self.enter(self.entry_of(id)).await;
+        }
+    }
+
+    async fn over(log: &str, archive: Option<&[u8]>, place: Place) -> Self {
         let mut rng = StdRng::seed_from_u64(11);
         let dir = tempfile::tempdir().unwrap();
-        let location = Location::Sqlite(dir.path().join("gateway.db").into());
-        let store = Store::open(&location).await.unwrap();
+        let sqlite = || Location::Sqlite(dir.path().join("gateway.db").into());
+        let (location, owner, gateway) = match &place {
+            Place::Sqlite => (sqlite(), sqlite(), None),
+            Place::Postgres(database) => {
+                let at = |user| Location::Postgres(database.location(user));
+                (at("gateway"), at("owner"), Some("gateway"))
+            }
+        };
+        let store = Store::open(&owner).await.unwrap();
         if let Some(archive) = archive {
-            backup::restore(&store, None, &mut std::io::Cursor::new(archive)).await.unwrap();
+            backup::restore(&store, gateway, &mut std::io::Cursor::new(archive)).await.unwrap();
         }
-        store.migrate(None).await.unwrap();
+        store.migrate(gateway).await.unwrap();
+        let store = match &place {
+            Place::Sqlite => store,
+            Place::Postgres(_) => {
+                store.close().await;
+                Store::open(&location).await.unwrap()
+            }
+        };
         let signers = signers(&mut rng);
         let start: Timestamp = NOW.parse().unwrap();
         let clock = Arc::new(AtomicI64::new(start.as_microsecond()));
@@ -227,7 +268,7 @@ impl Town {
             rng: StdRng::seed_from_u64(12),
         };
         let (gateway, _task) = Gateway::start(setup).await.unwrap();
-        Self { gateway, dir, vkey, clock, signers, rng }
+        Self { gateway, dir, vkey, clock, signers, rng, owner }
     }
 
     pub(super) fn set_clock(&self, text: &str) {
@@ -370,6 +411,23 @@ impl Town {
         };
         let change = protocols::Change { entry, before, superseded: None };
         self.act(LeafKind::ProtocolActivated, Effect::PutProtocol(Box::new(change))).await;
+        for flow in protocol.flows.iter().filter(|flow| flow.consent == ConsentRule::Notice) {
+            self.put_notice(sender, flow.record_type).await;
+        }
+    }
+
+    /// A privacy notice of a sender's is in force.
+    pub(super) async fn put_notice(&self, sender: &str, record_type: RecordType) {
+        let notice = PrivacyNotice {
+            partner: partner(sender),
+            record_type,
+            version: "notice-1".to_owned(),
+            means: NoticeMeans::Website,
+            since: epoch_day(date(2024, 4, 1)),
+            until: None,
+        };
+        let effect = Effect::PutNotice(Box::new(notice));
+        self.act(LeafKind::PrivacyNoticeRecorded, effect).await;
     }
 
     pub(super) async fn put_root(&self, catalogue: Catalogue, quarterly_nano: u64) {

@@ -1,7 +1,7 @@
 //! What a case's opener is told, which hangs on the protocols and the day and on nothing else.
 
 use crate::{
-    domain::{PartnerId, ProtocolId, RecordType, time::date_of},
+    domain::{FeedId, PartnerId, ProtocolId, RecordType, time::date_of},
     gateway::{Actor, Gateway, GatewayError, Snapshot},
     protocol::{
         CallerRole, Choice, ConsentGiver, Protocol, State,
@@ -10,10 +10,12 @@ use crate::{
     },
     store::{
         Rights, StoreError,
-        cases::{self, Case},
+        cases::{self, Case, Notice},
+        feeds,
     },
 };
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use std::collections::BTreeSet;
 
 /// What a choice does to one flow of a protocol that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,15 +43,14 @@ pub enum CaseState {
     Ended,
 }
 
-/// How far the other parties have come.
+/// Whether the parties' time is over. Whether anybody else had anything to do, or did it, is not
+/// the opener's to know: it would say who holds a record of the subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Before the day by which they have to be done, whatever is so far.
+    /// Until the day by which they have to be done.
     InProgress,
-    /// Whoever had a live record has acknowledged.
-    Complete,
-    /// Somebody has not, in time.
-    Overdue,
+    /// After it.
+    Over,
 }
 
 impl Progress {
@@ -58,8 +59,7 @@ impl Progress {
     pub const fn code(self) -> &'static str {
         match self {
             Self::InProgress => "in_progress",
-            Self::Complete => "complete",
-            Self::Overdue => "overdue",
+            Self::Over => "over",
         }
     }
 }
@@ -79,8 +79,12 @@ pub struct CaseAnswer {
     pub state: CaseState,
     /// The day by which every party has to have acknowledged.
     pub due: Date,
-    /// How far they have come.
+    /// Whether that day is over.
     pub progress: Progress,
+    /// How many notices of it went to the opener's own organisation.
+    pub own_notices: usize,
+    /// How many of those it has acknowledged.
+    pub own_acknowledged: usize,
     /// What it does to the flows in force that the caller may read.
     pub flows: Vec<FlowEffect>,
 }
@@ -156,6 +160,7 @@ impl Gateway {
         let corrupt = |column| StoreError::Corrupt { table: "rights_case", column, row: case.id };
         let choice = Choice::from_number(case.choice).ok_or(corrupt("kind"))?;
         let due = date_of(case.due_day).ok_or(corrupt("due_day"))?;
+        let own = self.own_notices_of(case).await?;
         Ok(CaseAnswer {
             choice,
             given_by: giver(case.given_by),
@@ -163,19 +168,23 @@ impl Gateway {
             opened_on: day_of(case.opened_at)?,
             state: if case.state == cases::ENDED { CaseState::Ended } else { CaseState::Open },
             due,
-            progress: self.progress(case, due).await?,
+            progress: if self.today() <= due { Progress::InProgress } else { Progress::Over },
+            own_notices: own.len(),
+            own_acknowledged: own.iter().filter(|notice| notice.acknowledged_at != 0).count(),
             flows: effects(snapshot, actor, choice),
         })
     }
 
-    /// Before the day is over nothing of what the others have done is looked at.
-    async fn progress(&self, case: &Case, due: Date) -> Result<Progress, GatewayError> {
-        if self.today() <= due {
-            return Ok(Progress::InProgress);
-        }
+    /// The notices of a case that went to its opener's own organisation.
+    pub(super) async fn own_notices_of(&self, case: &Case) -> Result<Vec<Notice>, GatewayError> {
         let mut tx = self.store.read(Rights::Figures).await?;
+        let feeds = feeds::all(&mut tx).await?;
+        let own: BTreeSet<FeedId> = feeds
+            .into_iter()
+            .filter(|(_, partner, _)| *partner == case.partner)
+            .map(|(feed, ..)| feed)
+            .collect();
         let notices = cases::notices_of(&mut tx, case.id).await?;
-        let open = notices.iter().any(|notice| notice.acknowledged_at == 0);
-        Ok(if open { Progress::Overdue } else { Progress::Complete })
+        Ok(notices.into_iter().filter(|notice| own.contains(&notice.feed)).collect())
     }
 }

@@ -5,7 +5,7 @@
 //! senders are told of them stays as it was: that they were sent is kept under a key of the
 //! suppressions' own domain, and so is a withdrawal of them.
 
-use super::open::reached;
+use super::reach::reached;
 use crate::{
     domain::{BatchId, FeedId},
     gateway::{Gateway, GatewayError, erase::Wanted},
@@ -33,10 +33,7 @@ impl Gateway {
             for (number, feed, batch) in due {
                 by_feed.entry(feed).or_default().push((number, batch));
             }
-            for (feed, due) in by_feed {
-                self.erase_for_cases(&mut tx, feed, &due).await?;
-            }
-            cases::owe_scrub(&mut tx).await?;
+            self.erase_by_choice(&mut tx, by_feed).await?;
             tx.commit().await?;
         }
     }
@@ -68,21 +65,33 @@ impl Gateway {
                     by_feed.entry(*feed).or_default().push((*number, *batch));
                 }
             }
-            if by_feed.is_empty() {
-                continue;
-            }
-            for (feed, due) in by_feed {
-                self.erase_for_cases(&mut tx, feed, &due).await?;
-            }
-            cases::owe_scrub(&mut tx).await?;
+            self.erase_by_choice(&mut tx, by_feed).await?;
             tx.commit().await?;
         }
         Ok(())
     }
 
-    async fn erase_for_cases(
+    /// Erases records because of their subjects' choice, and keeps their keys for the journal: a
+    /// backup from before has them again.
+    pub(super) async fn erase_by_choice(
         &self,
         tx: &mut Tx,
+        by_feed: BTreeMap<FeedId, Vec<(i64, BatchId)>>,
+    ) -> Result<(), GatewayError> {
+        if by_feed.is_empty() {
+            return Ok(());
+        }
+        let generation = cases::owe_scrub(tx).await?;
+        for (feed, due) in by_feed {
+            self.erase_of_sender(tx, generation, feed, &due).await?;
+        }
+        Ok(())
+    }
+
+    async fn erase_of_sender(
+        &self,
+        tx: &mut Tx,
+        generation: i64,
         feed: FeedId,
         due: &[(i64, BatchId)],
     ) -> Result<(), GatewayError> {
@@ -104,6 +113,7 @@ impl Gateway {
             }
         }
         let found = self.erase_items(tx, &mut wanted).await?;
+        let stopping = cases::stopping(tx, &numbers).await?;
         let withdrawals = erasures::withdrawals(tx, &numbers).await?;
         for number in &numbers {
             let subjects = found.get(number).map(Vec::as_slice);
@@ -114,10 +124,14 @@ impl Gateway {
         let sent_keys: Vec<[u8; 16]> = sent.iter().map(|(_, key, _)| *key).collect();
         records::take_over(tx, feed, &sent_keys).await?;
         let only: Vec<[u8; 16]> = tokens.iter().map(|(token, _)| *token).collect();
+        cases::keep_erased(tx, generation, feed, &only, true).await?;
         cases::forget_dropped(tx, feed, &only).await?;
         for (token, number) in tokens {
             if let Some(batch) = batches.get(&number) {
                 cases::stage_dropped(tx, feed, *batch, &[(token, number)]).await?;
+                let by = stopping.iter().filter(|(stopped, _)| *stopped == number);
+                let by: Vec<([u8; 16], i64)> = by.map(|(_, case)| (token, *case)).collect();
+                cases::stage_dropped_by(tx, feed, &by).await?;
             }
         }
         Ok(())

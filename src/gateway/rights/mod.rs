@@ -16,17 +16,22 @@
 
 mod answer;
 mod erase;
+mod items;
 mod journal;
+mod learn;
 mod notices;
 mod open;
 mod prove;
+mod reach;
+mod second;
 mod subject;
 mod suppressions;
 
 pub use answer::{CaseAnswer, CaseState, FlowEffect, Progress};
 pub(super) use journal::Journal;
-pub use journal::JournalError;
+pub use journal::{JournalError, JournalPlace};
+pub(super) use learn::known_again;
 pub use notices::{AcknowledgedNotices, NoticeLine, Overdue, StatedAcknowledgement};
-pub use open::NewCase;
+pub use open::{NewCase, OpenedCase};
 pub use subject::{CaseSubject, StatedIdentity};
 pub(super) use suppressions::{Suppressions, record_token};

@@ -9,7 +9,7 @@ use super::open::digest;
 use crate::{
     audit::{LeafKind, SizeClass},
     domain::{
-        FeedId, PartnerId, RecordType,
+        FeedId, PartnerId, Quarter, RecordType,
         time::{date_of, epoch_day},
     },
     gateway::{
@@ -48,15 +48,15 @@ pub struct NoticeLine {
     pub acknowledged_at: Option<Timestamp>,
 }
 
-/// Notices of one party that are not acknowledged in time.
+/// Notices of one party that were due in a quarter that is over, and are not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overdue {
     /// The party.
     pub partner: PartnerId,
+    /// The quarter.
+    pub quarter: Quarter,
     /// How many, as a class.
     pub size_class: SizeClass,
-    /// The earliest day that was missed.
-    pub since: Date,
 }
 
 /// A signed acknowledgement as it came.
@@ -189,37 +189,35 @@ impl Gateway {
     }
 
     /// Which parties have notices that they did not acknowledge in time, for those who watch
-    /// over it.
+    /// over it: by the quarters that are over, so that nobody sees by it which day's case
+    /// concerns whom. (A party sees its own from the first day on.)
     ///
     /// # Errors
     /// `wrong_role` but for data officers and auditors.
     pub async fn overdue_notices(&self, actor: &Actor) -> Result<Logged<Vec<Overdue>>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer, CallerRole::Auditor]).await?;
-        let today = epoch_day(self.today());
+        let today = Quarter::of(self.today());
         let mut tx = self.store.read(Rights::Figures).await?;
         let feeds = feeds::all(&mut tx).await?;
         let ids: Vec<FeedId> = feeds.iter().map(|(feed, ..)| *feed).collect();
         let notices = cases::notices_to(&mut tx, &ids).await?;
         drop(tx);
-        let mut late: BTreeMap<PartnerId, (u64, i32)> = BTreeMap::new();
+        let mut late: BTreeMap<(PartnerId, Quarter), u64> = BTreeMap::new();
         for notice in notices {
+            let corrupt =
+                StoreError::Corrupt { table: "notice", column: "due_day", row: notice.id };
+            let due = Quarter::of(date_of(notice.due_day).ok_or(corrupt)?);
             let open = notice.state == cases::ACTIVE && notice.acknowledged_at == 0;
             let sender = feeds.iter().find(|(feed, ..)| *feed == notice.feed);
-            if let Some((_, partner, _)) = sender.filter(|_| open && notice.due_day < today) {
-                let (count, since) = late.entry(partner.clone()).or_insert((0, notice.due_day));
-                *count += 1;
-                *since = (*since).min(notice.due_day);
+            if let Some((_, partner, _)) = sender.filter(|_| open && due < today) {
+                *late.entry((partner.clone(), due)).or_default() += 1;
             }
         }
-        let corrupt = StoreError::Corrupt { table: "notice", column: "due_day", row: 0 };
-        let overdue: Option<Vec<Overdue>> = late
-            .into_iter()
-            .map(|(partner, (count, since))| {
-                let size_class = SizeClass::of(count);
-                Some(Overdue { partner, size_class, since: date_of(since)? })
-            })
-            .collect();
-        let overdue = overdue.ok_or(corrupt)?;
+        let overdue = |((partner, quarter), count)| {
+            let size_class = SizeClass::of(count);
+            Overdue { partner, quarter, size_class }
+        };
+        let overdue: Vec<Overdue> = late.into_iter().map(overdue).collect();
         let leaf = self.look(actor, "overdue_notices");
         Ok(self.commit_for(actor, leaf, || Effect::None).await?.map(|_| overdue))
     }

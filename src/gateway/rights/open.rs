@@ -9,36 +9,33 @@
 
 use super::{
     answer::{CaseAnswer, flows_in_force, giver_number},
-    subject::{CaseSubject, KeyedSubject, Known},
+    reach::USUAL_DAYS,
+    second::Word,
+    subject::{CaseSubject, KeyedSubject},
 };
 use crate::{
     audit::{Hash, Leaf, LeafKind},
     domain::{
-        BatchId, FeedId, PartnerId, RecordType,
         field::{Rule, parse_date},
         time::epoch_day,
     },
     gateway::{
-        Actor, DECISIONS, Denied, Gateway, GatewayError, ProtocolRecord, RefusalKind, Refused,
-        Snapshot, consents::reference,
+        Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused, Snapshot, Waiting,
+        consents::reference,
     },
     keys::{IdentifierKind, KeysInUse, RawIdentifier},
-    protocol::{CallerRole, Choice, ConsentGiver, choice::Effect as Reach},
+    protocol::{CallerRole, Choice, ConsentGiver},
     store::{
-        ActError, Effect, Logged, Rights, Tx,
-        cases::{self, Case, Stopped, Terms},
-        feeds, key_versions, records, subjects,
+        ActError, Effect, Logged, Rights,
+        cases::{self, Case},
+        key_versions, subjects,
     },
 };
 use jiff::civil::Date;
 use rand::Rng;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroize;
-
-/// The days to acknowledge in where no protocol says how many.
-const USUAL_DAYS: i32 = 14;
 
 /// A case as its opener states it. No Debug: it may name somebody.
 pub struct NewCase {
@@ -60,13 +57,24 @@ impl Drop for NewCase {
     }
 }
 
+/// What a call to open a case came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenedCase {
+    /// It needs two people and was the first's: nothing is done yet.
+    Waiting(Waiting),
+    /// It is open.
+    Open(Box<CaseAnswer>),
+}
+
 /// A case, read and keyed.
-struct Wanted {
-    key: [u8; 16],
-    choice: Choice,
-    given_by: ConsentGiver,
-    requested_on: Date,
-    subject: KeyedSubject,
+pub(super) struct Wanted {
+    pub(super) key: [u8; 16],
+    pub(super) choice: Choice,
+    pub(super) given_by: ConsentGiver,
+    pub(super) requested_on: Date,
+    /// Keyed digest of whom it is about, as it was stated.
+    pub(super) wish: [u8; 16],
+    pub(super) subject: KeyedSubject,
 }
 
 /// What a case's leaf commits to. The nonce keeps the digest from being tried.
@@ -99,7 +107,7 @@ impl Gateway {
         &self,
         actor: &Actor,
         new: NewCase,
-    ) -> Result<Logged<CaseAnswer>, Denied> {
+    ) -> Result<Logged<OpenedCase>, Denied> {
         self.require(actor, &[CallerRole::Provider, CallerRole::DataOfficer]).await?;
         let mut wanted = match self.read_case(actor, new)? {
             Ok(wanted) => wanted,
@@ -110,8 +118,18 @@ impl Gateway {
             let keys = self.writing_keys().await?;
             let snapshot = self.snapshot();
             if let Some(answer) = self.open_before(actor, &snapshot, &wanted).await? {
-                return Ok(answer);
+                return Ok(answer.map(|case| OpenedCase::Open(Box::new(case))));
             }
+            let second = match self.second_of(actor, &snapshot, &wanted).await {
+                Ok(Word::Waiting(waiting)) => return Ok(waiting.map(OpenedCase::Waiting)),
+                Ok(Word::Second(approval)) => Some(approval),
+                Ok(Word::NotNeeded) => None,
+                Ok(Word::Again) => {
+                    self.policy_moved(actor).await?;
+                    continue;
+                }
+                Err(denied) => return Err(denied),
+            };
             let (id, case) = match self.stage_case(actor, &snapshot, &keys, &mut wanted).await {
                 Ok(Ok(staged)) => staged,
                 Ok(Err(refused)) => return Err(self.refuse_malformed(actor, refused).await),
@@ -121,8 +139,14 @@ impl Gateway {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let leaf = self.case_leaf(actor, LeafKind::CaseOpened, &snapshot, &case);
-            match self.commit(leaf, Effect::OpenCase(id), Some(snapshot.epoch())).await {
+            let mut leaf = self.case_leaf(actor, LeafKind::CaseOpened, &snapshot, &case);
+            let mut effect = Effect::OpenCase(id);
+            if let Some((intention, approval)) = second {
+                leaf.notes.act = intention.act().parse().ok();
+                leaf.notes.approval = Some(intention.digest());
+                effect = Effect::Approved(Box::new((approval, effect)));
+            }
+            match self.commit(leaf, effect, Some(snapshot.epoch())).await {
                 Ok(logged) => {
                     self.keep_journal().await?;
                     let mut tx = self.store.read(Rights::Figures).await?;
@@ -131,7 +155,7 @@ impl Gateway {
                     let case = case.ok_or(GatewayError::Conflict)?;
                     let snapshot = self.reload().await?;
                     let answer = self.tell(actor, &snapshot, &case).await?;
-                    return Ok(logged.map(|_| answer));
+                    return Ok(logged.map(|_| OpenedCase::Open(Box::new(answer))));
                 }
                 // What it reaches may be other flows now, or the same call came twice at once.
                 Err(ActError::PolicyChanged | ActError::Conflict) => {
@@ -299,8 +323,12 @@ impl Gateway {
         if choice == Choice::Rectification && !by_record {
             return Ok(Err(Refused::invalid("record", "a rectification names the wrong record")));
         }
-        let subject = self.key_subject(&actor.partner, subject)?;
-        Ok(subject.map(|subject| Wanted { key, choice, given_by, requested_on, subject }))
+        let subject = match self.key_subject(&actor.partner, subject)? {
+            Ok(subject) => subject,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let wish = subject.digest(&self.keys())?;
+        Ok(Ok(Wanted { key, choice, given_by, requested_on, wish, subject }))
     }
 
     /// The answer to a call that was made before.
@@ -314,10 +342,10 @@ impl Gateway {
         let found = cases::find(&mut tx, &actor.partner, &wanted.key).await?;
         drop(tx);
         let Some(case) = found.filter(|case| case.state != cases::STAGED) else { return Ok(None) };
-        // Of the subject nothing is kept that could be compared; of the wish, all that was said.
         let same = case.choice == wanted.choice.number()
             && case.given_by == giver_number(wanted.given_by)
-            && case.requested_on == epoch_day(wanted.requested_on);
+            && case.requested_on == epoch_day(wanted.requested_on)
+            && case.wish == wanted.wish;
         if case.state == cases::ACTIVE && same {
             return self.look_at_case(actor, snapshot, &case).await.map(Some);
         }
@@ -347,7 +375,8 @@ impl Gateway {
             return Ok(Err(Refused::invalid("record_id", "a record that you have sent")));
         };
         let today = epoch_day(self.today());
-        let stopped = self.stopped(&mut tx, keys, snapshot, choice, today, &known).await?;
+        let about = (choice, &actor.partner);
+        let stopped = self.stopped(&mut tx, keys, snapshot, about, today, &known).await?;
         let longest = flows_in_force(snapshot).map(|(document, ..)| document.rights.propagate_days);
         let mut nonce = [0; 16];
         self.rng().fill_bytes(&mut nonce);
@@ -363,93 +392,11 @@ impl Gateway {
             ended_at: 0,
             due_day: today + longest.max().map_or(USUAL_DAYS, i32::from),
             nonce,
+            wish: wanted.wish,
         };
         let tokens: Vec<[u8; 16]> = known.tokens.into_iter().collect();
         case.id = cases::stage(&mut tx, &case, &tokens, &stopped, self.now()).await?;
         tx.commit().await?;
         Ok(Ok((case.id, case)))
     }
-
-    /// Which of a subject's records a choice stops.
-    pub(super) async fn stopped(
-        &self,
-        tx: &mut Tx,
-        keys: &KeysInUse,
-        snapshot: &Snapshot,
-        choice: Choice,
-        today: i32,
-        known: &Known,
-    ) -> Result<Vec<Stopped>, GatewayError> {
-        let batches: BTreeSet<BatchId> = known.records.iter().map(|(_, batch)| *batch).collect();
-        let batches: Vec<BatchId> = batches.into_iter().collect();
-        let terms = cases::terms(tx, &batches).await?;
-        let feeds: BTreeMap<FeedId, (PartnerId, RecordType)> = feeds::all(tx)
-            .await?
-            .into_iter()
-            .map(|(feed, partner, record_type)| (feed, (partner, record_type)))
-            .collect();
-        let numbers: Vec<i64> = known.records.iter().map(|(number, _)| *number).collect();
-        let withdrawn: BTreeSet<i64> =
-            records::withdrawn(tx, &numbers).await?.into_iter().collect();
-        let mut by_feed: BTreeMap<FeedId, Vec<(i64, BatchId, Stop)>> = BTreeMap::new();
-        for (number, batch) in &known.records {
-            let Some(terms) = terms.get(batch).filter(|terms| !terms.abandoned) else { continue };
-            let Some(sender) = feeds.get(&terms.feed) else { continue };
-            if let Some(mut stop) = reached(snapshot, choice, terms, sender) {
-                stop.told = terms.live && !withdrawn.contains(number);
-                by_feed.entry(terms.feed).or_default().push((*number, *batch, stop));
-            }
-        }
-        let mut stopped = Vec::new();
-        for (feed, records) in by_feed {
-            let told = records.iter().filter(|(.., stop)| stop.told);
-            let told: Vec<(i64, BatchId)> = told.map(|(n, batch, _)| (*n, *batch)).collect();
-            let tokens = self.record_tokens(tx, keys, feed, &told).await?;
-            stopped.extend(records.into_iter().map(|(event_number, batch, stop)| Stopped {
-                event_number,
-                feed,
-                batch,
-                effect: stop.effect,
-                token: if stop.told { tokens.get(&event_number).copied() } else { None },
-                due_day: today + stop.days,
-            }));
-        }
-        Ok(stopped)
-    }
-}
-
-/// What a choice does to a record.
-pub(super) struct Stop {
-    pub(super) effect: u8,
-    /// The days that its sender has to acknowledge.
-    days: i32,
-    /// Whether its sender is told: it counted until now.
-    told: bool,
-}
-
-/// What a choice does to the records of a batch, by the flow that they came in under. Where its
-/// protocol can't be read any more nothing says that they may be used on.
-pub(super) fn reached(
-    snapshot: &Snapshot,
-    choice: Choice,
-    terms: &Terms,
-    (partner, record_type): &(PartnerId, RecordType),
-) -> Option<Stop> {
-    let record = snapshot.protocols().find(|record| {
-        record.stored.protocol.as_str() == terms.protocol
-            && i64::from(record.stored.version) == terms.version
-    });
-    let document = record.and_then(ProtocolRecord::agreed).map(|(document, _)| document);
-    let days = document.map_or(USUAL_DAYS, |d| i32::from(d.rights.propagate_days));
-    let effects: Vec<Reach> = document.map_or_else(Vec::new, |document| {
-        let flows = document.flows.iter();
-        let own = flows.filter(|f| f.from == *partner && f.record_type == *record_type);
-        own.map(|flow| choice.effect(flow)).collect()
-    });
-    let effect = match effects.into_iter().max() {
-        Some(Reach::Nothing(_)) => return None,
-        Some(Reach::Erase(_)) => cases::ERASE,
-        Some(Reach::Stop(_)) | None => cases::STOP,
-    };
-    Some(Stop { effect, days, told: false })
 }

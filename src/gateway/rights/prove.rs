@@ -1,29 +1,31 @@
 //! Proving a case: that it was opened, that what it wanted erased is gone, and what its opener's
 //! own organisation acknowledged, as a document that anybody checks offline with the log's key.
 //!
-//! The gateway looks live, and states what it found under a leaf of its own. Where something
-//! that is due is still there it states nothing. Other parties' acknowledgements are not in
-//! it: who else holds a record of the subject is not the opener's to know; that all have
-//! acknowledged in time, or not, is (from the day on by which they had to).
+//! The gateway looks live, by everything that the subject is known by, and states what it found
+//! under a leaf of its own. Where something that is due is still there, or its bytes are, it
+//! states nothing. Nothing of other parties is in it: who else holds a record of the subject, or
+//! has acknowledged, is not the opener's to know. The days' erasures are not in it either: their
+//! size class would count what others erased.
 
 use super::{
     answer::Progress,
     journal::stored_forms,
+    notices::public_id,
     open::{digest, statement},
+    subject::Known,
 };
 use crate::{
     audit::{
         Hash, Leaf, LeafKind,
         tree::{inclusion_proof, tiles_for_inclusion},
     },
-    domain::FeedId,
     gateway::{Actor, Denied, Gateway, GatewayError, RefusalKind, Refused},
     keys::PseudonymDomain,
-    protocol::{Envelope, KeyRegister},
+    protocol::{Choice, Envelope, KeyRegister},
     store::{
         Effect, Logged, Rights, StoreError, Tx,
         cases::{self, Case, Notice},
-        erasures, feeds, log, records,
+        erasures, log, records,
     },
 };
 use base64::{
@@ -56,6 +58,12 @@ impl Gateway {
             let refused = Refused::new(RefusalKind::Conflict, "case_in_progress", sentence);
             return Err(self.refuse_malformed(actor, refused).await);
         }
+        if self.store.owes_scrub().await? {
+            let sentence = "what was erased is not yet scrubbed from the database's files; ask \
+                            again when it is";
+            let refused = Refused::new(RefusalKind::Conflict, "not_scrubbed", sentence);
+            return Err(self.refuse_malformed(actor, refused).await);
+        }
         if !self.is_erased(&case).await? {
             let sentence = "what the case wants erased is not all gone; ask again tomorrow";
             let refused = Refused::new(RefusalKind::Conflict, "not_erased", sentence);
@@ -63,18 +71,24 @@ impl Gateway {
         }
         let mut nonce = [0; 16];
         self.rng().fill_bytes(&mut nonce);
+        let (own, keys) = (self.own_notices_of(&case).await?, self.keys());
+        let ids = |acknowledged: bool| {
+            let of = own.iter().filter(|notice| (notice.acknowledged_at != 0) == acknowledged);
+            of.map(|notice| public_id(&keys, notice.id)).collect::<BTreeSet<String>>()
+        };
         let stated = serde_json_canonicalizer::to_string(&json!({
-            "acknowledgements": told.progress.code(),
+            "acknowledged": ids(true),
             "case": hex::encode(case.key),
             "looked_on": self.today().to_string(),
             "nonce": hex::encode(nonce),
-            "to_be_erased": "none is in the stores",
+            "not_acknowledged": ids(false),
+            "to_be_erased": "none is in the stores or their files",
         }))
         .unwrap_or_default();
         let mut leaf = actor.leaf(LeafKind::CaseProved, self);
         leaf.notes.document = Some(digest(&stated));
         let logged = self.commit_for(actor, leaf, || Effect::None).await?;
-        let text = self.proof_of(actor, &case, &stated, logged.place()).await?;
+        let text = self.proof_of(&case, &stated, logged.place()).await?;
         Ok(logged.map(|_| text))
     }
 
@@ -94,32 +108,30 @@ impl Gateway {
                 return Ok(false);
             }
         }
-        Ok(true)
+        // Whatever is stored of the subject now, by everything that it is known by.
+        let tokens = cases::suppressions(&mut tx, case.id).await?.into_iter().collect();
+        let persons = self.persons_known_by(&mut tx, &keys, &tokens).await?;
+        let records = cases::records_of(&mut tx, &persons).await?;
+        let known = Known { tokens, records, ..Known::default() };
+        let corrupt = StoreError::Corrupt { table: "rights_case", column: "kind", row: case.id };
+        let choice = Choice::from_number(case.choice).ok_or(corrupt)?;
+        let (snapshot, about) = (self.snapshot(), (choice, &case.partner));
+        let left = self.stopped(&mut tx, &keys, &snapshot, about, 0, &known).await?;
+        Ok(left.iter().all(|stopped| stopped.effect != cases::ERASE))
     }
 
     async fn proof_of(
         &self,
-        actor: &Actor,
         case: &Case,
         stated: &str,
         proved: u64,
     ) -> Result<String, GatewayError> {
+        let own = self.own_notices_of(case).await?;
         let mut tx = self.store.read(Rights::Figures).await?;
         let opening = statement(case).ok_or(GatewayError::Conflict)?;
         let opened = find(&mut tx, case.opened_at, LeafKind::CaseOpened, Some(&opening)).await?;
         let mut leaves = vec![entry(&mut tx, "opened", opened, Some(&opening)).await?];
-        // What was asked by then was erased by the end of that day at the latest.
-        if let Some(day) = next(&mut tx, case.opened_at, LeafKind::Erasures).await? {
-            leaves.push(entry(&mut tx, "day_of_erasures", day, None).await?);
-        }
-        let own: BTreeSet<FeedId> = feeds::all(&mut tx)
-            .await?
-            .into_iter()
-            .filter(|(_, partner, _)| *partner == actor.partner)
-            .map(|(feed, ..)| feed)
-            .collect();
-        let notices = cases::notices_of(&mut tx, case.id).await?;
-        let given = notices.into_iter().filter(|n| own.contains(&n.feed) && n.acknowledged_at != 0);
+        let given = own.into_iter().filter(|notice| notice.acknowledged_at != 0);
         let given: BTreeSet<(i64, String)> =
             given.map(|n: Notice| (n.acknowledged_at, n.acknowledgement)).collect();
         for (at, document) in given {
@@ -207,25 +219,6 @@ async fn find(
         }
     }
     Err(StoreError::LogDamaged)
-}
-
-/// The first entry of a kind from a time on.
-async fn next(tx: &mut Tx, at: i64, kind: LeafKind) -> Result<Option<Place>, StoreError> {
-    const AT_ONCE: u64 = 1_000;
-    for (base, first, size) in first_at(tx, at).await? {
-        let mut index = first;
-        while index < size {
-            let until = size.min(index + AT_ONCE);
-            for bytes in log::entries_of(tx, base, index, until).await? {
-                let leaf = Leaf::decode(&bytes).map_err(|_| StoreError::LogDamaged)?;
-                if leaf.kind == kind {
-                    return Ok(Some((base, index)));
-                }
-                index += 1;
-            }
-        }
-    }
-    Ok(None)
 }
 
 /// An entry with its proof (C2SP tlog-proof) and the document that it names.

@@ -1,9 +1,11 @@
 //! Who a case is about: named by one of the sender's own records, or by an identity that goes
 //! through the one door for identifiers, and what of it is stored.
 
-use super::suppressions::{record_token, tokens_of};
+use super::{
+    journal::stored_forms,
+    suppressions::{record_token, tokens_of},
+};
 use crate::{
-    audit::{Item, Slot},
     domain::{
         BatchId, FeedId, PartnerId, PersonId, RecordType, SubjectId,
         field::{Rule, parse_date},
@@ -17,15 +19,16 @@ use crate::{
         forms::Forms,
         link::{key_domain, renew},
     },
-    keys::{
-        BirthDate, KeyError, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain, RawIdentifier,
-        RawText,
-    },
+    keys::{BirthDate, KeyError, KeysInUse, Pseudonym, PseudonymDomain, RawIdentifier, RawText},
     linkage::{KeyedIdentity, RawIdentity, Sender},
-    store::{StoreError, Tx, cases, details, feeds, records, subjects},
+    store::{
+        Tx,
+        cases::{self, Held},
+        feeds, records, subjects,
+    },
 };
 use jiff::civil::Date;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Somebody as an organisation knows them, after proof of identity. Empty where not known. No
@@ -74,8 +77,12 @@ pub(super) enum KeyedSubject {
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) tokens: BTreeSet<[u8; 16]>,
-    /// The numbers of the subject's records, with the batches they came in.
-    pub(super) records: Vec<(i64, BatchId)>,
+    /// The subject's records.
+    pub(super) records: Vec<Held>,
+    /// Of the identities that make up the person, those that share a key with who was named.
+    pub(super) kin: BTreeSet<SubjectId>,
+    /// The records that were named themselves.
+    pub(super) named: BTreeSet<i64>,
 }
 
 impl StatedIdentity {
@@ -141,7 +148,30 @@ impl StatedIdentity {
     }
 }
 
+/// The domains of what a subject is known by.
+const OF_SUBJECTS: [PseudonymDomain; 3] = [
+    PseudonymDomain::Subject,
+    PseudonymDomain::MatchNhsBirth,
+    PseudonymDomain::MatchNamesBirthSexPostcode,
+];
+
+/// The version of the rules that wishes' digests are made under; far from those of identifiers.
+const WISH_RULES: u16 = 0x5749;
+
 impl KeyedSubject {
+    /// What tells whether a call is about the same as one before; the same under every version
+    /// of the keys.
+    pub(super) fn digest(&self, keys: &KeysInUse) -> Result<[u8; 16], KeyError> {
+        let input = keys.pseudonymiser.begin(PseudonymDomain::Suppression, WISH_RULES);
+        let input = match self {
+            Self::Record { record_type, key } => {
+                input.bytes(record_type.name().as_bytes()).pseudonym(Some(key))?
+            }
+            Self::Identity(identity) => input.bytes(&[]).pseudonym(Some(&identity.fingerprint))?,
+        };
+        Ok(*input.finish().as_bytes())
+    }
+
     /// The same under the version that is in use now.
     fn renew(&mut self, keys: &KeysInUse) -> Result<(), KeyError> {
         match self {
@@ -191,22 +221,32 @@ impl Gateway {
     ) -> Result<Option<Known>, GatewayError> {
         subject.renew(keys)?;
         let mut known = Known::default();
+        let mut stated: BTreeSet<[u8; 16]> = BTreeSet::new();
         let persons = match subject {
             KeyedSubject::Record { record_type, key } => {
                 let feed = feeds::feed(tx, partner, *record_type).await?;
                 let Some(found) = self.sent_record(tx, keys, feed, key).await? else {
                     return Ok(None);
                 };
-                // One that was not used names nobody here any more.
-                let Some((number, batch)) = found else { return Ok(Some(known)) };
+                let Some((number, batch)) = found else {
+                    // It was not used, or is erased: whoever opens a case by it means whom the
+                    // cases are about that it was not used because of.
+                    return self.look_up_dropped(tx, keys, feed, key).await.map(Some);
+                };
+                known.named.insert(number);
                 if alone {
-                    known.records.push((number, batch));
+                    known.records.push(Held { number, batch, principal: true });
                     return Ok(Some(known));
                 }
-                self.principal_of(tx, number, batch).await?
+                let (principal, persons) = self.principal_of(tx, number, batch).await?;
+                let all = self.tokens_by_subject(tx, keys, &persons).await?;
+                let own = all.iter().find(|(id, _)| Some(*id) == principal);
+                stated.extend(own.into_iter().flat_map(|(_, tokens)| tokens));
+                persons
             }
             KeyedSubject::Identity(identity) => {
-                known.tokens.extend(tokens_of(keys, identity)?);
+                stated.extend(tokens_of(keys, identity)?);
+                known.tokens.extend(&stated);
                 let mut forms = Forms::default();
                 for key in identity.match_keys.iter() {
                     forms.add(keys, key.rung.domain(), key.key.as_bytes())?;
@@ -214,9 +254,49 @@ impl Gateway {
                 subjects::persons_with(tx, forms.all()).await?
             }
         };
-        known.tokens.extend(self.tokens_of_persons(tx, keys, &persons).await?);
+        for (subject, tokens) in self.tokens_by_subject(tx, keys, &persons).await? {
+            if tokens.iter().any(|token| stated.contains(token)) {
+                known.kin.insert(subject);
+            }
+            known.tokens.extend(tokens);
+        }
         known.records = cases::records_of(tx, &persons).await?;
         Ok(Some(known))
+    }
+
+    /// Whom a record is about that was not used, as far as the cases say that it was not used
+    /// because of.
+    async fn look_up_dropped(
+        &self,
+        tx: &mut Tx,
+        keys: &KeysInUse,
+        feed: FeedId,
+        key: &Pseudonym,
+    ) -> Result<Known, GatewayError> {
+        let mut known = Known::default();
+        for case in cases::dropped_by(tx, feed, &record_token(keys, key.as_bytes())?).await? {
+            known.tokens.extend(cases::suppressions(tx, case).await?);
+        }
+        let persons = self.persons_known_by(tx, keys, &known.tokens).await?;
+        known.tokens.extend(self.tokens_of_persons(tx, keys, &persons).await?);
+        known.records = cases::records_of(tx, &persons).await?;
+        Ok(known)
+    }
+
+    /// The persons that are stored under what some tokens stand for.
+    pub(super) async fn persons_known_by(
+        &self,
+        tx: &mut Tx,
+        keys: &KeysInUse,
+        tokens: &BTreeSet<[u8; 16]>,
+    ) -> Result<Vec<PersonId>, GatewayError> {
+        let mut forms: Vec<[u8; 16]> = Vec::new();
+        for token in tokens {
+            for domain in OF_SUBJECTS {
+                forms.extend(stored_forms(keys, token, domain)?);
+            }
+        }
+        Ok(subjects::persons_with(tx, &forms).await?)
     }
 
     /// Where a record is that was sent; within, `None` for one that was not used.
@@ -243,15 +323,15 @@ impl Gateway {
         tx: &mut Tx,
         number: i64,
         batch: BatchId,
-    ) -> Result<Vec<PersonId>, GatewayError> {
+    ) -> Result<(Option<SubjectId>, Vec<PersonId>), GatewayError> {
         for item in self.record_items(tx, batch).await? {
             if item.number == number
                 && let Some(principal) = item.principal
             {
-                return Ok(subjects::persons_of(tx, &[principal]).await?);
+                return Ok((Some(principal), subjects::persons_of(tx, &[principal]).await?));
             }
         }
-        Ok(cases::person_of(tx, number).await?.into_iter().collect())
+        Ok((None, cases::person_of(tx, number).await?.into_iter().collect()))
     }
 
     /// By what some persons are known again: all that any of their identities is found by.
@@ -261,9 +341,21 @@ impl Gateway {
         keys: &KeysInUse,
         persons: &[PersonId],
     ) -> Result<BTreeSet<[u8; 16]>, GatewayError> {
-        let mut tokens = BTreeSet::new();
+        let all = self.tokens_by_subject(tx, keys, persons).await?;
+        Ok(all.into_iter().flat_map(|(_, tokens)| tokens).collect())
+    }
+
+    /// By what each identity of some persons is known again.
+    async fn tokens_by_subject(
+        &self,
+        tx: &mut Tx,
+        keys: &KeysInUse,
+        persons: &[PersonId],
+    ) -> Result<Vec<(SubjectId, Vec<[u8; 16]>)>, GatewayError> {
+        let mut found = Vec::new();
         for mut subject in subjects::of_persons(tx, persons).await? {
             renew(keys, &mut subject)?;
+            let mut tokens = Vec::with_capacity(4);
             let nhs = subject.nhs.map(|nhs| (PseudonymDomain::Nhs, nhs));
             let mut all: Vec<(PseudonymDomain, [u8; 16])> = nhs.into_iter().collect();
             for (rung, key) in &subject.keys {
@@ -271,86 +363,10 @@ impl Gateway {
             }
             for (domain, key) in all {
                 let key = Pseudonym::from_stored(domain, keys.current(), &key)?;
-                tokens.insert(*keys.pseudonymiser.suppress(&key)?.as_bytes());
+                tokens.push(*keys.pseudonymiser.suppress(&key)?.as_bytes());
             }
+            found.push((subject.id, tokens));
         }
-        Ok(tokens)
+        Ok(found)
     }
-
-    /// The records' items of a batch that are still there; none of a batch from before there
-    /// were any.
-    async fn record_items(
-        &self,
-        tx: &mut Tx,
-        batch: BatchId,
-    ) -> Result<Vec<RecordPlaceKey>, GatewayError> {
-        let Some(sealed) = details::of_batch(tx, batch).await? else { return Ok(Vec::new()) };
-        let row = batch.number();
-        let corrupt = StoreError::Corrupt { table: "batch_detail", column: "sealed", row };
-        let detail = match self.unseal_batch(batch, &sealed) {
-            Ok(detail) => detail.ok_or(corrupt)?,
-            // A sealing key that was destroyed took every item along.
-            Err(GatewayError::Key(KeyError::NoSealingKey { .. })) => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let items = detail.slots.into_iter().filter_map(|slot| match slot {
-            Slot::Open(_, Item::Record(record)) if record.content.is_some() => {
-                Some(RecordPlaceKey {
-                    number: record.place.number,
-                    key: record.key,
-                    key_version: record.key_version,
-                    principal: record.place.subjects.first().map(|id| SubjectId::new(*id)),
-                })
-            }
-            _ => None,
-        });
-        Ok(items.collect())
-    }
-
-    /// The tokens of some records of one feed, each with the batch that brought it: by the
-    /// batches' items, and for those that have none by looking through the feed.
-    pub(super) async fn record_tokens(
-        &self,
-        tx: &mut Tx,
-        keys: &KeysInUse,
-        feed: FeedId,
-        wanted: &[(i64, BatchId)],
-    ) -> Result<BTreeMap<i64, [u8; 16]>, GatewayError> {
-        let numbers: BTreeSet<i64> = wanted.iter().map(|(number, _)| *number).collect();
-        let batches: BTreeSet<BatchId> = wanted.iter().map(|(_, batch)| *batch).collect();
-        let mut tokens = BTreeMap::new();
-        let token = |key: &[u8; 16], version: u16| -> Result<[u8; 16], KeyError> {
-            let (domain, version) = (PseudonymDomain::Record, KeyVersion::new(version));
-            let key = Pseudonym::from_stored(domain, version, key)?;
-            Ok(*keys.pseudonymiser.suppress(&key)?.as_bytes())
-        };
-        for batch in batches {
-            for item in self.record_items(tx, batch).await? {
-                // What was wrapped under a version that is destroyed is found in the feed.
-                if numbers.contains(&item.number)
-                    && let Ok(token) = token(&item.key, item.key_version)
-                {
-                    tokens.insert(item.number, token);
-                }
-            }
-        }
-        let left: Vec<i64> =
-            numbers.into_iter().filter(|number| !tokens.contains_key(number)).collect();
-        if !left.is_empty() {
-            for (number, key, version) in cases::keys_of(tx, feed, &left).await? {
-                if let Ok(token) = token(&key, version) {
-                    tokens.insert(number, token);
-                }
-            }
-        }
-        Ok(tokens)
-    }
-}
-
-/// What a batch's item says of a record.
-struct RecordPlaceKey {
-    number: i64,
-    key: [u8; 16],
-    key_version: u16,
-    principal: Option<SubjectId>,
 }

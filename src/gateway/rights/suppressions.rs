@@ -6,7 +6,7 @@
 //! lookups, and nothing where there never was a case.
 
 use crate::{
-    domain::{FeedId, Role},
+    domain::FeedId,
     gateway::{Gateway, GatewayError},
     keys::{KeyError, KeysInUse, Pseudonym, PseudonymDomain},
     linkage::KeyedIdentity,
@@ -56,23 +56,15 @@ impl Suppressions {
         self.number <= 1
     }
 
-    /// Whether somebody whom a record names has made a choice that binds its flow.
-    pub(in crate::gateway) fn bind(
-        &self,
-        keys: &KeysInUse,
-        persons: &[(Role, KeyedIdentity)],
-        flow: Choices,
-    ) -> Result<bool, KeyError> {
-        if self.tokens.is_empty() {
-            return Ok(false);
-        }
-        let mut chosen = Choices::default();
-        for (_, identity) in persons {
-            for token in tokens_of(keys, identity)? {
-                chosen = chosen.or(self.tokens.get(&token).copied().unwrap_or_default());
-            }
-        }
-        Ok(chosen.meets(flow))
+    /// What the persons whom a record names, by what they are known again, have chosen.
+    pub(in crate::gateway) fn chosen(&self, persons: &[Vec<[u8; 16]>]) -> Choices {
+        let known = persons.iter().flatten().filter_map(|token| self.tokens.get(token));
+        known.fold(Choices::default(), |chosen, one| chosen.or(*one))
+    }
+
+    /// Whether nothing binds.
+    pub(in crate::gateway) fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
     }
 }
 

@@ -327,7 +327,7 @@ impl Gateway {
 
 /// Seals a report, padded so that its length tells a class alone.
 fn seal(recipient: &RecipientKey, report: &str) -> Result<SealedReport, GatewayError> {
-    const LEAST_BYTES: usize = 64 << 10;
+    const LEAST_BYTES: usize = 256 << 10;
     let mut text = zeroize::Zeroizing::new(report.as_bytes().to_vec());
     let length = text.len().next_power_of_two().max(LEAST_BYTES);
     // JSON may end in spaces.

@@ -72,6 +72,7 @@ impl Gateway {
         let sections = [
             ("shared", shared(&shown)),
             ("consents", consents),
+            ("privacy_notices", notices(snapshot, &shown)),
             ("releases", self.releases_since(snapshot, shown.since).await?),
             ("rights", rights(snapshot, &shown)),
         ];
@@ -88,10 +89,11 @@ impl Gateway {
         snapshot: &Snapshot,
         since: Option<i64>,
     ) -> Result<Json, GatewayError> {
+        // Looked up also for nobody: how long it takes tells nothing.
+        let releases = self.releases(snapshot).await?;
         let Some(since) = since else { return Ok(json!([])) };
         let first = Timestamp::from_microsecond(since).unwrap_or(Timestamp::UNIX_EPOCH);
         let first = first.to_zoned(TimeZone::UTC).date();
-        let releases = self.releases(snapshot).await?;
         let quarters: Vec<String> = releases
             .all()
             .iter()
@@ -190,6 +192,23 @@ async fn stated(tx: &mut Tx, shown: &Shown, today: i32) -> Result<Json, GatewayE
         json!({ "sender": partner, "state": state.unwrap_or("not recorded"), "decided_on": day })
     };
     Ok(shown.consents.iter().map(line).collect())
+}
+
+/// The privacy notices of the senders of what is shown, as they stated them.
+fn notices(snapshot: &Snapshot, shown: &Shown) -> Json {
+    let shared = shown.shared.keys().map(|(partner, record_type, ..)| (partner, *record_type));
+    let shared: BTreeSet<(&String, RecordType)> = shared.collect();
+    let mut lines = Vec::new();
+    for (partner, record_type) in shared {
+        let (Ok(id), Some(all)) = (partner.parse(), snapshot.policy().notices()) else { continue };
+        for notice in all.of(&id, record_type) {
+            let day = |day: i32| date_of(day).map(|day| day.to_string());
+            lines.push(json!({ "sender": partner, "record_type": record_type.name(),
+                "version": notice.version, "given": notice.means.words(),
+                "from": day(notice.since), "until": notice.until.and_then(day) }));
+        }
+    }
+    Json::Array(lines)
 }
 
 /// Whom to write to about further rights, by each protocol that is named.

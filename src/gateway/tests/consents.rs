@@ -3,9 +3,10 @@
 use super::support::{TODAY, World};
 use crate::{
     audit::LeafKind,
-    domain::field::Rule,
+    domain::{field::Rule, time::days_after},
     gateway::{
         AskedConsent, ConsentGiver, ConsentMeans, ConsentRecord, MOST_CONSENTS, StatedConsent,
+        Withdrawing,
     },
 };
 use jiff::civil::date;
@@ -75,6 +76,37 @@ async fn a_withdrawal_holds_from_its_answer_on() {
     let stated = vec![stated("A2", ConsentRecord::Withdrawn, "2026-04-01")];
     world.gateway.record_consents(&centres, stated).await.unwrap();
     assert_eq!(world.last_leaf().await.kind, LeafKind::ConsentWithdrawn);
+}
+
+#[tokio::test]
+async fn a_named_givers_withdrawal_is_lifted_by_nobody_elses_yes() {
+    let world = World::new().await;
+    let centres = world.provider("centres");
+    let given = |giver: &str, day: &str| {
+        let mut consent = stated("A1", ConsentRecord::Given, day);
+        giver.clone_into(&mut consent.giver_ref);
+        vec![consent]
+    };
+    let state = async || {
+        let state = world.gateway.consent(&centres, "A1".to_owned()).await.unwrap();
+        state.into_parts().0.unwrap().0
+    };
+    for giver in ["mother", "father"] {
+        world.gateway.record_consents(&centres, given(giver, "2026-04-01")).await.unwrap();
+    }
+    let by = |given_by| Withdrawing { given_by, giver_ref: "mother".to_owned() };
+    let of = || "A1".to_owned();
+    let nameless = world.gateway.withdraw_consent_by(&centres, of(), by(None)).await;
+    world.refused(nameless, "invalid_argument").await;
+    let mother = by(Some(ConsentGiver::Parent));
+    world.gateway.withdraw_consent_by(&centres, of(), mother).await.unwrap();
+    assert_eq!(state().await, ConsentRecord::Withdrawn);
+    world.set_day(days_after(TODAY, 2));
+    let later = days_after(TODAY, 1).to_string();
+    world.gateway.record_consents(&centres, given("father", &later)).await.unwrap();
+    assert_eq!(state().await, ConsentRecord::Withdrawn);
+    world.gateway.record_consents(&centres, given("mother", &later)).await.unwrap();
+    assert_eq!(state().await, ConsentRecord::Given);
 }
 
 #[tokio::test]

@@ -4,14 +4,15 @@
 use crate::{
     audit::{Decision, Leaf, LeafKind, LogSigner},
     disclosure::{Catalogue, Limits},
-    domain::{Lsoa, PartnerId},
+    domain::{Lsoa, PartnerId, RecordType},
     gateway::{
-        Actor, AreaEntry, AreaLevel, Denied, Gateway, Refused, Setup, Witnesses,
+        Actor, AreaEntry, AreaLevel, Denied, Gateway, Refused, Setup, StatedNotice, Witnesses,
         register::{Fingerprint, Partner, PartnerKey},
     },
     keys::{MasterKeys, ProtocolSigning, Release, SigningKey, Token, VerifyingKey},
     protocol::{
         CallerRole, Digest, Envelope, Protocol, RegisteredKey, RootPolicy, SignatoryRole, Signed,
+        notices::NoticeMeans,
         register::KeyPurpose,
         root_policy::RootController,
         signing::{Document, header_for},
@@ -19,6 +20,7 @@ use crate::{
             Audiences, Particulars, PartyDetails, RootParticulars, Template, USUAL_KEEP_DAYS,
             root_policy,
         },
+        vocabulary::ConsentRule,
     },
     store::{Location, Logged, Rights, Store, log},
 };
@@ -260,7 +262,22 @@ impl World {
         let document = self.signed(&protocol, &[template.code(), "authority"]);
         let line = self.gateway.submit_protocol(&self.officer(), &document).await.unwrap();
         assert_eq!(line.value().state, Some(crate::protocol::State::Active));
+        for flow in protocol.flows.iter().filter(|flow| flow.consent == ConsentRule::Notice) {
+            self.notice(template.code(), flow.record_type, "").await;
+        }
         protocol
+    }
+
+    /// A privacy notice of a sender's is in force, or ends.
+    pub(super) async fn notice(&self, sender: &str, record_type: RecordType, until: &str) {
+        let stated = StatedNotice {
+            record_type: record_type.name().to_owned(),
+            version: "notice-1".to_owned(),
+            means: Some(NoticeMeans::Website),
+            since: "2024-04-01".to_owned(),
+            until: until.to_owned(),
+        };
+        self.gateway.record_notice(&self.provider(sender), &stated).await.unwrap();
     }
 
     /// Every leaf of the log.

@@ -149,6 +149,11 @@ async fn a_partner_joins_by_a_deed_that_all_have_signed() {
     assert_eq!(line.value().parties.last(), Some(&id("centres")));
     let leaf = world.last_leaf().await;
     assert_eq!((leaf.kind, leaf.notes.about), (LeafKind::ProtocolJoined, Some(id("centres"))));
+    // The flow that it joined rests on telling its subjects: so does its own.
+    assert!(!world.sends("centres").await);
+    for record_type in Template::Families.record_types() {
+        world.notice("centres", *record_type, "").await;
+    }
     assert!(world.sends("centres").await && world.sends("families").await);
     // Who is in reads it; its text and digest are those that all signed.
     let found = world.gateway.protocol(&centres, &id("isp-families"), 0).await.unwrap();

@@ -88,8 +88,48 @@ pub async fn forget_dropped(
     tokens: &[[u8; 16]],
 ) -> Result<(), StoreError> {
     for token in tokens {
-        on!(tx, c => sqlx::query("DELETE FROM dropped WHERE feed_id = $1 AND token = $2")
+        on!(&mut *tx, c => sqlx::query("DELETE FROM dropped WHERE feed_id = $1 AND token = $2")
+            .bind(feed.number()).bind(&token[..]).execute(c).await.map(drop))?;
+        on!(&mut *tx, c => sqlx::query("DELETE FROM dropped_case WHERE feed_id = $1 AND token = $2")
             .bind(feed.number()).bind(&token[..]).execute(c).await.map(drop))?;
     }
     Ok(())
+}
+
+/// Keeps which cases records were not used because of.
+///
+/// # Errors
+/// When it can't be written.
+pub async fn stage_dropped_by(
+    tx: &mut Tx,
+    feed: FeedId,
+    cases: &[([u8; 16], i64)],
+) -> Result<(), StoreError> {
+    bulk::insert(
+        tx,
+        "dropped_case",
+        &[
+            ("feed_id", Integers(vec![feed.number(); cases.len()])),
+            ("token", Bytes(cases.iter().map(|(token, _)| &token[..]).collect())),
+            ("case_id", Integers(cases.iter().map(|(_, case)| *case).collect())),
+        ],
+        "ON CONFLICT DO NOTHING",
+    )
+    .await
+    .map(drop)
+}
+
+/// The cases that a record was not used because of.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn dropped_by(
+    tx: &mut Tx,
+    feed: FeedId,
+    token: &[u8; 16],
+) -> Result<Vec<i64>, StoreError> {
+    let rows: Vec<(i64,)> = on!(tx, c => sqlx::query_as(
+        "SELECT case_id FROM dropped_case WHERE feed_id = $1 AND token = $2 ORDER BY case_id")
+        .bind(feed.number()).bind(&token[..]).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(|(case,)| case).collect())
 }

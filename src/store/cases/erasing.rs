@@ -5,7 +5,7 @@ use crate::{
     store::{
         StoreError, Tx,
         bulk::{
-            self,
+            self, Among,
             Column::{Bytes, Integers},
         },
         error::{counted, key16, stored},
@@ -58,6 +58,21 @@ pub async fn erasing(tx: &mut Tx, case: i64) -> Result<u64, StoreError> {
     counted(count)
 }
 
+/// The cases that stop some records: each record with each of its cases.
+///
+/// # Errors
+/// When they can't be read.
+pub async fn stopping(tx: &mut Tx, numbers: &[i64]) -> Result<Vec<(i64, i64)>, StoreError> {
+    bulk::select(
+        tx,
+        "SELECT event_number, case_id FROM record_stop WHERE event_number",
+        None,
+        &Among::Numbers(numbers),
+        "",
+    )
+    .await
+}
+
 /// A record is gone: nothing stops it any more.
 ///
 /// # Errors
@@ -89,7 +104,20 @@ pub async fn owe_scrub(tx: &mut Tx) -> Result<i64, StoreError> {
     tx.take_numbers("erased_days", 1).await
 }
 
-/// Keeps the keys of records that their sender wanted erased, for the journal.
+/// A record that is erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// The generation of erasures that it is of.
+    pub generation: u64,
+    /// Its feed.
+    pub feed: FeedId,
+    /// Its key as a suppression.
+    pub token: [u8; 16],
+    /// Whether by a choice of its subject's; else its sender wanted it.
+    pub by_choice: bool,
+}
+
+/// Keeps the keys of records that are erased, for the journal.
 ///
 /// # Errors
 /// When it can't be written.
@@ -98,6 +126,7 @@ pub async fn keep_erased(
     generation: i64,
     feed: FeedId,
     tokens: &[[u8; 16]],
+    by_choice: bool,
 ) -> Result<(), StoreError> {
     bulk::insert(
         tx,
@@ -106,8 +135,9 @@ pub async fn keep_erased(
             ("generation", Integers(vec![generation; tokens.len()])),
             ("feed_id", Integers(vec![feed.number(); tokens.len()])),
             ("token", Bytes(tokens.iter().map(|token| &token[..]).collect())),
+            ("by_choice", Integers(vec![i64::from(by_choice); tokens.len()])),
         ],
-        "ON CONFLICT (generation, feed_id, token) DO NOTHING",
+        "ON CONFLICT DO NOTHING",
     )
     .await
     .map(drop)
@@ -117,17 +147,15 @@ pub async fn keep_erased(
 ///
 /// # Errors
 /// When they can't be read or one is corrupt.
-pub async fn erased_since(
-    tx: &mut Tx,
-    generation: u64,
-) -> Result<Vec<(u64, FeedId, [u8; 16])>, StoreError> {
-    let rows: Vec<(i64, i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
-        "SELECT generation, feed_id, token FROM erased_key WHERE generation > $1 \
+pub async fn erased_since(tx: &mut Tx, generation: u64) -> Result<Vec<Erased>, StoreError> {
+    let rows: Vec<(i64, i64, Vec<u8>, i64)> = on!(tx, c => sqlx::query_as(
+        "SELECT generation, feed_id, token, by_choice FROM erased_key WHERE generation > $1 \
          ORDER BY generation, feed_id, token")
         .bind(stored(generation)?).fetch_all(c).await)?;
-    let row = |(generation, feed, token): (i64, i64, Vec<u8>)| {
+    let row = |(generation, feed, token, by_choice): (i64, i64, Vec<u8>, i64)| {
         let token = key16(&token, "erased_key", "token")?;
-        Ok((counted(generation)?, FeedId::new(feed), token))
+        let (generation, feed) = (counted(generation)?, FeedId::new(feed));
+        Ok(Erased { generation, feed, token, by_choice: by_choice != 0 })
     };
     rows.into_iter().map(row).collect()
 }

@@ -12,33 +12,45 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// The records of some persons: their numbers, and the batches they came in.
+/// A record of a person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// Its number.
+    pub number: i64,
+    /// The batch that it came in.
+    pub batch: BatchId,
+    /// Whether it is about the person first; else the person is named in it.
+    pub principal: bool,
+}
+
+/// The records of some persons.
 ///
 /// # Errors
 /// When they can't be read.
-pub async fn records_of(
-    tx: &mut Tx,
-    persons: &[PersonId],
-) -> Result<Vec<(i64, BatchId)>, StoreError> {
+pub async fn records_of(tx: &mut Tx, persons: &[PersonId]) -> Result<Vec<Held>, StoreError> {
     let numbers: Vec<i64> = persons.iter().map(|person| person.number()).collect();
-    if let Tx::Postgres(postgres) = tx {
+    let rows: Vec<(i64, i64, i64)> = if let Tx::Postgres(postgres) = tx {
         // Intake may not read what records say; a function of the owner tells which there are.
-        let rows: Vec<(i64, i64)> =
-            sqlx::query_as("SELECT event_number, batch_id FROM records_of_persons($1)")
-                .bind(numbers)
-                .fetch_all(&mut **postgres)
-                .await?;
-        return Ok(rows.into_iter().map(|(n, batch)| (n, BatchId::new(batch))).collect());
+        sqlx::query_as("SELECT event_number, batch_id, role FROM records_of_persons($1)")
+            .bind(numbers)
+            .fetch_all(&mut **postgres)
+            .await?
+    } else {
+        bulk::select(
+            tx,
+            "SELECT event_number, batch_id, role FROM event WHERE person_id",
+            None,
+            &Among::Numbers(&numbers),
+            "",
+        )
+        .await?
+    };
+    let mut held: BTreeMap<i64, Held> = BTreeMap::new();
+    for (number, batch, role) in rows {
+        let new = Held { number, batch: BatchId::new(batch), principal: false };
+        held.entry(number).or_insert(new).principal |= role == 0;
     }
-    let rows: Vec<(i64, i64)> = bulk::select(
-        tx,
-        "SELECT DISTINCT event_number, batch_id FROM event WHERE person_id",
-        None,
-        &Among::Numbers(&numbers),
-        "",
-    )
-    .await?;
-    Ok(rows.into_iter().map(|(n, batch)| (n, BatchId::new(batch))).collect())
+    Ok(held.into_values().collect())
 }
 
 /// The person that a record is about first. Looks through every event: for records from before

@@ -22,7 +22,7 @@ use std::{
 // The throw-away cluster of the integration tests, in this binary, too.
 #[expect(dead_code, reason = "made for the integration tests, which use all of it")]
 #[path = "../../../tests/support/postgres.rs"]
-mod postgres;
+pub(crate) mod postgres;
 
 /// What the clock says at first.
 pub(super) const NOON: i64 = 1_790_000_000_000_000;
