@@ -124,8 +124,7 @@ pub(super) enum ConsentCommand {
         /// Your own reference of the consent.
         #[arg(required_unless_present = "case_ref", conflicts_with = "case_ref")]
         consent_ref: Option<String>,
-        /// Your own reference of who withdraws it, as when it was recorded (with --given-by): only
-        /// this giver, or the subject, lifts it again. Without it everybody's word is taken back.
+        /// Your own reference of who withdraws it: nobody else's yes lifts it.
         #[arg(long, value_name = "REF", conflicts_with = "case_ref")]
         giver_ref: Option<String>,
         #[command(flatten)]
