@@ -51,6 +51,7 @@ fn every_measure_has_its_limit_and_the_files_say_the_same() {
         "log_p99",
         "protocols_admit",
         "protocols_authorise",
+        "protocols_change",
         "protocols_figure",
         "protocols_rebuild",
         "release",

@@ -166,6 +166,7 @@ pub async fn start(
         path: config.journal.clone(),
         anchor: config.journal_anchor.clone(),
         go_on: config.without_journal,
+        confirmed_day: config.confirmed_day,
     };
     gateway.replay_journal(&journal).await?;
     gateway.expire_protocols().await?;

@@ -38,7 +38,12 @@ pub(super) fn stored(town: &Town, n: usize) -> Vec<[u8; 16]> {
 
 fn journal(town: &Town) -> JournalPlace {
     let at = |name| town.dir.path().join(name);
-    JournalPlace { path: at("journal"), anchor: at("tiles.journal"), go_on: false }
+    JournalPlace {
+        path: at("journal"),
+        anchor: at("tiles.journal"),
+        go_on: false,
+        confirmed_day: None,
+    }
 }
 
 /// A town before anything is erased.

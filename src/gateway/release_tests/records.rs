@@ -7,7 +7,7 @@ use super::{
 use crate::{
     audit::LeafKind,
     domain::{
-        Event, RecordType, Role,
+        BatchId, Event, RecordType, Role, SubjectId,
         field::Value,
         identifier::{Scheme, check},
         records::live_birth,

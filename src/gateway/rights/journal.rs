@@ -28,6 +28,7 @@ pub(in crate::gateway) use file::Journal;
 pub(super) use replay::stored_forms;
 
 use crate::domain::{PartnerId, RecordType};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -40,6 +41,9 @@ pub struct JournalPlace {
     pub anchor: PathBuf,
     /// Go on where it is missing or cut short, on the operator's responsibility.
     pub go_on: bool,
+    /// A day of which the operator says that the clock was right on it: a restored backup may be
+    /// older than the clock is believed for.
+    pub confirmed_day: Option<Date>,
 }
 
 /// The journal can't be used. Says which file and what to do.

@@ -152,7 +152,7 @@ async fn a_partner_joins_by_a_deed_that_all_have_signed() {
     // The flow that it joined rests on telling its subjects: so does its own.
     assert!(!world.sends("centres").await);
     for record_type in Template::Families.record_types() {
-        world.notice("centres", *record_type, "").await;
+        world.notice("centres", record_type, "").await;
     }
     assert!(world.sends("centres").await && world.sends("families").await);
     // Who is in reads it; its text and digest are those that all signed.

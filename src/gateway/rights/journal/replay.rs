@@ -72,7 +72,7 @@ impl Gateway {
             cases::begin_replay(&mut tx).await?;
             tx.commit().await?;
             self.replay(&lacking).await?;
-            self.apply_retention().await?;
+            self.apply_retention(place.confirmed_day).await?;
         }
         self.carry_out_erasures().await?;
         if replayed {
