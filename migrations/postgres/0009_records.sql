@@ -12,3 +12,21 @@ $$;
 
 REVOKE EXECUTE ON FUNCTION record_known(BIGINT, BIGINT) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION record_known(BIGINT, BIGINT) TO tallygate_intake;
+
+-- A function that acts as the owner looks for tables where the owner put them, and last of all
+-- where its caller may make tables of its own: without that, a temporary table of the same name
+-- would be found first.
+DO $$
+DECLARE
+    of_owner regprocedure;
+BEGIN
+    FOR of_owner IN
+        SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = current_schema() AND p.prosecdef
+    LOOP
+        EXECUTE format(
+            'ALTER FUNCTION %s SET search_path = %I, pg_temp', of_owner, current_schema()
+        );
+    END LOOP;
+END
+$$;

@@ -92,7 +92,10 @@ async fn peak(dir: &Path, calls: u64) -> Result<(Sample, Option<f64>), BenchErro
     let failed = |source| BenchError::File { path: dir.to_owned(), source };
     let program = std::env::current_exe().map_err(failed)?;
     let mut serve = Command::new(program);
-    serve.args(["serve", "--log", "error", "--config"]).arg(dir.join("gateway.toml"));
+    // Its log was filled, not served: no journal stands beside it.
+    serve
+        .args(["serve", "--without-journal", "--log", "error", "--config"])
+        .arg(dir.join("gateway.toml"));
     serve.stdin(Stdio::null()).stdout(Stdio::null());
     let mut served = Served(serve.spawn().map_err(failed)?);
     let auditor = listening(&mut served.0, dir).await?;

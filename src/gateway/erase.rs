@@ -303,7 +303,8 @@ impl Gateway {
             }
             unused_tokens.extend(unused.iter().map(|(token, _)| *token));
             wanted.numbers.extend(unused.iter().map(|(_, dropped)| dropped.event_number));
-            if !sent.is_empty() {
+            // Also what was not used: a restored backup may be from before it was let go of.
+            if !sent.is_empty() || !unused.is_empty() {
                 gone.extend(self.token_of(&forms));
             }
             for found in sent.values() {

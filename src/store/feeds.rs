@@ -150,6 +150,12 @@ pub async fn clear_unaccepted(tx: &mut Tx, staged_before: Timestamp) -> Result<(
     if left == 0 {
         return Ok(());
     }
+    // The case a record was not used because of goes with it: the same id may be another's later.
+    tx.run(
+        "DELETE FROM dropped_case WHERE (feed_id, token) IN (SELECT d.feed_id, d.token \
+         FROM dropped d JOIN batch b ON b.batch_id = d.batch_id WHERE b.state = 2)",
+    )
+    .await?;
     tx.run("DELETE FROM dropped WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)")
         .await?;
     if !tx.is_sqlite() {

@@ -233,7 +233,12 @@ async fn sort_out<'a>(
             (Some(_), _, Some(_)) => accepted.sent_before += 1,
             (Some(_), None, None)
                 if record.supersedes.as_ref().is_some_and(|earlier| {
-                    known.accepted(&earlier.key).is_none() && !here.contains_key(&earlier.key)
+                    // Nor of what is gone, used or not: two corrections of one record would count.
+                    match (known.accepted(&earlier.key), here.get(&earlier.key)) {
+                        (_, Some(at)) => gone_here.contains(at),
+                        (Some(number), None) => gone.contains(&number),
+                        (None, None) => true,
+                    }
                 }) =>
             {
                 refuse_row(record, accepted, ("supersedes", Rule::NothingToSupersede));
@@ -358,9 +363,10 @@ async fn write(
     let dropped: Vec<SentRow> =
         tokens.filter_map(|(new, number)| Some((new.dropped?, number))).collect();
     cases::stage_dropped(tx, intake.feed, batch, &dropped).await?;
-    note_choices(intake, tx, keys, additions).await?;
     records::stage_sent(tx, intake.feed, batch, &sent, version).await?;
     records::stage_events(tx, batch, &events).await?;
+    // After the events: what is learnt in one row of a batch stops others of the same batch.
+    note_choices(intake, tx, keys, additions).await?;
     let numbers: Vec<i64> = (first..).take(additions.new.len()).collect();
     let before = additions.withdrawn.iter().map(|(gone, number)| (gone, *number));
     let here = additions.withdrawn_here.iter().map(|(gone, at)| (gone, numbers[*at]));

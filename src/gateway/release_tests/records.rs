@@ -203,6 +203,10 @@ async fn a_correction_takes_the_place_of_the_record_and_is_known_since_it_was() 
     let (again, _) = push(&town, birth, &columns, &[third]).await;
     assert_eq!((again.well_formed, again.sent_before), (1, 1));
     stands(3).await;
+    let twice: Cells<'_> = &[&[("record_id", "B-4")][..], second].concat();
+    let (refused, _) = push(&town, birth, &columns, &[twice]).await;
+    assert_eq!(refused.rejections[0].rule, "nothing-to-supersede");
+    stands(3).await;
     // Taken back, the file that corrected leaves what stood before it, less what still stands.
     let health = town.actor("health", &[CallerRole::Provider], None);
     let (index, hash) = correction;

@@ -60,26 +60,36 @@ impl Gateway {
                 of_case.entry(*case).or_default().extend(tokens);
             }
         }
-        let snapshot = self.snapshot();
-        for (id, mut tokens) in of_case {
-            for token in cases::suppressions(tx, id).await? {
-                tokens.remove(&token);
-            }
-            let Some(case) = cases::by_number(tx, id).await?.filter(|_| !tokens.is_empty()) else {
-                continue;
-            };
-            let persons = self.persons_known_by(tx, keys, &tokens).await?;
-            let also = self.tokens_of_persons(tx, keys, &persons).await?;
-            let mut known = Known { tokens, ..Known::default() };
-            known.tokens.extend(also);
-            known.records = cases::records_of(tx, &persons).await?;
-            let Some(choice) = Choice::from_number(case.choice) else { continue };
-            let about = (choice, &case.partner);
-            let today = epoch_day(self.today());
-            let stopped = self.stopped(tx, keys, &snapshot, about, today, &known).await?;
-            let tokens: Vec<[u8; 16]> = known.tokens.into_iter().collect();
-            cases::learn(tx, id, &tokens, &stopped).await?;
+        for (id, tokens) in of_case {
+            self.learn_of(tx, keys, id, tokens).await?;
         }
         Ok(())
+    }
+
+    /// Adds tokens to a case, with whomever they stand for.
+    pub(super) async fn learn_of(
+        &self,
+        tx: &mut Tx,
+        keys: &KeysInUse,
+        id: i64,
+        mut tokens: BTreeSet<[u8; 16]>,
+    ) -> Result<(), GatewayError> {
+        for token in cases::suppressions(tx, id).await? {
+            tokens.remove(&token);
+        }
+        let Some(case) = cases::by_number(tx, id).await?.filter(|_| !tokens.is_empty()) else {
+            return Ok(());
+        };
+        let persons = self.persons_known_by(tx, keys, &tokens).await?;
+        let also = self.tokens_of_persons(tx, keys, &persons).await?;
+        let mut known = Known { tokens, ..Known::default() };
+        known.tokens.extend(also);
+        known.records = cases::records_of(tx, &persons).await?;
+        let Some(choice) = Choice::from_number(case.choice) else { return Ok(()) };
+        let about = (choice, &case.partner);
+        let (snapshot, today) = (self.snapshot(), epoch_day(self.today()));
+        let stopped = self.stopped(tx, keys, &snapshot, about, today, &known).await?;
+        let tokens: Vec<[u8; 16]> = known.tokens.into_iter().collect();
+        Ok(cases::learn(tx, id, &tokens, &stopped).await?)
     }
 }

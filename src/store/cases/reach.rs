@@ -28,7 +28,9 @@ pub struct Held {
 /// # Errors
 /// When they can't be read.
 pub async fn records_of(tx: &mut Tx, persons: &[PersonId]) -> Result<Vec<Held>, StoreError> {
-    let numbers: Vec<i64> = persons.iter().map(|person| person.number()).collect();
+    // What is about nobody hangs on a person who is nobody: it is not one case's.
+    let persons = persons.iter().filter(|person| **person != PersonId::NOBODY);
+    let numbers: Vec<i64> = persons.map(|person| person.number()).collect();
     let rows: Vec<(i64, i64, i64)> = if let Tx::Postgres(postgres) = tx {
         // Intake may not read what records say; a function of the owner tells which there are.
         sqlx::query_as("SELECT event_number, batch_id, role FROM records_of_persons($1)")

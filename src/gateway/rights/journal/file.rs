@@ -129,6 +129,9 @@ impl Journal {
         file.seek(SeekFrom::Start(self.length)).map_err(failed)?;
         let mut text = Vec::new();
         Read::by_ref(&mut file).take(MAX_BYTES).read_to_end(&mut text).map_err(failed)?;
+        if text.len() as u64 == MAX_BYTES {
+            return Err(failed(io::ErrorKind::FileTooLarge.into()));
+        }
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         self.length += whole as u64;
         if whole < text.len() {

@@ -25,12 +25,14 @@ use crate::{
         feeds, records, subjects,
     },
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the database lacks of the journal.
 #[derive(Default)]
 struct Lacking<'a> {
     opened: Vec<(&'a Entry, Vec<[u8; 16]>)>,
+    /// Of cases that are there: by what else their subjects are known.
+    learnt: Vec<(i64, BTreeSet<[u8; 16]>)>,
     noes: Vec<&'a JournalNo>,
     erased: Vec<&'a JournalRecord>,
     chosen: Vec<&'a JournalRecord>,
@@ -42,7 +44,11 @@ struct Lacking<'a> {
 
 impl Lacking<'_> {
     fn is_empty(&self) -> bool {
-        self.opened.is_empty() && !self.ends && self.generation == 0 && self.statement == 0
+        self.opened.is_empty()
+            && self.learnt.is_empty()
+            && !self.ends
+            && self.generation == 0
+            && self.statement == 0
     }
 }
 
@@ -64,7 +70,7 @@ impl Gateway {
         let mut tx = self.store.read(Rights::Figures).await?;
         let begun = cases::is_replaying(&mut tx).await?;
         drop(tx);
-        let lacking = self.lacking(&entries).await?;
+        let lacking = self.lacking(&entries, begun).await?;
         let replayed = begun || !lacking.is_empty();
         if replayed {
             tracing::warn!("the database lacked choices or erasures of its journal: done again");
@@ -99,17 +105,34 @@ impl Gateway {
         }
     }
 
-    async fn lacking<'a>(&self, entries: &'a [Entry]) -> Result<Lacking<'a>, GatewayError> {
+    /// `begun`: a replay was cut short. It moved the counters that tell how far the database is, so
+    /// that all is done again.
+    async fn lacking<'a>(
+        &self,
+        entries: &'a [Entry],
+        begun: bool,
+    ) -> Result<Lacking<'a>, GatewayError> {
         let mut lacking = Lacking::default();
         let mut tx = self.store.read(Rights::Figures).await?;
-        let (generation, _) = cases::scrubs(&mut tx).await?;
-        let statements = consents::next_statement(&mut tx).await?;
+        let (generation, statements) = match begun {
+            true => (0, 0),
+            false => (cases::scrubs(&mut tx).await?.0, consents::next_statement(&mut tx).await?),
+        };
         for entry in entries {
             match entry {
                 Entry::Opened { partner, case, .. } => {
                     let found = cases::find(&mut tx, partner, case).await?;
-                    if found.is_none_or(|case| case.state == cases::STAGED) {
-                        lacking.opened.push((entry, learnt(entries, entry)));
+                    match found.filter(|case| case.state != cases::STAGED) {
+                        None => lacking.opened.push((entry, learnt(entries, entry))),
+                        Some(case) if case.state == cases::ACTIVE => {
+                            let mut more: BTreeSet<_> =
+                                learnt(entries, entry).into_iter().collect();
+                            for held in cases::suppressions(&mut tx, case.id).await? {
+                                more.remove(&held);
+                            }
+                            lacking.learnt.extend((!more.is_empty()).then_some((case.id, more)));
+                        }
+                        Some(_) => {}
                     }
                 }
                 Entry::Erased { generation: of, records, chosen } if *of >= generation => {
@@ -139,6 +162,12 @@ impl Gateway {
         // A case that ended is opened first, so that what it erased goes again.
         for (entry, learnt) in &lacking.opened {
             self.open_again(entry, learnt).await?;
+        }
+        for (case, tokens) in &lacking.learnt {
+            let mut tx = self.store.transact(Rights::Intake).await?;
+            subjects::link_alone(&mut tx).await?;
+            self.learn_of(&mut tx, &self.keys(), *case, tokens.clone()).await?;
+            tx.commit().await?;
         }
         if lacking.statement > 0 {
             self.say_again(&lacking.noes).await?;
