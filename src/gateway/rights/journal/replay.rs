@@ -113,7 +113,7 @@ impl Gateway {
         begun: bool,
     ) -> Result<Lacking<'a>, GatewayError> {
         let mut lacking = Lacking::default();
-        let mut tx = self.store.read(Rights::Figures).await?;
+        let mut tx = self.store.read(Rights::Intake).await?;
         let (generation, statements) = match begun {
             true => (0, 0),
             false => (cases::scrubs(&mut tx).await?.0, consents::next_statement(&mut tx).await?),
