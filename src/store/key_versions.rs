@@ -177,13 +177,15 @@ pub async fn keep(
     leaving: KeyVersion,
     progress: &Progress,
 ) -> Result<(), StoreError> {
+    // Once done nobody goes on from it, and it would outlive the erasure of what it is the key of.
+    let key = if progress.done { Vec::new() } else { progress.key.clone() };
     on!(tx, c => sqlx::query(
         "INSERT INTO key_progress (step, version, place, number, place_key, moved, done) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (step) DO UPDATE \
          SET version = excluded.version, place = excluded.place, number = excluded.number, \
          place_key = excluded.place_key, moved = excluded.moved, done = excluded.done")
         .bind(step).bind(row(leaving)).bind(progress.place).bind(progress.number)
-        .bind(progress.key.clone()).bind(super::error::stored(progress.moved)?)
+        .bind(key).bind(super::error::stored(progress.moved)?)
         .bind(i64::from(progress.done)).execute(c).await.map(drop))?;
     Ok(())
 }

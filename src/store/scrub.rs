@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::time;
 
 /// Tables that hold keyed values, or what they are sealed with.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "event",
     "subject",
     "subject_key",
@@ -33,6 +33,7 @@ const TABLES: [&str; 11] = [
     "record_stop",
     "dropped",
     "dropped_case",
+    "key_progress",
 ];
 /// A reader may hold the write-ahead log for a moment.
 const TRIES: usize = 20;

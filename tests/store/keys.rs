@@ -102,6 +102,8 @@ async fn progress_is_kept_for_the_version_that_is_left(fresh: Fresh) {
     tx.commit().await.unwrap();
     let mut tx = keys(&fresh).await;
     assert_eq!(key_versions::progress(&mut tx, "sent", ONE).await.unwrap(), place);
+    // What is done keeps no key: it could be of what is erased later.
+    let end = Progress { key: Vec::new(), ..end };
     assert_eq!(key_versions::progress(&mut tx, "subject", ONE).await.unwrap(), end);
     // The next rotation begins at the beginning.
     let next = key_versions::progress(&mut tx, "subject", TWO).await.unwrap();
