@@ -35,6 +35,8 @@ const DAY_CHECK: Duration = Duration::from_secs(600);
 const LAST_COSIGNING: Duration = Duration::from_secs(10);
 /// Verified tokens that are remembered.
 const REMEMBERED_TOKENS: usize = 10_000;
+/// How often a start looks whether another gateway has let go of what is due.
+const RETENTION_POLL: Duration = Duration::from_secs(1);
 
 /// The gateway could not be started or ended badly. Says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +139,29 @@ async fn open(config: &Config) -> Result<Store, ServeError> {
     Ok(store)
 }
 
+/// What is done before anything is served: a restored backup has what was erased, and let go,
+/// since it was taken.
+async fn make_ready(gateway: &Gateway, config: &Config) -> Result<(), ServeError> {
+    gateway.note_quorum().await?;
+    let journal = JournalPlace {
+        path: config.journal.clone(),
+        anchor: config.journal_anchor.clone(),
+        go_on: config.without_journal,
+        confirmed_day: config.confirmed_day,
+    };
+    gateway.replay_journal(&journal).await?;
+    gateway.expire_protocols().await?;
+    // Another gateway may be at it: its work is waited for, and done where it died.
+    loop {
+        gateway.apply_retention(config.confirmed_day).await?;
+        if gateway.retention_is_applied().await? {
+            break;
+        }
+        time::sleep(RETENTION_POLL).await;
+    }
+    Ok(gateway.name_erasures().await?)
+}
+
 /// Starts a gateway as its configuration says.
 ///
 /// # Errors
@@ -160,19 +185,7 @@ pub async fn start(
     // Before anything is added: what is added to an old copy would be a fork.
     witnesses.check_history(&store, &setup.log, &config.without_witnesses).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
-    gateway.note_quorum().await?;
-    // Before anything is served: a restored backup has what was erased since.
-    let journal = JournalPlace {
-        path: config.journal.clone(),
-        anchor: config.journal_anchor.clone(),
-        go_on: config.without_journal,
-        confirmed_day: config.confirmed_day,
-    };
-    gateway.replay_journal(&journal).await?;
-    gateway.expire_protocols().await?;
-    // It has what was let go since, too.
-    gateway.apply_retention(config.confirmed_day).await?;
-    gateway.name_erasures().await?;
+    make_ready(&gateway, config).await?;
     let tls = server_config(
         &read(&config.certificate)?,
         &read(&config.key)?,

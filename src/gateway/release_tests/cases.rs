@@ -14,15 +14,21 @@ use crate::{
 
 /// What a row has beside the number.
 const WHO: [&str; 4] = ["Tester", "Tina", "2", "CV1 2WT"];
-const HEALTH_NAMED: Sender =
+pub(super) const HEALTH_NAMED: Sender =
     Sender { columns: &["surname", "forename", "sex", "postcode", "review", "outcome"], ..HEALTH };
-const CENTRES_NAMED: Sender = Sender {
+pub(super) const CENTRES_NAMED: Sender = Sender {
     columns: &["surname", "forename", "sex", "postcode", "attendee", "centre", "activity"],
     ..CENTRES
 };
 
 /// A row of child `n`, by number, by names, or both.
-fn row(sender: Sender, id: usize, n: usize, by_number: bool, by_names: bool) -> Vec<String> {
+pub(super) fn row(
+    sender: Sender,
+    id: usize,
+    n: usize,
+    by_number: bool,
+    by_names: bool,
+) -> Vec<String> {
     let nhs = if by_number { nhs_number(n) } else { String::new() };
     let consent = if sender.partner == "centres" { format!("C-{n}") } else { String::new() };
     let mut row: Vec<String> =
@@ -35,7 +41,7 @@ fn row(sender: Sender, id: usize, n: usize, by_number: bool, by_names: bool) -> 
 }
 
 /// A town that knows where [`WHO`] lives.
-async fn town() -> Town {
+pub(super) async fn town() -> Town {
     let town = Town::new().await;
     let place = PostcodePlace { postcode: WHO[3].to_owned(), lsoa: AREAS[0].2.to_owned() };
     town.gateway.load_postcodes(&town.officer(), vec![place]).await.unwrap();
@@ -43,7 +49,7 @@ async fn town() -> Town {
     town
 }
 
-async fn push(town: &Town, sender: Sender, row: Vec<String>) {
+pub(super) async fn push(town: &Town, sender: Sender, row: Vec<String>) {
     let accepted = sender.push_rows(town, vec![row]).await.0;
     assert_eq!((accepted.well_formed, accepted.rejections.len()), (1, 0), "{accepted:?}");
 }
@@ -99,6 +105,16 @@ async fn nobody_escapes_by_a_key_that_is_learnt_later() {
     moved[0] = "r-61".to_owned();
     moved[5].clear();
     push(&town, HEALTH_NAMED, moved).await;
+    assert_eq!(HEALTH.counted(&town).await, 0);
+    // And where one row tells of another in the same batch.
+    open(&town, &officer, case("c", Choice::Restriction, identity(0))).await;
+    let mut both = row(HEALTH_NAMED, 70, 0, true, true);
+    both[7] = "Thirdname".to_owned();
+    let mut half = both.clone();
+    half[0] = "r-71".to_owned();
+    half[5].clear();
+    let accepted = HEALTH_NAMED.push_rows(&town, vec![both, half]).await.0;
+    assert_eq!(accepted.well_formed, 2, "{accepted:?}");
     assert_eq!(HEALTH.counted(&town).await, 0);
 }
 

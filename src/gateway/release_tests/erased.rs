@@ -3,8 +3,9 @@
 //! every file is searched.
 
 use super::{
+    cases::{self, CENTRES_NAMED, HEALTH_NAMED},
     last_leaf,
-    rights::{BIRTH, CENTRES, case, consents, nhs_number, open, record},
+    rights::{BIRTH, CENTRES, HEALTH, case, consents, identity, nhs_number, open, record},
     search::{Ground, NOWHERE, Written, forms, the_search_finds_every_form},
     support::{Town, partner},
 };
@@ -14,7 +15,7 @@ use crate::{
     keys::{BirthDate, RawIdentifier},
     linkage::{self, RawIdentity},
     protocol::Choice,
-    store::{Rights, Store, backup, cases, faults::world::postgres::Cluster},
+    store::{Rights, Store, backup, cases as stored_cases, faults::world::postgres::Cluster},
 };
 use aho_corasick::AhoCorasick;
 use std::fs;
@@ -81,11 +82,16 @@ async fn before(ground: &Ground) -> Before {
         assert!(found.is_all_there() && found.ahead > 0, "{found:?}");
         assert!(ground.cluster.is_none() || found.database == 4, "{found:?}");
     }
+    let archive = backed_up(&town).await;
+    Before { town, journal: at, known, archive }
+}
+
+async fn backed_up(town: &Town) -> Vec<u8> {
     let mut archive = Vec::new();
     let owner = Store::open_to_read(&town.owner).await.unwrap();
     backup::backup(&owner, &mut archive).await.unwrap();
     owner.close().await;
-    Before { town, journal: at, known, archive }
+    archive
 }
 
 /// Nothing is left of who is gone, and everything of who is not.
@@ -138,7 +144,7 @@ async fn erased_in_a_restored_backup(ground: &Ground, before: &Before) {
         // Starts that were cut short have moved the counters: nothing is passed over for that.
         for _ in 0..3 {
             let mut tx = town.gateway.store().transact(Rights::Intake).await.unwrap();
-            cases::begin_replay(&mut tx).await.unwrap();
+            stored_cases::begin_replay(&mut tx).await.unwrap();
             tx.commit().await.unwrap();
         }
     }
@@ -259,6 +265,27 @@ async fn a_journal_that_is_missing_changed_or_cut_short_is_not_gone_on_from() {
     opened(&without).await.unwrap();
     assert_eq!(last_leaf(&town).await.kind, LeafKind::JournalOverridden);
     assert!(!opened(&at).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_case_learnt_since_the_backup_binds_in_the_restored_one() {
+    let town = cases::town().await;
+    let at = journal(&town);
+    let without = JournalPlace { go_on: true, ..at.clone() };
+    town.gateway.replay_journal(&without).await.unwrap();
+    cases::push(&town, HEALTH_NAMED, cases::row(HEALTH_NAMED, 1, 1, true, false)).await;
+    cases::push(&town, HEALTH_NAMED, cases::row(HEALTH_NAMED, 50, 1, false, true)).await;
+    open(&town, &town.officer(), case("a", Choice::OptOut, identity(1))).await;
+    let archive = backed_up(&town).await;
+    cases::push(&town, CENTRES_NAMED, cases::row(CENTRES_NAMED, 1, 1, true, true)).await;
+    town.gateway.keep_journal().await.unwrap();
+    assert_eq!(HEALTH.counted(&town).await, 0);
+    let ground = Ground { cluster: None, log: Written::default() };
+    let restored = town.restored(&archive, ground.place().await).await;
+    assert_eq!(HEALTH.counted(&restored).await, 1, "the backup knows one half alone");
+    assert!(restored.gateway.replay_journal(&at).await.unwrap());
+    assert_eq!(HEALTH.counted(&restored).await, 0);
+    assert!(!restored.gateway.replay_journal(&at).await.unwrap(), "once is enough");
 }
 
 #[tokio::test(flavor = "multi_thread")]

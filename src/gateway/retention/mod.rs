@@ -118,6 +118,15 @@ impl Gateway {
         self.name_retention(ended, today - last > BELIEVED_DAYS).await
     }
 
+    /// Whether every day that has ended is applied, by this gateway or another.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn retention_is_applied(&self) -> Result<bool, GatewayError> {
+        let ended = epoch_day(self.today()) - 1;
+        Ok(self.last_applied().await?.is_some_and(|last| last >= ended))
+    }
+
     async fn last_applied(&self) -> Result<Option<i32>, StoreError> {
         let mut tx = self.store.read(Rights::Sequencer).await?;
         retention::last_day(&mut tx).await

@@ -112,13 +112,54 @@ fn each_start_has_its_last_day() {
     }
 }
 
+const A_300: &str = "isp-a version 1 /retention/1 300";
+const A_100: &str = "isp-a version 1 /retention/1 100";
+const B_200: &str = "isp-b version 1 /retention/1 200";
+
+fn case_by_case(cases: Vec<(Vec<Entry>, Date, &str)>) {
+    for (number, (entries, on, expected)) in cases.into_iter().enumerate() {
+        let policy = with(entries);
+        assert_eq!(told(&keeping(&policy, on)), expected, "case {number}");
+    }
+}
+
 #[test]
-fn who_says_how_long_case_by_case() {
+fn of_several_protocols_who_says_how_long() {
     let event = RetentionStart::EventDate;
     let (a, b) = (kept("isp-a", 300, event), kept("isp-b", 200, event));
     let later = kept("isp-b", 250, RetentionStart::Received);
     let expire = Act::Expire { today: date(2028, 1, 1) };
     let suspend = Act::Suspend { party: partner("health") };
+    let (short, mut long) = (kept("isp-a", 100, event), kept("isp-b", 900, event));
+    long.expires = date(2030, 12, 31);
+    case_by_case(vec![
+        (vec![entry(&template(Template::Dwp), &[])], TODAY, "none"),
+        (vec![entry(&a, &[])], TODAY, A_300),
+        // The strictest of those in force, wherever each counts from.
+        (vec![entry(&a, &[]), entry(&b, &[])], TODAY, B_200),
+        (vec![entry(&a, &[]), entry(&later, &[])], TODAY, "isp-b version 1 /retention/1 260"),
+        // A suspension stops no clock.
+        (vec![entry(&a, &[]), entry(&b, from_ref(&suspend))], TODAY, B_200),
+        // What has ended has no say of others' records while another is in force ...
+        (vec![entry(&a, &[]), entry(&b, from_ref(&expire))], TODAY, A_300),
+        (vec![entry(&a, &[]), entry(&b, &[revoke(Handling::Freeze)])], TODAY, A_300),
+        // ... of its own it has: the end of the stricter gives nobody leave to keep them longer ...
+        (vec![entry(&short, from_ref(&expire)), entry(&b, &[])], TODAY, A_100),
+        (vec![entry(&short, &[revoke(Handling::Freeze)]), entry(&b, &[])], TODAY, A_100),
+        (vec![entry(&short, &[]), entry(&long, &[])], date(2027, 4, 1), A_100),
+        // ... nor does that of the longer, where another in force is stricter ...
+        (vec![entry(&a, from_ref(&expire)), entry(&b, &[])], TODAY, B_200),
+        // ... and its last word goes on to hold when none is, by the clock as well.
+        (vec![entry(&a, from_ref(&expire))], TODAY, A_300),
+        (vec![entry(&a, &[revoke(Handling::Freeze)])], TODAY, A_300),
+        (vec![entry(&a, &[]), entry(&b, &[])], date(2027, 4, 1), B_200),
+    ]);
+}
+
+#[test]
+fn of_several_versions_who_says_how_long() {
+    let event = RetentionStart::EventDate;
+    let (a, b) = (kept("isp-a", 300, event), kept("isp-b", 200, event));
     let mut second = kept("isp-a", 900, event);
     second.version = ProtocolVersion::new(2).unwrap();
     second.supersedes = Some(fully_signed(&a).digest());
@@ -131,33 +172,7 @@ fn who_says_how_long_case_by_case() {
     silent.retention.remove(1);
     let unreadable =
         || Entry::Unreadable { id: a.id.clone(), version: ProtocolVersion::new(2).unwrap() };
-    let other = with(vec![entry(&template(Template::Dwp), &[])]);
-    assert_eq!(told(&keeping(&other, TODAY)), "none");
-    let (short, mut long) = (kept("isp-a", 100, event), kept("isp-b", 900, event));
-    long.expires = date(2030, 12, 31);
-    let a_100 = "isp-a version 1 /retention/1 100";
-    let a_300 = "isp-a version 1 /retention/1 300";
-    let b_200 = "isp-b version 1 /retention/1 200";
-    let cases: Vec<(Vec<Entry>, Date, &str)> = vec![
-        (vec![entry(&a, &[])], TODAY, a_300),
-        // The strictest of those in force, wherever each counts from.
-        (vec![entry(&a, &[]), entry(&b, &[])], TODAY, b_200),
-        (vec![entry(&a, &[]), entry(&later, &[])], TODAY, "isp-b version 1 /retention/1 260"),
-        // A suspension stops no clock.
-        (vec![entry(&a, &[]), entry(&b, from_ref(&suspend))], TODAY, b_200),
-        // What has ended has no say of others' records while another is in force ...
-        (vec![entry(&a, &[]), entry(&b, from_ref(&expire))], TODAY, a_300),
-        (vec![entry(&a, &[]), entry(&b, &[revoke(Handling::Freeze)])], TODAY, a_300),
-        // ... of its own it has: the end of the stricter gives nobody leave to keep them longer ...
-        (vec![entry(&short, from_ref(&expire)), entry(&b, &[])], TODAY, a_100),
-        (vec![entry(&short, &[revoke(Handling::Freeze)]), entry(&b, &[])], TODAY, a_100),
-        (vec![entry(&short, &[]), entry(&long, &[])], date(2027, 4, 1), a_100),
-        // ... nor does that of the longer, where another in force is stricter ...
-        (vec![entry(&a, from_ref(&expire)), entry(&b, &[])], TODAY, b_200),
-        // ... and its last word goes on to hold when none is, by the clock as well.
-        (vec![entry(&a, from_ref(&expire))], TODAY, a_300),
-        (vec![entry(&a, &[revoke(Handling::Freeze)])], TODAY, a_300),
-        (vec![entry(&a, &[]), entry(&b, &[])], date(2027, 4, 1), b_200),
+    case_by_case(vec![
         // An amendment replaces what it supersedes, also before it begins.
         (
             vec![entry(&a, &[Act::Supersede]), entry(&second, &[])],
@@ -176,10 +191,10 @@ fn who_says_how_long_case_by_case() {
             "isp-a version 2 /retention/1 900",
         ),
         // ... and where it says nothing, the last version that did.
-        (vec![entry(&a, &[Act::Supersede]), entry(&silent, &[])], TODAY, a_300),
+        (vec![entry(&a, &[Act::Supersede]), entry(&silent, &[])], TODAY, A_300),
         // A newer version that can't be read may say anything.
         (vec![entry(&a, &[Act::Supersede]), unreadable()], TODAY, "none"),
-        (vec![entry(&a, &[Act::Supersede]), unreadable(), entry(&b, &[])], TODAY, b_200),
+        (vec![entry(&a, &[Act::Supersede]), unreadable(), entry(&b, &[])], TODAY, B_200),
         // Purged with its part, whoever else lists the feed.
         (vec![entry(&a, &[revoke(Handling::Purge)])], TODAY, "isp-a version 1  purged"),
         (
@@ -200,12 +215,8 @@ fn who_says_how_long_case_by_case() {
             "isp-a version 1  purged",
         ),
         // What another protocol brought is not.
-        (vec![entry(&a, &[]), entry(&b, &[revoke(Handling::Purge)])], TODAY, a_300),
-    ];
-    for (number, (entries, on, expected)) in cases.into_iter().enumerate() {
-        let policy = with(entries);
-        assert_eq!(told(&keeping(&policy, on)), expected, "case {number}");
-    }
+        (vec![entry(&a, &[]), entry(&b, &[revoke(Handling::Purge)])], TODAY, A_300),
+    ]);
 }
 
 #[test]
