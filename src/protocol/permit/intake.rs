@@ -26,7 +26,8 @@ pub struct IntakePermit {
     limit: Option<EventLimit>,
     partner: PartnerId,
     role: CallerRole,
-    columns: Vec<String>,
+    /// One a line: a permit is made for every record that comes alone.
+    columns: String,
     today: Date,
     /// `today` as an epoch day: asked of every record.
     epoch_today: i32,
@@ -47,7 +48,7 @@ impl IntakePermit {
             limit,
             partner: question.partner.clone(),
             role: question.role,
-            columns: question.columns.iter().map(|column| (*column).to_owned()).collect(),
+            columns: question.columns.join("\n"),
             today: question.today,
             epoch_today: epoch_day(question.today),
         }
@@ -142,7 +143,7 @@ impl IntakePermit {
     /// # Errors
     /// The refusal of the decision made anew.
     pub fn decide_anew(&self, policy: &Policy, today: Date) -> Result<Self, Refusal> {
-        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        let columns: Vec<&str> = self.columns.lines().collect();
         policy.authorise_intake(&IntakeQuestion {
             partner: &self.partner,
             role: self.role,
