@@ -2,12 +2,12 @@
 //!
 //! None of them has Debug, Display, Clone, PartialEq, serde or a way into a query; each zeroes its
 //! memory when dropped. The tests below fail when such a trait appears. The exits:
-//! - [`RawIdentifier`]: one, which consumes it and returns a [`Pseudonym`].
+//! - [`RawIdentifier`]: one, which consumes it and returns a [`Pseudonym`], or the input of one.
 //! - [`RawText`]: the keyed hash only. Rules of linkage reach the text as plain functions, which
 //!   can capture nothing and so carry nothing away.
 //! - [`BirthDate`]: the keyed hash, sealing, and questions about age that a release needs.
 
-use super::{IdentifierKind, Pseudonym, Pseudonymiser};
+use super::{IdentifierKind, PrfInput, Pseudonym, Pseudonymiser};
 use crate::domain::time::epoch_day;
 use jiff::Span;
 use jiff::civil::Date;
@@ -27,6 +27,12 @@ impl RawIdentifier {
     #[must_use]
     pub fn pseudonymise(self, kind: IdentifierKind<'_>, with: &Pseudonymiser) -> Pseudonym {
         with.identifier(kind, self.0.as_bytes())
+    }
+
+    /// The keyed hash's input of it, to be evaluated where the key is.
+    #[must_use]
+    pub fn into_input(self, kind: IdentifierKind<'_>) -> PrfInput {
+        kind.input(self.0.as_bytes())
     }
 }
 

@@ -21,7 +21,7 @@ mod match_key;
 mod normalise;
 mod resolve;
 
-pub use identity::{Facts, KeyedIdentity, RawIdentity, Sender, postcode_pseudonym};
+pub use identity::{Facts, IdentityInputs, KeyedIdentity, RawIdentity, Sender, postcode_pseudonym};
 pub use match_key::{MatchKey, MatchKeys, Rung};
 pub use normalise::RULES;
 
