@@ -155,6 +155,15 @@ impl PrfOutput {
         Self(bytes)
     }
 
+    /// Four bytes of it that no pseudonym holds, for a sealed comparison: below what tells people
+    /// apart in a list, enough to tell two values of one field apart.
+    #[must_use]
+    pub fn tag(&self) -> u32 {
+        let mut tag = [0; 4];
+        tag.copy_from_slice(&self.0[16..20]);
+        u32::from_be_bytes(tag)
+    }
+
     /// The inner value: the first 128 bits.
     fn inner(&self) -> &[u8; 16] {
         self.0.first_chunk().unwrap_or(&[0; 16])

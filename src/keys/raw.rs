@@ -53,6 +53,31 @@ impl RawText {
         Self::new(rule(&self.0))
     }
 
+    /// Another text that a rule makes of it.
+    #[must_use]
+    pub fn derived(&self, rule: fn(&str) -> String) -> Self {
+        Self::new(rule(&self.0))
+    }
+
+    /// Whether it stands before another, so that two can be told in one order.
+    #[must_use]
+    pub fn is_before(&self, other: &Self) -> bool {
+        self.0.as_str() < other.0.as_str()
+    }
+
+    /// Every text that lacks one of its characters, itself among them: two texts of one mistyped
+    /// character share one.
+    #[must_use]
+    pub fn shortened(&self) -> Vec<Self> {
+        let lacking = |gone: usize| {
+            let kept = self.0.char_indices().enumerate().filter(|(at, _)| *at != gone);
+            let mut text = String::with_capacity(self.0.len());
+            text.extend(kept.map(|(_, (_, c))| c));
+            Self::new(text)
+        };
+        (0..=self.0.chars().count()).map(lacking).collect()
+    }
+
     /// Whether a rule holds: a placeholder, an unknown address.
     #[must_use]
     pub fn satisfies(&self, rule: fn(&str) -> bool) -> bool {
@@ -115,6 +140,26 @@ impl BirthDate {
     #[must_use]
     pub fn is_placeholder(&self) -> bool {
         matches!(self.digits, 19_000_101 | 19_010_101)
+    }
+
+    /// Whether it is a first of January, which systems fill in where they know the year alone.
+    #[must_use]
+    pub fn is_new_year(&self) -> bool {
+        self.digits % 10_000 == 101
+    }
+
+    /// What survives one error: year and month, month and day, year and day, and all three with
+    /// month and day in either order.
+    #[must_use]
+    pub fn parts(&self) -> [RawText; 4] {
+        let (year, month, day) = (self.digits / 10_000, self.digits / 100 % 100, self.digits % 100);
+        let (less, more) = (month.min(day), month.max(day));
+        [
+            RawText::new(format!("{year:04}{month:02}")),
+            RawText::new(format!("{month:02}{day:02}")),
+            RawText::new(format!("{year:04}/{day:02}")),
+            RawText::new(format!("{year:04}{less:02}{more:02}")),
+        ]
     }
 
     /// Eight ASCII digits, `yyyymmdd`, for the keyed hash.

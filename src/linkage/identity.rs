@@ -14,7 +14,9 @@
 //! A local id is scoped to its partner and never equals another's. A plurality of one says no more
 //! than none does, so that a birth and a later visit make one tuple.
 
+use super::comparison::{Comparison, Marks, Slot};
 use super::match_key::{Fields, MatchKey, MatchKeys, Rung};
+use super::tags::{Lookup, Parts, RawLines, TagUse};
 use super::{
     Sex,
     normalise::{self, RULES},
@@ -65,6 +67,10 @@ pub struct RawIdentity {
     pub uprn: Option<RawText>,
     /// How many children were born at once, where the record says so.
     pub plurality: Option<u8>,
+    /// The address in lines, of sources that have no UPRN; no record type of the gateway does.
+    pub lines: RawLines,
+    /// An identifier of persons that has no check digit, of such sources.
+    pub unchecked_number: Option<RawText>,
 }
 
 /// An identity as keyed values only, with the facts to be sealed.
@@ -83,6 +89,10 @@ pub struct KeyedIdentity {
     pub local_id: Option<Pseudonym>,
     /// What it may be linked by.
     pub match_keys: MatchKeys,
+    /// By what those are found that it may be tied to.
+    pub lookups: Vec<(Lookup, Pseudonym)>,
+    /// By what it is compared with them, to be sealed.
+    pub comparison: Comparison,
     /// What ages and windows need, to be sealed.
     pub facts: Facts,
 }
@@ -147,6 +157,9 @@ impl KeyedIdentity {
         let keys: Vec<MatchKey> =
             self.match_keys.iter().map(renewed).collect::<Result<_, KeyError>>()?;
         self.match_keys = MatchKeys::from_stored(keys);
+        for (_, key) in &mut self.lookups {
+            *key = with.rewrap(key, to)?;
+        }
         Ok(())
     }
 }
@@ -161,6 +174,7 @@ enum Use {
     LocalId,
     Match(Rung),
     Fingerprint,
+    Compare(TagUse),
 }
 
 /// An identity as inputs of the keyed hash, made without any key. The list is in an order in which
@@ -169,9 +183,15 @@ pub struct IdentityInputs {
     inputs: Vec<PrfInput>,
     uses: Vec<Use>,
     facts: Facts,
+    marks: Marks,
 }
 
 impl IdentityInputs {
+    fn new(facts: Facts) -> Self {
+        let (inputs, uses) = (Vec::with_capacity(40), Vec::with_capacity(40));
+        Self { inputs, uses, facts, marks: Marks::default() }
+    }
+
     /// The inputs, in the order in which their outputs are expected.
     #[must_use]
     pub fn inputs(&self) -> &[PrfInput] {
@@ -197,16 +217,25 @@ impl IdentityInputs {
         if outputs.len() != self.inputs.len() {
             return Err(incomplete);
         }
-        let made = self.uses.iter().zip(&self.inputs).zip(outputs);
-        let made: Vec<(Use, Pseudonym)> = made
-            .map(|((use_as, input), output)| (*use_as, with.pseudonym(input.domain(), output)))
-            .collect();
+        let mut made: Vec<(Use, Pseudonym)> = Vec::with_capacity(8);
+        let mut keys = Vec::with_capacity(Rung::ALL.len());
+        let mut lookups = Vec::with_capacity(4);
+        let mut comparison = Comparison::new(self.facts.sex, self.marks);
+        for ((use_as, input), output) in self.uses.iter().zip(&self.inputs).zip(outputs) {
+            let pseudonym = || with.pseudonym(input.domain(), output);
+            match use_as {
+                Use::Match(rung) => keys.push(MatchKey { rung: *rung, key: pseudonym() }),
+                Use::Compare(TagUse::Lookup(lookup)) => lookups.push((*lookup, pseudonym())),
+                Use::Compare(TagUse::Tag(slot)) => comparison.put(*slot, output.tag()),
+                Use::Compare(TagUse::Near) => comparison.near.push(output.tag()),
+                other => made.push((*other, pseudonym())),
+            }
+            if *use_as == Use::Nhs {
+                comparison.put(Slot::Nhs, output.tag());
+            }
+        }
         let of =
             |wanted: Use| made.iter().find_map(|(use_as, p)| (*use_as == wanted).then_some(*p));
-        let keys = made.iter().filter_map(|(use_as, key)| match use_as {
-            Use::Match(rung) => Some(MatchKey { rung: *rung, key: *key }),
-            _ => None,
-        });
         Ok(KeyedIdentity {
             fingerprint: of(Use::Fingerprint).ok_or(incomplete)?,
             nhs: of(Use::Nhs),
@@ -215,6 +244,8 @@ impl IdentityInputs {
             nino: of(Use::Nino),
             local_id: of(Use::LocalId),
             match_keys: MatchKeys::from_stored(keys),
+            lookups,
+            comparison,
             facts: self.facts,
         })
     }
@@ -239,15 +270,17 @@ impl RawIdentity {
     /// `position` is that of [`Sender`].
     #[must_use]
     pub fn into_inputs(self, partner: &PartnerId, position: u8) -> IdentityInputs {
-        let surname = present(self.surname, normalise::name);
-        let forename = present(self.forename, normalise::name);
+        let as_written = (self.surname, self.forename);
+        let normal = |text: Option<&RawText>| {
+            text.map(|text| text.derived(normalise::name)).filter(|text| !text.is_empty())
+        };
+        let (surname, forename) = (normal(as_written.0.as_ref()), normal(as_written.1.as_ref()));
         let postcode = present(self.postcode, normalise::postcode);
         let uprn = present(self.uprn, normalise::uprn);
         let sex = self.sex.unwrap_or(Sex::NotKnown);
         let plurality = self.plurality.filter(|born| *born > 1);
         let facts = Facts { birth: self.birth, sex };
-        let mut made =
-            IdentityInputs { inputs: Vec::with_capacity(8), uses: Vec::with_capacity(8), facts };
+        let mut made = IdentityInputs::new(facts);
         let mut identifier = |raw: Option<RawIdentifier>, use_as, kind| {
             raw.map(|raw| made.add(use_as, raw.into_input(kind)))
         };
@@ -293,6 +326,24 @@ impl RawIdentity {
             made.add(Use::Match(rung), input);
         }
         made.add(Use::Fingerprint, whole);
+        let facts = &made.facts;
+        let parts = Parts {
+            nhs,
+            number: self.unchecked_number.as_ref(),
+            surname: as_written.0.as_ref(),
+            forename: as_written.1.as_ref(),
+            birth: facts.birth.as_ref(),
+            postcode: postcode.as_ref(),
+            uprn: uprn.as_ref(),
+            plural: plurality.is_some(),
+            lines: &self.lines,
+        };
+        let (inputs, uses) = (&mut made.inputs, &mut made.uses);
+        made.marks = parts.inputs(&mut |use_as, input| {
+            inputs.push(input);
+            uses.push(Use::Compare(use_as));
+            Output::Of(inputs.len() - 1)
+        });
         made
     }
 }

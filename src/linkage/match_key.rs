@@ -3,6 +3,7 @@
 //! A match key is a pseudonym over normalised fields: subjects that share one may be one person.
 //! Only keyed values are ever stored or compared.
 
+use super::rules::Rule;
 use super::{
     Sex,
     normalise::{self, RULES},
@@ -11,8 +12,8 @@ use crate::keys::{
     BirthDate, KeyError, Output, PrfInput, Pseudonym, PseudonymDomain, Pseudonymiser, RawText,
 };
 
-/// A rung of the ladder, the surest first. Later rungs (phonetic names; address and initial) come
-/// behind these; their numbers are stored and never change.
+/// A rung of the ladder that has keys of its own: equal keys tie. What lies behind these two is
+/// found by lookup keys (`tags`) and tied by comparison (`rules`). Stored numbers never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rung {
     /// NHS number and date of birth.
@@ -38,6 +39,15 @@ impl Rung {
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|rung| rung.number() == number)
+    }
+
+    /// The rule that ties by its keys.
+    #[must_use]
+    pub const fn rule(self) -> Rule {
+        match self {
+            Self::NhsBirth => Rule::NhsBirth,
+            Self::NamesBirthSexPostcode => Rule::NamesBirthSexPostcode,
+        }
     }
 
     /// The domain of its keys.
