@@ -40,7 +40,7 @@ pub use variants::COMPARISON_RULES;
 pub use crate::domain::row::Sex;
 pub use resolve::{
     Decision, Group, Link, MAX_COMPONENT, MAX_HOLDERS, Resolution, Subject, decide, reresolve,
-    resolve,
+    resolve, resolve_all,
 };
 
 /// What can go wrong in linkage. Holds no identifier, name or address.

@@ -190,6 +190,43 @@ pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
     Ok(groups.into_values().collect())
 }
 
+/// Partitions any number of subjects: each set that hangs together by ties is resolved by itself,
+/// as the gateway does it. One that is too large stays in single persons.
+#[must_use]
+pub fn resolve_all(subjects: &[Subject]) -> Resolution {
+    let mut ordered: Vec<&Subject> = subjects.iter().collect();
+    ordered.sort_unstable_by_key(|subject| subject.id);
+    let mut forest = Forest::of(&ordered);
+    for ties in ties_by_likeness(&ordered).into_values() {
+        for (a, b) in ties {
+            forest.union(a, b);
+        }
+    }
+    for rung in Rung::ALL {
+        let mut first: BTreeMap<Pseudonym, usize> = BTreeMap::new();
+        for (place, subject) in ordered.iter().enumerate() {
+            if let Some(key) = subject.keys.of(rung) {
+                let older = *first.entry(key.key).or_insert(place);
+                forest.union(older, place);
+            }
+        }
+    }
+    let mut components: BTreeMap<usize, Vec<Subject>> = BTreeMap::new();
+    for (place, subject) in ordered.iter().enumerate() {
+        components.entry(forest.root(place)).or_default().push((*subject).clone());
+    }
+    let alone =
+        |subject: &Subject| Group { keeps: None, members: vec![subject.id], links: Vec::new() };
+    let mut groups = Vec::with_capacity(components.len());
+    for component in components.into_values() {
+        match resolve(&component) {
+            Ok(resolved) => groups.extend(resolved),
+            Err(_) => groups.extend(component.iter().map(alone)),
+        }
+    }
+    groups
+}
+
 /// For each key of a rung the ties of its oldest holder to the others, without the keys whose
 /// holders carry different NHS numbers. Places in `ordered`, the older first; sorted.
 fn unambiguous_ties(ordered: &[&Subject], forest: &mut Forest, rung: Rung) -> Vec<(usize, usize)> {
