@@ -56,3 +56,6 @@ pub enum LinkageError {
     #[error("subject {0} was given twice")]
     SubjectTwice(crate::domain::SubjectId),
 }
+
+#[cfg(test)]
+mod tests;
