@@ -101,7 +101,7 @@ async fn erased_in(ground: &Ground, town: &Town, known: &[Vec<[u8; 16]>]) {
         assert_eq!(ground.found(town, &known[gone]).await, NOWHERE, "child {gone}");
     }
     let stays = ground.found(town, &known[STAYS]).await;
-    assert!(stays.is_all_there() && stays.database == 4, "{stays:?}");
+    assert!(stays.is_all_there() && stays.database == 5, "{stays:?}");
     assert_eq!(CENTRES.find(town, 0..6).await, TOLD);
 }
 
