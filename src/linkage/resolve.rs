@@ -177,12 +177,15 @@ pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
             ties
         });
         let weighed = likenesses.iter().filter(|((of, _), _)| *of == rule && rung.is_none());
-        let settled =
-            |tie: &&(usize, usize)| !unsettled.contains(&tie.0) && !unsettled.contains(&tie.1);
-        let weighed = weighed.map(|(_, ties)| ties.iter().filter(settled).copied().collect());
-        let levels: Vec<Vec<(usize, usize)>> = of_rung.into_iter().chain(weighed).collect();
-        for ties in levels {
-            for (older, younger) in forest.settled(&ordered, &ties) {
+        let levels: Vec<Vec<(usize, usize)>> =
+            of_rung.into_iter().chain(weighed.map(|(_, ties)| ties.clone())).collect();
+        for mut ties in levels {
+            if rung.is_none() {
+                ties.retain(|(a, b)| !unsettled.contains(a) && !unsettled.contains(b));
+            }
+            let (ties, fits_several) = forest.settled(&ordered, &ties);
+            unsettled.extend(fits_several);
+            for (older, younger) in ties {
                 if forest.union(older, younger) {
                     links.push(Link { subject: ordered[younger].id, to: ordered[older].id, rule });
                 }
@@ -340,10 +343,15 @@ impl Forest {
         true
     }
 
-    /// The ties whose chain, all ties taken together, makes one person of nobody who can't be.
-    fn settled(&self, ordered: &[&Subject], ties: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    /// The ties whose chain, all ties taken together, makes one person of nobody who can't be; and
+    /// who is tied by the others to several that can't be one person.
+    fn settled(
+        &self,
+        ordered: &[&Subject],
+        ties: &[(usize, usize)],
+    ) -> (Vec<(usize, usize)>, Vec<usize>) {
         if ties.is_empty() {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
         let mut all = self.clone();
         for (a, b) in ties {
@@ -360,7 +368,37 @@ impl Forest {
         };
         let sound: BTreeSet<usize> =
             trees.iter().filter(|(root, tree)| one_person(**root, tree)).map(|(r, _)| *r).collect();
-        ties.iter().filter(|tie| sound.contains(&all.root_of(tie.0))).copied().collect()
+        let (sure, dropped): (Vec<_>, Vec<_>) =
+            ties.iter().copied().partition(|tie| sound.contains(&all.root_of(tie.0)));
+        (sure, self.fits_several(ordered, &dropped))
+    }
+
+    /// The members of every set that ties lead from to two sets that can't be one person.
+    fn fits_several(&self, ordered: &[&Subject], ties: &[(usize, usize)]) -> Vec<usize> {
+        if ties.is_empty() {
+            return Vec::new();
+        }
+        let mut around: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for (a, b) in ties {
+            let (a, b) = (self.root_of(*a), self.root_of(*b));
+            around.entry(a).or_default().insert(b);
+            around.entry(b).or_default().insert(a);
+        }
+        let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for place in 0..ordered.len() {
+            members.entry(self.root_of(place)).or_default().push(place);
+        }
+        let apart = |a: &usize, b: &usize| {
+            let (one, other) = (&self.numbers[*a], &self.numbers[*b]);
+            (!one.is_empty() && !other.is_empty() && one != other)
+                || members[a]
+                    .iter()
+                    .any(|x| members[b].iter().any(|y| ordered[*x].apart(ordered[*y])))
+        };
+        let several = around.iter().filter(|(_, others)| {
+            others.iter().enumerate().any(|(at, a)| others.iter().skip(at + 1).any(|b| apart(a, b)))
+        });
+        several.flat_map(|(root, _)| members[root].iter().copied()).collect()
     }
 
     /// As [`root`](Self::root), changing nothing.

@@ -397,7 +397,7 @@ impl Pair {
             _ if lines >= 2 => true,
             // Another surname at one address; in one postcode it may be another child.
             (Exact | Variant, _) if family <= Initial => {
-                family != Different && here || uprn == Exact
+                uprn == Exact || (family == Absent && here)
             }
             _ => (family >= Weak && postcode == Close) || (given >= Variant && here),
         };

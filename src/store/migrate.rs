@@ -36,7 +36,8 @@ steps![
     "0007_evidence",
     "0008_choices",
     "0009_records",
-    "0010_linkage",
+    "0010_unused",
+    "0011_linkage",
 ];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the

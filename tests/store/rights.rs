@@ -179,6 +179,9 @@ async fn nobody_changes_or_deletes_the_log_or_a_release() {
             "DELETE FROM subject_request",
             "DELETE FROM withheld_record",
             "DELETE FROM withheld_feed",
+            "DELETE FROM withheld_key",
+            "UPDATE dropped SET days = NULL",
+            "UPDATE taken_late SET of_batch = 1",
         ] {
             assert!(!may(&gateway, role, sql).await, "{role}: {sql}");
         }
@@ -199,6 +202,21 @@ async fn a_database_that_does_not_wait_for_its_disk_is_refused() {
         let opened = Store::open(&Location::Postgres(database.location("gateway"))).await;
         let not_durable = matches!(opened, Err(StoreError::NotDurable { .. }));
         assert_eq!(not_durable, refused, "{setting}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_of_the_owner_look_for_their_callers_tables_last() {
+    let Some((fresh, _gateway)) = gateway().await else { return };
+    let Place::Postgres(database) = &fresh.place else { return };
+    let owner = database.pool("postgres").await;
+    let sql = "SELECT p.proname::TEXT, COALESCE(array_to_string(p.proconfig, ';'), '') \
+               FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+               WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
+    let found: Vec<(String, String)> = sqlx::query_as(sql).fetch_all(&owner).await.unwrap();
+    assert!(found.len() > 5, "{found:?}");
+    for (name, settings) in found {
+        assert!(settings.ends_with("pg_temp"), "{name}: {settings}");
     }
 }
 
