@@ -22,6 +22,7 @@ pub mod hpke;
 mod in_use;
 mod master;
 mod master_file;
+mod prf_input;
 mod pseudonym;
 mod pseudonymiser;
 mod raw;
@@ -32,8 +33,9 @@ pub use hpke::{RecipientKey, RecipientSecret};
 pub use in_use::{KeysInUse, VersionState, Versions};
 pub use master::{MasterKeys, SecretKey};
 pub use master_file::{MasterFile, PassphraseSource};
+pub use prf_input::{Output, PrfInput};
 pub use pseudonym::{KeyVersion, Pseudonym, PseudonymDomain};
-pub use pseudonymiser::{IdentifierKind, MacInput, Pseudonymiser};
+pub use pseudonymiser::{IdentifierKind, MacInput, PrfOutput, Pseudonymiser};
 pub use raw::{BirthDate, RawIdentifier, RawText};
 pub use sealing::{Cell, SEALED_OVERHEAD, Sealer};
 pub use signing::{

@@ -1,28 +1,37 @@
-//! From subjects that share match keys to persons.
+//! From subjects that share keys to persons.
 //!
-//! Rung by rung, the surest first: all holders of a key are tied, unless they carry two different
-//! NHS numbers; where the ties of a rung would bring two NHS numbers into one person by a chain,
-//! none of that chain's ties of that rung is made. Nothing in this depends on the order of the
-//! input, so the same set of subjects always gives the same persons. Which ties appear as links (a
-//! spanning tree) and which person keeps its number depends on the subjects' numbers only.
+//! Rule by rule, the surest first, and within a rule by how much the two have in common: all that
+//! are tied alike are brought together, unless that would make one person of two who can't be: two
+//! NHS numbers, or two forenames that are different names (`rules`). Where ties that are alike would
+//! do so by a chain, none of that chain's ties is made: who fits two equally is tied to neither. Nothing in this depends on the order of the input, so the same set of subjects always
+//! gives the same persons. Which ties appear as links (a spanning tree) and which person keeps its
+//! number depends on the subjects' numbers only.
 //!
 //! Ambiguity is not resolved by guessing: where two children of one name, birth date, sex and
-//! postcode have different NHS numbers, a record with those names and no number stays by itself.
+//! postcode have different NHS numbers, or a record of an initial fits both twins, it stays by itself.
 //! When such a second child appears, records that had been tied to the first are split off again.
 
 use super::LinkageError;
+use super::comparison::Comparison;
 use super::match_key::{MatchKeys, Rung};
+use super::rules::{self, Rule};
+use super::tags::Lookup;
 use crate::domain::{PersonId, SubjectId};
 use crate::keys::Pseudonym;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many subjects one resolution takes. A person of eighteen with three agencies, six addresses
 /// and some typing errors has some dozens; hundreds mean that a key stands for no person.
 pub const MAX_COMPONENT: usize = 512;
 
+/// A lookup key that more subjects hold is not followed: it stands for no few people. A rung's key
+/// is, up to [`MAX_COMPONENT`].
+pub const MAX_HOLDERS: usize = 64;
+
 /// One identity tuple, as far as resolving needs it. All pseudonyms of one domain must be wrapped
 /// under one key version (`Pseudonymiser::rewrap`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     /// Its number: smaller means older.
     pub id: SubjectId,
@@ -30,6 +39,38 @@ pub struct Subject {
     pub nhs: Option<Pseudonym>,
     /// What it may be tied by.
     pub keys: MatchKeys,
+    /// By what those are found that it may be tied to.
+    pub lookups: Vec<(Lookup, Pseudonym)>,
+    /// By what it is compared with them; `None` for one that came under earlier rules.
+    pub comparison: Option<Comparison>,
+}
+
+impl Subject {
+    /// The rule that ties two subjects, whatever other subjects there are; symmetric.
+    #[must_use]
+    pub fn tie(&self, other: &Self) -> Option<Rule> {
+        self.weighed(other).map(|(rule, _)| rule)
+    }
+
+    /// As [`tie`](Self::tie), with the weight of what the two have in common.
+    fn weighed(&self, other: &Self) -> Option<(Rule, i32)> {
+        let key =
+            |rung: Rung| self.keys.of(rung).is_some_and(|key| other.keys.of(rung) == Some(key));
+        if self.nhs.is_some() && other.nhs.is_some() && self.nhs != other.nhs {
+            return None;
+        }
+        match Rung::ALL.into_iter().find(|rung| key(*rung)) {
+            Some(rung) => Some((rung.rule(), 0)),
+            None => rules::rule(self.comparison.as_ref()?, other.comparison.as_ref()?),
+        }
+    }
+
+    fn apart(&self, other: &Self) -> bool {
+        match (&self.comparison, &other.comparison) {
+            (Some(one), Some(other)) => rules::apart(one, other),
+            _ => false,
+        }
+    }
 }
 
 /// Why two subjects are one person.
@@ -37,10 +78,10 @@ pub struct Subject {
 pub struct Link {
     /// The younger subject.
     pub subject: SubjectId,
-    /// The older one, which holds the same key.
+    /// The older one.
     pub to: SubjectId,
-    /// The rung whose key they share.
-    pub rung: Rung,
+    /// The rule that ties them.
+    pub rule: Rule,
 }
 
 /// The subjects that are one person.
@@ -52,6 +93,32 @@ pub struct Group {
     pub members: Vec<SubjectId>,
     /// One link fewer than members: what ties them. Without one of them the rest falls apart there.
     pub links: Vec<Link>,
+}
+
+impl Group {
+    /// Each member but the oldest with the member through which it hangs together with the oldest,
+    /// and the rule that ties the two.
+    #[must_use]
+    pub fn parents(&self) -> BTreeMap<SubjectId, (SubjectId, Rule)> {
+        let mut parents = BTreeMap::new();
+        let mut reached: Vec<SubjectId> = self.members.first().copied().into_iter().collect();
+        let mut at = 0;
+        while let Some(from) = reached.get(at).copied() {
+            at += 1;
+            for link in &self.links {
+                let other = match (link.subject == from, link.to == from) {
+                    (true, _) => link.to,
+                    (_, true) => link.subject,
+                    _ => continue,
+                };
+                if !reached.contains(&other) {
+                    reached.push(other);
+                    parents.insert(other, (from, link.rule));
+                }
+            }
+        }
+        parents
+    }
 }
 
 /// A partition of subjects into persons, ordered by their oldest subjects.
@@ -99,12 +166,29 @@ pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
         return Err(LinkageError::SubjectTwice(twice[0].id));
     }
     let mut forest = Forest::of(&ordered);
+    let likenesses = ties_by_likeness(&ordered);
     let mut links = Vec::new();
-    for rung in Rung::ALL {
-        let ties = forest.settled(&unambiguous_ties(&ordered, &mut forest.clone(), rung));
-        for (older, younger) in ties {
-            if forest.union(older, younger) {
-                links.push(Link { subject: ordered[younger].id, to: ordered[older].id, rung });
+    let mut unsettled = BTreeSet::new();
+    for rule in Rule::ALL.iter().copied() {
+        let rung = Rung::ALL.into_iter().find(|rung| rung.rule() == rule);
+        let of_rung = rung.map(|rung| {
+            let (ties, fits_several) = unambiguous_ties(&ordered, &mut forest.clone(), rung);
+            unsettled.extend(fits_several);
+            ties
+        });
+        let weighed = likenesses.iter().filter(|((of, _), _)| *of == rule && rung.is_none());
+        let levels: Vec<Vec<(usize, usize)>> =
+            of_rung.into_iter().chain(weighed.map(|(_, ties)| ties.clone())).collect();
+        for mut ties in levels {
+            if rung.is_none() {
+                ties.retain(|(a, b)| !unsettled.contains(a) && !unsettled.contains(b));
+            }
+            let (ties, fits_several) = forest.settled(&ordered, &ties);
+            unsettled.extend(fits_several);
+            for (older, younger) in ties {
+                if forest.union(older, younger) {
+                    links.push(Link { subject: ordered[younger].id, to: ordered[older].id, rule });
+                }
             }
         }
     }
@@ -125,24 +209,95 @@ pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
     Ok(groups.into_values().collect())
 }
 
+/// Partitions any number of subjects: each set that hangs together by ties is resolved by itself,
+/// as the gateway does it. One that is too large stays in single persons.
+#[must_use]
+pub fn resolve_all(subjects: &[Subject]) -> Resolution {
+    let mut ordered: Vec<&Subject> = subjects.iter().collect();
+    ordered.sort_unstable_by_key(|subject| subject.id);
+    let mut forest = Forest::of(&ordered);
+    for ties in ties_by_likeness(&ordered).into_values() {
+        for (a, b) in ties {
+            forest.union(a, b);
+        }
+    }
+    for rung in Rung::ALL {
+        let mut first: BTreeMap<Pseudonym, usize> = BTreeMap::new();
+        for (place, subject) in ordered.iter().enumerate() {
+            if let Some(key) = subject.keys.of(rung) {
+                let older = *first.entry(key.key).or_insert(place);
+                forest.union(older, place);
+            }
+        }
+    }
+    let mut components: BTreeMap<usize, Vec<Subject>> = BTreeMap::new();
+    for (place, subject) in ordered.iter().enumerate() {
+        components.entry(forest.root(place)).or_default().push((*subject).clone());
+    }
+    let alone =
+        |subject: &Subject| Group { keeps: None, members: vec![subject.id], links: Vec::new() };
+    let mut groups = Vec::with_capacity(components.len());
+    for component in components.into_values() {
+        match resolve(&component) {
+            Ok(resolved) => groups.extend(resolved),
+            Err(_) => groups.extend(component.iter().map(alone)),
+        }
+    }
+    groups
+}
+
 /// For each key of a rung the ties of its oldest holder to the others, without the keys whose
-/// holders carry different NHS numbers. Places in `ordered`, the older first; sorted.
-fn unambiguous_ties(ordered: &[&Subject], forest: &mut Forest, rung: Rung) -> Vec<(usize, usize)> {
+/// holders carry different NHS numbers: and the holders of those that carry none, who fit several
+/// people. Places in `ordered`, the older first; sorted.
+fn unambiguous_ties(
+    ordered: &[&Subject],
+    forest: &mut Forest,
+    rung: Rung,
+) -> (Vec<(usize, usize)>, Vec<usize>) {
     let mut holders: Vec<(Pseudonym, usize)> = Vec::new();
     for (place, subject) in ordered.iter().enumerate() {
         holders.extend(subject.keys.of(rung).map(|held| (held.key, place)));
     }
     holders.sort_unstable();
-    let mut ties = Vec::new();
+    let (mut ties, mut fits_several) = (Vec::new(), Vec::new());
     for same_key in holders.chunk_by(|a, b| a.0 == b.0) {
+        let places = same_key.iter().map(|(_, place)| *place);
         let numbers: BTreeSet<Pseudonym> =
-            same_key.iter().filter_map(|(_, place)| forest.number_of(*place)).collect();
+            places.clone().filter_map(|place| forest.number_of(place)).collect();
         if numbers.len() <= 1 {
             let oldest = same_key[0].1;
-            ties.extend(same_key[1..].iter().map(|(_, place)| (oldest, *place)));
+            ties.extend(places.skip(1).map(|place| (oldest, place)));
+        } else {
+            fits_several.extend(places.filter(|place| forest.number_of(*place).is_none()));
         }
     }
     ties.sort_unstable();
+    (ties, fits_several)
+}
+
+/// Ties by the rule and how much they weigh, the surest and heaviest first.
+type Weighed = BTreeMap<(Rule, Reverse<i32>), Vec<(usize, usize)>>;
+
+/// The pairs that share a lookup key and that a rule ties.
+fn ties_by_likeness(ordered: &[&Subject]) -> Weighed {
+    let mut holders: BTreeMap<(Lookup, Pseudonym), Vec<usize>> = BTreeMap::new();
+    for (place, subject) in ordered.iter().enumerate() {
+        for key in &subject.lookups {
+            holders.entry(*key).or_default().push(place);
+        }
+    }
+    let mut pairs = BTreeSet::new();
+    for places in holders.values().filter(|places| places.len() <= MAX_HOLDERS) {
+        for (at, older) in places.iter().enumerate() {
+            pairs.extend(places[at + 1..].iter().map(|younger| (*older, *younger)));
+        }
+    }
+    let mut ties = Weighed::new();
+    for (older, younger) in pairs {
+        if let Some((rule, weight)) = ordered[older].weighed(ordered[younger]) {
+            ties.entry((rule, Reverse(weight))).or_default().push((older, younger));
+        }
+    }
     ties
 }
 
@@ -188,20 +343,70 @@ impl Forest {
         true
     }
 
-    /// The ties whose chain, all ties taken together, brings no two NHS numbers into one set.
-    fn settled(&self, ties: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    /// The ties whose chain, all ties taken together, makes one person of nobody who can't be; and
+    /// who is tied by the others to several that can't be one person.
+    fn settled(
+        &self,
+        ordered: &[&Subject],
+        ties: &[(usize, usize)],
+    ) -> (Vec<(usize, usize)>, Vec<usize>) {
+        if ties.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
         let mut all = self.clone();
         for (a, b) in ties {
             all.union(*a, *b);
         }
-        let mut settled = Vec::with_capacity(ties.len());
-        for tie in ties {
-            let root = all.root(tie.0);
-            if all.numbers[root].len() <= 1 {
-                settled.push(*tie);
-            }
+        let mut trees: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for place in 0..ordered.len() {
+            trees.entry(all.root(place)).or_default().push(place);
         }
-        settled
+        let one_person = |root: usize, tree: &Vec<usize>| {
+            let pairs = tree.iter().enumerate();
+            let mut pairs = pairs.flat_map(|(at, a)| tree[at + 1..].iter().map(move |b| (*a, *b)));
+            all.numbers[root].len() <= 1 && !pairs.any(|(a, b)| ordered[a].apart(ordered[b]))
+        };
+        let sound: BTreeSet<usize> =
+            trees.iter().filter(|(root, tree)| one_person(**root, tree)).map(|(r, _)| *r).collect();
+        let (sure, dropped): (Vec<_>, Vec<_>) =
+            ties.iter().copied().partition(|tie| sound.contains(&all.root_of(tie.0)));
+        (sure, self.fits_several(ordered, &dropped))
+    }
+
+    /// The members of every set that ties lead from to two sets that can't be one person.
+    fn fits_several(&self, ordered: &[&Subject], ties: &[(usize, usize)]) -> Vec<usize> {
+        if ties.is_empty() {
+            return Vec::new();
+        }
+        let mut around: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for (a, b) in ties {
+            let (a, b) = (self.root_of(*a), self.root_of(*b));
+            around.entry(a).or_default().insert(b);
+            around.entry(b).or_default().insert(a);
+        }
+        let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for place in 0..ordered.len() {
+            members.entry(self.root_of(place)).or_default().push(place);
+        }
+        let apart = |a: &usize, b: &usize| {
+            let (one, other) = (&self.numbers[*a], &self.numbers[*b]);
+            (!one.is_empty() && !other.is_empty() && one != other)
+                || members[a]
+                    .iter()
+                    .any(|x| members[b].iter().any(|y| ordered[*x].apart(ordered[*y])))
+        };
+        let several = around.iter().filter(|(_, others)| {
+            others.iter().enumerate().any(|(at, a)| others.iter().skip(at + 1).any(|b| apart(a, b)))
+        });
+        several.flat_map(|(root, _)| members[root].iter().copied()).collect()
+    }
+
+    /// As [`root`](Self::root), changing nothing.
+    fn root_of(&self, mut place: usize) -> usize {
+        while self.parents[place] != place {
+            place = self.parents[place];
+        }
+        place
     }
 }
 
@@ -211,14 +416,14 @@ impl Forest {
 /// # Errors
 /// As [`resolve`].
 pub fn reresolve(subjects: &[(Subject, PersonId)]) -> Result<Vec<Group>, LinkageError> {
-    let assigned: Vec<_> = subjects.iter().map(|(s, person)| (*s, Some(*person))).collect();
+    let assigned: Vec<_> = subjects.iter().map(|(s, person)| (s.clone(), Some(*person))).collect();
     regroup(&assigned)
 }
 
 /// Resolves and says which group keeps which person's number: the one with the person's oldest
 /// subject; of several numbers the oldest.
 fn regroup(subjects: &[(Subject, Option<PersonId>)]) -> Result<Vec<Group>, LinkageError> {
-    let all: Vec<Subject> = subjects.iter().map(|(subject, _)| *subject).collect();
+    let all: Vec<Subject> = subjects.iter().map(|(subject, _)| subject.clone()).collect();
     let mut groups = resolve(&all)?;
     let mut oldest: BTreeMap<PersonId, SubjectId> = BTreeMap::new();
     for (subject, person) in subjects {
@@ -236,10 +441,8 @@ fn regroup(subjects: &[(Subject, Option<PersonId>)]) -> Result<Vec<Group>, Linka
 
 /// What a newcomer changes.
 ///
-/// `touched` holds every subject of every person of whom one subject shares a key with the newcomer.
-/// With the two rungs there are, that one step is enough: a subject without an NHS number holds no
-/// second key through which an untouched person could matter. A further rung asks for the whole
-/// component.
+/// `touched` holds every subject of every person that hangs together with the newcomer by ties,
+/// made or unmade, to the end.
 ///
 /// # Errors
 /// As [`resolve`]; the newcomer then stays a person of its own.
@@ -256,8 +459,9 @@ pub fn decide(
         person_of.insert(subject.id, *person);
         *sizes.entry(*person).or_default() += 1;
     }
-    let mut subjects: Vec<_> = touched.iter().map(|(s, person)| (*s, Some(*person))).collect();
-    subjects.push((*newcomer, None));
+    let mut subjects: Vec<_> =
+        touched.iter().map(|(s, person)| (s.clone(), Some(*person))).collect();
+    subjects.push((newcomer.clone(), None));
     let groups = regroup(&subjects)?;
 
     let mut joined = None;

@@ -37,6 +37,7 @@ steps![
     "0008_choices",
     "0009_records",
     "0010_unused",
+    "0011_linkage",
 ];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the

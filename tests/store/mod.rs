@@ -7,6 +7,7 @@ mod consents;
 mod cosignatures;
 mod details;
 mod keys;
+mod links;
 mod log;
 mod papers;
 mod records;

@@ -410,6 +410,7 @@ pub(in crate::gateway) fn keyed_identity(
         postcode: identity.postcode.map(RawText::new),
         uprn: text(identity.uprn),
         plurality,
+        ..RawIdentity::default()
     };
     raw.pseudonymise(sender, &keys.pseudonymiser)
 }
