@@ -12,6 +12,7 @@ use crate::{
     },
     disclosure::Catalogue,
     identity::{Clock, SystemClock},
+    keys::Prf,
     server::{Running, system_rng},
     store::{Location, PostgresLocation, Store, bench as bare},
     synth::{self, Place, PlaceFacts},
@@ -137,7 +138,7 @@ impl Site {
             canaries: 0,
         };
         synth::write(&plan, &dir.join("files")).map_err(DemoError::from)?;
-        let ground = ground::lay(&dir, place(), EMBEDDED, clock.now(), &mut system_rng())?;
+        let ground = ground::lay(&dir, place(), EMBEDDED, Prf::Hmac, clock.now(), &mut system_rng())?;
         let catalogue = Catalogue::shipped()?;
         let agreements = sign_all(&ground, place(), &catalogue, clock.now())?;
         let database = scratch.database(name).await?;

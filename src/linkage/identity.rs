@@ -192,13 +192,13 @@ impl RawIdentity {
         let fingerprint = with
             .begin(PseudonymDomain::Subject, RULES)
             .bytes(partner.as_bytes())
-            .pseudonym(record)?
+            .own(record, sender.partner)?
             .bytes(if record.is_some() { &position } else { &[] })
             .pseudonym(nhs.as_ref())?
             .pseudonym(uln.as_ref())?
             .pseudonym(upn.as_ref())?
             .pseudonym(nino.as_ref())?
-            .pseudonym(local_id.as_ref())?
+            .own(local_id.as_ref(), sender.partner)?
             .text(surname.as_ref())
             .text(forename.as_ref())
             .birth(self.birth.as_ref())
@@ -206,7 +206,8 @@ impl RawIdentity {
             .text(postcode.as_ref())
             .text(uprn.as_ref())
             .bytes(plurality.as_slice())
-            .finish();
+            // One that is a partner's own is bound to it, as what it is made of.
+            .finish_of(match_keys.is_empty().then_some(sender.partner));
         let facts = Facts { birth: self.birth, sex };
         Ok(KeyedIdentity { fingerprint, nhs, uln, upn, nino, local_id, match_keys, facts })
     }

@@ -47,6 +47,7 @@ async fn case(town: &Town, id: &str, nhs: &str, kind: &str) {
         columns: CASE.map(str::to_owned).to_vec(),
         extract_day: "2026-05-10".to_owned(),
         dry_run: false,
+        blinding: None,
     };
     let day = "2026-03-02";
     let row =

@@ -1,4 +1,5 @@
 use super::*;
+use crate::keys::BirthDate;
 use crate::keys::RawIdentifier;
 use jiff::civil::date;
 use rand::SeedableRng;
