@@ -106,14 +106,8 @@ impl Demo {
             thousands(people.files.iter().map(|file| file.rows).sum()),
         ))?;
         let (clock, mut rng): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), system_rng());
-        let ground = lay(
-            &self.dir,
-            place,
-            &self.database(),
-            self.pseudonym_prf,
-            clock.now(),
-            &mut rng,
-        )?;
+        let ground =
+            lay(&self.dir, place, &self.database(), self.pseudonym_prf, clock.now(), &mut rng)?;
         let catalogue = Catalogue::shipped().map_err(DemoError::from)?;
         let agreements = sign_all(&ground, place, &catalogue, clock.now())?;
         steps.done(

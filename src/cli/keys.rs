@@ -10,8 +10,8 @@ use crate::{
     audit::{LogName, LogSigner},
     identity::{Clock, SystemClock},
     keys::{
-        Acknowledgement, KeyError, Log, MasterFile, MasterKeys, PassphraseSource, Prf, ProtocolSigning,
-        Purpose, Release, SigningKey, Token, Witness,
+        Acknowledgement, KeyError, Log, MasterFile, MasterKeys, PassphraseSource, Prf,
+        ProtocolSigning, Purpose, Release, SigningKey, Token, Witness,
     },
     store::calendar_year,
     wire::v1::{self, key_service_client::KeyServiceClient},

@@ -150,8 +150,7 @@ impl Profile {
         let token_key = TokenSigningKey::from_pem(&file.token_kid, token_pem)
             .map_err(|source| ConnectorError::TokenKeyInvalid { path, source })?;
         let blinding_key = file.blinding_key.as_deref().map(str::parse).transpose();
-        let blinding_key =
-            blinding_key.map_err(|source| ConnectorError::BlindingKey { source })?;
+        let blinding_key = blinding_key.map_err(|source| ConnectorError::BlindingKey { source })?;
         Ok(Self { file, folder, authorities, chain, key, token_key, blinding_key })
     }
 

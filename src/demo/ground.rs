@@ -301,13 +301,7 @@ fn put_profiles(
     }
 }
 
-fn configuration(
-    server: &str,
-    web: &str,
-    place: &PlaceFacts,
-    database: &str,
-    prf: Prf,
-) -> String {
+fn configuration(server: &str, web: &str, place: &PlaceFacts, database: &str, prf: Prf) -> String {
     let (prf, feeds) = (prf.name(), feeds(prf));
     format!(
         "# Ready for `tallygate serve --config`.\n\
@@ -329,9 +323,8 @@ fn feeds(prf: Prf) -> String {
         return String::new();
     }
     let blind = ["health", "dwp", "learning", "families"];
-    let feed = |id: &str| {
-        format!("\n[[blinding.feed]]\npartner = \"{id}\"\nrecords_a_day = 5000000\n")
-    };
+    let feed =
+        |id: &str| format!("\n[[blinding.feed]]\npartner = \"{id}\"\nrecords_a_day = 5000000\n");
     blind.map(feed).concat()
 }
 

@@ -28,7 +28,7 @@ use tokio::task::spawn_blocking;
 
 /// The most values that a record of one person stands for: its own id, an earlier one's, a
 /// consent, two references, five numbers, postcode, fingerprint, and a key for each rung.
-pub(super) const EVALUATIONS_A_RECORD: u64 = 12 + Rung::ALL.len() as u64;
+pub const EVALUATIONS_A_RECORD: u64 = 12 + Rung::ALL.len() as u64;
 
 /// How many values each partner may have evaluated on one day (UTC). Without a declared feed it
 /// is none.
@@ -203,6 +203,9 @@ mod tests {
         let quotas = Quotas::of_feeds([(health.clone(), 1_000)]);
         assert_eq!(quotas.of(&health), Some(1_200 * EVALUATIONS_A_RECORD));
         assert_eq!(quotas.of(&"centres".parse().unwrap()), None);
-        assert_eq!(Quotas::of_feeds([(health.clone(), u64::MAX)]).of(&health), Some(u64::MAX / 10 + 1));
+        assert_eq!(
+            Quotas::of_feeds([(health.clone(), u64::MAX)]).of(&health),
+            Some(u64::MAX / 10 + 1)
+        );
     }
 }

@@ -61,8 +61,8 @@ pub use crate::protocol::{ConsentGiver, ConsentMeans, ConsentRecord};
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::{Actor, CallerName};
 pub use approval::Waiting;
-pub use blinding::{Evaluated, Quotas};
 pub use areas::{AreasInForce, MOST_POSTCODES, PostcodePlace};
+pub use blinding::{EVALUATIONS_A_RECORD, Evaluated, Quotas};
 pub use close_quarter::Closed;
 pub use consents::{
     AskedConsent, ConsentRejection, KnownConsent, KnownStatement, MOST_CONSENTS, RecordedConsents,

@@ -40,9 +40,8 @@ impl blinding_service_server::BlindingService for BlindingService {
 
 /// What stands for a row's values; nothing where it is malformed.
 pub(super) fn blinded_row(row: v1::BlindedRow) -> Option<BlindedRow> {
-    let reference = |reference: v1::BlindedReference| {
-        Some((reference.field, value(&reference.value)?))
-    };
+    let reference =
+        |reference: v1::BlindedReference| Some((reference.field, value(&reference.value)?));
     Some(BlindedRow {
         record: value(&row.record)?,
         consent: optional(&row.consent)?,

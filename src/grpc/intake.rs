@@ -3,8 +3,8 @@
 use super::{Frame, blinding::blinded_row, receipt};
 use crate::{
     gateway::{
-        Accepted, Actor, Blinding, KeyedBatch, MOST_ROWS, NamedRecords, OpenStream, Refused, Rejection,
-        RowReader, StreamTotals, UndoCause,
+        Accepted, Actor, Blinding, KeyedBatch, MOST_ROWS, NamedRecords, OpenStream, Refused,
+        Rejection, RowReader, StreamTotals, UndoCause,
     },
     store::Logged,
     wire::v1::{
@@ -215,7 +215,8 @@ async fn read_batches(
             let rows = rows.into_iter().map(row).collect();
             tokio::task::spawn_blocking(move || reader.read_blinded(rows)).await
         } else if rows.iter().any(|row| row.blinded.is_some()) {
-            let rule = "a blinded row in a stream that was opened for rows in clear; open it blinded";
+            let rule =
+                "a blinded row in a stream that was opened for rows in clear; open it blinded";
             return Err(malformed(frame, actor, rule).await);
         } else {
             let rows = rows.into_iter().map(|row| row.values).collect();

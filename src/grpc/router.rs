@@ -5,9 +5,9 @@
 //! of our own: the RPC library's router would bring a whole web framework with it.
 
 use super::{
-    AccessLogService, AreaService, BlindingService, ConsentService, FigureService, Frame, IntakeService, KeyService,
-    PartnerService, ProtocolService, ReleaseService, RetentionService, RightsService,
-    SubjectService,
+    AccessLogService, AreaService, BlindingService, ConsentService, FigureService, Frame,
+    IntakeService, KeyService, PartnerService, ProtocolService, ReleaseService, RetentionService,
+    RightsService, SubjectService,
 };
 use crate::wire::{
     DESCRIPTORS,

@@ -7,7 +7,9 @@
 //! whoever writes a pseudonym compares it inside the writing transaction: a gateway that has
 //! not heard yet writes nothing.
 
-use super::{KeyError, KeyVersion, MasterKeys, Prf, Pseudonym, PseudonymDomain, Pseudonymiser, Sealer};
+use super::{
+    KeyError, KeyVersion, MasterKeys, Prf, Pseudonym, PseudonymDomain, Pseudonymiser, Sealer,
+};
 
 /// What a version of the keys is for. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -284,7 +286,9 @@ mod tests {
         let blinded = MasterKeys::generate_for(Prf::Oprf, &mut StdRng::seed_from_u64(31));
         let error = say(blinded, &[(1, Current)]).unwrap_err();
         let (stored, held) = (Prf::Hmac, Prf::Oprf);
-        assert!(matches!(&error, KeyError::OtherPrf { stored: s, held: h } if (*s, *h) == (stored, held)));
+        assert!(
+            matches!(&error, KeyError::OtherPrf { stored: s, held: h } if (*s, *h) == (stored, held))
+        );
         assert!(error.to_string().contains("keeps its PRF"), "{error}");
         say(two(), &[(1, Unused), (2, Current)]).unwrap();
         // What is destroyed is not used, though this file has it still.

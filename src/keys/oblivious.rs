@@ -248,10 +248,7 @@ impl BlindedBatch {
     ///
     /// # Errors
     /// [`KeyError::ElementBatch`] unless there are 1 to [`MOST_ELEMENTS`].
-    pub fn new(
-        inputs: Vec<Zeroizing<Vec<u8>>>,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<Self, KeyError> {
+    pub fn new(inputs: Vec<Zeroizing<Vec<u8>>>, rng: &mut dyn CryptoRng) -> Result<Self, KeyError> {
         if inputs.is_empty() || inputs.len() > MOST_ELEMENTS {
             return Err(KeyError::ElementBatch);
         }

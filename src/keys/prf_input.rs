@@ -7,8 +7,7 @@
 //! number's), so a connector goes over its records until nothing is unknown.
 
 use super::{
-    BirthDate, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser, RawText,
-    pseudonymiser::UNKNOWN,
+    BirthDate, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser, RawText, pseudonymiser::UNKNOWN,
 };
 use crate::domain::PartnerId;
 use hmac::{Hmac, Mac};

@@ -125,7 +125,10 @@ impl<'a> IdentifierKind<'a> {
     const fn is_always_clear(&self) -> bool {
         matches!(
             self,
-            Self::Giver { .. } | Self::Evidence { .. } | Self::User { .. } | Self::RightsCase { .. }
+            Self::Giver { .. }
+                | Self::Evidence { .. }
+                | Self::User { .. }
+                | Self::RightsCase { .. }
         )
     }
 

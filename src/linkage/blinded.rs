@@ -19,7 +19,9 @@ use crate::{
         records::live_birth,
         row::{CheckedIdentifier, Identity},
     },
-    keys::{BirthDate, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser, RawIdentifier, RawText},
+    keys::{
+        BirthDate, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser, RawIdentifier, RawText,
+    },
 };
 
 /// An identity's inner values, as a connector sends them.
@@ -82,9 +84,9 @@ impl BlindedIdentity {
         });
         let match_keys = MatchKeys::from_stored(keys.collect::<Result<Vec<_>, KeyError>>()?);
         let owner = match_keys.is_empty().then_some(partner);
-        let local = self.local_id.map(|inner| {
-            with.of_blinded(PseudonymDomain::Local, inner, Some(partner))
-        });
+        let local = self
+            .local_id
+            .map(|inner| with.of_blinded(PseudonymDomain::Local, inner, Some(partner)));
         Ok(KeyedIdentity {
             fingerprint: with.of_blinded(PseudonymDomain::Subject, self.fingerprint, owner)?,
             nhs: shared(PseudonymDomain::Nhs, self.nhs)?,

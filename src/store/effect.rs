@@ -1,8 +1,9 @@
 //! The small effects that are committed together with a leaf.
 
 use super::{
-    StoreError, Tx, access, approvals, cases, consents, details, erasures, evaluations, feeds, geography,
-    key_versions, papers, partners, privacy_notices, protocols, releases, retention, tx::on, undo,
+    StoreError, Tx, access, approvals, cases, consents, details, erasures, evaluations, feeds,
+    geography, key_versions, papers, partners, privacy_notices, protocols, releases, retention,
+    tx::on, undo,
 };
 use crate::{
     domain::{BatchId, Quarter},

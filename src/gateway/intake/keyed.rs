@@ -18,8 +18,8 @@ use crate::{
     },
     gateway::{Denied, GatewayError, PostcodeLookup, forms},
     keys::{
-        IdentifierKind, KeyError, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain,
-        RawIdentifier, RawText,
+        IdentifierKind, KeyError, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain, RawIdentifier,
+        RawText,
     },
     linkage::{self, KeyedIdentity, RawIdentity, Sender},
     protocol::{

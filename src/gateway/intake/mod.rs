@@ -22,8 +22,8 @@ use crate::{
     store::{ActError, Effect, Logged, Rights, feeds, undo},
 };
 use jiff::civil::Date;
-pub use keyed::{BlindedPerson, BlindedRow, KeyedBatch};
 pub(super) use keyed::keyed_identity;
+pub use keyed::{BlindedPerson, BlindedRow, KeyedBatch};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -343,7 +343,12 @@ fn refused_rule(refusal: &crate::protocol::Refusal) -> &'static str {
 }
 
 /// A leaf of an act that a permit allowed.
-pub(super) fn permit_leaf(kind: LeafKind, actor: &Actor, permit: &IntakePermit, gateway: &Gateway) -> Leaf {
+pub(super) fn permit_leaf(
+    kind: LeafKind,
+    actor: &Actor,
+    permit: &IntakePermit,
+    gateway: &Gateway,
+) -> Leaf {
     let mut leaf = actor.leaf(kind, gateway);
     leaf.purpose = permit.purpose().code().parse().ok();
     leaf.legal_basis = permit.legal_basis().gateway.code().parse::<Token>().ok();

@@ -6,7 +6,8 @@ use crate::{
     disclosure::{Catalogue, Limits},
     domain::{Lsoa, PartnerId, RecordType},
     gateway::{
-        Actor, AreaEntry, AreaLevel, Denied, Gateway, Quotas, Refused, Setup, StatedNotice, Witnesses,
+        Actor, AreaEntry, AreaLevel, Denied, Gateway, Quotas, Refused, Setup, StatedNotice,
+        Witnesses,
         register::{Fingerprint, Partner, PartnerKey},
     },
     keys::{MasterKeys, ProtocolSigning, Release, SigningKey, Token, VerifyingKey},
