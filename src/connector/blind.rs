@@ -23,11 +23,14 @@ use crate::{
         row::{CheckedRow, Content, Identity, RowLayout},
     },
     keys::{
-        IDENTIFIER_RULES, IdentifierKind, KeyError, PrfInput, Pseudonym, Pseudonymiser,
-        RawIdentifier, RawText, Unblinded,
+        IDENTIFIER_RULES, IdentifierKind, KeyError, Pseudonym, Pseudonymiser, RawIdentifier,
+        RawText, Unblinded, WholeInput,
         oblivious::{BlindedBatch, MOST_ELEMENTS},
     },
-    linkage::{BlindedIdentity, RULES, RawIdentity, Sender, plurality, postcode_pseudonym},
+    linkage::{
+        BlindedIdentity, COMPARISON_RULES, RULES, RawIdentity, Sender, plurality,
+        postcode_pseudonym,
+    },
     wire::v1::{
         self, EvaluateRequest, PushOpen, RecordRow, blinding_service_client::BlindingServiceClient,
     },
@@ -54,6 +57,7 @@ pub(super) fn stream(blinding: &Blinding) -> v1::BlindedStream {
         public_key: blinding.key.as_bytes().to_vec(),
         rules: RULES.into(),
         identifier_rules: IDENTIFIER_RULES.into(),
+        comparison_rules: COMPARISON_RULES.into(),
     }
 }
 
@@ -160,7 +164,7 @@ where
             }
             let mut wanted = wanted.into_iter();
             loop {
-                let inputs: Vec<PrfInput> = wanted.by_ref().take(MOST_ELEMENTS).collect();
+                let inputs: Vec<WholeInput> = wanted.by_ref().take(MOST_ELEMENTS).collect();
                 if inputs.is_empty() {
                     break;
                 }
@@ -170,7 +174,7 @@ where
         Err(PushError::Unexpected("values that stay unknown"))
     }
 
-    async fn evaluate(&mut self, inputs: Vec<PrfInput>) -> Result<(), PushError> {
+    async fn evaluate(&mut self, inputs: Vec<WholeInput>) -> Result<(), PushError> {
         let mut rng = StdRng::from_rng(&mut self.rng);
         let blinded = task::spawn_blocking(move || BlindedBatch::new(inputs, &mut rng));
         let batch = blinded.await.map_err(|_| BROKEN)??;
@@ -201,7 +205,7 @@ fn identifies(definition: &RecordDefinition, column: &str) -> bool {
 
 impl Form {
     /// Blinds the rows if everything is known; else tells what is to be evaluated first.
-    fn look(&self, rows: &mut [RecordRow]) -> (Result<(), PushError>, Vec<PrfInput>) {
+    fn look(&self, rows: &mut [RecordRow]) -> (Result<(), PushError>, Vec<WholeInput>) {
         let mut made = Vec::with_capacity(rows.len());
         for row in rows.iter() {
             match self.row(&row.values) {
@@ -305,6 +309,15 @@ impl Form {
             local_id: optional(made.local_id),
             postcode: postcode.as_ref().map(sent).unwrap_or_default(),
             match_keys: made.match_keys.iter().map(key).collect(),
+            lookups: made
+                .lookups
+                .iter()
+                .map(|(by, key)| v1::BlindedMatchKey {
+                    rung: by.number().into(),
+                    key: key.to_vec(),
+                })
+                .collect(),
+            comparison: made.comparison.to_bytes().to_vec(),
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         IDENTIFIER_RULES, PrfPublicKey,
         oblivious::{BlindedElements, EvaluatedBatch},
     },
-    linkage::{RULES, Rung},
+    linkage::{COMPARISON_RULES, RULES, Rung},
     protocol::CallerRole,
     store::{
         ActError, Effect, Logged, Outcome, Rights,
@@ -26,9 +26,14 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::task::spawn_blocking;
 
+/// The most forms of names, dates and addresses that a person of the gateway's records is compared
+/// by.
+const COMPARED_BY: u64 = 32;
+
 /// The most values that a record of one person stands for: its own id, an earlier one's, a
-/// consent, two references, five numbers, postcode, fingerprint, and a key for each rung.
-pub const EVALUATIONS_A_RECORD: u64 = 12 + Rung::ALL.len() as u64;
+/// consent, two references, five numbers, postcode, fingerprint, a key for each rung, and what it is
+/// compared by.
+pub const EVALUATIONS_A_RECORD: u64 = 12 + Rung::ALL.len() as u64 + COMPARED_BY;
 
 /// How many values each partner may have evaluated on one day (UTC). Without a declared feed it
 /// is none.
@@ -105,6 +110,7 @@ impl Gateway {
             Some(key) if blinding.public_key != key.as_bytes() => OTHER_KEY,
             Some(_) if blinding.rules != u32::from(RULES) => OTHER_RULES,
             Some(_) if blinding.identifier_rules != u32::from(IDENTIFIER_RULES) => OTHER_RULES,
+            Some(_) if blinding.comparison_rules != u32::from(COMPARISON_RULES) => OTHER_RULES,
             Some(_) => return Ok(()),
         };
         Err(self.refuse(actor.leaf(LeafKind::Refused, self), refused).await)

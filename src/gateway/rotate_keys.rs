@@ -21,7 +21,7 @@
 use super::{
     Actor, DECISIONS, Denied, Gateway, GatewayError, RefusalKind, Refused,
     forms::{has_references, renew_references},
-    link::{facts_cell, key_domain},
+    link::{comparison_cell, facts_cell, key_domain},
 };
 use crate::{
     audit::{Leaf, LeafKind, SizeClass},
@@ -432,6 +432,10 @@ impl Passage<'_> {
             }
             if let Some(facts) = &mut subject.facts {
                 *facts = self.keys.sealer.reseal(facts_cell(subject.id), facts, rng)?;
+            }
+            if let Some(comparison) = &mut subject.comparison {
+                let cell = comparison_cell(subject.id);
+                *comparison = self.keys.sealer.reseal(cell, comparison, rng)?;
             }
             for (rung, old, new) in &mut subject.keys {
                 *new = self.renewed(key_domain(*rung, subject.id)?, old)?;

@@ -4,7 +4,7 @@ use super::{Frame, intake::opening, receipt};
 use crate::{
     domain::Role,
     gateway::{BlindedPerson, BlindedRow, Refused},
-    linkage::{BlindedIdentity, Rung},
+    linkage::{BlindedIdentity, Comparison, Lookup, Rung},
     wire::v1::{self, EvaluateRequest, EvaluateResponse, blinding_service_server},
 };
 use std::sync::Arc;
@@ -57,8 +57,12 @@ fn person(person: &v1::BlindedPerson) -> Option<BlindedPerson> {
         Some((rung, value(&key.key)?))
     };
     let match_keys: Vec<_> = person.match_keys.iter().map(key).collect::<Option<_>>()?;
-    let once = |at: usize| match_keys[..at].iter().all(|(rung, _)| *rung != match_keys[at].0);
-    if !(1..match_keys.len()).all(once) {
+    let lookup = |key: &v1::BlindedMatchKey| {
+        let by = u8::try_from(key.rung).ok().and_then(Lookup::from_number)?;
+        Some((by, value(&key.key)?))
+    };
+    let lookups: Vec<_> = person.lookups.iter().map(lookup).collect::<Option<_>>()?;
+    if !(once(&match_keys) && once(&lookups)) {
         return None;
     }
     let identity = BlindedIdentity {
@@ -69,9 +73,15 @@ fn person(person: &v1::BlindedPerson) -> Option<BlindedPerson> {
         nino: optional(&person.nino)?,
         local_id: optional(&person.local_id)?,
         match_keys,
+        lookups,
+        comparison: Comparison::from_bytes(&person.comparison)?,
     };
     let role = u8::try_from(person.role).ok().and_then(Role::from_number)?;
     Some(BlindedPerson { role, identity, postcode: optional(&person.postcode)? })
+}
+
+fn once<K: PartialEq>(keys: &[(K, [u8; 16])]) -> bool {
+    keys.iter().enumerate().all(|(at, (by, _))| keys[..at].iter().all(|(other, _)| other != by))
 }
 
 fn value(bytes: &[u8]) -> Option<[u8; 16]> {
@@ -88,11 +98,17 @@ fn optional(bytes: &[u8]) -> Option<Option<[u8; 16]>> {
 mod tests {
     use super::*;
 
+    /// Of somebody of whom nothing is known: form, sex, marks, no tags.
+    fn comparison() -> Vec<u8> {
+        [&[1, b'X', 0][..], &[0; 8]].concat()
+    }
+
     fn row() -> v1::BlindedRow {
         let key = v1::BlindedMatchKey { rung: 1, key: vec![3; 16] };
         let person = v1::BlindedPerson {
             fingerprint: vec![2; 16],
             match_keys: vec![key],
+            comparison: comparison(),
             ..v1::BlindedPerson::default()
         };
         v1::BlindedRow { record: vec![1; 16], persons: vec![person], ..v1::BlindedRow::default() }
@@ -103,13 +119,15 @@ mod tests {
         let good = blinded_row(row()).unwrap();
         assert_eq!((good.record, good.consent), ([1; 16], None));
         assert_eq!(good.persons[0].role, Role::Principal);
-        let spoil: [fn(&mut v1::BlindedRow); 9] = [
+        let spoil: [fn(&mut v1::BlindedRow); 11] = [
             |row| row.record = Vec::new(),
             |row| row.record.push(0),
             |row| row.consent = vec![1; 15],
             |row| row.persons[0].fingerprint.clear(),
             |row| row.persons[0].nhs = vec![1; 17],
             |row| row.persons[0].role = 77,
+            |row| row.persons[0].comparison.clear(),
+            |row| row.persons[0].lookups = vec![v1::BlindedMatchKey { rung: 1, key: vec![3; 16] }],
             |row| row.persons[0].match_keys[0].rung = 99,
             |row| {
                 let again = row.persons[0].match_keys[0].clone();

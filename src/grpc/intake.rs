@@ -183,6 +183,7 @@ pub(super) fn opening(open: PushOpen) -> OpenStream {
         public_key: blinded.public_key,
         rules: blinded.rules,
         identifier_rules: blinded.identifier_rules,
+        comparison_rules: blinded.comparison_rules,
     });
     OpenStream {
         protocol: open.protocol_id,

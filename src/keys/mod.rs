@@ -24,6 +24,7 @@
 mod file;
 pub mod hpke;
 mod in_use;
+mod mac_input;
 mod master;
 mod master_file;
 pub mod oblivious;
@@ -36,12 +37,13 @@ mod signing;
 
 pub use hpke::{RecipientKey, RecipientSecret};
 pub use in_use::{KeysInUse, VersionState, Versions};
+pub use mac_input::{MacInput, Unblinded, WholeInput};
 pub use master::{MasterKeys, SecretKey};
 pub use master_file::{MasterFile, PassphraseSource};
 pub use oblivious::{Prf, PrfPublicKey};
-pub use prf_input::{MacInput, PrfInput, Unblinded};
+pub use prf_input::{Output, PrfInput};
 pub use pseudonym::{KeyVersion, Pseudonym, PseudonymDomain};
-pub use pseudonymiser::{IDENTIFIER_RULES, IdentifierKind, Pseudonymiser};
+pub use pseudonymiser::{IDENTIFIER_RULES, IdentifierKind, PrfOutput, Pseudonymiser};
 pub use raw::{BirthDate, RawIdentifier, RawText};
 pub use sealing::{Cell, SEALED_OVERHEAD, Sealer};
 pub use signing::{

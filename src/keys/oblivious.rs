@@ -184,18 +184,18 @@ impl OprfKey {
         PrfPublicKey(Ristretto255::serialize_elem(self.0.get_public_key()).into())
     }
 
-    /// The first 128 bits of the PRF of an input that is known here.
+    /// The first 256 bits of the PRF of an input that is known here.
     ///
     /// # Panics
     /// For an input that hashes to the identity, of which none is known.
-    pub(super) fn evaluate(&self, input: &[u8]) -> Zeroizing<[u8; 16]> {
+    pub(super) fn evaluate(&self, input: &[u8]) -> Zeroizing<[u8; 32]> {
         let input = bounded(input);
         let output = self.0.evaluate(&input);
         let mut output = output.expect("the input is short, and no input of the identity is known");
-        let mut inner = Zeroizing::new([0; 16]);
-        inner.copy_from_slice(&output[..16]);
+        let mut first = Zeroizing::new([0; 32]);
+        first.copy_from_slice(&output[..32]);
         output.as_mut_slice().zeroize();
-        inner
+        first
     }
 
     /// Evaluates a batch of blinded elements, with one proof for all.
@@ -270,7 +270,7 @@ impl BlindedBatch {
         &self.elements
     }
 
-    /// Verifies the gateway's proof and takes the blinds away: each input with the first 128
+    /// Verifies the gateway's proof and takes the blinds away: each input with the first 256
     /// bits of its PRF.
     ///
     /// # Errors
@@ -282,7 +282,7 @@ impl BlindedBatch {
         evaluated: &[impl AsRef<[u8]>],
         proof: &[u8],
         key: &PrfPublicKey,
-    ) -> Result<Vec<(Zeroizing<Vec<u8>>, [u8; 16])>, KeyError> {
+    ) -> Result<Vec<(Zeroizing<Vec<u8>>, [u8; 32])>, KeyError> {
         if evaluated.len() != self.elements.len() {
             return Err(KeyError::ElementBatch);
         }
@@ -303,8 +303,8 @@ impl BlindedBatch {
         let mut inner = Vec::with_capacity(self.inputs.len());
         for output in outputs {
             let mut output = output.map_err(|_| KeyError::Refused("finish an input"))?;
-            let mut first = [0; 16];
-            first.copy_from_slice(&output[..16]);
+            let mut first = [0; 32];
+            first.copy_from_slice(&output[..32]);
             output.as_mut_slice().zeroize();
             inner.push(first);
         }

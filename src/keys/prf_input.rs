@@ -1,234 +1,125 @@
-//! What goes into the keyed function, field by field, and a connector's half of it.
+//! Inputs of the keyed hash, apart from the key: what can be made where no key is.
 //!
-//! The same code makes an input wherever it is made: at a gateway with HMAC, where it is hashed as
-//! it comes, at a blinded deployment's gateway, where it is gathered and evaluated, and at a
-//! partner's connector ([`Unblinded`]), where it is gathered, noted, and evaluated by the gateway
-//! without being shown. An input may contain the values of others (a match key takes in a
-//! number's), so a connector goes over its records until nothing is unknown.
+//! An identity becomes a list of inputs by a pure function (`linkage::identity`); whoever holds the
+//! key evaluates them in their order ([`Pseudonymiser::evaluate`](super::Pseudonymiser::evaluate)).
+//! An input may take in the output of an earlier one, so that an identifier need not be spelt out
+//! twice. It holds raw values: no Debug, no Clone, wiped when dropped.
+//!
+//! An input of outputs and public codes alone ([`PrfInput::is_derived`]) hides nothing that its
+//! parts do not: whoever holds the outputs can make it, and it needs no blinding of its own.
 
-use super::{
-    BirthDate, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser, RawText, pseudonymiser::UNKNOWN,
-};
-use crate::domain::PartnerId;
-use hmac::{Hmac, Mac};
-use sha2::{Digest, Sha256};
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
-use zeroize::{Zeroize, Zeroizing};
+use super::{BirthDate, PseudonymDomain, RawText};
+use zeroize::Zeroizing;
 
-/// Room for an input: names, postcode and the rest of a fingerprint. One that grows leaves a copy
-/// behind.
-const ROOM: usize = 768;
+/// Room for one input's fields; a longer one is copied to a larger place, the former wiped.
+const ROOM: usize = 160;
 
-/// A whole input of the PRF, on its way to being blinded.
-pub type PrfInput = Zeroizing<Vec<u8>>;
-
-/// Takes in a length-prefixed value.
-pub(super) fn absorb(mac: &mut Hmac<Sha256>, value: &[u8]) {
-    mac.update(&length(value));
-    mac.update(value);
+/// An output that enters another input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// That of an earlier input, by its place in the list.
+    Of(usize),
+    /// The pseudonym of the record that the identity stands in, which the evaluator is given.
+    Record,
 }
 
-fn length(value: &[u8]) -> [u8; 4] {
-    // No field comes near 4 GiB: a message of that size is refused long before.
-    u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes()
-}
-
-/// How fields are taken in.
-pub(super) enum Taking {
-    /// Hashed as they come.
-    Mac(Hmac<Sha256>),
-    /// Gathered, to be evaluated as a whole.
-    Whole(PrfInput),
-    /// One of them is not known yet.
-    Unknown,
-}
-
-impl Taking {
-    pub(super) fn whole(label: &str, rules: u16) -> Self {
-        let mut input = Zeroizing::new(Vec::with_capacity(ROOM));
-        input.extend_from_slice(&length(label.as_bytes()));
-        input.extend_from_slice(label.as_bytes());
-        input.extend_from_slice(&rules.to_be_bytes());
-        Self::Whole(input)
-    }
-}
-
-/// Fields on their way through the keyed function. Their order is part of the format; its one exit
-/// is a [`Pseudonym`].
-pub struct MacInput<'a> {
-    with: &'a Pseudonymiser,
+/// One input: a domain, the version of the rules that normalised the fields, the fields.
+pub struct PrfInput {
     domain: PseudonymDomain,
-    taking: Taking,
+    rules: u16,
+    /// Length-prefixed fields, but for those that are outputs.
+    fields: Zeroizing<Vec<u8>>,
+    /// Where in `fields` an output stands.
+    outputs: Vec<(usize, Output)>,
+    clear: bool,
 }
 
-impl<'a> MacInput<'a> {
-    pub(super) const fn new(
-        with: &'a Pseudonymiser,
-        domain: PseudonymDomain,
-        taking: Taking,
-    ) -> Self {
-        Self { with, domain, taking }
+impl PrfInput {
+    /// Begins an input. The order of its fields is part of the format.
+    #[must_use]
+    pub fn begin(domain: PseudonymDomain, rules: u16) -> Self {
+        let fields = Zeroizing::new(Vec::with_capacity(ROOM));
+        Self { domain, rules, fields, outputs: Vec::new(), clear: false }
+    }
+
+    /// Its domain: the label that the keyed hash begins with.
+    #[must_use]
+    pub const fn domain(&self) -> PseudonymDomain {
+        self.domain
+    }
+
+    /// The version of the rules.
+    #[must_use]
+    pub const fn rules(&self) -> u16 {
+        self.rules
+    }
+
+    /// Whether it consists of outputs and public codes alone.
+    #[must_use]
+    pub const fn is_derived(&self) -> bool {
+        !self.clear
+    }
+
+    /// Its encoded fields in pieces, each followed by the output that stands there.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = (&[u8], Option<Output>)> {
+        let from = std::iter::once(0).chain(self.outputs.iter().map(|(at, _)| *at));
+        let to = self.outputs.iter().map(|(at, output)| (*at, Some(*output)));
+        from.zip(to.chain([(self.fields.len(), None)]))
+            .map(|(from, (to, output))| (&self.fields[from..to], output))
     }
 
     fn field(&mut self, value: &[u8]) {
-        match &mut self.taking {
-            Taking::Mac(mac) => absorb(mac, value),
-            Taking::Whole(input) => {
-                input.extend_from_slice(&length(value));
-                input.extend_from_slice(value);
-            }
-            Taking::Unknown => {}
+        let needed = self.fields.len() + 4 + value.len();
+        if needed > self.fields.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(ROOM) * 2));
+            larger.extend_from_slice(&self.fields);
+            self.fields = larger;
         }
+        // No field comes near 4 GiB: a message of that size is refused long before.
+        let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+        self.fields.extend_from_slice(&length.to_be_bytes());
+        self.fields.extend_from_slice(value);
     }
 
     /// A field that is no one's secret: a code, a scope.
     #[must_use]
-    pub fn bytes(mut self, value: &[u8]) -> Self {
+    pub fn code(mut self, value: &[u8]) -> Self {
+        self.field(value);
+        self
+    }
+
+    /// A field that is somebody's secret.
+    pub(super) fn secret(mut self, value: &[u8]) -> Self {
+        self.clear = true;
         self.field(value);
         self
     }
 
     /// A normalised text, or its absence.
     #[must_use]
-    pub fn text(mut self, value: Option<&RawText>) -> Self {
-        self.field(value.map_or(&[], RawText::bytes));
-        self
+    pub fn text(self, value: Option<&RawText>) -> Self {
+        match value {
+            Some(text) => self.secret(text.bytes()),
+            None => self.code(&[]),
+        }
     }
 
     /// A date of birth, or its absence.
     #[must_use]
-    pub fn birth(mut self, value: Option<&BirthDate>) -> Self {
+    pub fn birth(self, value: Option<&BirthDate>) -> Self {
         match value {
-            Some(birth) => self.field(&*birth.digits()),
+            Some(birth) => self.secret(&*birth.digits()),
+            None => self.code(&[]),
+        }
+    }
+
+    /// An output, or its absence.
+    #[must_use]
+    pub fn output(mut self, output: Option<Output>) -> Self {
+        match output {
+            Some(output) => self.outputs.push((self.fields.len(), output)),
             None => self.field(&[]),
         }
         self
-    }
-
-    /// An identifier that has become a pseudonym, or its absence. What enters is the value below
-    /// the wrapping, the same under every key version.
-    ///
-    /// # Errors
-    /// [`KeyError::NoWrappingKey`] where its wrapping key is not held.
-    pub fn pseudonym(self, value: Option<&Pseudonym>) -> Result<Self, KeyError> {
-        let with = self.with;
-        self.inner(value, |pseudonym| with.unwrap(pseudonym))
-    }
-
-    /// The same of what is a partner's own: its record, its local id.
-    ///
-    /// # Errors
-    /// [`KeyError::NoWrappingKey`] where its wrapping key is not held.
-    pub fn own(self, value: Option<&Pseudonym>, partner: &PartnerId) -> Result<Self, KeyError> {
-        let with = self.with;
-        self.inner(value, |pseudonym| with.own_inner(pseudonym, partner))
-    }
-
-    fn inner(
-        mut self,
-        value: Option<&Pseudonym>,
-        inner: impl FnOnce(&Pseudonym) -> Result<Zeroizing<[u8; 16]>, KeyError>,
-    ) -> Result<Self, KeyError> {
-        match value {
-            Some(pseudonym)
-                if self.with.unblinded().is_some() && pseudonym.key_version() == UNKNOWN =>
-            {
-                self.taking = Taking::Unknown;
-            }
-            Some(pseudonym) => self.field(&*inner(pseudonym)?),
-            None => self.field(&[]),
-        }
-        Ok(self)
-    }
-
-    /// The pseudonym of all fields, wrapped under the current key of its domain.
-    #[must_use]
-    pub fn finish(self) -> Pseudonym {
-        self.finish_of(None)
-    }
-
-    /// The same of what is a partner's own: in a blinded deployment it is bound to the partner.
-    #[must_use]
-    pub fn finish_of(self, owner: Option<&PartnerId>) -> Pseudonym {
-        let inner = match self.taking {
-            Taking::Mac(mac) => {
-                let mut hash = mac.finalize().into_bytes();
-                let mut inner = Zeroizing::new([0; 16]);
-                inner.copy_from_slice(&hash[..16]);
-                hash.as_mut_slice().zeroize();
-                Some(inner)
-            }
-            Taking::Whole(input) => self.with.inner(input),
-            Taking::Unknown => None,
-        };
-        match inner {
-            Some(inner) => self.with.wrapped(self.domain, inner, owner),
-            None => Pseudonym::new(self.domain, UNKNOWN, [0; 16]),
-        }
-    }
-}
-
-/// The most values that are remembered: about 150 MB.
-const MOST_KNOWN: usize = 1_500_000;
-
-/// What a connector knows of the PRF, and what it has yet to ask for. In memory only, by the
-/// digest of the input: no identifier is kept.
-#[derive(Default)]
-pub struct Unblinded(Mutex<Known>);
-
-#[derive(Default)]
-struct Known {
-    values: HashMap<[u8; 32], [u8; 16]>,
-    wanted: BTreeMap<[u8; 32], PrfInput>,
-}
-
-impl Drop for Unblinded {
-    fn drop(&mut self) {
-        let known = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        known.values.values_mut().for_each(Zeroize::zeroize);
-    }
-}
-
-impl fmt::Debug for Unblinded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Unblinded")
-    }
-}
-
-impl Unblinded {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn find(&self, input: PrfInput) -> Option<Zeroizing<[u8; 16]>> {
-        let digest: [u8; 32] = Sha256::digest(&*input).into();
-        let mut known = self.known();
-        let found = known.values.get(&digest).map(|inner| Zeroizing::new(*inner));
-        if found.is_none() {
-            known.wanted.entry(digest).or_insert(input);
-        }
-        found
-    }
-
-    /// What is to be evaluated, each input once; nothing when all is known.
-    #[must_use]
-    pub fn take_wanted(&self) -> Vec<PrfInput> {
-        std::mem::take(&mut self.known().wanted).into_values().collect()
-    }
-
-    /// Keeps what was evaluated. Where there is no more room everything older is forgotten, and
-    /// is asked for again.
-    pub fn learn(&self, evaluated: Vec<(PrfInput, [u8; 16])>) {
-        let mut known = self.known();
-        if known.values.len() + evaluated.len() > MOST_KNOWN {
-            known.values.clear();
-        }
-        for (input, inner) in evaluated {
-            known.values.insert(Sha256::digest(&*input).into(), inner);
-        }
     }
 }

@@ -23,15 +23,16 @@
 //! fingerprint about 4 us on busy ones, next to the 20 to 60 us that the store takes for its rows.
 
 use super::{
-    KeyError, KeyVersion, MacInput, MasterKeys, Prf, Pseudonym, PseudonymDomain,
+    KeyError, KeyVersion, MacInput, MasterKeys, Output, Prf, PrfInput, Pseudonym, PseudonymDomain,
+    WholeInput,
+    mac_input::{Taking, Unblinded, absorb},
     oblivious::OprfKey,
-    prf_input::{Taking, Unblinded, absorb},
 };
 use crate::domain::PartnerId;
 use aes::Aes256;
 use aes::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt};
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 /// The version of the rules for identifiers, which are hashed in their canonical form.
@@ -152,6 +153,82 @@ impl<'a> IdentifierKind<'a> {
             Self::RightsCase { .. } => PseudonymDomain::Suppression,
         }
     }
+
+    /// Whose it is, before the value; at most three fields.
+    fn scope(&self) -> [Option<&[u8]>; 3] {
+        match self {
+            Self::Nhs | Self::Uln | Self::Upn | Self::Nino | Self::Provider => [None; 3],
+            Self::Local { partner }
+            | Self::Consent { partner }
+            | Self::Case { partner }
+            | Self::User { partner }
+            | Self::RightsCase { partner } => [Some(partner.as_str().as_bytes()), None, None],
+            Self::Giver { partner, consent } => {
+                [Some(partner.as_str().as_bytes()), Some(consent.as_bytes()), Some(b"giver")]
+            }
+            Self::Evidence { partner, consent } => {
+                [Some(partner.as_str().as_bytes()), Some(consent.as_bytes()), Some(b"evidence")]
+            }
+            Self::Record { partner, record_type } => {
+                [Some(partner.as_str().as_bytes()), Some(record_type.as_bytes()), None]
+            }
+        }
+    }
+
+    /// The input of one identifier.
+    pub(super) fn input(&self, value: &[u8]) -> PrfInput {
+        let input = PrfInput::begin(self.domain(), IDENTIFIER_RULES);
+        let scoped = self.scope().into_iter().flatten().fold(input, PrfInput::code);
+        scoped.secret(value)
+    }
+}
+
+/// What the keyed function gave for one input: below the wrapping, transient, wiped when dropped. No
+/// Debug, no way into the store but as a pseudonym or sealed.
+pub struct PrfOutput {
+    bytes: Zeroizing<[u8; 32]>,
+    /// Not at a connector that has yet to ask for it.
+    known: bool,
+}
+
+impl PrfOutput {
+    pub(super) fn of(mac: Hmac<Sha256>) -> Self {
+        let mut hash = mac.finalize().into_bytes();
+        let mut bytes = Zeroizing::new([0; 32]);
+        bytes.copy_from_slice(&hash);
+        hash.as_mut_slice().zeroize();
+        Self { bytes, known: true }
+    }
+
+    pub(super) fn unknown() -> Self {
+        Self { bytes: Zeroizing::new([0; 32]), known: false }
+    }
+
+    /// Of an input that consists of outputs: secret without a key.
+    fn digest(whole: &WholeInput) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"tallygate derived");
+        hash.update(&**whole);
+        Self { bytes: Zeroizing::new(hash.finalize().into()), known: true }
+    }
+
+    /// Four bytes of it that no pseudonym holds, for a sealed comparison: below what tells people
+    /// apart in a list, enough to tell two values of one field apart.
+    #[must_use]
+    pub fn tag(&self) -> u32 {
+        let mut tag = [0; 4];
+        tag.copy_from_slice(&self.bytes[16..20]);
+        u32::from_be_bytes(tag)
+    }
+
+    /// The inner value: the first 128 bits.
+    fn inner(&self) -> &[u8; 16] {
+        self.bytes.first_chunk().unwrap_or(&[0; 16])
+    }
+}
+
+fn earlier(made: &[PrfOutput], at: usize) -> Result<&PrfOutput, KeyError> {
+    made.get(at).ok_or(KeyError::Refused("look ahead"))
 }
 
 /// What one domain needs: the keyed state that has taken in its label, and its wrapping keys.
@@ -269,14 +346,122 @@ impl Pseudonymiser {
         MacInput::new(self, domain, Taking::Mac(mac))
     }
 
-    /// The inner value of a whole input; none where a connector has yet to ask for it.
-    pub(super) fn inner(&self, input: Zeroizing<Vec<u8>>) -> Option<Zeroizing<[u8; 16]>> {
+    /// The output of a whole input; unknown where a connector has yet to ask for it.
+    pub(super) fn output(&self, input: WholeInput) -> PrfOutput {
         match &self.function {
-            Function::Oprf(key) => Some(key.evaluate(&input)),
-            Function::Unblinded(values) => values.find(input),
+            Function::Oprf(key) => PrfOutput { bytes: key.evaluate(&input), known: true },
+            Function::Unblinded(values) => match values.find(input) {
+                Some(bytes) => PrfOutput { bytes, known: true },
+                None => PrfOutput::unknown(),
+            },
             // An input is gathered for the other two alone.
-            Function::Hmac => None,
+            Function::Hmac => PrfOutput::unknown(),
         }
+    }
+
+    /// Evaluates inputs in their order; `record` is the record of `partner`'s that they stand in.
+    ///
+    /// # Errors
+    /// [`KeyError::NoWrappingKey`] where the record's wrapping key is not held,
+    /// [`KeyError::Refused`] where an input takes in an output that is not there yet.
+    pub fn evaluate(
+        &self,
+        inputs: &[PrfInput],
+        record: &Pseudonym,
+        partner: &PartnerId,
+    ) -> Result<Vec<PrfOutput>, KeyError> {
+        let mut made: Vec<PrfOutput> = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let output = match self.function {
+                Function::Hmac => self.hashed(input, &made, record)?,
+                Function::Oprf(_) | Function::Unblinded(_) => {
+                    self.evaluated(input, &made, record, partner)?
+                }
+            };
+            made.push(output);
+        }
+        Ok(made)
+    }
+
+    fn hashed(
+        &self,
+        input: &PrfInput,
+        made: &[PrfOutput],
+        record: &Pseudonym,
+    ) -> Result<PrfOutput, KeyError> {
+        let mut mac = self.domains[input.domain().index()].keyed.clone();
+        mac.update(&input.rules().to_be_bytes());
+        for (piece, output) in input.pieces() {
+            mac.update(piece);
+            match output {
+                None => {}
+                Some(Output::Record) => absorb(&mut mac, &*self.unwrap(record)?),
+                Some(Output::Of(at)) => absorb(&mut mac, earlier(made, at)?.inner()),
+            }
+        }
+        Ok(PrfOutput::of(mac))
+    }
+
+    /// The same of the oblivious PRF. An input that hides nothing beyond its parts' outputs needs no
+    /// key: it is their digest, which a connector makes by itself.
+    fn evaluated(
+        &self,
+        input: &PrfInput,
+        made: &[PrfOutput],
+        record: &Pseudonym,
+        partner: &PartnerId,
+    ) -> Result<PrfOutput, KeyError> {
+        let mut whole = Taking::gather(input.domain().label(), input.rules());
+        for (piece, output) in input.pieces() {
+            whole.extend_from_slice(piece);
+            let inner: &[u8; 16] = match output {
+                None => continue,
+                Some(Output::Record) => {
+                    if !self.knows(record) {
+                        return Ok(PrfOutput::unknown());
+                    }
+                    let own = self.own_inner(record, partner)?;
+                    whole.extend_from_slice(&16u32.to_be_bytes());
+                    whole.extend_from_slice(&*own);
+                    continue;
+                }
+                Some(Output::Of(at)) => match earlier(made, at)? {
+                    output if output.known => output.inner(),
+                    _ => return Ok(PrfOutput::unknown()),
+                },
+            };
+            whole.extend_from_slice(&16u32.to_be_bytes());
+            whole.extend_from_slice(inner);
+        }
+        if input.is_derived() {
+            return Ok(PrfOutput::digest(&whole));
+        }
+        Ok(self.output(whole))
+    }
+
+    /// Whether a pseudonym is more than a place for one: always, but at a connector.
+    pub(super) fn knows(&self, pseudonym: &Pseudonym) -> bool {
+        self.unblinded().is_none() || pseudonym.key_version() != UNKNOWN
+    }
+
+    /// The pseudonym of an evaluated input, wrapped under the current key of its domain.
+    #[must_use]
+    pub fn pseudonym(&self, domain: PseudonymDomain, output: &PrfOutput) -> Pseudonym {
+        self.pseudonym_of(domain, output, None)
+    }
+
+    /// The same of what is a partner's own: in a blinded deployment it is bound to the partner.
+    #[must_use]
+    pub fn pseudonym_of(
+        &self,
+        domain: PseudonymDomain,
+        output: &PrfOutput,
+        owner: Option<&PartnerId>,
+    ) -> Pseudonym {
+        if !output.known {
+            return Pseudonym::new(domain, UNKNOWN, [0; 16]);
+        }
+        self.wrapped(domain, Zeroizing::new(*output.inner()), owner)
     }
 
     /// A pseudonym of an inner value, under the current key of its domain; bound to its owner
@@ -381,28 +566,7 @@ impl Pseudonymiser {
             true => self.begin_keyed(kind.domain(), IDENTIFIER_RULES),
             false => self.begin(kind.domain(), IDENTIFIER_RULES),
         };
-        let scoped = match kind {
-            IdentifierKind::Nhs
-            | IdentifierKind::Uln
-            | IdentifierKind::Upn
-            | IdentifierKind::Nino
-            | IdentifierKind::Provider => input,
-            IdentifierKind::Local { partner }
-            | IdentifierKind::Consent { partner }
-            | IdentifierKind::Case { partner }
-            | IdentifierKind::User { partner }
-            | IdentifierKind::RightsCase { partner } => input.bytes(partner.as_str().as_bytes()),
-            IdentifierKind::Giver { partner, consent } => {
-                input.bytes(partner.as_str().as_bytes()).bytes(consent.as_bytes()).bytes(b"giver")
-            }
-            IdentifierKind::Evidence { partner, consent } => input
-                .bytes(partner.as_str().as_bytes())
-                .bytes(consent.as_bytes())
-                .bytes(b"evidence"),
-            IdentifierKind::Record { partner, record_type } => {
-                input.bytes(partner.as_str().as_bytes()).bytes(record_type.as_bytes())
-            }
-        };
+        let scoped = kind.scope().into_iter().flatten().fold(input, MacInput::bytes);
         scoped.bytes(value).finish_of(kind.owner())
     }
 

@@ -2,12 +2,12 @@
 //!
 //! None of them has Debug, Display, Clone, PartialEq, serde or a way into a query; each zeroes its
 //! memory when dropped. The tests below fail when such a trait appears. The exits:
-//! - [`RawIdentifier`]: one, which consumes it and returns a [`Pseudonym`].
+//! - [`RawIdentifier`]: one, which consumes it and returns a [`Pseudonym`], or the input of one.
 //! - [`RawText`]: the keyed hash only. Rules of linkage reach the text as plain functions, which
 //!   can capture nothing and so carry nothing away.
 //! - [`BirthDate`]: the keyed hash, sealing, and questions about age that a release needs.
 
-use super::{IdentifierKind, Pseudonym, Pseudonymiser};
+use super::{IdentifierKind, PrfInput, Pseudonym, Pseudonymiser};
 use crate::domain::time::epoch_day;
 use jiff::Span;
 use jiff::civil::Date;
@@ -28,6 +28,12 @@ impl RawIdentifier {
     pub fn pseudonymise(self, kind: IdentifierKind<'_>, with: &Pseudonymiser) -> Pseudonym {
         with.identifier(kind, self.0.as_bytes())
     }
+
+    /// The keyed hash's input of it, to be evaluated where the key is.
+    #[must_use]
+    pub fn into_input(self, kind: IdentifierKind<'_>) -> PrfInput {
+        kind.input(self.0.as_bytes())
+    }
 }
 
 /// A name or a part of an address on its way into a match key.
@@ -45,6 +51,31 @@ impl RawText {
     #[must_use]
     pub fn normalise(self, rule: fn(&str) -> String) -> Self {
         Self::new(rule(&self.0))
+    }
+
+    /// Another text that a rule makes of it.
+    #[must_use]
+    pub fn derived(&self, rule: fn(&str) -> String) -> Self {
+        Self::new(rule(&self.0))
+    }
+
+    /// Whether it stands before another, so that two can be told in one order.
+    #[must_use]
+    pub fn is_before(&self, other: &Self) -> bool {
+        self.0.as_str() < other.0.as_str()
+    }
+
+    /// Every text that lacks one of its characters, itself among them: two texts of one mistyped
+    /// character share one.
+    #[must_use]
+    pub fn shortened(&self) -> Vec<Self> {
+        let lacking = |gone: usize| {
+            let kept = self.0.char_indices().enumerate().filter(|(at, _)| *at != gone);
+            let mut text = String::with_capacity(self.0.len());
+            text.extend(kept.map(|(_, (_, c))| c));
+            Self::new(text)
+        };
+        (0..=self.0.chars().count()).map(lacking).collect()
     }
 
     /// Whether a rule holds: a placeholder, an unknown address.
@@ -109,6 +140,26 @@ impl BirthDate {
     #[must_use]
     pub fn is_placeholder(&self) -> bool {
         matches!(self.digits, 19_000_101 | 19_010_101)
+    }
+
+    /// Whether it is a first of January, which systems fill in where they know the year alone.
+    #[must_use]
+    pub fn is_new_year(&self) -> bool {
+        self.digits % 10_000 == 101
+    }
+
+    /// What survives one error: year and month, month and day, year and day, and all three with
+    /// month and day in either order.
+    #[must_use]
+    pub fn parts(&self) -> [RawText; 4] {
+        let (year, month, day) = (self.digits / 10_000, self.digits / 100 % 100, self.digits % 100);
+        let (less, more) = (month.min(day), month.max(day));
+        [
+            RawText::new(format!("{year:04}{month:02}")),
+            RawText::new(format!("{month:02}{day:02}")),
+            RawText::new(format!("{year:04}/{day:02}")),
+            RawText::new(format!("{year:04}{less:02}{more:02}")),
+        ]
     }
 
     /// Eight ASCII digits, `yyyymmdd`, for the keyed hash.

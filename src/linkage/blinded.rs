@@ -9,7 +9,7 @@
 //! one. What the gateway can't check any more: that an NHS number is well-formed, or that the values
 //! belong to the date of birth. It never could check that they belong to a child.
 
-use super::{Facts, KeyedIdentity, MatchKey, MatchKeys, RawIdentity, Rung};
+use super::{Comparison, Facts, KeyedIdentity, Lookup, MatchKey, MatchKeys, RawIdentity, Rung};
 use crate::{
     domain::{
         PartnerId,
@@ -41,6 +41,10 @@ pub struct BlindedIdentity {
     pub local_id: Option<[u8; 16]>,
     /// What it may be linked by.
     pub match_keys: Vec<(Rung, [u8; 16])>,
+    /// By what those are found that it may be tied to.
+    pub lookups: Vec<(Lookup, [u8; 16])>,
+    /// By what it is compared with them.
+    pub comparison: Comparison,
 }
 
 impl std::fmt::Debug for BlindedIdentity {
@@ -62,6 +66,8 @@ impl BlindedIdentity {
             nino: inner(&keyed.nino),
             local_id: inner(&keyed.local_id),
             match_keys: keyed.match_keys.iter().map(|k| (k.rung, *k.key.as_bytes())).collect(),
+            lookups: keyed.lookups.iter().map(|(by, key)| (*by, *key.as_bytes())).collect(),
+            comparison: keyed.comparison.clone(),
         }
     }
 
@@ -83,6 +89,10 @@ impl BlindedIdentity {
             Ok(MatchKey { rung: *rung, key })
         });
         let match_keys = MatchKeys::from_stored(keys.collect::<Result<Vec<_>, KeyError>>()?);
+        let lookups = self
+            .lookups
+            .iter()
+            .map(|(by, inner)| Ok((*by, with.of_blinded(Lookup::domain(), *inner, None)?)));
         let owner = match_keys.is_empty().then_some(partner);
         let local = self
             .local_id
@@ -95,6 +105,8 @@ impl BlindedIdentity {
             nino: shared(PseudonymDomain::Nino, self.nino)?,
             local_id: local.transpose()?,
             match_keys,
+            lookups: lookups.collect::<Result<_, KeyError>>()?,
+            comparison: self.comparison.clone(),
             facts,
         })
     }
@@ -123,6 +135,7 @@ impl RawIdentity {
             postcode: identity.postcode.map(RawText::new),
             uprn: text(identity.uprn),
             plurality,
+            ..Self::default()
         }
     }
 }

@@ -1,4 +1,6 @@
-//! From an identity as a partner wrote it to keyed values, in one step that consumes it.
+//! From an identity as a partner wrote it to keyed values, in one step that consumes it. The step
+//! has two halves: what is hashed ([`RawIdentity::into_inputs`]) needs no key, and can be done where
+//! none is; evaluating it ([`IdentityInputs::keyed`]) needs no raw value.
 //!
 //! The fingerprint stands for the whole tuple, so that a tuple seen before is recognised by one
 //! lookup. How far it reaches follows what the tuple could prove:
@@ -12,15 +14,17 @@
 //! A local id is scoped to its partner and never equals another's. A plurality of one says no more
 //! than none does, so that a birth and a later visit make one tuple.
 
-use super::match_key::{Fields, MatchKey, MatchKeys};
+use super::comparison::{Comparison, Marks, Slot};
+use super::match_key::{Fields, MatchKey, MatchKeys, Rung};
+use super::tags::{Lookup, Parts, RawLines, TagUse};
 use super::{
     Sex,
     normalise::{self, RULES},
 };
 use crate::domain::PartnerId;
 use crate::keys::{
-    BirthDate, Cell, IdentifierKind, KeyError, KeyVersion, Pseudonym, PseudonymDomain,
-    Pseudonymiser, RawIdentifier, RawText, Sealer,
+    BirthDate, Cell, IdentifierKind, KeyError, KeyVersion, Output, PrfInput, PrfOutput, Pseudonym,
+    PseudonymDomain, Pseudonymiser, RawIdentifier, RawText, Sealer,
 };
 use rand::CryptoRng;
 
@@ -63,6 +67,10 @@ pub struct RawIdentity {
     pub uprn: Option<RawText>,
     /// How many children were born at once, where the record says so.
     pub plurality: Option<u8>,
+    /// The address in lines, of sources that have no UPRN; no record type of the gateway does.
+    pub lines: RawLines,
+    /// An identifier of persons that has no check digit, of such sources.
+    pub unchecked_number: Option<RawText>,
 }
 
 /// An identity as keyed values only, with the facts to be sealed.
@@ -81,6 +89,10 @@ pub struct KeyedIdentity {
     pub local_id: Option<Pseudonym>,
     /// What it may be linked by.
     pub match_keys: MatchKeys,
+    /// By what those are found that it may be tied to.
+    pub lookups: Vec<(Lookup, Pseudonym)>,
+    /// By what it is compared with them, to be sealed.
+    pub comparison: Comparison,
     /// What ages and windows need, to be sealed.
     pub facts: Facts,
 }
@@ -145,7 +157,106 @@ impl KeyedIdentity {
         let keys: Vec<MatchKey> =
             self.match_keys.iter().map(renewed).collect::<Result<_, KeyError>>()?;
         self.match_keys = MatchKeys::from_stored(keys);
+        for (_, key) in &mut self.lookups {
+            *key = with.rewrap(key, to)?;
+        }
         Ok(())
+    }
+}
+
+/// What an evaluated input becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Nhs,
+    Uln,
+    Upn,
+    Nino,
+    LocalId,
+    Match(Rung),
+    Fingerprint,
+    Compare(TagUse),
+}
+
+/// An identity as inputs of the keyed hash, made without any key. The list is in an order in which
+/// it can be evaluated; outputs that enter later inputs come first.
+pub struct IdentityInputs {
+    inputs: Vec<PrfInput>,
+    uses: Vec<Use>,
+    facts: Facts,
+    marks: Marks,
+}
+
+impl IdentityInputs {
+    fn new(facts: Facts) -> Self {
+        let (inputs, uses) = (Vec::with_capacity(40), Vec::with_capacity(40));
+        Self { inputs, uses, facts, marks: Marks::default() }
+    }
+
+    /// The inputs, in the order in which their outputs are expected.
+    #[must_use]
+    pub fn inputs(&self) -> &[PrfInput] {
+        &self.inputs
+    }
+
+    fn add(&mut self, use_as: Use, input: PrfInput) -> Output {
+        self.inputs.push(input);
+        self.uses.push(use_as);
+        Output::Of(self.inputs.len() - 1)
+    }
+
+    /// The keyed identity of `partner`'s that the inputs' outputs make.
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`] unless there is one output for each input.
+    pub fn keyed(
+        self,
+        outputs: &[PrfOutput],
+        partner: &PartnerId,
+        with: &Pseudonymiser,
+    ) -> Result<KeyedIdentity, KeyError> {
+        let incomplete = KeyError::Refused("make an identity of other inputs");
+        if outputs.len() != self.inputs.len() {
+            return Err(incomplete);
+        }
+        let mut made: Vec<(Use, Pseudonym)> = Vec::with_capacity(8);
+        let mut keys = Vec::with_capacity(Rung::ALL.len());
+        let mut lookups = Vec::with_capacity(4);
+        let mut comparison = Comparison::new(self.facts.sex, self.marks);
+        let shared = self.uses.iter().any(|use_as| matches!(use_as, Use::Match(_)));
+        for ((use_as, input), output) in self.uses.iter().zip(&self.inputs).zip(outputs) {
+            // What is a partner's own is bound to it, as what it is made of.
+            let own = match use_as {
+                Use::LocalId => true,
+                Use::Fingerprint => !shared,
+                _ => false,
+            };
+            let owner = own.then_some(partner);
+            let pseudonym = || with.pseudonym_of(input.domain(), output, owner);
+            match use_as {
+                Use::Match(rung) => keys.push(MatchKey { rung: *rung, key: pseudonym() }),
+                Use::Compare(TagUse::Lookup(lookup)) => lookups.push((*lookup, pseudonym())),
+                Use::Compare(TagUse::Tag(slot)) => comparison.put(*slot, output.tag()),
+                Use::Compare(TagUse::Near) => comparison.near.push(output.tag()),
+                other => made.push((*other, pseudonym())),
+            }
+            if *use_as == Use::Nhs {
+                comparison.put(Slot::Nhs, output.tag());
+            }
+        }
+        let of =
+            |wanted: Use| made.iter().find_map(|(use_as, p)| (*use_as == wanted).then_some(*p));
+        Ok(KeyedIdentity {
+            fingerprint: of(Use::Fingerprint).ok_or(incomplete)?,
+            nhs: of(Use::Nhs),
+            uln: of(Use::Uln),
+            upn: of(Use::Upn),
+            nino: of(Use::Nino),
+            local_id: of(Use::LocalId),
+            match_keys: MatchKeys::from_stored(keys),
+            lookups,
+            comparison,
+            facts: self.facts,
+        })
     }
 }
 
@@ -159,57 +270,90 @@ impl RawIdentity {
         sender: Sender<'_>,
         with: &Pseudonymiser,
     ) -> Result<KeyedIdentity, KeyError> {
-        let keyed = |raw: Option<RawIdentifier>, kind| raw.map(|r| r.pseudonymise(kind, with));
-        let nhs = keyed(self.nhs_number, IdentifierKind::Nhs);
-        let uln = keyed(self.uln, IdentifierKind::Uln);
-        let upn = keyed(self.upn, IdentifierKind::Upn);
-        let nino = keyed(self.nino, IdentifierKind::Nino);
-        let local_id = keyed(self.local_id, IdentifierKind::Local { partner: sender.partner });
-        let surname = present(self.surname, normalise::name);
-        let forename = present(self.forename, normalise::name);
+        let inputs = self.into_inputs(sender.partner, sender.position);
+        let outputs = with.evaluate(inputs.inputs(), sender.record, sender.partner)?;
+        inputs.keyed(&outputs, sender.partner, with)
+    }
+
+    /// Turns the identity into inputs of the keyed hash: a pure function of what the partner wrote.
+    /// `position` is that of [`Sender`].
+    #[must_use]
+    pub fn into_inputs(self, partner: &PartnerId, position: u8) -> IdentityInputs {
+        let as_written = (self.surname, self.forename);
+        let normal = |text: Option<&RawText>| {
+            text.map(|text| text.derived(normalise::name)).filter(|text| !text.is_empty())
+        };
+        let (surname, forename) = (normal(as_written.0.as_ref()), normal(as_written.1.as_ref()));
         let postcode = present(self.postcode, normalise::postcode);
         let uprn = present(self.uprn, normalise::uprn);
         let sex = self.sex.unwrap_or(Sex::NotKnown);
         let plurality = self.plurality.filter(|born| *born > 1);
+        let facts = Facts { birth: self.birth, sex };
+        let mut made = IdentityInputs::new(facts);
+        let mut identifier = |raw: Option<RawIdentifier>, use_as, kind| {
+            raw.map(|raw| made.add(use_as, raw.into_input(kind)))
+        };
+        let nhs = identifier(self.nhs_number, Use::Nhs, IdentifierKind::Nhs);
+        let ids = [
+            nhs,
+            identifier(self.uln, Use::Uln, IdentifierKind::Uln),
+            identifier(self.upn, Use::Upn, IdentifierKind::Upn),
+            identifier(self.nino, Use::Nino, IdentifierKind::Nino),
+            identifier(self.local_id, Use::LocalId, IdentifierKind::Local { partner }),
+        ];
         let fields = Fields {
-            nhs: nhs.as_ref(),
+            nhs,
             surname: surname.as_ref(),
             forename: forename.as_ref(),
-            birth: self.birth.as_ref(),
+            birth: made.facts.birth.as_ref(),
             sex,
             postcode: postcode.as_ref(),
             plurality,
         };
-        let match_keys = fields.match_keys(with)?;
-        let recognisable = fields.names_one_person()
-            || [&nhs, &uln, &upn, &nino, &local_id].into_iter().any(Option::is_some);
-        let (partner, record) = match (match_keys.is_empty(), recognisable) {
+        let rungs = fields.inputs();
+        let recognisable = fields.names_one_person() || ids.iter().any(Option::is_some);
+        let (scope, record) = match (rungs.is_empty(), recognisable) {
             (false, _) => ("", None),
-            (true, true) => (sender.partner.as_str(), None),
-            (true, false) => (sender.partner.as_str(), Some(sender.record)),
+            (true, true) => (partner.as_str(), None),
+            (true, false) => (partner.as_str(), Some(Output::Record)),
         };
-        let position = [sender.position];
-        let fingerprint = with
-            .begin(PseudonymDomain::Subject, RULES)
-            .bytes(partner.as_bytes())
-            .own(record, sender.partner)?
-            .bytes(if record.is_some() { &position } else { &[] })
-            .pseudonym(nhs.as_ref())?
-            .pseudonym(uln.as_ref())?
-            .pseudonym(upn.as_ref())?
-            .pseudonym(nino.as_ref())?
-            .own(local_id.as_ref(), sender.partner)?
+        let whole = PrfInput::begin(PseudonymDomain::Subject, RULES)
+            .code(scope.as_bytes())
+            .output(record)
+            .code(if record.is_some() { std::slice::from_ref(&position) } else { &[] });
+        let whole = ids
+            .into_iter()
+            .fold(whole, PrfInput::output)
             .text(surname.as_ref())
             .text(forename.as_ref())
-            .birth(self.birth.as_ref())
-            .bytes(&[sex.letter()])
+            .birth(made.facts.birth.as_ref())
+            .code(&[sex.letter()])
             .text(postcode.as_ref())
             .text(uprn.as_ref())
-            .bytes(plurality.as_slice())
-            // One that is a partner's own is bound to it, as what it is made of.
-            .finish_of(match_keys.is_empty().then_some(sender.partner));
-        let facts = Facts { birth: self.birth, sex };
-        Ok(KeyedIdentity { fingerprint, nhs, uln, upn, nino, local_id, match_keys, facts })
+            .code(plurality.as_slice());
+        for (rung, input) in rungs {
+            made.add(Use::Match(rung), input);
+        }
+        made.add(Use::Fingerprint, whole);
+        let facts = &made.facts;
+        let parts = Parts {
+            nhs,
+            number: self.unchecked_number.as_ref(),
+            surname: as_written.0.as_ref(),
+            forename: as_written.1.as_ref(),
+            birth: facts.birth.as_ref(),
+            postcode: postcode.as_ref(),
+            uprn: uprn.as_ref(),
+            plural: plurality.is_some(),
+            lines: &self.lines,
+        };
+        let (inputs, uses) = (&mut made.inputs, &mut made.uses);
+        made.marks = parts.inputs(&mut |use_as, input| {
+            inputs.push(input);
+            uses.push(Use::Compare(use_as));
+            Output::Of(inputs.len() - 1)
+        });
+        made
     }
 }
 

@@ -3,14 +3,17 @@
 //! A match key is a pseudonym over normalised fields: subjects that share one may be one person.
 //! Only keyed values are ever stored or compared.
 
+use super::rules::Rule;
 use super::{
     Sex,
     normalise::{self, RULES},
 };
-use crate::keys::{BirthDate, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser, RawText};
+use crate::keys::{
+    BirthDate, KeyError, Output, PrfInput, Pseudonym, PseudonymDomain, Pseudonymiser, RawText,
+};
 
-/// A rung of the ladder, the surest first. Later rungs (phonetic names; address and initial) come
-/// behind these; their numbers are stored and never change.
+/// A rung of the ladder that has keys of its own: equal keys tie. What lies behind these two is
+/// found by lookup keys (`tags`) and tied by comparison (`rules`). Stored numbers never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rung {
     /// NHS number and date of birth.
@@ -36,6 +39,15 @@ impl Rung {
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|rung| rung.number() == number)
+    }
+
+    /// The rule that ties by its keys.
+    #[must_use]
+    pub const fn rule(self) -> Rule {
+        match self {
+            Self::NhsBirth => Rule::NhsBirth,
+            Self::NamesBirthSexPostcode => Rule::NamesBirthSexPostcode,
+        }
     }
 
     /// The domain of its keys.
@@ -106,7 +118,8 @@ impl MatchKeys {
 
 /// The normalised fields that match keys are made of. An empty text is an absent one.
 pub(super) struct Fields<'a> {
-    pub(super) nhs: Option<&'a Pseudonym>,
+    /// The output of the NHS number's own input.
+    pub(super) nhs: Option<Output>,
     pub(super) surname: Option<&'a RawText>,
     pub(super) forename: Option<&'a RawText>,
     pub(super) birth: Option<&'a BirthDate>,
@@ -116,25 +129,21 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    pub(super) fn match_keys(&self, with: &Pseudonymiser) -> Result<MatchKeys, KeyError> {
-        let mut keys = MatchKeys::default();
-        if let Some(key) = self.nhs_birth(with)? {
-            keys.put(MatchKey { rung: Rung::NhsBirth, key });
-        }
-        if let Some(key) = self.names_birth_sex_postcode(with) {
-            keys.put(MatchKey { rung: Rung::NamesBirthSexPostcode, key });
-        }
-        Ok(keys)
+    /// The rungs' inputs, the surest rung first.
+    pub(super) fn inputs(&self) -> Vec<(Rung, PrfInput)> {
+        let names = self.names_birth_sex_postcode();
+        let rungs = [(Rung::NhsBirth, self.nhs_birth()), (Rung::NamesBirthSexPostcode, names)];
+        rungs.into_iter().filter_map(|(rung, input)| Some((rung, input?))).collect()
     }
 
     fn known_birth(&self) -> Option<&BirthDate> {
         self.birth.filter(|birth| !birth.is_placeholder())
     }
 
-    fn nhs_birth(&self, with: &Pseudonymiser) -> Result<Option<Pseudonym>, KeyError> {
-        let (Some(nhs), Some(birth)) = (self.nhs, self.known_birth()) else { return Ok(None) };
-        let input = with.begin(Rung::NhsBirth.domain(), RULES);
-        Ok(Some(input.pseudonym(Some(nhs))?.birth(Some(birth)).finish()))
+    fn nhs_birth(&self) -> Option<PrfInput> {
+        let (nhs, birth) = (self.nhs?, self.known_birth()?);
+        let input = PrfInput::begin(Rung::NhsBirth.domain(), RULES);
+        Some(input.output(Some(nhs)).birth(Some(birth)))
     }
 
     /// Surname, forename and date of birth, where they tell one person from another. None for a
@@ -155,19 +164,18 @@ impl Fields<'_> {
         self.name_and_birth().is_some()
     }
 
-    fn names_birth_sex_postcode(&self, with: &Pseudonymiser) -> Option<Pseudonym> {
+    fn names_birth_sex_postcode(&self) -> Option<PrfInput> {
         if !matches!(self.sex, Sex::Male | Sex::Female) {
             return None;
         }
         let (surname, forename, birth) = self.name_and_birth()?;
         let postcode = self.postcode.filter(|code| !code.is_empty())?;
-        let input = with
-            .begin(Rung::NamesBirthSexPostcode.domain(), RULES)
+        let input = PrfInput::begin(Rung::NamesBirthSexPostcode.domain(), RULES)
             .text(Some(surname))
             .text(Some(forename))
             .birth(Some(birth))
-            .bytes(&[self.sex.letter()])
+            .code(&[self.sex.letter()])
             .text(Some(postcode));
-        Some(input.finish())
+        Some(input)
     }
 }

@@ -1,15 +1,18 @@
 //! Linkage: which identities are one person, without a name being kept.
 //!
 //! An identity arrives raw, is normalised, and becomes keyed values in one step
-//! ([`RawIdentity::pseudonymise`]); from there on only keyed values are compared. The ladder
-//! ([`Rung`]) gives match keys; [`resolve()`] partitions the subjects that share them into persons.
+//! ([`RawIdentity::pseudonymise`]); from there on only keyed values are compared. Two rungs of the
+//! ladder have keys whose holders are tied ([`Rung`]); further candidates are found by lookup keys
+//! ([`Lookup`]) and tied by what they are compared by ([`Comparison`], [`Rule`]); [`resolve()`]
+//! partitions the subjects that hang together into persons.
 //!
 //! Invariants:
 //! - Two subjects with different valid NHS numbers are never one person (numbers are reissued on
 //!   adoption and gender reassignment, and a link across would undo what the law sealed).
-//! - Children of a multiple birth are never one person without an NHS number.
+//! - Children of a multiple birth, and any two whose forenames are different names, are never one
+//!   person without an NHS number.
 //! - The persons depend on the set of subjects, not on the order of their arrival.
-//! - Every link names its rung and its two subjects, so that it can be undone.
+//! - Every link names its rule and its two subjects, so that it can be undone.
 //! - What the rules cannot settle stays unlinked.
 //!
 //! - A blinded record's values are made by the same code as those of a record in clear, at the
@@ -20,19 +23,29 @@
 //! subject and cannot be told apart later.
 
 mod blinded;
+mod comparison;
 mod identity;
 mod match_key;
+mod metaphone;
 mod normalise;
 mod resolve;
+mod rules;
+mod tags;
+mod variants;
 
 pub use blinded::{BlindedIdentity, plurality};
-pub use identity::{Facts, KeyedIdentity, RawIdentity, Sender, postcode_pseudonym};
+pub use comparison::Comparison;
+pub use identity::{Facts, IdentityInputs, KeyedIdentity, RawIdentity, Sender, postcode_pseudonym};
 pub use match_key::{MatchKey, MatchKeys, Rung};
 pub use normalise::RULES;
+pub use rules::Rule;
+pub use tags::{Lookup, RawLines};
+pub use variants::COMPARISON_RULES;
 
 pub use crate::domain::row::Sex;
 pub use resolve::{
-    Decision, Group, Link, MAX_COMPONENT, Resolution, Subject, decide, reresolve, resolve,
+    Decision, Group, Link, MAX_COMPONENT, MAX_HOLDERS, Resolution, Subject, decide, reresolve,
+    resolve,
 };
 
 /// What can go wrong in linkage. Holds no identifier, name or address.

@@ -1,17 +1,21 @@
-//! From subjects that share match keys to persons.
+//! From subjects that share keys to persons.
 //!
-//! Rung by rung, the surest first: all holders of a key are tied, unless they carry two different
-//! NHS numbers; where the ties of a rung would bring two NHS numbers into one person by a chain,
-//! none of that chain's ties of that rung is made. Nothing in this depends on the order of the
-//! input, so the same set of subjects always gives the same persons. Which ties appear as links (a
-//! spanning tree) and which person keeps its number depends on the subjects' numbers only.
+//! Rule by rule, the surest first: all that a rule ties are brought together, unless that would make
+//! one person of two who can't be: two NHS numbers, or two forenames that are different names
+//! (`rules`). Where the ties of a rule would do so by a chain, none of that chain's ties of that rule
+//! is made. Nothing in this depends on the order of the input, so the same set of subjects always
+//! gives the same persons. Which ties appear as links (a spanning tree) and which person keeps its
+//! number depends on the subjects' numbers only.
 //!
 //! Ambiguity is not resolved by guessing: where two children of one name, birth date, sex and
-//! postcode have different NHS numbers, a record with those names and no number stays by itself.
+//! postcode have different NHS numbers, or a record of an initial fits both twins, it stays by itself.
 //! When such a second child appears, records that had been tied to the first are split off again.
 
 use super::LinkageError;
+use super::comparison::Comparison;
 use super::match_key::{MatchKeys, Rung};
+use super::rules::{self, Rule};
+use super::tags::Lookup;
 use crate::domain::{PersonId, SubjectId};
 use crate::keys::Pseudonym;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +24,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// and some typing errors has some dozens; hundreds mean that a key stands for no person.
 pub const MAX_COMPONENT: usize = 512;
 
+/// A lookup key that more subjects hold is not followed: it stands for no few people. A rung's key
+/// is, up to [`MAX_COMPONENT`].
+pub const MAX_HOLDERS: usize = 64;
+
 /// One identity tuple, as far as resolving needs it. All pseudonyms of one domain must be wrapped
 /// under one key version (`Pseudonymiser::rewrap`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     /// Its number: smaller means older.
     pub id: SubjectId,
@@ -30,6 +38,33 @@ pub struct Subject {
     pub nhs: Option<Pseudonym>,
     /// What it may be tied by.
     pub keys: MatchKeys,
+    /// By what those are found that it may be tied to.
+    pub lookups: Vec<(Lookup, Pseudonym)>,
+    /// By what it is compared with them; `None` for one that came under earlier rules.
+    pub comparison: Option<Comparison>,
+}
+
+impl Subject {
+    /// The rule that ties two subjects, whatever other subjects there are; symmetric.
+    #[must_use]
+    pub fn tie(&self, other: &Self) -> Option<Rule> {
+        let key =
+            |rung: Rung| self.keys.of(rung).is_some_and(|key| other.keys.of(rung) == Some(key));
+        if self.nhs.is_some() && other.nhs.is_some() && self.nhs != other.nhs {
+            return None;
+        }
+        match Rung::ALL.into_iter().find(|rung| key(*rung)) {
+            Some(rung) => Some(rung.rule()),
+            None => rules::rule(self.comparison.as_ref()?, other.comparison.as_ref()?),
+        }
+    }
+
+    fn apart(&self, other: &Self) -> bool {
+        match (&self.comparison, &other.comparison) {
+            (Some(one), Some(other)) => rules::apart(one, other),
+            _ => false,
+        }
+    }
 }
 
 /// Why two subjects are one person.
@@ -37,10 +72,10 @@ pub struct Subject {
 pub struct Link {
     /// The younger subject.
     pub subject: SubjectId,
-    /// The older one, which holds the same key.
+    /// The older one.
     pub to: SubjectId,
-    /// The rung whose key they share.
-    pub rung: Rung,
+    /// The rule that ties them.
+    pub rule: Rule,
 }
 
 /// The subjects that are one person.
@@ -52,6 +87,32 @@ pub struct Group {
     pub members: Vec<SubjectId>,
     /// One link fewer than members: what ties them. Without one of them the rest falls apart there.
     pub links: Vec<Link>,
+}
+
+impl Group {
+    /// Each member but the oldest with the member through which it hangs together with the oldest,
+    /// and the rule that ties the two.
+    #[must_use]
+    pub fn parents(&self) -> BTreeMap<SubjectId, (SubjectId, Rule)> {
+        let mut parents = BTreeMap::new();
+        let mut reached: Vec<SubjectId> = self.members.first().copied().into_iter().collect();
+        let mut at = 0;
+        while let Some(from) = reached.get(at).copied() {
+            at += 1;
+            for link in &self.links {
+                let other = match (link.subject == from, link.to == from) {
+                    (true, _) => link.to,
+                    (_, true) => link.subject,
+                    _ => continue,
+                };
+                if !reached.contains(&other) {
+                    reached.push(other);
+                    parents.insert(other, (from, link.rule));
+                }
+            }
+        }
+        parents
+    }
 }
 
 /// A partition of subjects into persons, ordered by their oldest subjects.
@@ -99,12 +160,16 @@ pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
         return Err(LinkageError::SubjectTwice(twice[0].id));
     }
     let mut forest = Forest::of(&ordered);
+    let likenesses = ties_by_likeness(&ordered);
     let mut links = Vec::new();
-    for rung in Rung::ALL {
-        let ties = forest.settled(&unambiguous_ties(&ordered, &mut forest.clone(), rung));
-        for (older, younger) in ties {
+    for rule in Rule::ALL.iter().copied() {
+        let ties = match Rung::ALL.into_iter().find(|rung| rung.rule() == rule) {
+            Some(rung) => unambiguous_ties(&ordered, &mut forest.clone(), rung),
+            None => likenesses.get(&rule).cloned().unwrap_or_default(),
+        };
+        for (older, younger) in forest.settled(&ordered, &ties) {
             if forest.union(older, younger) {
-                links.push(Link { subject: ordered[younger].id, to: ordered[older].id, rung });
+                links.push(Link { subject: ordered[younger].id, to: ordered[older].id, rule });
             }
         }
     }
@@ -143,6 +208,29 @@ fn unambiguous_ties(ordered: &[&Subject], forest: &mut Forest, rung: Rung) -> Ve
         }
     }
     ties.sort_unstable();
+    ties
+}
+
+/// The pairs that share a lookup key and that a rule ties, by the rule.
+fn ties_by_likeness(ordered: &[&Subject]) -> BTreeMap<Rule, Vec<(usize, usize)>> {
+    let mut holders: BTreeMap<(Lookup, Pseudonym), Vec<usize>> = BTreeMap::new();
+    for (place, subject) in ordered.iter().enumerate() {
+        for key in &subject.lookups {
+            holders.entry(*key).or_default().push(place);
+        }
+    }
+    let mut pairs = BTreeSet::new();
+    for places in holders.values().filter(|places| places.len() <= MAX_HOLDERS) {
+        for (at, older) in places.iter().enumerate() {
+            pairs.extend(places[at + 1..].iter().map(|younger| (*older, *younger)));
+        }
+    }
+    let mut ties: BTreeMap<Rule, Vec<(usize, usize)>> = BTreeMap::new();
+    for (older, younger) in pairs {
+        if let Some(rule) = ordered[older].tie(ordered[younger]) {
+            ties.entry(rule).or_default().push((older, younger));
+        }
+    }
     ties
 }
 
@@ -188,20 +276,35 @@ impl Forest {
         true
     }
 
-    /// The ties whose chain, all ties taken together, brings no two NHS numbers into one set.
-    fn settled(&self, ties: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    /// The ties whose chain, all ties taken together, makes one person of nobody who can't be.
+    fn settled(&self, ordered: &[&Subject], ties: &[(usize, usize)]) -> Vec<(usize, usize)> {
+        if ties.is_empty() {
+            return Vec::new();
+        }
         let mut all = self.clone();
         for (a, b) in ties {
             all.union(*a, *b);
         }
-        let mut settled = Vec::with_capacity(ties.len());
-        for tie in ties {
-            let root = all.root(tie.0);
-            if all.numbers[root].len() <= 1 {
-                settled.push(*tie);
-            }
+        let mut trees: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for place in 0..ordered.len() {
+            trees.entry(all.root(place)).or_default().push(place);
         }
-        settled
+        let one_person = |root: usize, tree: &Vec<usize>| {
+            let pairs = tree.iter().enumerate();
+            let mut pairs = pairs.flat_map(|(at, a)| tree[at + 1..].iter().map(move |b| (*a, *b)));
+            all.numbers[root].len() <= 1 && !pairs.any(|(a, b)| ordered[a].apart(ordered[b]))
+        };
+        let sound: BTreeSet<usize> =
+            trees.iter().filter(|(root, tree)| one_person(**root, tree)).map(|(r, _)| *r).collect();
+        ties.iter().filter(|tie| sound.contains(&all.root_of(tie.0))).copied().collect()
+    }
+
+    /// As [`root`](Self::root), changing nothing.
+    fn root_of(&self, mut place: usize) -> usize {
+        while self.parents[place] != place {
+            place = self.parents[place];
+        }
+        place
     }
 }
 
@@ -211,14 +314,14 @@ impl Forest {
 /// # Errors
 /// As [`resolve`].
 pub fn reresolve(subjects: &[(Subject, PersonId)]) -> Result<Vec<Group>, LinkageError> {
-    let assigned: Vec<_> = subjects.iter().map(|(s, person)| (*s, Some(*person))).collect();
+    let assigned: Vec<_> = subjects.iter().map(|(s, person)| (s.clone(), Some(*person))).collect();
     regroup(&assigned)
 }
 
 /// Resolves and says which group keeps which person's number: the one with the person's oldest
 /// subject; of several numbers the oldest.
 fn regroup(subjects: &[(Subject, Option<PersonId>)]) -> Result<Vec<Group>, LinkageError> {
-    let all: Vec<Subject> = subjects.iter().map(|(subject, _)| *subject).collect();
+    let all: Vec<Subject> = subjects.iter().map(|(subject, _)| subject.clone()).collect();
     let mut groups = resolve(&all)?;
     let mut oldest: BTreeMap<PersonId, SubjectId> = BTreeMap::new();
     for (subject, person) in subjects {
@@ -236,10 +339,8 @@ fn regroup(subjects: &[(Subject, Option<PersonId>)]) -> Result<Vec<Group>, Linka
 
 /// What a newcomer changes.
 ///
-/// `touched` holds every subject of every person of whom one subject shares a key with the newcomer.
-/// With the two rungs there are, that one step is enough: a subject without an NHS number holds no
-/// second key through which an untouched person could matter. A further rung asks for the whole
-/// component.
+/// `touched` holds every subject of every person that hangs together with the newcomer by ties,
+/// made or unmade, to the end.
 ///
 /// # Errors
 /// As [`resolve`]; the newcomer then stays a person of its own.
@@ -256,8 +357,9 @@ pub fn decide(
         person_of.insert(subject.id, *person);
         *sizes.entry(*person).or_default() += 1;
     }
-    let mut subjects: Vec<_> = touched.iter().map(|(s, person)| (*s, Some(*person))).collect();
-    subjects.push((*newcomer, None));
+    let mut subjects: Vec<_> =
+        touched.iter().map(|(s, person)| (s.clone(), Some(*person))).collect();
+    subjects.push((newcomer.clone(), None));
     let groups = regroup(&subjects)?;
 
     let mut joined = None;

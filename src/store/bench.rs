@@ -124,7 +124,7 @@ impl Rows {
 }
 
 const SENT: &[&str] = &["feed_id", "record_key", "batch_id", "event_number"];
-const SUBJECT: &[&str] = &["subject_id", "person_id", "nhs", "facts"];
+const SUBJECT: &[&str] = &["subject_id", "person_id", "nhs", "facts", "comparison"];
 const SUBJECT_KEY: &[&str] = &["match_key", "subject_id", "rung"];
 const EVENT: &[&str] =
     &["person_id", "event_number", "role", "subject_id", "batch_id", "consent_key", "body"];
@@ -258,6 +258,8 @@ pub struct StoredSubject {
     pub nhs: Option<Vec<u8>>,
     /// Its sealed facts.
     pub facts: Option<Vec<u8>>,
+    /// What it is compared by, sealed.
+    pub comparison: Option<Vec<u8>>,
 }
 
 type KeyRow = (Vec<u8>, i64, i64);
@@ -290,14 +292,20 @@ async fn subject_rows(
     Ok((subjects, keys))
 }
 
-/// subject_id, person_id, nhs, facts.
-type SubjectRow = (i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
+/// subject_id, person_id, nhs, facts, comparison.
+type SubjectRow = (i64, i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 async fn all_subjects(tx: &mut Tx) -> Result<Vec<StoredSubject>, StoreError> {
     let rows: Vec<SubjectRow> = on!(tx, c => sqlx::query_as(
-        "SELECT subject_id, person_id, nhs, facts FROM subject ORDER BY subject_id")
+        "SELECT subject_id, person_id, nhs, facts, comparison FROM subject ORDER BY subject_id")
         .fetch_all(c).await)?;
-    let subject = |(subject, person, nhs, facts)| StoredSubject { subject, person, nhs, facts };
+    let subject = |(subject, person, nhs, facts, comparison)| StoredSubject {
+        subject,
+        person,
+        nhs,
+        facts,
+        comparison,
+    };
     Ok(rows.into_iter().map(subject).collect())
 }
 
@@ -344,7 +352,9 @@ fn sent_table(batch: i64, rows: Vec<SentRow>) -> Rows {
 
 fn subject_table(rows: Vec<StoredSubject>) -> Rows {
     let (mut ids, mut persons, mut nhs, mut facts) = (vec![], vec![], vec![], vec![]);
+    let mut comparisons = vec![];
     for row in rows {
+        comparisons.push(row.comparison);
         ids.push(row.subject);
         persons.push(row.person);
         nhs.push(row.nhs);
@@ -355,6 +365,7 @@ fn subject_table(rows: Vec<StoredSubject>) -> Rows {
         Column::Numbers(persons),
         Column::Bytes(nhs),
         Column::Bytes(facts),
+        Column::Bytes(comparisons),
     ];
     Rows::new("subject", SUBJECT, columns)
 }

@@ -378,8 +378,8 @@ pub async fn renew_statements(
 /// A subject's key: its rung, its form, and the form that it gets.
 pub type RenewedKey = (u8, [u8; 16], [u8; 16]);
 
-/// subject_id, nhs, facts.
-type SubjectRow = (i64, Option<Vec<u8>>, Option<Vec<u8>>);
+/// subject_id, nhs, facts, comparison.
+type SubjectRow = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// What is keyed or sealed of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -390,6 +390,8 @@ pub struct KeyedSubject {
     pub nhs: Option<[u8; 16]>,
     /// Its sealed facts.
     pub facts: Option<Vec<u8>>,
+    /// What it is compared by, sealed.
+    pub comparison: Option<Vec<u8>>,
     /// Its keys with their rungs; each may get another form in the second place.
     pub keys: Vec<RenewedKey>,
 }
@@ -405,8 +407,8 @@ pub async fn subjects(
     limit: usize,
 ) -> Result<Vec<KeyedSubject>, StoreError> {
     let rows: Vec<SubjectRow> = on!(&mut *tx, c => sqlx::query_as(
-        "SELECT subject_id, nhs, facts FROM subject WHERE subject_id > $1 AND key_version = $2 \
-         ORDER BY subject_id LIMIT $3")
+        "SELECT subject_id, nhs, facts, comparison FROM subject \
+         WHERE subject_id > $1 AND key_version = $2 ORDER BY subject_id LIMIT $3")
         .bind(after.place).bind(number(of)).bind(size(limit)).fetch_all(c).await)?;
     let ids: Vec<i64> = rows.iter().map(|(id, ..)| *id).collect();
     let among = Among::Numbers(&ids);
@@ -420,10 +422,10 @@ pub async fn subjects(
         keys.entry(subject).or_default().push((rung, key, key));
     }
     rows.into_iter()
-        .map(|(id, nhs, facts)| {
+        .map(|(id, nhs, facts, comparison)| {
             let nhs = nhs.map(|nhs| key16(&nhs, "subject", "nhs")).transpose()?;
             let keys = keys.remove(&id).unwrap_or_default();
-            Ok(KeyedSubject { id: SubjectId::new(id), nhs, facts, keys })
+            Ok(KeyedSubject { id: SubjectId::new(id), nhs, facts, comparison, keys })
         })
         .collect()
 }
@@ -456,6 +458,10 @@ pub async fn renew_subjects(
         &[
             ("nhs", OptionalBytes(nhs)),
             ("facts", OptionalBytes(subjects.iter().map(|s| s.facts.as_deref()).collect())),
+            (
+                "comparison",
+                OptionalBytes(subjects.iter().map(|s| s.comparison.as_deref()).collect()),
+            ),
             ("key_version", Integers(vec![number(to); subjects.len()])),
         ],
         &[("subject_id", Integers(subjects.iter().map(|s| s.id.number()).collect()))],

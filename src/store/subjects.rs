@@ -23,9 +23,36 @@ pub struct Subject {
     pub nhs: Option<[u8; 16]>,
     /// Its keys with their rungs; rung 0 is the identity itself.
     pub keys: Vec<(u8, [u8; 16])>,
-    /// The key version that all of these are wrapped under, and its facts sealed.
+    /// The key version that all of these are wrapped under, and its facts and comparison sealed.
     pub key_version: u16,
+    /// By what it is tied to others.
+    pub tie: Tie,
 }
+
+/// By what a subject is tied, and what is kept of that.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tie {
+    /// What it is compared by, sealed; `None` for one that came under earlier rules.
+    pub comparison: Option<Vec<u8>>,
+    /// The number that its person had when it came.
+    pub own_person: Option<PersonId>,
+    /// The link to the rest of its person; `None` for the oldest.
+    pub link: Option<StoredLink>,
+}
+
+/// A link as kept: what a split takes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredLink {
+    /// The subject that it is tied to.
+    pub to: SubjectId,
+    /// By which rule.
+    pub rule: u8,
+    /// Of which version of the rules.
+    pub rules: u16,
+}
+
+/// A holder of a key: the key, the subject.
+pub type Holder = ([u8; 16], SubjectId);
 
 /// A subject to add.
 #[derive(Debug)]
@@ -138,8 +165,43 @@ pub async fn persons_of(tx: &mut Tx, subjects: &[SubjectId]) -> Result<Vec<Perso
     Ok(rows.into_iter().map(|(person,)| PersonId::new(person)).collect())
 }
 
-/// subject_id, person_id, nhs, key_version, rung, match_key.
-type SubjectRow = (i64, i64, Option<Vec<u8>>, i64, i64, Vec<u8>);
+/// The subjects that hold keys, each key with each of its holders.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn holders(tx: &mut Tx, keys: &[[u8; 16]]) -> Result<Vec<Holder>, StoreError> {
+    let rows: Vec<(Vec<u8>, i64)> = bulk::select(
+        tx,
+        "SELECT match_key, subject_id FROM subject_key WHERE match_key",
+        None,
+        &Among::Keys(keys),
+        "AND rung <> 0",
+    )
+    .await?;
+    let holder = |(key, subject): (Vec<u8>, i64)| {
+        Ok((key16(&key, "subject_key", "match_key")?, SubjectId::new(subject)))
+    };
+    rows.into_iter().map(holder).collect()
+}
+
+/// subject_id, person_id, nhs, key_version, comparison, own_person, linked_to, link_rule,
+/// link_rules, rung, match_key.
+type SubjectRow =
+    (i64, i64, Option<Vec<u8>>, i64, Option<Vec<u8>>, i64, i64, i64, i64, i64, Vec<u8>);
+
+macro_rules! subjects_by {
+    ($column:literal) => {
+        concat!(
+            "SELECT s.subject_id, s.person_id, s.nhs, s.key_version, s.comparison, s.own_person, \
+             s.linked_to, s.link_rule, s.link_rules, k.rung, k.match_key \
+             FROM subject s JOIN subject_key k ON k.subject_id = s.subject_id WHERE s.",
+            $column
+        )
+    };
+}
+
+const OF_PERSONS: &str = subjects_by!("person_id");
+const OF_NUMBERS: &str = subjects_by!("subject_id");
 
 /// Every subject of some persons, with its keys, by number.
 ///
@@ -147,28 +209,48 @@ type SubjectRow = (i64, i64, Option<Vec<u8>>, i64, i64, Vec<u8>);
 /// When they can't be read or one is corrupt.
 pub async fn of_persons(tx: &mut Tx, persons: &[PersonId]) -> Result<Vec<Subject>, StoreError> {
     let numbers: Vec<i64> = persons.iter().map(|person| person.number()).collect();
-    let rows: Vec<SubjectRow> = bulk::select(
-        tx,
-        "SELECT s.subject_id, s.person_id, s.nhs, s.key_version, k.rung, k.match_key \
-         FROM subject s JOIN subject_key k ON k.subject_id = s.subject_id WHERE s.person_id",
-        None,
-        &Among::Numbers(&numbers),
-        "",
-    )
-    .await?;
+    whole(tx, OF_PERSONS, &numbers).await
+}
+
+/// Some subjects, with their keys, by number.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn of_numbers(tx: &mut Tx, subjects: &[SubjectId]) -> Result<Vec<Subject>, StoreError> {
+    let numbers: Vec<i64> = subjects.iter().map(|subject| subject.number()).collect();
+    whole(tx, OF_NUMBERS, &numbers).await
+}
+
+async fn whole(
+    tx: &mut Tx,
+    head: &'static str,
+    numbers: &[i64],
+) -> Result<Vec<Subject>, StoreError> {
+    let rows: Vec<SubjectRow> = bulk::select(tx, head, None, &Among::Numbers(numbers), "").await?;
     let mut found: BTreeMap<i64, Subject> = BTreeMap::new();
-    for (id, person, nhs, version, rung, key) in rows {
+    for row in rows {
+        let (id, person, nhs, version, comparison, own, to, rule, rules, rung, key) = row;
         let corrupt = |column| StoreError::Corrupt { table: "subject", column, row: id };
         let nhs = nhs.map(|n| key16(&n, "subject", "nhs")).transpose()?;
         let rung = u8::try_from(rung).map_err(|_| corrupt("rung"))?;
         let key_version = u16::try_from(version).map_err(|_| corrupt("key_version"))?;
+        let link = StoredLink {
+            to: SubjectId::new(to),
+            rule: u8::try_from(rule).map_err(|_| corrupt("link_rule"))?,
+            rules: u16::try_from(rules).map_err(|_| corrupt("link_rules"))?,
+        };
         let key = key16(&key, "subject_key", "match_key")?;
         let subject = found.entry(id).or_insert_with(|| Subject {
             id: SubjectId::new(id),
             person: PersonId::new(person),
             nhs,
-            keys: Vec::with_capacity(4),
+            keys: Vec::with_capacity(8),
             key_version,
+            tie: Tie {
+                comparison,
+                own_person: (own != 0).then(|| PersonId::new(own)),
+                link: (to != 0).then_some(link),
+            },
         });
         subject.keys.push((rung, key));
     }
@@ -180,12 +262,45 @@ pub async fn of_persons(tx: &mut Tx, persons: &[PersonId]) -> Result<Vec<Subject
     Ok(found)
 }
 
+/// Writes the links of subjects anew.
+///
+/// # Errors
+/// When they can't be written.
+pub async fn relink(tx: &mut Tx, subjects: &[&Subject]) -> Result<(), StoreError> {
+    if subjects.is_empty() {
+        return Ok(());
+    }
+    let [to, rule, rules] = link_columns(subjects.iter().copied());
+    let ids = Integers(subjects.iter().map(|s| s.id.number()).collect());
+    let found = bulk::update(
+        tx,
+        "subject",
+        &[("linked_to", to), ("link_rule", rule), ("link_rules", rules)],
+        &[("subject_id", ids)],
+    )
+    .await?;
+    bulk::touched(found, subjects.len(), "subject")
+}
+
+/// Where each is tied to, by which rule, of which version; 0 for none.
+fn link_columns<'a>(
+    subjects: impl Iterator<Item = &'a Subject> + Clone,
+) -> [bulk::Column<'static>; 3] {
+    let of = |column: fn(&StoredLink) -> i64| {
+        Integers(subjects.clone().map(|s| s.tie.link.as_ref().map_or(0, column)).collect())
+    };
+    [of(|link| link.to.number()), of(|link| i64::from(link.rule)), of(|link| i64::from(link.rules))]
+}
+
 /// Adds subjects with their keys.
 ///
 /// # Errors
 /// When they can't be written.
 pub async fn insert(tx: &mut Tx, new: &[NewSubject]) -> Result<(), StoreError> {
     let subjects = || new.iter().map(|new| &new.subject);
+    let [to, rule, rules] = link_columns(subjects());
+    let comparisons = subjects().map(|s| s.tie.comparison.as_deref()).collect();
+    let own = |s: &Subject| s.tie.own_person.map_or(0, PersonId::number);
     bulk::insert_new(
         tx,
         "subject",
@@ -195,6 +310,11 @@ pub async fn insert(tx: &mut Tx, new: &[NewSubject]) -> Result<(), StoreError> {
             ("nhs", OptionalBytes(subjects().map(|s| s.nhs.as_ref().map(|k| &k[..])).collect())),
             ("facts", OptionalBytes(new.iter().map(|new| new.facts.as_deref()).collect())),
             ("key_version", Integers(subjects().map(|s| i64::from(s.key_version)).collect())),
+            ("comparison", OptionalBytes(comparisons)),
+            ("own_person", Integers(subjects().map(own).collect())),
+            ("linked_to", to),
+            ("link_rule", rule),
+            ("link_rules", rules),
         ],
     )
     .await?;

@@ -86,7 +86,7 @@ const fn table(name: &'static str, key: usize, columns: &'static [Column]) -> Ta
 }
 
 /// The migration that made blinded deployments possible.
-const BLINDED: usize = 10;
+const BLINDED: usize = 11;
 
 /// Every table. The log's come last and its head last of all, as when they are written.
 pub const TABLES: &[Table] = &[
@@ -192,6 +192,11 @@ pub const TABLES: &[Table] = &[
             optional(bytes("nhs", 3)),
             optional(bytes("facts", 3)),
             integer("key_version", 7),
+            optional(bytes("comparison", 10)),
+            integer("own_person", 10),
+            integer("linked_to", 10),
+            integer("link_rule", 10),
+            integer("link_rules", 10),
         ],
     ),
     table("subject_key", 2, &[bytes("match_key", 3), integer("subject_id", 3), integer("rung", 3)]),

@@ -139,6 +139,7 @@ fn opening(key: &str) -> v1::PushOpen {
             public_key: hex::decode(key).unwrap(),
             rules: tallygate::linkage::RULES.into(),
             identifier_rules: tallygate::keys::IDENTIFIER_RULES.into(),
+            comparison_rules: tallygate::linkage::COMPARISON_RULES.into(),
         }),
         ..v1::PushOpen::default()
     }
@@ -206,7 +207,10 @@ async fn a_stream_is_blinded_as_a_whole_and_for_this_deployment() {
     let shown = ["", "2026-05-01", "2026-02-03", "", "", "", "2024-02-28", "2", "", "twelve_month"];
     let shown: [&str; 11] = [&shown[..], &["completed"]].concat().try_into().unwrap();
     let value = |byte: u8| vec![byte; 16];
-    let person = v1::BlindedPerson { fingerprint: value(2), ..v1::BlindedPerson::default() };
+    // Nothing known: form, sex, marks, no tags.
+    let comparison = [&[1, b'X', 0][..], &[0; 8]].concat();
+    let fingerprint = value(2);
+    let person = v1::BlindedPerson { fingerprint, comparison, ..v1::BlindedPerson::default() };
     let blinded =
         v1::BlindedRow { record: value(1), persons: vec![person], ..v1::BlindedRow::default() };
     let clear = [&["R-1"], &shown[1..]].concat().try_into().unwrap();

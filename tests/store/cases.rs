@@ -10,7 +10,7 @@ use tallygate::{
         feeds,
         records::{self, NewEvent},
         scan,
-        subjects::{self, NewSubject, Subject},
+        subjects::{self, NewSubject, Subject, Tie},
     },
 };
 
@@ -68,7 +68,8 @@ async fn record(fresh: &Fresh, feed: FeedId, number: usize) -> BatchId {
         NewEvent { person, subject, event_number, role: 0, consent: None, body, key_version: 0 };
     records::stage_events(&mut tx, batch, &[event]).await.unwrap();
     let keys = vec![(0, key(number + 500))];
-    let subject = Subject { id: subject, person, nhs: None, keys, key_version: 1 };
+    let subject =
+        Subject { id: subject, person, nhs: None, keys, key_version: 1, tie: Tie::default() };
     subjects::insert(&mut tx, &[NewSubject { subject, facts: None }]).await.unwrap();
     tx.commit().await.unwrap();
     fresh.accept(batch).await.unwrap();

@@ -12,7 +12,7 @@ use tallygate::{
         feeds::{self, NewBatch},
         records::{self, NewEvent, NewWithdrawal},
         scan,
-        subjects::{self, NewSubject, Subject},
+        subjects::{self, NewSubject, Subject, Tie},
     },
 };
 
@@ -145,7 +145,7 @@ async fn three_records(fresh: &Fresh) -> FeedId {
         let keys = vec![(0, key(number)), (1, key(number + 10))];
         let (id, person) = (SubjectId::new(id), PersonId::new(person));
         NewSubject {
-            subject: Subject { id, person, nhs: None, keys, key_version: 1 },
+            subject: Subject { id, person, nhs: None, keys, key_version: 1, tie: Tie::default() },
             facts: Some(vec![1]),
         }
     };

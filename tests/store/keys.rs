@@ -13,7 +13,7 @@ use tallygate::{
         key_versions::{self, Change, Progress},
         records::{self, NewEvent},
         rewrap::{self, KeyedTable},
-        subjects::{self, Move, NewSubject, Subject},
+        subjects::{self, Move, NewSubject, Subject, Tie},
     },
 };
 
@@ -167,7 +167,7 @@ async fn consents_are_copied_merged_and_removed(fresh: Fresh) {
 fn subject(id: i64, keys: Vec<(u8, [u8; 16])>) -> NewSubject {
     let nhs = (id % 2 == 0).then(|| key(usize::try_from(id).unwrap() + 90_000));
     let (id, person) = (SubjectId::new(id), PersonId::new(id));
-    let subject = Subject { id, person, nhs, keys, key_version: 1 };
+    let subject = Subject { id, person, nhs, keys, key_version: 1, tie: Tie::default() };
     NewSubject { subject, facts: Some(vec![0, 1, 7]) }
 }
 

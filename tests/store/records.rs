@@ -12,7 +12,7 @@ use tallygate::{
         feeds::{self, NewBatch},
         records::{self, NewEvent, NewWithdrawal},
         scan,
-        subjects::{self, Move, NewSubject, Subject},
+        subjects::{self, Move, NewSubject, Subject, Tie},
     },
 };
 
@@ -51,7 +51,7 @@ fn subject(id: i64, person: i64, keys: &[(u8, usize)]) -> NewSubject {
     let nhs = (id % 2 == 0).then(|| key(usize::try_from(id).unwrap() + 9_000));
     let (id, person) = (SubjectId::new(id), PersonId::new(person));
     NewSubject {
-        subject: Subject { id, person, nhs, keys, key_version: 1 },
+        subject: Subject { id, person, nhs, keys, key_version: 1, tie: Tie::default() },
         facts: Some(vec![9, 8, 7]),
     }
 }

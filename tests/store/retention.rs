@@ -7,7 +7,7 @@ use tallygate::{
         ActError, Effect, Rights, Tx, feeds,
         records::{self, NewEvent, NewWithdrawal, Sent},
         retention::{self, Batch, NEVER, Named},
-        subjects::{self, NewSubject, Subject},
+        subjects::{self, NewSubject, Subject, Tie},
     },
 };
 
@@ -27,7 +27,7 @@ async fn two_records(fresh: &Fresh, first: usize) -> (FeedId, BatchId) {
     let person = subjects::take_person_numbers(&mut tx, 1).await.unwrap();
     let (id, person) = (SubjectId::new(subject), PersonId::new(person));
     let keys = vec![(0, key(first + 50))];
-    let subject = Subject { id, person, nhs: None, keys, key_version: 1 };
+    let subject = Subject { id, person, nhs: None, keys, key_version: 1, tie: Tie::default() };
     let facts = Some(vec![7]);
     subjects::insert(&mut tx, &[NewSubject { subject, facts }]).await.unwrap();
     let batch = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();

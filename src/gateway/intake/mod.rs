@@ -45,6 +45,8 @@ pub struct Blinding {
     pub rules: u32,
     /// The version of the rules for identifiers.
     pub identifier_rules: u32,
+    /// The version of the rules for what persons are compared by.
+    pub comparison_rules: u32,
 }
 
 /// What a sender asks when it opens a stream.

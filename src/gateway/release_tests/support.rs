@@ -36,7 +36,7 @@ use crate::{
         faults::world::postgres::Database,
         feeds, geography, partners, protocols,
         records::{self, NewEvent, NewWithdrawal},
-        subjects::{self, NewSubject, Subject},
+        subjects::{self, NewSubject, Subject, Tie},
     },
 };
 use jiff::{
@@ -620,7 +620,14 @@ impl Town {
                 facts.seal(facts_cell(id), &self.gateway.keys().sealer, &mut self.rng).unwrap();
             let keys = vec![];
             new.push(NewSubject {
-                subject: Subject { id, person, nhs: None, keys, key_version: 1 },
+                subject: Subject {
+                    id,
+                    person,
+                    nhs: None,
+                    keys,
+                    key_version: 1,
+                    tie: Tie::default(),
+                },
                 facts: sealed,
             });
         }

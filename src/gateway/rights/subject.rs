@@ -17,7 +17,7 @@ use crate::{
         Gateway, GatewayError, Refused,
         consents::reference,
         forms::Forms,
-        link::{key_domain, renew},
+        link::{is_lookup, key_domain, renew},
     },
     keys::{BirthDate, KeyError, KeysInUse, Pseudonym, PseudonymDomain, RawIdentifier, RawText},
     linkage::{KeyedIdentity, RawIdentity, Sender},
@@ -358,7 +358,8 @@ impl Gateway {
             let mut tokens = Vec::with_capacity(4);
             let nhs = subject.nhs.map(|nhs| (PseudonymDomain::Nhs, nhs));
             let mut all: Vec<(PseudonymDomain, [u8; 16])> = nhs.into_iter().collect();
-            for (rung, key) in &subject.keys {
+            // A lookup key is no one's alone.
+            for (rung, key) in subject.keys.iter().filter(|(rung, _)| !is_lookup(*rung)) {
                 all.push((key_domain(*rung, subject.id)?, *key));
             }
             for (domain, key) in all {

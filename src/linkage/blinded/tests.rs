@@ -78,6 +78,8 @@ fn blinded_and_in_clear_are_one_person() {
         assert_eq!(taken.fingerprint, clear.fingerprint, "{which}");
         assert_eq!((taken.nhs, taken.local_id), (clear.nhs, clear.local_id));
         assert_eq!(taken.match_keys, clear.match_keys);
+        assert_eq!(taken.lookups, clear.lookups);
+        assert!(taken.comparison == clear.comparison);
         // Of another partner: the same person exactly where a rung of the ladder says so.
         let (theirs, _) =
             connector(&gateway, |with| BlindedIdentity::of(&keyed(which, &centres, with)));
