@@ -57,6 +57,7 @@ mod withdraw_consent;
 mod withdraw_release;
 mod witnessing;
 
+pub use crate::linkage::{BlindedIdentity, Comparison, Lookup, Rung};
 pub use crate::protocol::{ConsentGiver, ConsentMeans, ConsentRecord};
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::{Actor, CallerName};

@@ -3,8 +3,7 @@
 use super::{Frame, intake::opening, receipt};
 use crate::{
     domain::Role,
-    gateway::{BlindedPerson, BlindedRow, Refused},
-    linkage::{BlindedIdentity, Comparison, Lookup, Rung},
+    gateway::{BlindedIdentity, BlindedPerson, BlindedRow, Comparison, Lookup, Refused, Rung},
     wire::v1::{self, EvaluateRequest, EvaluateResponse, blinding_service_server},
 };
 use std::sync::Arc;

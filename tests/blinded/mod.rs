@@ -306,9 +306,9 @@ async fn a_quota_bounds_what_is_evaluated_and_every_batch_is_logged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_keeps_its_prf() {
-    let mut gateway = Copy::start_of(blinded_demo()).await;
-    gateway.running.stop().await.unwrap();
+    let gateway = Copy::start_of(blinded_demo()).await;
     let folder = gateway.path("");
+    gateway.running.stop().await.unwrap();
     let attempt = async |edit: fn(&Path)| {
         edit(&folder);
         let config = Config::read(&folder.join("gateway.toml")).unwrap();
