@@ -86,7 +86,7 @@ const fn table(name: &'static str, key: usize, columns: &'static [Column]) -> Ta
 }
 
 /// The migration that made blinded deployments possible.
-const BLINDED: usize = 11;
+const BLINDED: usize = 12;
 
 /// Every table. The log's come last and its head last of all, as when they are written.
 pub const TABLES: &[Table] = &[
@@ -192,11 +192,11 @@ pub const TABLES: &[Table] = &[
             optional(bytes("nhs", 3)),
             optional(bytes("facts", 3)),
             integer("key_version", 7),
-            optional(bytes("comparison", 10)),
-            integer("own_person", 10),
-            integer("linked_to", 10),
-            integer("link_rule", 10),
-            integer("link_rules", 10),
+            optional(bytes("comparison", 11)),
+            integer("own_person", 11),
+            integer("linked_to", 11),
+            integer("link_rule", 11),
+            integer("link_rules", 11),
         ],
     ),
     table("subject_key", 2, &[bytes("match_key", 3), integer("subject_id", 3), integer("rung", 3)]),
@@ -386,9 +386,32 @@ pub const TABLES: &[Table] = &[
             bytes("token", 8),
             integer("batch_id", 8),
             integer("event_number", 8),
+            optional(bytes("days", 10)),
+            optional(integer("forget_day", 10)),
+        ],
+    ),
+    table(
+        "taken_late",
+        1,
+        &[
+            integer("event_number", 10),
+            integer("batch_id", 10),
+            integer("of_batch", 10),
+            integer("of_number", 10),
         ],
     ),
     table("dropped_case", 3, &[integer("feed_id", 8), bytes("token", 8), integer("case_id", 8)]),
+    table(
+        "withheld_key",
+        2,
+        &[
+            integer("feed_id", 10),
+            bytes("token", 10),
+            integer("state", 10),
+            text("reason", 10),
+            integer("marked_at", 10),
+        ],
+    ),
     table(
         "withheld_feed",
         1,

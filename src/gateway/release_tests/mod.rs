@@ -16,6 +16,7 @@ mod search;
 mod subjects;
 mod support;
 mod undo;
+mod unused;
 mod withdraw;
 mod witnesses;
 
