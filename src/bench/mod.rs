@@ -14,6 +14,7 @@ pub(crate) mod chart;
 mod figures;
 mod growth;
 mod intake;
+pub(crate) mod linkage;
 mod log;
 mod prf;
 mod protocols;
@@ -187,6 +188,25 @@ pub(crate) enum BenchError {
     /// A word of the program's own.
     #[error(transparent)]
     Id(#[from] crate::domain::ids::InvalidId),
+    /// The synthetic population.
+    #[error(transparent)]
+    Population(crate::synth::SynthError),
+    /// A file of people lacks a column.
+    #[error("{} has no column {column}: give its heading as the help says", path.display())]
+    NoColumn {
+        /// Which file.
+        path: PathBuf,
+        /// Which column.
+        column: &'static str,
+    },
+    /// A pair names a record that neither file has.
+    #[error("row {row} of {} names a record that is in neither file", path.display())]
+    UnknownRecord {
+        /// Which file.
+        path: PathBuf,
+        /// Which row, from 1 on below the heading.
+        row: u64,
+    },
     /// There was nobody to count.
     #[error("nobody was taken in, so there is nobody to count: give a larger --size")]
     Nobody,

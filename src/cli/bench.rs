@@ -2,6 +2,7 @@
 
 use super::{
     CliError, Console, Outcome,
+    bench_linkage::Linkage,
     output::{Printing, Table},
 };
 use crate::{
@@ -53,7 +54,11 @@ pub(super) enum BenchCommand {
     /// The auditor's verification of a log, beside bare hashing; --size is entries.
     #[command(after_help = "Example:\n  tallygate bench verify --size 1000000")]
     Verify(Bench),
-    /// All of them, one after the other.
+    /// Who is one person: false and missed links, by group, of a synthetic population or of files.
+    #[command(after_help = "Examples:\n  tallygate bench linkage --scale 0.5\n  tallygate bench \
+                            linkage --left people.csv --right people.csv --truth pairs.csv")]
+    Linkage(Linkage),
+    /// All of them but linkage, one after the other.
     #[command(after_help = "Example:\n  tallygate bench all --out results")]
     All(Bench),
 }
@@ -91,6 +96,7 @@ impl BenchCommand {
             Self::Log(bench) => (vec![Measure::Log], bench),
             Self::Growth(bench) => (vec![Measure::Growth], bench),
             Self::Verify(bench) => (vec![Measure::Verify], bench),
+            Self::Linkage(linkage) => return linkage.run(console),
             Self::All(bench) => (Measure::ALL.to_vec(), bench),
         };
         bench.run(measures, console).await

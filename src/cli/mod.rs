@@ -28,6 +28,7 @@ mod audit_verify;
 mod audit_years;
 mod backup;
 mod bench;
+mod bench_linkage;
 mod card;
 mod card_text;
 mod consent;

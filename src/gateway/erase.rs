@@ -32,7 +32,7 @@
 
 use super::{
     Actor, CallerName, DECISIONS, Denied, Gateway, GatewayError, LEFT_BEHIND, Refused,
-    consents::reference, details::words, forms::Forms,
+    consents::reference, details::words, forms::Forms, link::resolve_after_erasure,
 };
 use crate::{
     audit::{Hash, Item, Leaf, LeafKind, SizeClass, Slot, item::RecordItem},
@@ -320,12 +320,15 @@ impl Gateway {
         // An undone file keeps its rows, also of records that were sent again since.
         wanted.batches.extend(feeds::undone(tx, feed).await?);
         let found = self.erase_items(tx, &mut wanted).await?;
+        let named: Vec<SubjectId> = found.values().flatten().copied().collect();
+        let persons = subjects::persons_of(tx, &named).await?;
         for number in &wanted.numbers {
             let subjects = found.get(number).map(Vec::as_slice);
             erasures::erase_record(tx, *number, subjects).await?;
             cases::forget_stops(tx, *number).await?;
             cases::forget_late(tx, *number).await?;
         }
+        resolve_after_erasure(&self.keys(), tx, &persons).await?;
         cases::forget_dropped(tx, feed, &unused_tokens).await?;
         records::take_over(tx, feed, &sent_keys).await?;
         for one in settled {

@@ -128,6 +128,23 @@ pub(super) async fn resolve_again(
     Ok(closure.resolve(tx, &[]).await?.0)
 }
 
+/// What hung together by an identity that is gone may come apart.
+pub(super) async fn resolve_after_erasure(
+    keys: &KeysInUse,
+    tx: &mut Tx,
+    persons: &[PersonId],
+) -> Result<(), GatewayError> {
+    match resolve_again(keys, tx, persons).await {
+        // Another gateway has changed the keys: what is gone is gone all the same, and the rest is
+        // resolved with whatever comes next.
+        Err(GatewayError::Key(error)) => {
+            tracing::warn!(%error, "the rest of an erased person is not resolved anew yet");
+            Ok(())
+        }
+        resolved => resolved.map(drop),
+    }
+}
+
 /// What is kept of a subject under the current key version.
 pub(super) fn renew(keys: &KeysInUse, subject: &mut Subject) -> Result<(), GatewayError> {
     let of = KeyVersion::new(subject.key_version);
@@ -173,3 +190,6 @@ fn stored_form(
     let tie = Tie { own_person: Some(person), ..Tie::default() };
     Subject { id, person, nhs, keys, key_version: under.number(), tie }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ pub use variants::COMPARISON_RULES;
 pub use crate::domain::row::Sex;
 pub use resolve::{
     Decision, Group, Link, MAX_COMPONENT, MAX_HOLDERS, Resolution, Subject, decide, reresolve,
-    resolve,
+    resolve, resolve_all,
 };
 
 /// What can go wrong in linkage. Holds no identifier, name or address.
@@ -61,3 +61,6 @@ pub enum LinkageError {
     #[error("subject {0} was given twice")]
     SubjectTwice(crate::domain::SubjectId),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! From subjects that share keys to persons.
 //!
-//! Rule by rule, the surest first: all that a rule ties are brought together, unless that would make
-//! one person of two who can't be: two NHS numbers, or two forenames that are different names
-//! (`rules`). Where the ties of a rule would do so by a chain, none of that chain's ties of that rule
-//! is made. Nothing in this depends on the order of the input, so the same set of subjects always
+//! Rule by rule, the surest first, and within a rule by how much the two have in common: all that
+//! are tied alike are brought together, unless that would make one person of two who can't be: two
+//! NHS numbers, or two forenames that are different names (`rules`). Where ties that are alike would
+//! do so by a chain, none of that chain's ties is made: who fits two equally is tied to neither. Nothing in this depends on the order of the input, so the same set of subjects always
 //! gives the same persons. Which ties appear as links (a spanning tree) and which person keeps its
 //! number depends on the subjects' numbers only.
 //!
@@ -18,6 +18,7 @@ use super::rules::{self, Rule};
 use super::tags::Lookup;
 use crate::domain::{PersonId, SubjectId};
 use crate::keys::Pseudonym;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many subjects one resolution takes. A person of eighteen with three agencies, six addresses
@@ -48,13 +49,18 @@ impl Subject {
     /// The rule that ties two subjects, whatever other subjects there are; symmetric.
     #[must_use]
     pub fn tie(&self, other: &Self) -> Option<Rule> {
+        self.weighed(other).map(|(rule, _)| rule)
+    }
+
+    /// As [`tie`](Self::tie), with the weight of what the two have in common.
+    fn weighed(&self, other: &Self) -> Option<(Rule, i32)> {
         let key =
             |rung: Rung| self.keys.of(rung).is_some_and(|key| other.keys.of(rung) == Some(key));
         if self.nhs.is_some() && other.nhs.is_some() && self.nhs != other.nhs {
             return None;
         }
         match Rung::ALL.into_iter().find(|rung| key(*rung)) {
-            Some(rung) => Some(rung.rule()),
+            Some(rung) => Some((rung.rule(), 0)),
             None => rules::rule(self.comparison.as_ref()?, other.comparison.as_ref()?),
         }
     }
@@ -163,13 +169,15 @@ pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
     let likenesses = ties_by_likeness(&ordered);
     let mut links = Vec::new();
     for rule in Rule::ALL.iter().copied() {
-        let ties = match Rung::ALL.into_iter().find(|rung| rung.rule() == rule) {
-            Some(rung) => unambiguous_ties(&ordered, &mut forest.clone(), rung),
-            None => likenesses.get(&rule).cloned().unwrap_or_default(),
-        };
-        for (older, younger) in forest.settled(&ordered, &ties) {
-            if forest.union(older, younger) {
-                links.push(Link { subject: ordered[younger].id, to: ordered[older].id, rule });
+        let rung = Rung::ALL.into_iter().find(|rung| rung.rule() == rule);
+        let of_rung = rung.map(|rung| unambiguous_ties(&ordered, &mut forest.clone(), rung));
+        let weighed = likenesses.iter().filter(|((of, _), _)| *of == rule && rung.is_none());
+        let levels = of_rung.iter().chain(weighed.map(|(_, ties)| ties));
+        for ties in levels {
+            for (older, younger) in forest.settled(&ordered, ties) {
+                if forest.union(older, younger) {
+                    links.push(Link { subject: ordered[younger].id, to: ordered[older].id, rule });
+                }
             }
         }
     }
@@ -188,6 +196,43 @@ pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
     }
     // A root is its tree's oldest subject, so the map's order is that of the oldest members.
     Ok(groups.into_values().collect())
+}
+
+/// Partitions any number of subjects: each set that hangs together by ties is resolved by itself,
+/// as the gateway does it. One that is too large stays in single persons.
+#[must_use]
+pub fn resolve_all(subjects: &[Subject]) -> Resolution {
+    let mut ordered: Vec<&Subject> = subjects.iter().collect();
+    ordered.sort_unstable_by_key(|subject| subject.id);
+    let mut forest = Forest::of(&ordered);
+    for ties in ties_by_likeness(&ordered).into_values() {
+        for (a, b) in ties {
+            forest.union(a, b);
+        }
+    }
+    for rung in Rung::ALL {
+        let mut first: BTreeMap<Pseudonym, usize> = BTreeMap::new();
+        for (place, subject) in ordered.iter().enumerate() {
+            if let Some(key) = subject.keys.of(rung) {
+                let older = *first.entry(key.key).or_insert(place);
+                forest.union(older, place);
+            }
+        }
+    }
+    let mut components: BTreeMap<usize, Vec<Subject>> = BTreeMap::new();
+    for (place, subject) in ordered.iter().enumerate() {
+        components.entry(forest.root(place)).or_default().push((*subject).clone());
+    }
+    let alone =
+        |subject: &Subject| Group { keeps: None, members: vec![subject.id], links: Vec::new() };
+    let mut groups = Vec::with_capacity(components.len());
+    for component in components.into_values() {
+        match resolve(&component) {
+            Ok(resolved) => groups.extend(resolved),
+            Err(_) => groups.extend(component.iter().map(alone)),
+        }
+    }
+    groups
 }
 
 /// For each key of a rung the ties of its oldest holder to the others, without the keys whose
@@ -211,8 +256,11 @@ fn unambiguous_ties(ordered: &[&Subject], forest: &mut Forest, rung: Rung) -> Ve
     ties
 }
 
-/// The pairs that share a lookup key and that a rule ties, by the rule.
-fn ties_by_likeness(ordered: &[&Subject]) -> BTreeMap<Rule, Vec<(usize, usize)>> {
+/// Ties by the rule and how much they weigh, the surest and heaviest first.
+type Weighed = BTreeMap<(Rule, Reverse<i32>), Vec<(usize, usize)>>;
+
+/// The pairs that share a lookup key and that a rule ties.
+fn ties_by_likeness(ordered: &[&Subject]) -> Weighed {
     let mut holders: BTreeMap<(Lookup, Pseudonym), Vec<usize>> = BTreeMap::new();
     for (place, subject) in ordered.iter().enumerate() {
         for key in &subject.lookups {
@@ -225,10 +273,10 @@ fn ties_by_likeness(ordered: &[&Subject]) -> BTreeMap<Rule, Vec<(usize, usize)>>
             pairs.extend(places[at + 1..].iter().map(|younger| (*older, *younger)));
         }
     }
-    let mut ties: BTreeMap<Rule, Vec<(usize, usize)>> = BTreeMap::new();
+    let mut ties = Weighed::new();
     for (older, younger) in pairs {
-        if let Some(rule) = ordered[older].tie(ordered[younger]) {
-            ties.entry(rule).or_default().push((older, younger));
+        if let Some((rule, weight)) = ordered[older].weighed(ordered[younger]) {
+            ties.entry((rule, Reverse(weight))).or_default().push((older, younger));
         }
     }
     ties

@@ -357,6 +357,7 @@ impl Pair {
     }
 
     fn rule(&self) -> Option<Rule> {
+        let lines = self.lines();
         if self.apart() {
             return None;
         }
@@ -385,12 +386,13 @@ impl Pair {
                 Different => -6,
                 _ => 0,
             };
-        let lines = self.lines();
         let here = here || lines >= 3;
         let mistyped = match (given, birth) {
             (Absent | Different, _) | (_, Absent | Different) => false,
             // Of a house whose lines agree; by a postcode alone, twins of rare names would be one.
-            (Initial | Weak, _) => family.is_like() && on_the_day && lines >= 3 && !self.initial,
+            // Of a house whose lines agree; by a postcode alone, twins of rare names would be one.
+            (Initial, _) => family.is_like() && on_the_day && lines >= 3 && !self.initial,
+            (Weak, _) => on_the_day && (lines >= 4 || (lines >= 3 && family.is_like())),
             (_, Close) => given >= Close && family.is_like() && here,
             _ => (family >= Weak && postcode == Close) || (given >= Variant && here) || lines >= 2,
         };
@@ -419,9 +421,11 @@ fn swapped(a: &Comparison, b: &Comparison) -> Option<(Likeness, Likeness)> {
     (one && neither_differs).then_some((Sound, family))
 }
 
-/// The rule that ties two subjects by what they are compared by, if any does.
-pub(super) fn rule(a: &Comparison, b: &Comparison) -> Option<Rule> {
-    Pair::of(a, b).rule()
+/// The rule that ties two subjects by what they are compared by, if any does, and the weight of all
+/// that they have in common.
+pub(super) fn rule(a: &Comparison, b: &Comparison) -> Option<(Rule, i32)> {
+    let pair = Pair::of(a, b);
+    pair.rule().map(|rule| (rule, pair.weight()))
 }
 
 /// Whether two subjects can't be one person, whatever ties either to a third.

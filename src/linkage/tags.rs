@@ -38,12 +38,18 @@ pub enum Lookup {
     NamesStreet,
     /// The heads of both names and the house.
     NamesHouse,
+    /// The forename's head and date of birth.
+    ForenameBirth,
+    /// The surname's head and date of birth.
+    SurnameBirth,
+    /// House and date of birth.
+    HouseBirth,
 }
 
 impl Lookup {
     /// Every one. A subject of the gateway has the first four at most; the others need address
     /// lines.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Nhs,
         Self::BirthAddress,
         Self::NamesBirth,
@@ -55,6 +61,9 @@ impl Lookup {
         Self::HousePostcode,
         Self::NamesStreet,
         Self::NamesHouse,
+        Self::ForenameBirth,
+        Self::SurnameBirth,
+        Self::HouseBirth,
     ];
 
     /// Its number as stored in the place of a rung; above all rungs.
@@ -313,18 +322,22 @@ impl Parts<'_> {
         let heads = self.both_heads(made).map(Vec::from);
         let birth = made.birth.map(Vec::from);
         let one = |output: Option<Output>| output.map(|output| vec![output]);
+        let lines = made.house.or(made.street).is_some();
         let all = [
             (Lookup::Nhs, one(self.nhs), Some(Vec::new())),
             (Lookup::BirthAddress, birth.clone(), one(made.address)),
             (Lookup::NamesBirth, heads.clone(), birth.clone()),
             (Lookup::NamesAddress, heads.clone(), one(made.address)),
             (Lookup::Number, one(made.number), Some(Vec::new())),
-            (Lookup::BirthStreet, birth, one(made.street)),
+            (Lookup::BirthStreet, birth.clone(), one(made.street)),
             (Lookup::PostcodeStreet, one(made.postcode), one(made.street)),
             (Lookup::StreetLocality, one(made.street), one(made.locality)),
             (Lookup::HousePostcode, one(made.house), one(made.postcode)),
             (Lookup::NamesStreet, heads.clone(), one(made.street)),
             (Lookup::NamesHouse, heads, one(made.house)),
+            (Lookup::ForenameBirth, birth.clone().filter(|_| lines), one(made.heads[0])),
+            (Lookup::SurnameBirth, birth.clone().filter(|_| lines), one(made.heads[1])),
+            (Lookup::HouseBirth, birth, one(made.house)),
         ];
         for (lookup, first, second) in all {
             let (Some(first), Some(second)) = (first, second) else { continue };

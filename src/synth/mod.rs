@@ -36,6 +36,7 @@ mod place;
 mod population;
 mod record;
 mod render;
+mod statements;
 #[cfg(test)]
 mod tests;
 mod truth;
@@ -48,6 +49,7 @@ pub use output::FileSummary;
 pub use place::{
     ATTRIBUTION, Cluster, Lsoa, Place, PlaceFacts, Postcode, ReachArea, UnknownPlace, place,
 };
+pub use statements::{Statement, statements};
 
 use agencies::Agency;
 use calendar::Period;

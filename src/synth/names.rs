@@ -22,6 +22,21 @@ const ORIGINS: [(u32, &str, &str); 8] = [
 pub(super) struct Origin(u8);
 
 impl Origin {
+    /// What people of it are called as a group.
+    pub(super) fn name(self) -> &'static str {
+        const NAMES: [&str; ORIGINS.len()] = [
+            "british",
+            "indian",
+            "pakistani",
+            "polish",
+            "romanian",
+            "portuguese",
+            "ghanaian",
+            "nigerian",
+        ];
+        NAMES[usize::from(self.0)]
+    }
+
     /// Whether the household counts as a minority ethnic one.
     pub(super) fn is_minority(self) -> bool {
         self.0 != 0

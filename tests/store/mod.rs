@@ -8,6 +8,7 @@ mod cosignatures;
 mod details;
 mod evaluations;
 mod keys;
+mod links;
 mod log;
 mod papers;
 mod records;

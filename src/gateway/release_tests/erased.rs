@@ -33,7 +33,8 @@ pub(super) fn stored(town: &Town, n: usize) -> Vec<[u8; 16]> {
     let sender = linkage::Sender { partner: &centres, record: &record, position: 0 };
     let keyed = raw.pseudonymise(sender, &keys.pseudonymiser).unwrap();
     let all = keyed.match_keys.iter().map(|key| &key.key).chain(keyed.nhs.as_ref());
-    let all = all.chain([&keyed.fingerprint, &record]);
+    let lookups = keyed.lookups.iter().map(|(_, key)| key);
+    let all = all.chain([&keyed.fingerprint, &record]).chain(lookups);
     all.map(|one| *one.as_bytes()).collect()
 }
 

@@ -192,4 +192,3 @@ fn a_blinded_deployment_rotates_as_any_and_keeps_its_domains_apart() {
     assert_eq!(make(user, &first), make(user, &hashing));
     assert_ne!(make(kinds[0], &first), make(kinds[0], &hashing));
 }
-

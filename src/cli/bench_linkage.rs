@@ -1,0 +1,58 @@
+//! `tallygate bench linkage`: how well persons are found.
+
+use super::{
+    CliError, Console, Outcome,
+    output::{Printing, Table},
+};
+use crate::bench::linkage::{self, Files, Source};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Linkage {
+    /// A CSV of people: record_id, forename, surname, `date_of_birth`, sex, postcode, uprn,
+    /// `nhs_number`; or FEBRL's columns. The synthetic population unless given.
+    #[arg(long, value_name = "CSV", requires_all = ["right", "truth"])]
+    left: Option<PathBuf>,
+    /// A second such file; the same file to look for doubles within it.
+    #[arg(long, value_name = "CSV", requires = "left")]
+    right: Option<PathBuf>,
+    /// A CSV of the pairs that are one person: left, right.
+    #[arg(long, value_name = "CSV", requires = "left")]
+    truth: Option<PathBuf>,
+    /// Also write the pairs that were found, in the same form.
+    #[arg(long, value_name = "CSV", requires = "left")]
+    found: Option<PathBuf>,
+    /// Of the population; 1.0 is Coventry.
+    #[arg(long, value_name = "F", default_value_t = 0.2, conflicts_with = "left")]
+    scale: f64,
+    /// The population's seed.
+    #[arg(long, value_name = "N", default_value_t = 7, conflicts_with = "left")]
+    seed: u64,
+    #[command(flatten)]
+    printing: Printing,
+}
+
+impl Linkage {
+    pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        let Self { left, right, truth, found, scale, seed, printing } = self;
+        let source = match (left, right, truth) {
+            (Some(left), Some(right), Some(truth)) => {
+                Source::Files(Files { left, right, truth, found })
+            }
+            _ => Source::Population { scale, seed },
+        };
+        let figures = linkage::measure(&source);
+        let figures =
+            figures.map_err(|error| CliError::Failed { act: "measure", source: error.into() })?;
+        let mut table = Table::new(&["name", "value", "goal", "met"]);
+        let mut all_met = true;
+        for figure in figures {
+            let met = figure.goal.map(|goal| figure.value <= goal);
+            all_met &= met.unwrap_or(true);
+            table.row([json!(figure.name), json!(figure.value), json!(figure.goal), json!(met)]);
+        }
+        console.table(printing.format, &table)?;
+        Ok(Outcome::findings(!all_met))
+    }
+}
