@@ -36,8 +36,8 @@ sheet (.xlsx) or JSON lines: record_id, event_date, the identifiers and the payl
 type, in any order, or with other names that --map maps. Rows that break a rule are told by row,
 field and rule, never by value; their neighbours are sent. A push that broke goes on with --resume
 and stores nothing twice.
-With a blinding_key in the profile no identifier, name, address or reference leaves this machine: only
-values of the gateway's PRF do, each batch of them proved to be under that key.
+With a blinding_key in the profile no identifier, name, address or reference leaves this
+machine: only values of the gateway's PRF do, each batch proved to be under that key.
 A rejects file can be corrected and pushed as it is. Exit code 1 when rows were rejected.
 
 --watch DIR pushes what comes into DIR, a file once it no longer grows: files go to DIR/done, or to
