@@ -1,7 +1,8 @@
 //! Double Metaphone: how an English ear hears a name, in two codes (Lawrence Philips, "The Double
 //! Metaphone Search Algorithm", C/C++ Users Journal, June 2000). After the public C and Python
-//! translations by Maurice Aubrey and Andrew Collins, whose outputs are the test vectors; codes are
-//! not cut off after four sounds.
+//! translations by Maurice Aubrey and Andrew Collins; the test vectors are the latter's outputs, but
+//! for names with an early silent gh, where it says one sound twice. Codes are not cut off after four
+//! sounds.
 
 /// A name in capitals with room around it, so that a rule may look beyond both ends.
 struct Word {

@@ -168,13 +168,21 @@ pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
     let mut forest = Forest::of(&ordered);
     let likenesses = ties_by_likeness(&ordered);
     let mut links = Vec::new();
+    let mut unsettled = BTreeSet::new();
     for rule in Rule::ALL.iter().copied() {
         let rung = Rung::ALL.into_iter().find(|rung| rung.rule() == rule);
-        let of_rung = rung.map(|rung| unambiguous_ties(&ordered, &mut forest.clone(), rung));
+        let of_rung = rung.map(|rung| {
+            let (ties, fits_several) = unambiguous_ties(&ordered, &mut forest.clone(), rung);
+            unsettled.extend(fits_several);
+            ties
+        });
         let weighed = likenesses.iter().filter(|((of, _), _)| *of == rule && rung.is_none());
-        let levels = of_rung.iter().chain(weighed.map(|(_, ties)| ties));
+        let settled =
+            |tie: &&(usize, usize)| !unsettled.contains(&tie.0) && !unsettled.contains(&tie.1);
+        let weighed = weighed.map(|(_, ties)| ties.iter().filter(settled).copied().collect());
+        let levels: Vec<Vec<(usize, usize)>> = of_rung.into_iter().chain(weighed).collect();
         for ties in levels {
-            for (older, younger) in forest.settled(&ordered, ties) {
+            for (older, younger) in forest.settled(&ordered, &ties) {
                 if forest.union(older, younger) {
                     links.push(Link { subject: ordered[younger].id, to: ordered[older].id, rule });
                 }
@@ -236,24 +244,32 @@ pub fn resolve_all(subjects: &[Subject]) -> Resolution {
 }
 
 /// For each key of a rung the ties of its oldest holder to the others, without the keys whose
-/// holders carry different NHS numbers. Places in `ordered`, the older first; sorted.
-fn unambiguous_ties(ordered: &[&Subject], forest: &mut Forest, rung: Rung) -> Vec<(usize, usize)> {
+/// holders carry different NHS numbers: and the holders of those that carry none, who fit several
+/// people. Places in `ordered`, the older first; sorted.
+fn unambiguous_ties(
+    ordered: &[&Subject],
+    forest: &mut Forest,
+    rung: Rung,
+) -> (Vec<(usize, usize)>, Vec<usize>) {
     let mut holders: Vec<(Pseudonym, usize)> = Vec::new();
     for (place, subject) in ordered.iter().enumerate() {
         holders.extend(subject.keys.of(rung).map(|held| (held.key, place)));
     }
     holders.sort_unstable();
-    let mut ties = Vec::new();
+    let (mut ties, mut fits_several) = (Vec::new(), Vec::new());
     for same_key in holders.chunk_by(|a, b| a.0 == b.0) {
+        let places = same_key.iter().map(|(_, place)| *place);
         let numbers: BTreeSet<Pseudonym> =
-            same_key.iter().filter_map(|(_, place)| forest.number_of(*place)).collect();
+            places.clone().filter_map(|place| forest.number_of(place)).collect();
         if numbers.len() <= 1 {
             let oldest = same_key[0].1;
-            ties.extend(same_key[1..].iter().map(|(_, place)| (oldest, *place)));
+            ties.extend(places.skip(1).map(|place| (oldest, place)));
+        } else {
+            fits_several.extend(places.filter(|place| forest.number_of(*place).is_none()));
         }
     }
     ties.sort_unstable();
-    ties
+    (ties, fits_several)
 }
 
 /// Ties by the rule and how much they weigh, the surest and heaviest first.

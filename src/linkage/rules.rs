@@ -394,7 +394,12 @@ impl Pair {
             (Initial, _) => family.is_like() && on_the_day && lines >= 3 && !self.initial,
             (Weak, _) => on_the_day && (lines >= 4 || (lines >= 3 && family.is_like())),
             (_, Close) => given >= Close && family.is_like() && here,
-            _ => (family >= Weak && postcode == Close) || (given >= Variant && here) || lines >= 2,
+            _ if lines >= 2 => true,
+            // Another surname at one address; in one postcode it may be another child.
+            (Exact | Variant, _) if family <= Initial => {
+                family != Different && here || uprn == Exact
+            }
+            _ => (family >= Weak && postcode == Close) || (given >= Variant && here),
         };
         if mistyped && weight >= ENOUGH {
             return Some(Rule::Mistyped);

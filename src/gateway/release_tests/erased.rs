@@ -77,11 +77,11 @@ async fn before(ground: &Ground) -> Before {
     CENTRES.push(&town, 0..7).await;
     let known: Vec<Vec<[u8; 16]>> = (0..7).map(|child| stored(&town, child)).collect();
     for child in &known {
-        assert_eq!(child.len(), 4);
+        assert_eq!(child.len(), 5);
         let found = ground.found(&town, child).await;
         // Else that nothing is found afterwards would show nothing.
         assert!(found.is_all_there() && found.ahead > 0, "{found:?}");
-        assert!(ground.cluster.is_none() || found.database == 4, "{found:?}");
+        assert!(ground.cluster.is_none() || found.database == 5, "{found:?}");
     }
     let archive = backed_up(&town).await;
     Before { town, journal: at, known, archive }
@@ -101,7 +101,7 @@ async fn erased_in(ground: &Ground, town: &Town, known: &[Vec<[u8; 16]>]) {
         assert_eq!(ground.found(town, &known[gone]).await, NOWHERE, "child {gone}");
     }
     let stays = ground.found(town, &known[STAYS]).await;
-    assert!(stays.is_all_there() && stays.database == 4, "{stays:?}");
+    assert!(stays.is_all_there() && stays.database == 5, "{stays:?}");
     assert_eq!(CENTRES.find(town, 0..6).await, TOLD);
 }
 
