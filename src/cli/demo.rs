@@ -63,7 +63,7 @@ pub(super) struct Demo {
     /// The user that owns the PostgreSQL database, if the URL's user does not.
     #[arg(long, value_name = "USER", requires = "postgres")]
     postgres_owner: Option<String>,
-    /// What pseudonyms are made by: with oprf all partners but the centres blind what identifies.
+    /// With oprf all partners but the centres blind.
     #[arg(long, value_name = "PRF", default_value = "hmac", value_parser = super::keys::prf)]
     pseudonym_prf: Prf,
     /// Stay up after the journey, until interrupted.

@@ -89,7 +89,7 @@ pub(super) enum KeysCommand {
         /// The file of a passphrase that is to protect a pseudonym key file.
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
-        /// What the deployment makes pseudonyms by, for good: hmac, or oprf where partners blind.
+        /// Makes pseudonyms, for good: hmac, or oprf to blind.
         #[arg(long, value_name = "PRF", default_value = "hmac", value_parser = prf)]
         prf: Prf,
         /// The name of the log (one for each year) or of the witness: a URL without its scheme.

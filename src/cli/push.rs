@@ -85,11 +85,10 @@ pub(super) struct Push {
     /// The day this extract stands for; today when left out.
     #[arg(long, value_name = "YYYY-MM-DD")]
     extract_day: Option<Date>,
-    /// Check everything, store nothing. (A blinded dry run uses the quota of evaluations.)
+    /// Check everything, store nothing (blinded, it spends evaluations).
     #[arg(long)]
     dry_run: bool,
-    /// Go on only if the profile has a blinding_key: nobody is sent in clear by mistake. With one
-    /// every push is blinded, with or without this.
+    /// Refuse a profile without blinding_key; with one every push is blinded.
     #[arg(long)]
     blind: bool,
     /// Write rejected rows, with the reason, to this CSV file (with several files, each gets
