@@ -32,7 +32,7 @@ use crate::{
 use jiff::tz::TimeZone;
 use std::{fs, hint::black_box, sync::Arc, thread, time::Instant};
 use tokio::task::JoinSet;
-use voprf::{BlindedElement, Ristretto255, VoprfServer};
+use voprf::{BlindedElement, EvaluationElement, Ristretto255, VoprfServer};
 use zeroize::Zeroizing;
 
 /// Rounds of each kind; they alternate.
@@ -117,14 +117,14 @@ fn bare_round(
             let done = server.batch_blind_evaluate(&mut Draw(&mut rng), &read);
             let done = done.map_err(|_| BenchError::CutShort)?;
             let messages = done.messages.iter();
-            black_box(messages.map(|message| message.serialize()).collect::<Vec<_>>());
+            black_box(messages.map(EvaluationElement::serialize).collect::<Vec<_>>());
             sample.calls.push(begun.elapsed());
         }
         Ok::<_, BenchError>(sample)
     };
     let done: Vec<_> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
-        workers.into_iter().map(|worker| worker.join()).collect()
+        workers.into_iter().map(thread::ScopedJoinHandle::join).collect()
     });
     let mut sample = Sample::default();
     for worker in done {

@@ -14,7 +14,7 @@ use crate::{
     domain::{PartnerId, time::epoch_day},
     keys::{
         IDENTIFIER_RULES, PrfPublicKey,
-        oblivious::{BlindedElements, EvaluatedBatch},
+        oblivious::{BlindedElements, EvaluatedBatch, OprfKey},
     },
     linkage::{COMPARISON_RULES, RULES, Rung},
     protocol::CallerRole,
@@ -100,7 +100,7 @@ impl Gateway {
     /// are made with a keyed hash.
     #[must_use]
     pub fn prf_public_key(&self) -> Option<PrfPublicKey> {
-        self.keys().pseudonymiser.oprf().map(|oprf| oprf.public_key())
+        self.keys().pseudonymiser.oprf().map(OprfKey::public_key)
     }
 
     /// Whether blinded values of such making fit this gateway.

@@ -282,7 +282,7 @@ impl BlindedBatch {
         evaluated: &[impl AsRef<[u8]>],
         proof: &[u8],
         key: &PrfPublicKey,
-    ) -> Result<Vec<(Zeroizing<Vec<u8>>, [u8; 32])>, KeyError> {
+    ) -> Result<Vec<KnownInput>, KeyError> {
         if evaluated.len() != self.elements.len() {
             return Err(KeyError::ElementBatch);
         }
@@ -311,6 +311,9 @@ impl BlindedBatch {
         Ok(self.inputs.into_iter().zip(inner).collect())
     }
 }
+
+/// An input, and the first 256 bits of its PRF.
+pub type KnownInput = (Zeroizing<Vec<u8>>, [u8; 32]);
 
 /// Our generators, as the library's own generation of the trait.
 pub(crate) struct Draw<'a>(pub(crate) &'a mut dyn CryptoRng);

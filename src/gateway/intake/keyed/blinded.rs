@@ -119,7 +119,6 @@ impl BlindedRow {
     }
 
     /// The pseudonyms of its id, of the earlier record's and of the consent.
-    #[expect(clippy::type_complexity, reason = "three of a kind, named where they are taken")]
     pub(super) fn references(
         &self,
         partner: &PartnerId,
