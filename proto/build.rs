@@ -3,9 +3,10 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "tallygate/v1/access_log.proto",
     "tallygate/v1/areas.proto",
+    "tallygate/v1/blinding.proto",
     "tallygate/v1/consent.proto",
     "tallygate/v1/figures.proto",
     "tallygate/v1/intake.proto",
@@ -21,10 +22,13 @@ const FILES: [&str; 13] = [
 
 /// Messages that carry identifiers, names, addresses, birth dates or references: no
 /// Debug, so that none can reach a log by accident.
-const UNPRINTABLE: [&str; 22] = [
+const UNPRINTABLE: [&str; 25] = [
     ".tallygate.v1.PushRequest",
     ".tallygate.v1.RecordBatch",
     ".tallygate.v1.RecordRow",
+    ".tallygate.v1.BlindedRow",
+    ".tallygate.v1.BlindedReference",
+    ".tallygate.v1.BlindedPerson",
     ".tallygate.v1.Consent",
     ".tallygate.v1.RecordConsentsRequest",
     ".tallygate.v1.WithdrawConsentRequest",

@@ -7,13 +7,15 @@ mod file;
 
 use crate::{
     audit::{LogName, WitnessKey},
-    keys::{MasterFile, PassphraseSource},
+    domain::PartnerId,
+    keys::{MasterFile, PassphraseSource, Prf},
     store::{Location, LocationError, PostgresLocation},
 };
-use file::{ConfigFile, DatabaseFile, WitnessFile};
+use file::{BlindingFile, ConfigFile, DatabaseFile, FeedFile, WitnessFile};
 use http::Uri;
 use jiff::civil::Date;
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -69,6 +71,10 @@ pub struct Config {
     pub owner: Location,
     /// The master keys.
     pub master_keys: MasterFile,
+    /// What pseudonyms are made by, where the file says it: another key file is refused.
+    pub pseudonym_prf: Option<Prf>,
+    /// The most records of a day of each partner that blinds.
+    pub feeds: BTreeMap<PartnerId, u64>,
     /// What was erased and what subjects' choices bind, apart from the database.
     pub journal: PathBuf,
     /// What says how long that is, apart from it and from the database.
@@ -198,6 +204,12 @@ impl Config {
                 return Err(wrong("keys", "give one place of the passphrase"));
             }
         };
+        let prf = file.keys.pseudonym_prf.as_deref().map(|name| {
+            let rule = "\"hmac\" (partners send identifiers over TLS) or \"oprf\" (they may blind)";
+            Prf::from_name(name).ok_or_else(|| wrong("keys.pseudonym_prf", rule))
+        });
+        let pseudonym_prf = prf.transpose()?;
+        let feeds = feeds(file.blinding, path)?;
         Ok(Self {
             audience: file.audience,
             listen: file.grpc.listen,
@@ -209,6 +221,8 @@ impl Config {
             database,
             owner,
             master_keys: MasterFile::new(at(&file.keys.master), passphrase),
+            pseudonym_prf,
+            feeds,
             journal: at(file
                 .erasure
                 .journal
@@ -227,6 +241,21 @@ impl Config {
             outage,
         })
     }
+}
+
+/// What each partner that blinds has declared.
+fn feeds(blinding: BlindingFile, path: &Path) -> Result<BTreeMap<PartnerId, u64>, ConfigError> {
+    let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
+    let mut feeds = BTreeMap::new();
+    for FeedFile { partner, records_a_day } in blinding.feed {
+        if records_a_day == 0 {
+            return Err(wrong("blinding.feed.records_a_day", "at least 1"));
+        }
+        if feeds.insert(partner, records_a_day).is_some() {
+            return Err(wrong("blinding.feed.partner", "each partner once"));
+        }
+    }
+    Ok(feeds)
 }
 
 /// A file beside a folder, named after it.

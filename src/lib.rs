@@ -31,7 +31,9 @@
 //! ([`keys`], [`linkage`]) and are wiped; the protocol's permit admits it
 //! ([`protocol::IntakePermit`]); its subjects are linked to persons and it is staged, visible
 //! to nobody; then the sequencer ([`store::Sequencer`]) accepts the batch and its leaf in one
-//! transaction, and only then is it acknowledged. When a quarter closes, one pass over the
+//! transaction, and only then is it acknowledged. (In a blinded deployment a partner's [`connector`]
+//! makes the keyed values with the same code, from what the gateway evaluated without seeing it, and
+//! sends those.) When a quarter closes, one pass over the
 //! persons counts every table ([`disclosure::Counter`]), noise is drawn, and a
 //! [`disclosure::Release`] is frozen, signed and logged. A card is looked up in it.
 //!
@@ -68,6 +70,8 @@
 //!   ([`gateway::Gateway::replay_journal`]).
 //! - I19 What rests on telling subjects is let in only while its sender's privacy notice is in
 //!   force ([`protocol::notices`]).
+//! - I20 What a partner blinds the gateway never sees, and what is evaluated for it is proved,
+//!   within its quota, and logged first ([`gateway::Gateway::evaluate`], [`keys::oblivious`]).
 
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.

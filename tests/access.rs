@@ -88,6 +88,7 @@ const MATRIX: &[Row] = &[
     ("AreaService/LoadAreas",                "no areas at all",       load_areas,            [ROLE,                   ROLE,                   asked("invalid_argument"), ROLE]),
     ("AreaService/LoadPostcodes",            "no postcodes",          nothing,               [ROLE,                   ROLE,                   OK,                        ROLE]),
     ("AreaService/ListAreas",                "",                      nothing,               [OK,                     OK,                     OK,                        OK]),
+    ("BlindingService/Evaluate",             "where HMAC is used",    evaluate,              [asked("not_a_blinded_deployment"), ROLE,         ROLE,                      ROLE]),
     ("ConsentService/RecordConsents",        "none",                  nothing,               [OK,                     ROLE,                   ROLE,                      ROLE]),
     ("ConsentService/WithdrawConsent",       "a new reference",       consent,               [OK,                     ROLE,                   ROLE,                      ROLE]),
     ("ConsentService/GetConsent",            "a reference",           consent,               [OK,                     ROLE,                   ROLE,                      ROLE]),
@@ -575,6 +576,17 @@ fn undo_nothing(_: &Copy) -> Vec<u8> {
         reason: v1::UndoReason::WrongFile.into(),
     }
     .encode_to_vec()
+}
+
+fn evaluate(_: &Copy) -> Vec<u8> {
+    let opening = v1::PushOpen {
+        protocol_id: "isp-health".to_owned(),
+        record_type: "live_birth".to_owned(),
+        extract_day: "2026-05-10".to_owned(),
+        blinded: Some(v1::BlindedStream::default()),
+        ..v1::PushOpen::default()
+    };
+    v1::EvaluateRequest { opening: Some(opening), elements: vec![vec![1; 32]] }.encode_to_vec()
 }
 
 fn a_record(_: &Copy) -> Vec<u8> {

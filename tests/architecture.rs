@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("gateway", &["domain", "keys", "protocol", "linkage", "disclosure", "audit", "store"]),
     ("identity", &["domain", "keys", "protocol", "audit", "gateway"]),
     ("web", &["domain", "audit", "store", "gateway", "identity"]),
-    ("connector", &["domain", "files", "wire", "identity", "protocol"]),
+    ("connector", &["domain", "keys", "linkage", "files", "wire", "identity", "protocol"]),
     (
         "grpc",
         &[

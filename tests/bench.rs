@@ -49,6 +49,8 @@ fn every_measure_has_its_limit_and_the_files_say_the_same() {
         "log_growth",
         "log_growth_memory",
         "log_p99",
+        "prf",
+        "prf_per_record",
         "protocols_admit",
         "protocols_authorise",
         "protocols_change",

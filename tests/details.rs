@@ -28,7 +28,7 @@ use tallygate::{
     connector::ProfileFile,
     disclosure::Catalogue,
     domain::RecordType,
-    gateway::{Gateway, Setup, Witnesses},
+    gateway::{Gateway, Quotas, Setup, Witnesses},
     keys::{MasterKeys, SigningKey},
     store::{
         Act, Effect, Location, Rights, Store, erasures,
@@ -293,6 +293,7 @@ async fn two_gateways(clock: &Arc<AtomicI64>) -> Option<[Arc<Gateway>; 2]> {
             release_key: SigningKey::generate(&mut keys).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
             witnesses: Arc::new(Witnesses::none()),
+            quotas: Quotas::default(),
             now: Arc::new(move || Timestamp::from_microsecond(clock.load(Relaxed)).unwrap()),
             rng: StdRng::seed_from_u64(seed),
         };

@@ -75,6 +75,7 @@ async fn records_go_where_their_child_is_after_the_batch() {
         ]
         .map(str::to_owned)
         .to_vec(),
+        blinded: None,
     };
     let mut stream = Stream::open_with(gateway.caller("health").await, &COLUMNS).await.unwrap();
     for (sequence, rows) in [

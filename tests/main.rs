@@ -13,6 +13,8 @@ mod backup;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod blinded;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod details;

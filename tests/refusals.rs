@@ -49,7 +49,7 @@ async fn push(
     let (send, receive) = tokio::sync::mpsc::channel(4);
     let message = |message| v1::PushRequest { message: Some(message) };
     send.send(message(push_request::Message::Open(open))).await.ok();
-    let rows = rows.into_iter().map(|values| v1::RecordRow { values }).collect();
+    let rows = rows.into_iter().map(|values| v1::RecordRow { values, blinded: None }).collect();
     let batch = v1::RecordBatch { sequence: 1, rows };
     send.send(message(push_request::Message::Batch(batch))).await.ok();
     drop(send);
@@ -72,6 +72,7 @@ fn open(protocol: &str, record_type: &str, columns: &[&str]) -> v1::PushOpen {
         columns: columns.iter().map(|column| (*column).to_owned()).collect(),
         extract_day: "2026-05-10".to_owned(),
         dry_run: false,
+        blinded: None,
     }
 }
 
@@ -151,7 +152,7 @@ async fn a_barred_partner_is_refused_in_mid_stream_and_a_whole_release_to_its_ma
     let request = v1::DisablePartnerRequest { partner_id: "centres".to_owned() };
     let officer = gateway.caller("officer").await;
     PartnerServiceClient::new(officer).disable_partner(request).await.unwrap();
-    let rows = vec![v1::RecordRow { values: registration("barred-1") }];
+    let rows = vec![v1::RecordRow { values: registration("barred-1"), blinded: None }];
     let batch = v1::RecordBatch { sequence: 1, rows };
     send.send(message(push_request::Message::Batch(batch))).await.unwrap();
     assert_refused(stream.message().await, "certificate_revoked");
@@ -353,7 +354,7 @@ async fn a_suspension_bites_in_mid_stream_and_on_the_next_figure() {
     let (send, receive) = tokio::sync::mpsc::channel(4);
     let message = |message| v1::PushRequest { message: Some(message) };
     let batch = |sequence, id: &str| {
-        let rows = vec![v1::RecordRow { values: registration(id) }];
+        let rows = vec![v1::RecordRow { values: registration(id), blinded: None }];
         message(push_request::Message::Batch(v1::RecordBatch { sequence, rows }))
     };
     let opening = open("isp-centres", "registration", &REGISTRATION);

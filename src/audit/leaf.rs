@@ -108,6 +108,8 @@ leaf_kinds! {
     IntakeStreamClosed = "intake_stream_closed",
     /// Its sender took a whole stream back.
     IntakeStreamUndone = "intake_stream_undone",
+    /// Blinded values were evaluated for a partner; how many, in classes.
+    BlindedEvaluated = "blinded_evaluated",
     /// A release's structure, errors and budget were shown before its making.
     ReleasePreviewed = "release_previewed",
     /// A quarter was closed and its release frozen.

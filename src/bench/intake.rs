@@ -100,7 +100,7 @@ fn read_feeds(files: &Path, template: Template) -> Result<Vec<Feed>, BenchError>
                 batches.push(RecordBatch { sequence, rows: Vec::with_capacity(BATCH_ROWS) });
             }
             if let Some(batch) = batches.last_mut() {
-                batch.rows.push(RecordRow { values });
+                batch.rows.push(RecordRow { values, blinded: None });
             }
         }
         feeds.push(Feed { open, batches });

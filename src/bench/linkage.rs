@@ -101,8 +101,8 @@ impl Linker {
             let sender = Sender { partner: &self.partner, record: &self.record, position: 0 };
             let inputs = identity.into_inputs(sender.partner, sender.position);
             evaluations += inputs.inputs().iter().filter(|input| !input.is_derived()).count();
-            let outputs = self.with.evaluate(inputs.inputs(), sender.record)?;
-            let keyed = inputs.keyed(&outputs, &self.with)?;
+            let outputs = self.with.evaluate(inputs.inputs(), sender.record, sender.partner)?;
+            let keyed = inputs.keyed(&outputs, sender.partner, &self.with)?;
             keys += 1 + keyed.match_keys.iter().count() + keyed.lookups.len();
             tags += keyed.comparison.tags();
             sealed_bytes += keyed.comparison.to_bytes().len() + crate::keys::SEALED_OVERHEAD;

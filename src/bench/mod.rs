@@ -16,6 +16,7 @@ mod growth;
 mod intake;
 pub(crate) mod linkage;
 mod log;
+mod prf;
 mod protocols;
 mod release;
 mod sample;
@@ -47,6 +48,8 @@ pub(crate) enum Measure {
     Intake,
     /// Cards and queries.
     Figures,
+    /// Blinded values evaluated.
+    Prf,
     /// A quarter's close.
     Release,
     /// The access log's write path.
@@ -59,22 +62,24 @@ pub(crate) enum Measure {
 
 impl Measure {
     /// All, in the order in which they run: first what the process's memory tells of.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Protocols,
         Self::Intake,
         Self::Figures,
+        Self::Prf,
         Self::Release,
         Self::Log,
         Self::Growth,
         Self::Verify,
     ];
 
-    /// How large it is unless told otherwise: children, calls, persons, leaves, entries.
+    /// How large it is unless told otherwise: children, calls, evaluations, persons, leaves, entries.
     const fn usual_size(self) -> u64 {
         match self {
             Self::Protocols => 1_000,
             Self::Intake => 2_000,
             Self::Figures => 12_000,
+            Self::Prf => 65_536,
             Self::Release => 100_000,
             Self::Log => 60_000,
             Self::Growth | Self::Verify => 1_000_000,
@@ -239,6 +244,7 @@ async fn measure_all(
             Measure::Protocols => protocols::measure(scratch, size, say).await?,
             Measure::Intake => intake::measure(scratch, &clock, size, say).await?,
             Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
+            Measure::Prf => prf::measure(scratch, &clock, size, say).await?,
             Measure::Release => release::measure(scratch, &clock, size, say).await?,
             Measure::Log => log::measure(scratch, &clock, size, say).await?,
             Measure::Growth => growth::measure(scratch, &clock, size, say).await?,

@@ -14,7 +14,7 @@ use crate::{
     connector::Gateway,
     demo::{DemoError, ground},
     identity::Clock,
-    keys::{Log, SigningKey},
+    keys::{Log, Prf, SigningKey},
     server::{self, system_rng},
     store::{Store, bench::fill_log},
     wire::v1::{GetCheckpointRequest, access_log_service_client::AccessLogServiceClient},
@@ -74,7 +74,7 @@ async fn lay(
     let dir = scratch.folder(name)?;
     ground::clear(&dir)?;
     let database = scratch.configured(name).await?;
-    let laid = ground::lay(&dir, place(), &database, clock.now(), &mut system_rng())?;
+    let laid = ground::lay(&dir, place(), &database, Prf::Hmac, clock.now(), &mut system_rng())?;
     let config = Config::read(&dir.join("gateway.toml")).map_err(DemoError::from)?;
     server::enter_first_partners(&config, Arc::clone(clock), system_rng(), laid.partners)
         .await

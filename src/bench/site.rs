@@ -12,6 +12,7 @@ use crate::{
     },
     disclosure::Catalogue,
     identity::{Clock, SystemClock},
+    keys::Prf,
     server::{Running, system_rng},
     store::{Location, PostgresLocation, Store, bench as bare},
     synth::{self, Place, PlaceFacts},
@@ -126,6 +127,17 @@ impl Site {
         areas: Vec<v1::Area>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, BenchError> {
+        Self::open_for(scratch, (name, Prf::Hmac), children, areas, clock).await
+    }
+
+    /// The same for a deployment with this PRF.
+    pub(super) async fn open_for(
+        scratch: &mut Scratch,
+        (name, prf): (&str, Prf),
+        children: u64,
+        areas: Vec<v1::Area>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, BenchError> {
         let dir = scratch.dir.join(name);
         ground::clear(&dir)?;
         let plan = synth::Plan {
@@ -137,7 +149,7 @@ impl Site {
             canaries: 0,
         };
         synth::write(&plan, &dir.join("files")).map_err(DemoError::from)?;
-        let ground = ground::lay(&dir, place(), EMBEDDED, clock.now(), &mut system_rng())?;
+        let ground = ground::lay(&dir, place(), EMBEDDED, prf, clock.now(), &mut system_rng())?;
         let catalogue = Catalogue::shipped()?;
         let agreements = sign_all(&ground, place(), &catalogue, clock.now())?;
         let database = scratch.database(name).await?;

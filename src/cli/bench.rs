@@ -37,6 +37,9 @@ pub(super) enum BenchCommand {
     /// Cards and queries of 64 callers, beside an empty service; --size is calls.
     #[command(after_help = "Example:\n  tallygate bench figures --out results")]
     Figures(Bench),
+    /// A blinded deployment's evaluations, beside the bare library; --size is evaluations.
+    #[command(after_help = "Example:\n  tallygate bench prf --format json")]
+    Prf(Bench),
     /// A quarter's close, beside a bare scan of the same rows; --size is persons.
     #[command(after_help = "Example:\n  tallygate bench release --size 100000")]
     Release(Bench),
@@ -88,6 +91,7 @@ impl BenchCommand {
             Self::Protocols(bench) => (vec![Measure::Protocols], bench),
             Self::Intake(bench) => (vec![Measure::Intake], bench),
             Self::Figures(bench) => (vec![Measure::Figures], bench),
+            Self::Prf(bench) => (vec![Measure::Prf], bench),
             Self::Release(bench) => (vec![Measure::Release], bench),
             Self::Log(bench) => (vec![Measure::Log], bench),
             Self::Growth(bench) => (vec![Measure::Growth], bench),

@@ -15,6 +15,7 @@ use crate::{
     disclosure::Catalogue,
     domain::Quarter,
     identity::{Clock, SystemClock},
+    keys::Prf,
     server::{
         system_rng,
         telemetry::{self, LogFilter},
@@ -62,6 +63,9 @@ pub(super) struct Demo {
     /// The user that owns the PostgreSQL database, if the URL's user does not.
     #[arg(long, value_name = "USER", requires = "postgres")]
     postgres_owner: Option<String>,
+    /// With oprf all partners but the centres blind.
+    #[arg(long, value_name = "PRF", default_value = "hmac", value_parser = super::keys::prf)]
+    pseudonym_prf: Prf,
     /// Stay up after the journey, until interrupted.
     #[arg(long)]
     serve: bool,
@@ -102,7 +106,8 @@ impl Demo {
             thousands(people.files.iter().map(|file| file.rows).sum()),
         ))?;
         let (clock, mut rng): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), system_rng());
-        let ground = lay(&self.dir, place, &self.database(), clock.now(), &mut rng)?;
+        let ground =
+            lay(&self.dir, place, &self.database(), self.pseudonym_prf, clock.now(), &mut rng)?;
         let catalogue = Catalogue::shipped().map_err(DemoError::from)?;
         let agreements = sign_all(&ground, place, &catalogue, clock.now())?;
         steps.done(

@@ -13,6 +13,12 @@ pub(super) enum CliError {
     /// A client command without a profile.
     #[error("name the gateway: give --profile FILE, or set TALLYGATE_PROFILE to its path")]
     NoProfile,
+    /// A push that must be blinded, with a profile that pins no key.
+    #[error(
+        "--blind: the profile pins no key; put the gateway's public key, as its operator gives it, \
+         into the profile's blinding_key"
+    )]
+    NotBlinded,
     /// The profile or the connection.
     #[error("{}", connection(.0))]
     Connector(#[from] ConnectorError),

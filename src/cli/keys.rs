@@ -10,8 +10,8 @@ use crate::{
     audit::{LogName, LogSigner},
     identity::{Clock, SystemClock},
     keys::{
-        Acknowledgement, KeyError, Log, MasterFile, MasterKeys, PassphraseSource, ProtocolSigning,
-        Purpose, Release, SigningKey, Token, Witness,
+        Acknowledgement, KeyError, Log, MasterFile, MasterKeys, PassphraseSource, Prf,
+        ProtocolSigning, Purpose, Release, SigningKey, Token, Witness,
     },
     store::calendar_year,
     wire::v1::{self, key_service_client::KeyServiceClient},
@@ -38,12 +38,15 @@ Purposes, and what is written into DIR:
   release                                    the gateway's: release.pem and release.jwk.json
   log                                        the gateway's: log.pem and log.vkey (needs --origin)
   pseudonym                                  the gateway's: pseudonym.json, protected where
-                                             --passphrase-file names a file with a passphrase
+                                             --passphrase-file names a file with a passphrase;
+                                             with --prf oprf partners may blind, and pin the
+                                             public key that is printed (`keys list` shows it)
   witness                                    a witness's: witness.pem and witness.vkey (needs --origin)
 Private files can be read by their owner alone; a file that is there is never replaced.
 
 Examples:
   tallygate keys new --purpose protocol_signing --out keys
+  tallygate keys new --purpose pseudonym --prf oprf --out keys
   tallygate keys new --purpose log --origin 'tallygate.example/coventry/{year}' --out keys";
 
 const VKEY_HELP: &str = "\
@@ -86,6 +89,9 @@ pub(super) enum KeysCommand {
         /// The file of a passphrase that is to protect a pseudonym key file.
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
+        /// Makes pseudonyms, for good: hmac, or oprf to blind.
+        #[arg(long, value_name = "PRF", default_value = "hmac", value_parser = prf)]
+        prf: Prf,
         /// The name of the log (one for each year) or of the witness: a URL without its scheme.
         #[arg(long, value_name = "NAME",
             required_if_eq_any([("purpose", "log"), ("purpose", "witness")]))]
@@ -133,10 +139,10 @@ pub(super) enum KeysCommand {
 impl KeysCommand {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         match self {
-            Self::New { purpose, out, passphrase_file, origin, printing } => {
+            Self::New { purpose, out, passphrase_file, prf, origin, printing } => {
                 fs::create_dir_all(&out)
                     .map_err(|source| CliError::Unwritable { path: out.clone(), source })?;
-                let made = new(purpose, &out, passphrase_file, origin)?;
+                let made = new(purpose, &out, passphrase_file, prf, origin)?;
                 console.record(printing.format, &made)?;
             }
             Self::Vkey { key, origin, year, printing } => {
@@ -169,6 +175,7 @@ fn new(
     purpose: NewPurpose,
     out: &Path,
     passphrase_file: Option<PathBuf>,
+    prf: Prf,
     origin: Option<LogName>,
 ) -> Result<Record, CliError> {
     match purpose {
@@ -196,12 +203,21 @@ fn new(
         NewPurpose::Pseudonym => {
             let path = out.join("pseudonym.json");
             let mut rng = fresh_rng()?;
-            let keys = MasterKeys::generate(&mut rng);
+            let keys = MasterKeys::generate_for(prf, &mut rng);
             let file = MasterFile::new(path.clone(), passphrase_file.map(PassphraseSource::File));
             file.store_new(&keys, &mut rng).map_err(exists_or(&path))?;
-            Ok(record("pseudonym", &path))
+            let made = record("pseudonym", &path).with("prf", prf.name());
+            Ok(match keys.prf_public_key().map_err(failed)? {
+                Some(public) => made.with("public_key", public.to_string()),
+                None => made,
+            })
         }
     }
+}
+
+/// The PRF of a name.
+pub(super) fn prf(name: &str) -> Result<Prf, &'static str> {
+    Prf::from_name(name).ok_or("hmac or oprf")
 }
 
 fn this_year() -> i16 {
@@ -277,8 +293,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for purpose in NewPurpose::value_variants() {
             let origin: LogName = "example/2026".parse().unwrap();
-            new(*purpose, folder.path(), None, Some(origin.clone())).unwrap();
-            let error = new(*purpose, folder.path(), None, Some(origin)).unwrap_err();
+            let prf = Prf::Oprf;
+            new(*purpose, folder.path(), None, prf, Some(origin.clone())).unwrap();
+            let error = new(*purpose, folder.path(), None, prf, Some(origin)).unwrap_err();
             assert!(error.to_string().contains("exists already"), "{error}");
         }
         let text = fs::read_to_string(folder.path().join("token.jwk.json")).unwrap();

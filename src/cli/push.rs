@@ -13,10 +13,11 @@ use super::{
     text::counted,
 };
 use crate::{
-    connector::{KeptReceipt, Progress, PushError, PushOrder, PushReport, push},
+    connector::{Blinding, Gateway, KeptReceipt, Progress, PushError, PushOrder, PushReport, push},
     domain::{PartnerId, ProtocolId, RecordType, field::Rule},
     files::{Input, Mapping, suggest::suggest},
     identity::{Clock, SystemClock},
+    server::system_rng,
     verify::{Receipt, ReceiptProblem, receipt::own_act},
 };
 use indicatif::ProgressBar;
@@ -35,6 +36,8 @@ sheet (.xlsx) or JSON lines: record_id, event_date, the identifiers and the payl
 type, in any order, or with other names that --map maps. Rows that break a rule are told by row,
 field and rule, never by value; their neighbours are sent. A push that broke goes on with --resume
 and stores nothing twice.
+With a blinding_key in the profile no identifier, name, address or reference leaves this
+machine: only values of the gateway's PRF do, each batch proved to be under that key.
 A rejects file can be corrected and pushed as it is. Exit code 1 when rows were rejected.
 
 --watch DIR pushes what comes into DIR, a file once it no longer grows: files go to DIR/done, or to
@@ -82,9 +85,12 @@ pub(super) struct Push {
     /// The day this extract stands for; today when left out.
     #[arg(long, value_name = "YYYY-MM-DD")]
     extract_day: Option<Date>,
-    /// Check everything, store nothing.
+    /// Check everything, store nothing (blinded, it spends evaluations).
     #[arg(long)]
     dry_run: bool,
+    /// Refuse a profile without blinding_key; with one every push is blinded.
+    #[arg(long)]
+    blind: bool,
     /// Write rejected rows, with the reason, to this CSV file (with several files, each gets
     /// its own name in front).
     #[arg(long, value_name = "FILE")]
@@ -136,7 +142,7 @@ impl Push {
         let gateway = connect(self.profile.as_deref()).await?;
         let mut reports = Vec::new();
         for file in &self.files {
-            let order = self.order(file, today)?;
+            let order = self.order(file, today, self.blinding(&gateway)?)?;
             let mut bar = Bar(console.progress(0).with_message("opening"), 0);
             let outcome = push(gateway.service(), &order, &mut bar).await;
             bar.0.finish_and_clear();
@@ -159,7 +165,20 @@ impl Push {
         Ok(Outcome::findings(reports.iter().any(|report| !report.is_clean())))
     }
 
-    fn order(&self, file: &Path, today: Date) -> Result<PushOrder, CliError> {
+    /// How to blind, as the profile says.
+    fn blinding(&self, gateway: &Gateway) -> Result<Option<Blinding>, CliError> {
+        match gateway.blinding(system_rng) {
+            None if self.blind => Err(CliError::NotBlinded),
+            blinding => Ok(blinding),
+        }
+    }
+
+    fn order(
+        &self,
+        file: &Path,
+        today: Date,
+        blinding: Option<Blinding>,
+    ) -> Result<PushOrder, CliError> {
         let several = self.files.len() > 1;
         // The arguments' own rule: only --suggest-map goes without.
         let protocol =
@@ -171,6 +190,7 @@ impl Push {
             receipts: self.receipts.as_deref().map(|folder| report_of(folder, file)),
             rejects: self.rejects.as_deref().map(|path| rejects_of(path, file, several)),
             mapping: self.mapping()?,
+            blinding,
             ..PushOrder::new(
                 file.to_owned(),
                 self.record_type,

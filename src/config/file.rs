@@ -1,5 +1,6 @@
 //! The configuration file as it is written, entry by entry; nothing is checked yet but its form.
 
+use crate::domain::PartnerId;
 use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -18,6 +19,25 @@ pub(super) struct ConfigFile {
     pub(super) log: LogFile,
     #[serde(default)]
     pub(super) erasure: ErasureFile,
+    #[serde(default)]
+    pub(super) blinding: BlindingFile,
+}
+
+/// Of a blinded deployment.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BlindingFile {
+    #[serde(default)]
+    pub(super) feed: Vec<FeedFile>,
+}
+
+/// What a partner that blinds has declared of its feeds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FeedFile {
+    pub(super) partner: PartnerId,
+    /// The most records of a day; its quota of evaluations is 1.2 times what they need.
+    pub(super) records_a_day: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -70,6 +90,8 @@ pub(super) struct DatabaseFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct KeysFile {
     pub(super) master: PathBuf,
+    /// What pseudonyms are made by, which must be what `master` says.
+    pub(super) pseudonym_prf: Option<String>,
     /// The file of the passphrase that protects `master`.
     pub(super) passphrase_file: Option<PathBuf>,
     /// Or the name of a systemd credential that holds it (`LoadCredential=`).

@@ -107,7 +107,7 @@ fn witnesses_are_read_and_their_mistakes_named() {
 #[test]
 fn the_examples_are_configurations() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
-    for name in ["gateway.example.toml", "region.example.toml"] {
+    for name in ["gateway.example.toml", "region.example.toml", "blinded.example.toml"] {
         Config::read(&folder.join(name)).unwrap();
     }
 }
@@ -137,4 +137,31 @@ fn a_passphrase_has_one_place_and_a_credential_a_service() {
 fn a_missing_file_says_what_to_do() {
     let error = Config::read(Path::new("nowhere/gateway.toml")).unwrap_err().to_string();
     assert!(error.contains("check that it exists"), "{error}");
+}
+
+#[test]
+fn the_prf_and_declared_feeds_are_read_and_their_mistakes_named() {
+    let with = |lines: &str| read(&format!("{GOOD}{lines}"));
+    let prf = |name: &str| {
+        read(&GOOD.replace("log = \"log.key\"", &format!("log = \"log.key\"\n{name}")))
+    };
+    assert_eq!(prf("pseudonym_prf = \"oprf\"").unwrap().pseudonym_prf, Some(Prf::Oprf));
+    assert_eq!(read(GOOD).unwrap().pseudonym_prf, None);
+    let error = prf("pseudonym_prf = \"sha1\"").unwrap_err().to_string();
+    assert!(error.contains("keys.pseudonym_prf") && error.contains("\"oprf\""), "{error}");
+    let feed = "[[blinding.feed]]\npartner = \"health\"\nrecords_a_day = 20\n";
+    let config = with(feed).unwrap();
+    assert_eq!(
+        config.feeds.into_iter().map(|(id, n)| (id.to_string(), n)).collect::<Vec<_>>(),
+        [("health".to_owned(), 20)]
+    );
+    for (lines, says) in [
+        (feed.repeat(2), "each partner once"),
+        (feed.replace("20", "0"), "at least 1"),
+        (feed.replace("20", "-1"), "records_a_day"),
+        (feed.replace("partner", "partners"), "partners"),
+    ] {
+        let error = with(&lines).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
 }

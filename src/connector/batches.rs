@@ -1,6 +1,7 @@
 //! A file cut into batches, on a thread of its own: reading and checking don't hold up the
 //! stream. A bounded queue keeps a few batches ahead, whatever the file's size.
 
+use super::order::PushError;
 use crate::{
     domain::RecordType,
     files::{Complaint, FileCheck, FilesError, Input, Mapping, Row, Verdict},
@@ -8,8 +9,7 @@ use crate::{
 };
 use csv::ByteRecord;
 use jiff::civil::Date;
-use std::borrow::Cow;
-use std::sync::Arc;
+use std::{borrow::Cow, path::PathBuf, sync::Arc};
 use tokio::{sync::mpsc, task};
 
 /// Batches read ahead of the stream.
@@ -41,6 +41,7 @@ pub(super) struct Batch {
 
 /// How to cut a file.
 pub(super) struct Cut {
+    pub(super) path: PathBuf,
     pub(super) record_type: RecordType,
     /// Rows to pass over: they were acknowledged.
     pub(super) skip: u64,
@@ -57,7 +58,7 @@ pub(super) struct Cut {
 
 /// Reads a file in batches; the queue ends after the last one or after an error, which comes
 /// behind the rows that stand before it.
-pub(super) fn read_batches(input: Input, cut: Cut) -> mpsc::Receiver<Result<Batch, FilesError>> {
+pub(super) fn read_batches(input: Input, cut: Cut) -> mpsc::Receiver<Result<Batch, PushError>> {
     let (queue, batches) = mpsc::channel(READ_AHEAD);
     task::spawn_blocking(move || {
         let mut batch = Batch::default();
@@ -66,8 +67,8 @@ pub(super) fn read_batches(input: Input, cut: Cut) -> mpsc::Receiver<Result<Batc
         if batch.rows > 0 && queue.blocking_send(Ok(batch)).is_err() {
             return;
         }
-        if let Err(error) = read {
-            let _ = queue.blocking_send(Err(error));
+        if let Err(source) = read {
+            let _ = queue.blocking_send(Err(PushError::File { path: cut.path, source }));
         }
     });
     batches
@@ -75,7 +76,7 @@ pub(super) fn read_batches(input: Input, cut: Cut) -> mpsc::Receiver<Result<Batc
 
 /// Queues full batches and leaves the last one in `batch`.
 fn read_into(
-    queue: &mpsc::Sender<Result<Batch, FilesError>>,
+    queue: &mpsc::Sender<Result<Batch, PushError>>,
     input: &Input,
     cut: &Cut,
     batch: &mut Batch,
@@ -112,7 +113,7 @@ fn take_row(row: &Row<'_>, check: &FileCheck, cut: &Cut, batch: &mut Batch) -> u
         Verdict::Good(values) => {
             let bytes = values.iter().map(|value| value.len()).sum();
             let values = values.into_iter().map(Cow::into_owned).collect();
-            batch.send.push(RecordRow { values });
+            batch.send.push(RecordRow { values, blinded: None });
             batch.originals.push(original);
             bytes
         }

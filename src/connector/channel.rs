@@ -5,15 +5,17 @@
 
 use super::{
     ConnectorError,
+    order::Blinding,
     profile::Profile,
     token_source::{AddToken, TokenSource},
 };
 use crate::{
     domain::PartnerId,
     identity::{Clock, TlsClock},
+    keys::PrfPublicKey,
 };
 use hyper_util::rt::TokioIo;
-use rand::CryptoRng;
+use rand::{CryptoRng, rngs::StdRng};
 use rustls::{
     AlertDescription, ClientConfig, Error, RootCertStore, crypto::aws_lc_rs, version::TLS13,
 };
@@ -54,6 +56,7 @@ pub struct Gateway {
     tokens: Arc<TokenSource>,
     route: Route,
     partner: PartnerId,
+    blinding_key: Option<PrfPublicKey>,
 }
 
 impl Gateway {
@@ -76,7 +79,8 @@ impl Gateway {
             let route = connecting.clone();
             async move { route.connect().await.map(TokioIo::new) }
         }));
-        Ok(Self { channel, tokens, route, partner: profile.file.partner.clone() })
+        let (partner, blinding_key) = (profile.file.partner.clone(), profile.blinding_key);
+        Ok(Self { channel, tokens, route, partner, blinding_key })
     }
 
     /// After a call that failed with `Unavailable` or `Unknown`: whether it is the connection
@@ -104,6 +108,13 @@ impl Gateway {
     #[must_use]
     pub const fn partner(&self) -> &PartnerId {
         &self.partner
+    }
+
+    /// How records are blinded for this gateway, where the profile pins a key; `rng` gives a
+    /// generator for the blinds of each push.
+    #[must_use]
+    pub fn blinding(&self, rng: fn() -> StdRng) -> Option<Blinding> {
+        self.blinding_key.map(|key| Blinding { partner: self.partner.clone(), key, rng })
     }
 
     /// The token's source, for what is sent by other means.

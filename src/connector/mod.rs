@@ -4,11 +4,13 @@
 //! - [`channel`]: the connection to the gateway, over mutual TLS.
 //! - [`token_source`]: the token that goes with each call.
 //! - [`mod@push`]: a file to the gateway, batch by batch, each acknowledged.
+//! - `blind`: in a blinded deployment, what identifies is blinded here before it is sent.
 //! - [`order`]: what to push and how, and why a push did not come to its end.
 //! - [`journal`]: what was acknowledged, so that a broken push can go on.
 //! - [`report`]: what became of the rows, and the receipts that prove it.
 
 mod batches;
+mod blind;
 pub mod channel;
 pub mod journal;
 pub mod order;
@@ -22,13 +24,16 @@ mod tests;
 
 pub use channel::Gateway;
 pub use journal::JournalError;
-pub use order::{Progress, PushError, PushOrder, Silent};
+pub use order::{Blinding, Progress, PushError, PushOrder, Silent};
 pub use profile::{Profile, ProfileFile};
 pub use push::push;
 pub use report::{KeptReceipt, PushReport};
 pub use token_source::{AddToken, TokenSource};
 
-use crate::identity::{InvalidTokenKey, MintError};
+use crate::{
+    identity::{InvalidTokenKey, MintError},
+    keys::KeyError,
+};
 use std::{io, path::PathBuf};
 
 /// A file that a profile names.
@@ -174,6 +179,12 @@ pub enum ConnectorError {
          certificate has expired or comes from another authority"
     )]
     CertificateRefused,
+    /// `blinding_key` is none.
+    #[error("the profile's blinding_key can't be used: {source}")]
+    BlindingKey {
+        /// Why.
+        source: KeyError,
+    },
     /// No token could be made.
     #[error("no token could be made from the profile: {0}")]
     Token(#[from] MintError),

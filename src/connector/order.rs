@@ -2,10 +2,12 @@
 
 use super::journal::JournalError;
 use crate::{
-    domain::{ProtocolId, RecordType},
+    domain::{PartnerId, ProtocolId, RecordType},
     files::{FilesError, Mapping},
+    keys::{KeyError, PrfPublicKey},
 };
 use jiff::civil::Date;
+use rand::rngs::StdRng;
 use std::{path::PathBuf, sync::Arc};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -14,6 +16,17 @@ use tonic_types::StatusExt;
 pub const BATCH_ROWS: u32 = 1_000;
 /// Batches that may be on their way unless told otherwise.
 pub const IN_FLIGHT: usize = 4;
+
+/// How what identifies is blinded before it is sent.
+#[derive(Debug, Clone)]
+pub struct Blinding {
+    /// In whose name: the scope of what is the sender's own.
+    pub partner: PartnerId,
+    /// The key that the gateway must prove to have used.
+    pub key: PrfPublicKey,
+    /// A new generator for the blinds of one push.
+    pub rng: fn() -> StdRng,
+}
 
 /// What to push, and how.
 #[derive(Debug, Clone)]
@@ -48,6 +61,9 @@ pub struct PushOrder {
     pub batch_rows: u32,
     /// Batches that may be unacknowledged, at least 1.
     pub in_flight: usize,
+    /// How to blind what identifies; nothing sends it in clear. Blinded rows are always checked
+    /// here first.
+    pub blinding: Option<Blinding>,
 }
 
 impl PushOrder {
@@ -76,6 +92,7 @@ impl PushOrder {
             receipts: None,
             batch_rows: BATCH_ROWS,
             in_flight: IN_FLIGHT,
+            blinding: None,
         }
     }
 }
@@ -131,19 +148,31 @@ pub enum PushError {
         /// Rows of the file that were acknowledged.
         rows: u64,
     },
+    /// What identifies could not be blinded; nothing of that batch was sent.
+    #[error(transparent)]
+    Blinding(#[from] KeyError),
     /// The gateway answered what it may not.
     #[error("the gateway's answer can't be right ({0}): tell its operators")]
     Unexpected(&'static str),
 }
 
 impl PushError {
+    /// The same after so many rows were acknowledged, where the sentence tells it.
+    pub(super) fn after(self, rows: u64) -> Self {
+        match self {
+            Self::Refused { status, .. } => Self::Refused { status, rows },
+            Self::Broken { status, .. } => Self::Broken { status, rows },
+            error => error,
+        }
+    }
+
     /// What the gateway or the connection said, if anything.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
         match self {
             Self::Refused { status, .. } => Some(status),
             Self::Broken { status, .. } => status.as_deref(),
-            Self::File { .. } | Self::Journal(_) | Self::Unexpected(_) => None,
+            Self::File { .. } | Self::Journal(_) | Self::Blinding(_) | Self::Unexpected(_) => None,
         }
     }
 }

@@ -13,11 +13,13 @@
 //! roles = ["provider"]
 //! areas = []                           # a consumer's
 //! audience = "https://gateway.example"
+//! blinding_key = "9a04..."             # 64 hex digits: records are blinded under this key alone
 //! ```
 
 use super::{ConnectorError, ProfilePart};
 use crate::domain::{AreaCode, PartnerId};
 use crate::identity::{CertificateFingerprint, TokenSigningKey};
+use crate::keys::PrfPublicKey;
 use crate::protocol::CallerRole;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
@@ -63,6 +65,10 @@ pub struct ProfileFile {
     pub areas: Vec<AreaCode>,
     /// What the gateway calls itself in tokens.
     pub audience: String,
+    /// The public key of a blinded deployment, from its operator, in 64 hexadecimal digits: with
+    /// it every push is blinded, and a gateway that uses another key is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blinding_key: Option<String>,
 }
 
 impl fmt::Debug for ProfileFile {
@@ -94,6 +100,7 @@ pub struct Profile {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
     pub(super) token_key: TokenSigningKey,
+    pub(super) blinding_key: Option<PrfPublicKey>,
 }
 
 impl fmt::Debug for Profile {
@@ -142,7 +149,9 @@ impl Profile {
         };
         let token_key = TokenSigningKey::from_pem(&file.token_kid, token_pem)
             .map_err(|source| ConnectorError::TokenKeyInvalid { path, source })?;
-        Ok(Self { file, folder, authorities, chain, key, token_key })
+        let blinding_key = file.blinding_key.as_deref().map(str::parse).transpose();
+        let blinding_key = blinding_key.map_err(|source| ConnectorError::BlindingKey { source })?;
+        Ok(Self { file, folder, authorities, chain, key, token_key, blinding_key })
     }
 
     /// What the file says.

@@ -13,6 +13,7 @@
 
 use super::{
     batches::{Batch, Cut, read_batches},
+    blind,
     journal::{Journal, Resumed, Subject},
     order::{Progress, PushError, PushOrder, failure},
     report::{BatchOutcome, KeptReceipt, PushReport, Session, add_reason},
@@ -55,8 +56,9 @@ pub async fn push<T>(
     progress: &mut dyn Progress,
 ) -> Result<PushReport, PushError>
 where
-    T: GrpcService<RpcBody>,
+    T: GrpcService<RpcBody> + Clone + Send + 'static,
     T::Error: Into<StdError>,
+    T::Future: Send,
     T::ResponseBody: Body<Data = Bytes> + Send + 'static,
     <T::ResponseBody as Body>::Error: Into<StdError> + Send,
 {
@@ -69,24 +71,30 @@ where
 
     let mut desk = Desk::set_up(order, &source, progress)?;
     let (outbound, stream) = mpsc::channel(order.in_flight.max(1) + 1);
-    let open = open_message(order, &source.columns);
+    let open = opening(order, &source.columns);
+    let message = push_request::Message::Open(open.clone());
     // The queue was just made, with room.
-    let _ = outbound.send(open).await;
-    let mut client = IntakeServiceClient::new(service);
+    let _ = outbound.send(PushRequest { message: Some(message) }).await;
+    let mut client = IntakeServiceClient::new(service.clone());
     let answer = client.push(ReceiverStream::new(stream)).await;
     let mut inbound = answer.map_err(|status| failure(status, desk.report.rows))?.into_inner();
     let max_rows = desk.wait_for_opening(&mut inbound, source.input.bytes()).await?;
 
     let cut = Cut {
+        path: order.file.clone(),
         record_type,
         skip: desk.report.rows,
         batch_rows: order.batch_rows.min(max_rows).max(1) as usize,
-        check_first: order.check_first,
+        check_first: order.check_first || order.blinding.is_some(),
         keep_originals: desk.rejects.is_some(),
         mapping: order.mapping.clone(),
         today,
     };
-    let batches = read_batches(source.input, cut);
+    let mut batches = read_batches(source.input, cut);
+    if let Some(blinding) = order.blinding.clone() {
+        let room = blind::Desk::new(service, open, record_type, blinding, today)?;
+        batches = blind::blind_batches(batches, room);
+    }
     let closed = desk.exchange(batches, outbound, &mut inbound).await?;
     desk.finish(closed)
 }
@@ -114,8 +122,8 @@ fn prepare(
     Ok(Source { input, headings, columns })
 }
 
-fn open_message(order: &PushOrder, columns: &[String]) -> PushRequest {
-    let open = PushOpen {
+fn opening(order: &PushOrder, columns: &[String]) -> PushOpen {
+    PushOpen {
         protocol_id: order.protocol.to_string(),
         protocol_version: order.protocol_version,
         record_type: order.record_type.name().to_owned(),
@@ -123,8 +131,8 @@ fn open_message(order: &PushOrder, columns: &[String]) -> PushRequest {
         columns: columns.to_vec(),
         extract_day: order.extract_day.to_string(),
         dry_run: order.dry_run,
-    };
-    PushRequest { message: Some(push_request::Message::Open(open)) }
+        blinded: order.blinding.as_ref().map(blind::stream),
+    }
 }
 
 /// A batch on its way. No Debug: it holds values.
@@ -225,22 +233,22 @@ impl<'a> Desk<'a> {
     }
 
     /// Sends batches and takes answers until the gateway closes the stream. An error of the
-    /// file is told only after what was sent is acknowledged.
+    /// file, or of blinding it, is told only after what was sent is acknowledged.
     async fn exchange(
         &mut self,
-        mut batches: mpsc::Receiver<Result<Batch, FilesError>>,
+        mut batches: mpsc::Receiver<Result<Batch, PushError>>,
         outbound: mpsc::Sender<PushRequest>,
         inbound: &mut Streaming<PushResponse>,
     ) -> Result<PushClosed, PushError> {
         // Dropping the queue half-closes the stream.
         let mut outbound = Some(outbound);
-        let mut file_error = None;
+        let mut failed = None;
         loop {
             let room = outbound.is_some() && self.pending.len() < self.order.in_flight.max(1);
             tokio::select! {
                 next = batches.recv(), if room => match next {
                     Some(Ok(batch)) => self.send(batch, outbound.as_ref()).await?,
-                    Some(Err(error)) => (file_error, outbound) = (Some(error), None),
+                    Some(Err(error)) => (failed, outbound) = (Some(error), None),
                     None => outbound = None,
                 },
                 answer = self.next_answer(inbound) => match answer? {
@@ -249,8 +257,8 @@ impl<'a> Desk<'a> {
                         return Err(PushError::Unexpected("the stream was opened twice"));
                     }
                     push_response::Message::Closed(closed) => {
-                        if let Some(source) = file_error {
-                            return Err(PushError::File { path: self.order.file.clone(), source });
+                        if let Some(error) = failed {
+                            return Err(error.after(self.report.rows));
                         }
                         if outbound.is_some() || !self.pending.is_empty() {
                             return Err(PushError::Unexpected("the stream was closed early"));

@@ -57,6 +57,7 @@ fn folder() -> TempDir {
         roles: vec![CallerRole::Provider, CallerRole::DataOfficer],
         areas: vec!["CC01".parse().expect("an area")],
         audience: "https://gateway.test".to_owned(),
+        blinding_key: None,
     };
     write("health.toml", &file.to_toml().expect("TOML"));
     folder

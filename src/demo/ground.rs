@@ -7,7 +7,7 @@ use crate::{
     domain::{AreaCode, PartnerId},
     gateway::register::{Fingerprint, Partner, PartnerKey},
     identity::{CertificateAuthority, Issued, LOOPBACK_NAMES, Validity},
-    keys::{Log, MasterKeys, ProtocolSigning, Release, SigningKey, Token},
+    keys::{Log, MasterKeys, Prf, ProtocolSigning, Release, SigningKey, Token},
     protocol::{CallerRole, KeyId, KeySet, RegisteredKey, SignatoryRole, register::KeyPurpose},
     synth::PlaceFacts,
 };
@@ -136,6 +136,7 @@ pub(crate) fn lay(
     dir: &Path,
     place: &PlaceFacts,
     database: &str,
+    prf: Prf,
     now: Timestamp,
     rng: &mut (dyn CryptoRng + Send),
 ) -> Result<Ground, DemoError> {
@@ -147,11 +148,13 @@ pub(crate) fn lay(
     let authority = CertificateAuthority::new("tallygate demo authority", validity)?;
     write(dir, "ca.pem", authority.certificate_pem().as_bytes())?;
     put_certificate(dir, "gateway", &authority.issue_server(&LOOPBACK_NAMES)?)?;
-    MasterKeys::generate(rng).store_new(&dir.join("keys/pseudonym.json"))?;
+    let keys = MasterKeys::generate_for(prf, rng);
+    keys.store_new(&dir.join("keys/pseudonym.json"))?;
+    let blinding_key = keys.prf_public_key()?.map(|key| key.to_string());
     SigningKey::<Log>::generate(rng)?.store_new(&dir.join("keys/log.pem"))?;
     SigningKey::<Release>::generate(rng)?.store_new(&dir.join("keys/release.pem"))?;
     let [server, web] = free_addresses()?;
-    write(dir, "gateway.toml", configuration(&server, &web, place, database).as_bytes())?;
+    write(dir, "gateway.toml", configuration(&server, &web, place, database, prf).as_bytes())?;
     let mut ground =
         Ground { dir: dir.to_owned(), partners: Vec::new(), signatories: BTreeMap::new() };
     for organisation in &ORGANISATIONS {
@@ -174,6 +177,8 @@ pub(crate) fn lay(
             roles: organisation.roles.to_vec(),
             areas: Vec::new(),
             audience: AUDIENCE.to_owned(),
+            // The centres send in clear: both ways give one person.
+            blinding_key: blinding_key.clone().filter(|_| organisation.id != "centres"),
         };
         put_profiles(dir, organisation, &profile, place)?;
         ground.enter(organisation, &issued, &token, place, rng)?;
@@ -296,7 +301,8 @@ fn put_profiles(
     }
 }
 
-fn configuration(server: &str, web: &str, place: &PlaceFacts, database: &str) -> String {
+fn configuration(server: &str, web: &str, place: &PlaceFacts, database: &str, prf: Prf) -> String {
+    let (prf, feeds) = (prf.name(), feeds(prf));
     format!(
         "# Ready for `tallygate serve --config`.\n\
          audience = \"{AUDIENCE}\"\n\n\
@@ -304,11 +310,22 @@ fn configuration(server: &str, web: &str, place: &PlaceFacts, database: &str) ->
          key = \"certificates/gateway.key\"\nclient_ca = \"ca.pem\"\n\n\
          [web]\nlisten = \"{web}\"\n\n\
          [database]\n{database}\n\
-         [keys]\nmaster = \"keys/pseudonym.json\"\nlog = \"keys/log.pem\"\n\
+         [keys]\nmaster = \"keys/pseudonym.json\"\npseudonym_prf = \"{prf}\"\nlog = \"keys/log.pem\"\n\
          release = \"keys/release.pem\"\n\n\
-         [log]\norigin = \"tallygate.example/{}/demo\"\ntiles = \"tiles\"\ntick_seconds = 1\n",
+         [log]\norigin = \"tallygate.example/{}/demo\"\ntiles = \"tiles\"\ntick_seconds = 1\n{feeds}",
         place.authority_name.to_ascii_lowercase()
     )
+}
+
+/// What those who blind have declared; the demo sends years of records in a minute.
+fn feeds(prf: Prf) -> String {
+    if prf == Prf::Hmac {
+        return String::new();
+    }
+    let blind = ["health", "dwp", "learning", "families"];
+    let feed =
+        |id: &str| format!("\n[[blinding.feed]]\npartner = \"{id}\"\nrecords_a_day = 5000000\n");
+    blind.map(feed).concat()
 }
 
 /// Loopback ports that are free now; the configuration names them, so that the gateway can

@@ -36,9 +36,13 @@ pub(crate) type Service = InterceptedService<Channel, AddToken>;
 
 /// A connection as the profile of this name says.
 pub(crate) async fn connect(dir: &Path, name: &str) -> Result<Service, DemoError> {
+    Ok(gateway(dir, name).await?.service())
+}
+
+async fn gateway(dir: &Path, name: &str) -> Result<Gateway, DemoError> {
     let profile = Profile::read(&dir.join(format!("profiles/{name}.toml")))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Ok(Gateway::connect(&profile, clock, Box::new(system_rng())).await?.service())
+    Ok(Gateway::connect(&profile, clock, Box::new(system_rng())).await?)
 }
 
 /// The data officer loads a geography and the place's postcode lookup.
@@ -200,7 +204,7 @@ async fn push_partner(
     today: Date,
 ) -> Result<Vec<Pushed>, DemoError> {
     let partner = template.code();
-    let service = connect(dir, partner).await?;
+    let gateway = gateway(dir, partner).await?;
     let mut pushed = Vec::new();
     for record_type in template.record_types() {
         let file = dir.join(format!("files/{partner}/{record_type}.csv"));
@@ -214,9 +218,10 @@ async fn push_partner(
             // Rejected rows stay with the sender's own files: they hold identifiers.
             rejects: Some(dir.join(format!("files/{partner}/{record_type}-rejects.csv"))),
             receipts: Some(dir.join(format!("receipts/{partner}/{record_type}.json"))),
+            blinding: gateway.blinding(system_rng),
             ..PushOrder::new(file, record_type, protocol, String::new(), today)
         };
-        let report = push(service.clone(), &order, &mut Silent).await?;
+        let report = push(gateway.service(), &order, &mut Silent).await?;
         pushed.push(Pushed { partner, record_type, report });
     }
     Ok(pushed)

@@ -28,7 +28,9 @@ impl Role {
         }
     }
 
-    const fn from_number(number: u8) -> Option<Self> {
+    /// The role of a stored number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::Principal),
             1 => Some(Self::Mother),

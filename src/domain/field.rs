@@ -248,6 +248,18 @@ impl FieldKind {
         }))
     }
 
+    /// Whether a blinded record stands for it by a PRF value: who somebody is and the address, and
+    /// references to a case or a provider (a childminder is a person). Dates of birth, sexes and
+    /// LSOAs are counted by, and stay readable to the gateway.
+    #[must_use]
+    pub const fn identifies(self) -> bool {
+        match self {
+            Self::BirthDate | Self::Sex | Self::Lsoa => false,
+            Self::CaseReference | Self::ProviderReference => true,
+            kind => kind.is_identity(),
+        }
+    }
+
     /// Whether the field says who or where somebody is.
     #[must_use]
     pub const fn is_identity(self) -> bool {

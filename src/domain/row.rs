@@ -10,6 +10,7 @@
 //! identity has no Debug; a value counts as absent when nothing but white space is in it.
 
 mod checked;
+mod reading;
 mod rules;
 
 pub use checked::{CheckedIdentifier, CheckedRow, Content, Identity, Sex};
@@ -22,6 +23,7 @@ use super::{
     record::{About, ENVELOPE, FieldDefinition, RecordDefinition, RecordType},
 };
 use jiff::civil::Date;
+use reading::Reading;
 use rules::BetweenFields;
 
 /// The longest name, in characters.
@@ -177,11 +179,38 @@ impl RowLayout {
         values: &'a [S],
         today: Date,
     ) -> Result<CheckedRow<'a>, Vec<Violation>> {
+        self.check_as(values, today, false)
+    }
+
+    /// Checks one row of a blinded stream: what identifies must be empty, and the rest keeps the
+    /// same rules. What it gives of persons are dates of birth, sexes and LSOAs; ids and
+    /// references are left to what came blinded.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_blinded<'a, S: AsRef<str>>(
+        &self,
+        values: &'a [S],
+        today: Date,
+    ) -> Result<CheckedRow<'a>, Vec<Violation>> {
+        self.check_as(values, today, true)
+    }
+
+    fn check_as<'a, S: AsRef<str>>(
+        &self,
+        values: &'a [S],
+        today: Date,
+        blinded: bool,
+    ) -> Result<CheckedRow<'a>, Vec<Violation>> {
         if values.len() != self.width {
             return Err(vec![Violation { field: "", rule: Rule::RowShape }]);
         }
-        let mut reading = Reading { values, today, violations: Vec::new() };
-        let record_id = reading.required(RECORD_ID, self.record_id, |text| reference(text, today));
+        let mut reading = Reading { values, today, blinded, violations: Vec::new() };
+        let record_id = if reading.hides(RECORD_ID, self.record_id) {
+            Some("")
+        } else {
+            reading.required(RECORD_ID, self.record_id, |text| reference(text, today))
+        };
         let withdraw = reading.optional(OPERATION, self.operation, |text| match text {
             "upsert" => Ok(false),
             "withdraw" => Ok(true),
@@ -191,10 +220,10 @@ impl RowLayout {
             past_date(text, today)
                 .map_err(|rule| if rule == Rule::DateForm { Rule::TimestampForm } else { rule })
         });
-        let consent_ref =
-            reading.optional(CONSENT_REF, self.consent_ref, |text| reference(text, today));
-        let supersedes =
-            reading.optional(SUPERSEDES, self.supersedes, |text| reference(text, today));
+        let shown = self.consent_ref.filter(|at| !reading.hides(CONSENT_REF, *at));
+        let consent_ref = reading.optional(CONSENT_REF, shown, |text| reference(text, today));
+        let shown = self.supersedes.filter(|at| !reading.hides(SUPERSEDES, *at));
+        let supersedes = reading.optional(SUPERSEDES, shown, |text| reference(text, today));
         if supersedes.is_some() && (withdraw == Some(true) || supersedes == record_id) {
             reading.note(SUPERSEDES, Rule::Supersedes);
         }
@@ -248,6 +277,9 @@ impl RowLayout {
         let mut principal = Identity::default();
         let mut others: Vec<(Role, Identity<'a>)> = Vec::new();
         for (at, field) in &self.identity {
+            if field.kind.identifies() && reading.hides(field.name, *at) {
+                continue;
+            }
             let text = reading.text(*at);
             if text.is_empty() {
                 if field.required {
@@ -270,7 +302,7 @@ impl RowLayout {
             }
         }
         // A value that was refused may have been the one that tells who.
-        let somebody = self.definition.about != About::Nobody;
+        let somebody = self.definition.about != About::Nobody && !reading.blinded;
         if somebody && reading.violations.len() == before && !principal.tells_who() {
             reading.note("", Rule::NoIdentity);
         }
@@ -284,6 +316,9 @@ impl RowLayout {
     ) -> Vec<(u8, Value)> {
         let mut values = Vec::with_capacity(self.payload.len());
         for (at, number, field) in &self.payload {
+            if field.kind.identifies() && reading.hides(field.name, *at) {
+                continue;
+            }
             let text = reading.text(*at);
             if text.is_empty() {
                 if field.required {
@@ -308,50 +343,6 @@ impl RowLayout {
             }
         }
         values
-    }
-}
-
-/// A row under check.
-struct Reading<'a, S> {
-    values: &'a [S],
-    today: Date,
-    violations: Vec<Violation>,
-}
-
-impl<'a, S: AsRef<str>> Reading<'a, S> {
-    fn text(&self, at: usize) -> &'a str {
-        self.values[at].as_ref().trim()
-    }
-
-    fn note(&mut self, field: &'static str, rule: Rule) {
-        self.violations.push(Violation { field, rule });
-    }
-
-    fn required<T>(
-        &mut self,
-        field: &'static str,
-        at: usize,
-        read: impl FnOnce(&'a str) -> Result<T, Rule>,
-    ) -> Option<T> {
-        let text = self.text(at);
-        if text.is_empty() {
-            self.note(field, Rule::Missing);
-            return None;
-        }
-        read(text).map_err(|rule| self.note(field, rule)).ok()
-    }
-
-    fn optional<T>(
-        &mut self,
-        field: &'static str,
-        at: Option<usize>,
-        read: impl FnOnce(&'a str) -> Result<T, Rule>,
-    ) -> Option<T> {
-        let text = self.text(at?);
-        if text.is_empty() {
-            return None;
-        }
-        read(text).map_err(|rule| self.note(field, rule)).ok()
     }
 }
 

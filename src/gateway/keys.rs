@@ -2,7 +2,7 @@
 
 use super::{Actor, Denied, Gateway, GatewayError, decide::Decided};
 use crate::{
-    keys::{KeyError, KeyVersion, PseudonymDomain, VersionState},
+    keys::{KeyError, KeyVersion, Prf, PseudonymDomain, VersionState},
     protocol::CallerRole,
     store::{
         Effect, Logged, Rights, StoreError,
@@ -24,8 +24,15 @@ pub enum GatewayKey {
         /// The key as JSON.
         jwk: String,
     },
+    /// Evaluates what partners blind: its public half, for them to pin.
+    Blinding {
+        /// A point in hexadecimal.
+        public_key: String,
+    },
     /// Wraps pseudonyms; it has no public part.
     Pseudonym {
+        /// What they are made by.
+        prf: Prf,
         /// What the pseudonyms stand for.
         domain: PseudonymDomain,
         /// Its version, from 1.
@@ -98,8 +105,11 @@ impl Gateway {
                     GatewayKey::Log { vkey: self.log_vkey() },
                     GatewayKey::Release { jwk: jwk.clone() },
                 ];
-                for (version, state, _) in &snapshot.versions().all {
-                    keys.extend(of_version(*version, *state, &counts));
+                let public = self.prf_public_key().map(|key| key.to_string());
+                keys.extend(public.map(|public_key| GatewayKey::Blinding { public_key }));
+                let versions = snapshot.versions();
+                for (version, state, _) in &versions.all {
+                    keys.extend(of_version(versions.prf, *version, *state, &counts));
                 }
                 Ok(Decided { leaf: self.look(actor, "keys"), effect: Effect::None, answer: keys })
             })
@@ -140,7 +150,12 @@ impl Gateway {
 
 /// A version's lines: one for each domain, and the sealing key's. The log's users have one
 /// version for ever, which is listed with the first.
-fn of_version(version: KeyVersion, state: VersionState, counts: &Counts) -> Vec<GatewayKey> {
+fn of_version(
+    prf: Prf,
+    version: KeyVersion,
+    state: VersionState,
+    counts: &Counts,
+) -> Vec<GatewayKey> {
     let number = version.number();
     let mut lines = Vec::new();
     for &domain in PseudonymDomain::ALL {
@@ -149,7 +164,7 @@ fn of_version(version: KeyVersion, state: VersionState, counts: &Counts) -> Vec<
         }
         let state = if domain.rotates() { state } else { VersionState::Current };
         let rows = rows_left(counts, version, tables(domain));
-        lines.push(GatewayKey::Pseudonym { domain, version: number, state, rows });
+        lines.push(GatewayKey::Pseudonym { prf, domain, version: number, state, rows });
     }
     let rows = rows_left(counts, version, &[KeyedTable::Subjects]);
     lines.push(GatewayKey::Sealing { version: number, state, rows });

@@ -12,6 +12,7 @@ mod approval;
 mod areas;
 mod asked;
 mod asking;
+mod blinding;
 mod card;
 mod checklist;
 mod close_plan;
@@ -56,11 +57,13 @@ mod withdraw_consent;
 mod withdraw_release;
 mod witnessing;
 
+pub use crate::linkage::{BlindedIdentity, Comparison, Lookup, Rung};
 pub use crate::protocol::{ConsentGiver, ConsentMeans, ConsentRecord};
 pub use access_log::{Consistency, Inclusion, LogPage, LogSearch};
 pub use actor::{Actor, CallerName};
 pub use approval::Waiting;
 pub use areas::{AreasInForce, MOST_POSTCODES, PostcodePlace};
+pub use blinding::{EVALUATIONS_A_RECORD, Evaluated, Quotas};
 pub use close_quarter::Closed;
 pub use consents::{
     AskedConsent, ConsentRejection, KnownConsent, KnownStatement, MOST_CONSENTS, RecordedConsents,
@@ -74,7 +77,8 @@ pub use figures::{CardAnswer, CardLine, CardRequest, QueryAnswer, QueryRequest};
 pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
 pub use history::HistoryError;
 pub use intake::{
-    Accepted, Intake, KeyedBatch, MOST_ROWS, OpenStream, Rejection, Row, RowReader, StreamTotals,
+    Accepted, BlindedPerson, BlindedRow, Blinding, Intake, KeyedBatch, MOST_ROWS, OpenStream,
+    Rejection, Row, RowReader, StreamTotals,
 };
 pub use keys::{GatewayKey, RowsLeft};
 pub use log_stream::{EntryBundle, EntryStream, WantedEntries};
@@ -158,6 +162,8 @@ pub struct Setup {
     pub catalogue: Catalogue,
     /// Who cosigns the log.
     pub witnesses: Arc<Witnesses>,
+    /// How many blinded values a partner may have evaluated.
+    pub quotas: Quotas,
     /// The time.
     pub now: Now,
     /// Randomness for nonces and noise.
@@ -177,6 +183,7 @@ pub struct Gateway {
     log: LogSigner,
     catalogue: Catalogue,
     witnesses: Arc<Witnesses>,
+    quotas: Quotas,
     now: Now,
     rng: Mutex<StdRng>,
     snapshot: ArcSwap<Snapshot>,
@@ -211,8 +218,8 @@ impl Gateway {
     /// # Errors
     /// When the store, the log or the keys can't be used.
     pub async fn start(setup: Setup) -> Result<(Arc<Self>, JoinHandle<()>), GatewayError> {
-        let Setup { store, log, keys, key_file, release_key, catalogue, witnesses, now, rng } =
-            setup;
+        let Setup { store, log, keys, key_file, release_key, catalogue, witnesses, .. } = setup;
+        let (quotas, now, rng) = (setup.quotas, setup.now, setup.rng);
         let left_before = if store.is_embedded() { Timestamp::MAX } else { now() - LEFT_BEHIND };
         let mut tx = store.transact(Rights::Intake).await?;
         feeds::clear_unaccepted(&mut tx, left_before).await?;
@@ -220,7 +227,8 @@ impl Gateway {
         tx.commit().await?;
         let mut tx = store.transact(Rights::Keys).await?;
         if key_versions::all(&mut tx).await?.all.is_empty() {
-            key_versions::enter_first(&mut tx, keys.check_value(KeyVersion::FIRST)?).await?;
+            let check = keys.check_value(KeyVersion::FIRST)?;
+            key_versions::enter_first(&mut tx, keys.prf(), check).await?;
         }
         tx.commit().await?;
         let (sequencer, task) =
@@ -240,6 +248,7 @@ impl Gateway {
             log,
             catalogue,
             witnesses,
+            quotas,
             now,
             rng: Mutex::new(rng),
             snapshot: ArcSwap::from_pointee(snapshot),

@@ -1,16 +1,16 @@
 //! `tallygate.v1.IntakeService`: a stream of batches, an acknowledgement each.
 
-use super::{Frame, receipt};
+use super::{Frame, blinding::blinded_row, receipt};
 use crate::{
     gateway::{
-        Accepted, Actor, KeyedBatch, MOST_ROWS, NamedRecords, OpenStream, Refused, Rejection,
-        RowReader, StreamTotals, UndoCause,
+        Accepted, Actor, Blinding, KeyedBatch, MOST_ROWS, NamedRecords, OpenStream, Refused,
+        Rejection, RowReader, StreamTotals, UndoCause,
     },
     store::Logged,
     wire::v1::{
         BatchAcknowledgement, EraseRecordsRequest, EraseRecordsResponse, FindRecordsRequest,
         FindRecordsResponse, PushClosed, PushOpen, PushOpened, PushRequest, PushResponse,
-        RecordBatch, RowRejection, UndoReason, UndoStreamRequest, UndoStreamResponse,
+        RecordBatch, RecordRow, RowRejection, UndoReason, UndoStreamRequest, UndoStreamResponse,
         intake_service_server, push_request, push_response,
     },
 };
@@ -178,7 +178,13 @@ async fn answer(answers: &Sender, message: push_response::Message) -> Result<(),
     answers.send(Ok(response)).await.map_err(|_| Status::cancelled("the caller has gone away"))
 }
 
-fn opening(open: PushOpen) -> OpenStream {
+pub(super) fn opening(open: PushOpen) -> OpenStream {
+    let blinding = open.blinded.map(|blinded| Blinding {
+        public_key: blinded.public_key,
+        rules: blinded.rules,
+        identifier_rules: blinded.identifier_rules,
+        comparison_rules: blinded.comparison_rules,
+    });
     OpenStream {
         protocol: open.protocol_id,
         version: open.protocol_version,
@@ -187,6 +193,7 @@ fn opening(open: PushOpen) -> OpenStream {
         columns: open.columns,
         extract_day: open.extract_day,
         dry_run: open.dry_run,
+        blinding,
     }
 }
 
@@ -203,9 +210,19 @@ async fn read_batches(
             return Err(malformed(frame, actor, "a stream is opened once; send batches").await);
         };
         let reader = Arc::clone(&reader);
-        let rows = rows.into_iter().map(|row| row.values).collect();
         // Milliseconds of work: not on a thread that others' connections wait for.
-        let keyed = tokio::task::spawn_blocking(move || reader.read(rows)).await;
+        let keyed = if reader.is_blinded() {
+            let row = |row: RecordRow| (row.values, row.blinded.and_then(blinded_row));
+            let rows = rows.into_iter().map(row).collect();
+            tokio::task::spawn_blocking(move || reader.read_blinded(rows)).await
+        } else if rows.iter().any(|row| row.blinded.is_some()) {
+            let rule =
+                "a blinded row in a stream that was opened for rows in clear; open it blinded";
+            return Err(malformed(frame, actor, rule).await);
+        } else {
+            let rows = rows.into_iter().map(|row| row.values).collect();
+            tokio::task::spawn_blocking(move || reader.read(rows)).await
+        };
         let keyed = keyed.map_err(|_| Status::internal("a batch could not be read"))?;
         let keyed = keyed.map_err(|error| frame.status(error.into()))?;
         if read.send((sequence, keyed)).await.is_err() {

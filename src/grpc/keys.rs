@@ -3,7 +3,7 @@
 use super::{Frame, receipt, releases::awaited};
 use crate::{
     gateway::{DestroyReason, DestroyedKeys, GatewayKey, Refused, RowsLeft},
-    keys::VersionState,
+    keys::{Prf, VersionState},
     wire::v1::{
         self, ListKeysRequest, ListKeysResponse, RotateKeysRequest, RotateKeysResponse,
         key_service_server,
@@ -113,8 +113,11 @@ impl From<GatewayKey> for v1::GatewayKey {
         match key {
             GatewayKey::Log { vkey } => signing("log", vkey),
             GatewayKey::Release { jwk } => signing("release", jwk),
-            GatewayKey::Pseudonym { domain, version, state, rows } => Self {
-                prf: "hmac".to_owned(),
+            GatewayKey::Blinding { public_key } => {
+                Self { prf: Prf::Oprf.name().to_owned(), ..signing("blinding", public_key) }
+            }
+            GatewayKey::Pseudonym { prf, domain, version, state, rows } => Self {
+                prf: prf.name().to_owned(),
                 domain: domain.label().to_owned(),
                 ..wrapping("pseudonym", version, state, rows)
             },

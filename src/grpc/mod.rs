@@ -3,6 +3,7 @@
 
 mod access_log;
 mod areas;
+mod blinding;
 mod consents;
 mod entry_stream;
 mod figures;
@@ -21,6 +22,7 @@ mod subjects;
 
 pub use access_log::AccessLogService;
 pub use areas::AreaService;
+pub use blinding::BlindingService;
 pub use consents::ConsentService;
 pub use figures::FigureService;
 pub use frame::Frame;

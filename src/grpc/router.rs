@@ -5,14 +5,15 @@
 //! of our own: the RPC library's router would bring a whole web framework with it.
 
 use super::{
-    AccessLogService, AreaService, ConsentService, FigureService, Frame, IntakeService, KeyService,
-    PartnerService, ProtocolService, ReleaseService, RetentionService, RightsService,
-    SubjectService,
+    AccessLogService, AreaService, BlindingService, ConsentService, FigureService, Frame,
+    IntakeService, KeyService, PartnerService, ProtocolService, ReleaseService, RetentionService,
+    RightsService, SubjectService,
 };
 use crate::wire::{
     DESCRIPTORS,
     v1::{
         access_log_service_server::AccessLogServiceServer, area_service_server::AreaServiceServer,
+        blinding_service_server::BlindingServiceServer,
         consent_service_server::ConsentServiceServer, figure_service_server::FigureServiceServer,
         intake_service_server::IntakeServiceServer, key_service_server::KeyServiceServer,
         partner_service_server::PartnerServiceServer,
@@ -47,6 +48,8 @@ const STREAMS_A_CONNECTION: u32 = 64;
 const CALLS_A_CONNECTION: usize = 64;
 /// The largest message taken: a full batch of wide rows.
 const LARGEST_MESSAGE: usize = 4 << 20;
+/// The largest request for evaluations: a full batch of elements, and the stream's columns.
+const LARGEST_EVALUATION: usize = 256 << 10;
 /// How often an idle connection is asked whether its caller is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -126,6 +129,10 @@ pub fn services(frame: &Arc<Frame>) -> Services {
         .with(v1alpha)
         .with(AccessLogServiceServer::new(AccessLogService(of())))
         .with(AreaServiceServer::new(AreaService(of())))
+        .with(
+            BlindingServiceServer::new(BlindingService(of()))
+                .max_decoding_message_size(LARGEST_EVALUATION),
+        )
         .with(ConsentServiceServer::new(ConsentService(of())))
         .with(FigureServiceServer::new(FigureService(of())))
         .with(

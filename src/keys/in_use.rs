@@ -7,7 +7,9 @@
 //! whoever writes a pseudonym compares it inside the writing transaction: a gateway that has
 //! not heard yet writes nothing.
 
-use super::{KeyError, KeyVersion, MasterKeys, Pseudonym, PseudonymDomain, Pseudonymiser, Sealer};
+use super::{
+    KeyError, KeyVersion, MasterKeys, Prf, Pseudonym, PseudonymDomain, Pseudonymiser, Sealer,
+};
 
 /// What a version of the keys is for. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,6 +73,8 @@ impl VersionState {
 pub struct Versions {
     /// Raised with every change.
     pub number: u64,
+    /// What the store's pseudonyms are made by.
+    pub prf: Prf,
     /// Each version with its state and its check value, oldest first.
     pub all: Vec<(KeyVersion, VersionState, [u8; 16])>,
 }
@@ -122,8 +126,12 @@ impl KeysInUse {
     /// the file still holds.
     ///
     /// # Errors
-    /// [`KeyError::VersionMissing`], [`KeyError::OtherKeys`].
+    /// [`KeyError::OtherPrf`], [`KeyError::VersionMissing`], [`KeyError::OtherKeys`].
     pub fn new(mut keys: MasterKeys, versions: Versions) -> Result<Self, KeyError> {
+        let (stored, held) = (versions.prf, keys.prf());
+        if stored != held {
+            return Err(KeyError::OtherPrf { stored, held });
+        }
         for (version, state, check) in &versions.all {
             if *state == VersionState::Destroyed {
                 if keys.holds(*version) {
@@ -228,7 +236,7 @@ mod tests {
             let version = KeyVersion::new(*number);
             (version, *state, check(version))
         });
-        Versions { number: 1, all: all.collect() }
+        Versions { number: 1, prf: keys.prf(), all: all.collect() }
     }
 
     fn two() -> MasterKeys {
@@ -274,6 +282,14 @@ mod tests {
         assert!(matches!(say(one(), &during), Err(KeyError::VersionMissing { .. })));
         let other = || MasterKeys::generate(&mut StdRng::seed_from_u64(32));
         assert!(matches!(say(other(), &[(1, Current)]), Err(KeyError::OtherKeys { .. })));
+        // The very same bytes, for another PRF: told by name.
+        let blinded = MasterKeys::generate_for(Prf::Oprf, &mut StdRng::seed_from_u64(31));
+        let error = say(blinded, &[(1, Current)]).unwrap_err();
+        let (stored, held) = (Prf::Hmac, Prf::Oprf);
+        assert!(
+            matches!(&error, KeyError::OtherPrf { stored: s, held: h } if (*s, *h) == (stored, held))
+        );
+        assert!(error.to_string().contains("keeps its PRF"), "{error}");
         say(two(), &[(1, Unused), (2, Current)]).unwrap();
         // What is destroyed is not used, though this file has it still.
         let states = [(1, Destroyed), (2, Current)];

@@ -5,7 +5,7 @@
 //! destroyed, and destroying retired keys is what ends the use of an old copy of the store.
 //!
 //! The file is JSON, format `tallygate-master-keys/1`, mode 0600, keys in base64:
-//! `{"format", "prf": "hmac", "pseudonym_key", "wrapping": {domain: {version: key}},
+//! `{"format", "prf": "hmac" | "oprf", "pseudonym_key", "wrapping": {domain: {version: key}},
 //! "sealing": {version: key}}`. Unknown members, missing domains and other formats are refused.
 //! [`MasterFile`](super::MasterFile) reads and writes it, also under a passphrase.
 //!
@@ -16,7 +16,9 @@
 //! one moment.
 
 use super::file::{Existing, write_private};
-use super::{KeyError, KeyVersion, MasterFile, PseudonymDomain};
+use super::{
+    KeyError, KeyVersion, MasterFile, Prf, PrfPublicKey, PseudonymDomain, oblivious::OprfKey,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -28,14 +30,13 @@ use std::path::Path;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 const FORMAT: &str = "tallygate-master-keys/1";
-const PRF: &str = "hmac";
 
 /// 256 secret bits; wiped when dropped, never printed, compared or copied.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SecretKey([u8; 32]);
 
 impl SecretKey {
-    fn generate(rng: &mut dyn CryptoRng) -> Self {
+    pub(super) fn generate(rng: &mut dyn CryptoRng) -> Self {
         let mut key = Self([0; 32]);
         rng.fill_bytes(&mut key.0);
         key
@@ -117,18 +118,25 @@ struct KeyFile {
 
 /// All secret keys of a deployment but the signing keys, which have files of their own.
 pub struct MasterKeys {
+    prf: Prf,
     pseudonym: KeyText,
     wrapping: BTreeMap<PseudonymDomain, KeyRing>,
     sealing: KeyRing,
 }
 
 impl MasterKeys {
-    /// New keys for a new deployment: every version is 1.
+    /// New keys for a new deployment to which identifiers come in clear: every version is 1.
     #[must_use]
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
+        Self::generate_for(Prf::Hmac, rng)
+    }
+
+    /// New keys for a new deployment, for the PRF that it keeps.
+    #[must_use]
+    pub fn generate_for(prf: Prf, rng: &mut dyn CryptoRng) -> Self {
         let pseudonym = KeyText(SecretKey::generate(rng));
         let wrapping = PseudonymDomain::ALL.iter().map(|d| (*d, KeyRing::generate(rng))).collect();
-        Self { pseudonym, wrapping, sealing: KeyRing::generate(rng) }
+        Self { prf, pseudonym, wrapping, sealing: KeyRing::generate(rng) }
     }
 
     /// Reads what a key file holds.
@@ -143,9 +151,7 @@ impl MasterKeys {
         if file.format != FORMAT {
             return Err(invalid("format tallygate-master-keys/1"));
         }
-        if file.prf != PRF {
-            return Err(invalid("prf hmac"));
-        }
+        let prf = Prf::from_name(&file.prf).ok_or_else(|| invalid("prf hmac or oprf"))?;
         let mut wrapping = BTreeMap::new();
         for (label, ring) in file.wrapping {
             let domain = PseudonymDomain::from_label(&label)
@@ -161,7 +167,7 @@ impl MasterKeys {
         if !wrapping.iter().all(|(domain, ring)| !domain.rotates() || alike(ring)) {
             return Err(invalid("the same versions for every domain and for sealing"));
         }
-        Ok(Self { pseudonym: file.pseudonym_key, wrapping, sealing: file.sealing })
+        Ok(Self { prf, pseudonym: file.pseudonym_key, wrapping, sealing: file.sealing })
     }
 
     /// The text of a key file; wiped when dropped.
@@ -171,7 +177,7 @@ impl MasterKeys {
     pub(super) fn to_text(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let file = KeyFileToWrite {
             format: FORMAT,
-            prf: PRF,
+            prf: self.prf.name(),
             pseudonym_key: &self.pseudonym,
             wrapping: self.wrapping.iter().map(|(d, ring)| (d.label(), ring)).collect(),
             sealing: &self.sealing,
@@ -265,6 +271,10 @@ impl MasterKeys {
         // A pseudonym's input begins with four bytes of a small length: 00 00 ...
         mac.update(b"tallygate key version check");
         mac.update(&version.number().to_be_bytes());
+        // One key under two functions gives unrelated pseudonyms.
+        if self.prf == Prf::Oprf {
+            mac.update(self.prf.name().as_bytes());
+        }
         // The suppressions' domain rotated once: its key counts where the version has one, so
         // that what stores have of versions from that time still fits.
         let counts = |domain: PseudonymDomain, ring: &KeyRing| {
@@ -280,6 +290,23 @@ impl MasterKeys {
         let mut value = [0; 16];
         value.copy_from_slice(&hash[..16]);
         Ok(value)
+    }
+
+    /// Which keyed function the pseudonyms are made by.
+    #[must_use]
+    pub const fn prf(&self) -> Prf {
+        self.prf
+    }
+
+    /// The public half of the PRF's key, for partners to pin; a keyed hash has none.
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`] if no key can be derived.
+    pub fn prf_public_key(&self) -> Result<Option<PrfPublicKey>, KeyError> {
+        match self.prf {
+            Prf::Hmac => Ok(None),
+            Prf::Oprf => OprfKey::derive(self.pseudonym_key()).map(|key| Some(key.public_key())),
+        }
     }
 
     pub(super) fn pseudonym_key(&self) -> &SecretKey {
@@ -310,6 +337,7 @@ impl MasterKeys {
         };
         let versions = wrapping(PseudonymDomain::Nhs).len();
         Self {
+            prf: Prf::Hmac,
             pseudonym: KeyText(SecretKey(kp)),
             wrapping: PseudonymDomain::ALL.iter().map(|d| (*d, ring(wrapping(*d)))).collect(),
             sealing: ring(vec![[5; 32]; versions]),
@@ -379,7 +407,7 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let damaged = [
             text.replace("keys/1", "keys/2"),
-            text.replace("\"hmac\"", "\"oprf\""),
+            text.replace("\"hmac\"", "\"sha1\""),
             text.replace("\"nhs\"", "\"nsh\""),
             text.replace("\"prf\"", "\"extra\": 1, \"prf\""),
             text.replacen("=\"", "\"", 1),
@@ -392,6 +420,23 @@ mod tests {
             let error = MasterKeys::load(&path).err().unwrap();
             assert!(matches!(error, KeyError::InvalidFile { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_says_which_prf_its_deployment_keeps() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.json");
+        let blinded = MasterKeys::generate_for(Prf::Oprf, &mut StdRng::seed_from_u64(1));
+        blinded.store_new(&path).unwrap();
+        let again = MasterKeys::load(&path).unwrap();
+        assert_eq!(again.prf(), Prf::Oprf);
+        let public = again.prf_public_key().unwrap();
+        assert!(public.is_some() && public == blinded.prf_public_key().unwrap());
+        // The same bytes under another PRF are other keys.
+        let clear = keys();
+        assert_eq!((clear.prf(), clear.prf_public_key().unwrap()), (Prf::Hmac, None));
+        let first = KeyVersion::FIRST;
+        assert_ne!(clear.check_value(first).unwrap(), blinded.check_value(first).unwrap());
     }
 
     #[test]

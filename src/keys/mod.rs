@@ -13,15 +13,21 @@
 //!   that rotation needs no identifier, and a destroyed wrapping key cannot be derived again.
 //! - A private key file is readable by its owner alone, or it is refused.
 //!
+//! - In a blinded deployment ([`Prf::Oprf`]) what a partner's own is (record, consent, case, local
+//!   id) is bound to the partner once more where it is stored: the gateway can't see what was
+//!   blinded, so nobody reaches another's records by evaluating another's words.
+//!
 //! What this does not give: whoever holds the pseudonym key can try all NHS numbers (about three
-//! core-minutes). Rotation renews wrapping and sealing only; the pseudonym key itself changes when
+//! core-minutes with HMAC, 55 core-hours with the oblivious PRF). Rotation renews wrapping and sealing only; the pseudonym key itself changes when
 //! the partners supply their records again.
 
 mod file;
 pub mod hpke;
 mod in_use;
+mod mac_input;
 mod master;
 mod master_file;
+pub mod oblivious;
 mod prf_input;
 mod pseudonym;
 mod pseudonymiser;
@@ -31,11 +37,13 @@ mod signing;
 
 pub use hpke::{RecipientKey, RecipientSecret};
 pub use in_use::{KeysInUse, VersionState, Versions};
+pub use mac_input::{MacInput, Unblinded, WholeInput};
 pub use master::{MasterKeys, SecretKey};
 pub use master_file::{MasterFile, PassphraseSource};
+pub use oblivious::{Prf, PrfPublicKey};
 pub use prf_input::{Output, PrfInput};
 pub use pseudonym::{KeyVersion, Pseudonym, PseudonymDomain};
-pub use pseudonymiser::{IdentifierKind, MacInput, PrfOutput, Pseudonymiser};
+pub use pseudonymiser::{IDENTIFIER_RULES, IdentifierKind, PrfOutput, Pseudonymiser};
 pub use raw::{BirthDate, RawIdentifier, RawText};
 pub use sealing::{Cell, SEALED_OVERHEAD, Sealer};
 pub use signing::{
@@ -148,6 +156,44 @@ pub enum KeyError {
         /// The version.
         version: KeyVersion,
     },
+    /// The store's pseudonyms were made by another function than the key file is for.
+    #[error(
+        "this database's pseudonyms were made with pseudonym_prf = \"{stored}\" and the key file is \
+         for \"{held}\": a deployment keeps its PRF; give it its own key file, or begin a new database"
+    )]
+    OtherPrf {
+        /// What the store was written with.
+        stored: Prf,
+        /// What the key file says.
+        held: Prf,
+    },
+    /// A batch of blinded elements is empty or too large, or another number came back.
+    #[error("a batch has 1 to 2,048 blinded elements, and as many come back")]
+    ElementBatch,
+    /// A blinded element is none.
+    #[error(
+        "element {position} is not a blinded value: 32 bytes, the canonical encoding of a \
+         ristretto255 point other than the identity"
+    )]
+    InvalidElement {
+        /// Its place, from 1.
+        position: usize,
+    },
+    /// A proof does not verify under the key that the partner holds.
+    #[error(
+        "the gateway's proof does not verify: it used another key than the one in the profile \
+         (blinding_key); nothing was sent, ask its operator before going on"
+    )]
+    OtherPrfKey,
+    /// Not the public key of an oblivious PRF.
+    #[error(
+        "a blinding key is 64 hexadecimal digits, the canonical encoding of a ristretto255 point \
+         other than the identity"
+    )]
+    InvalidPrfKey,
+    /// A blinded value came to a deployment that makes pseudonyms with a keyed hash.
+    #[error("this deployment makes pseudonyms with HMAC and takes no blinded values")]
+    NotBlinded,
     /// A public key is not the canonical encoding of a point of full order.
     #[error("not a valid Ed25519 public key")]
     InvalidPublicKey,

@@ -5,7 +5,14 @@
 //!
 //! `prefix(x)` is the length of x in four big-endian bytes, then x; `version` is two big-endian
 //! bytes and names the rules that normalised the fields, not the wrapping key, so that rotation
-//! leaves inner alone. An absent field is an empty one. inner never leaves this file.
+//! leaves inner alone. An absent field is an empty one. inner leaves this room only at a partner's
+//! own connector, which sends it.
+//!
+//! In a blinded deployment ([`Prf::Oprf`]) the PRF is RFC 9497's over the same input, but where
+//! nothing ever comes blinded (the log's users, cases of rights, who gave a consent and what proves
+//! it): those stay with HMAC. What is a partner's own is XORed with HMAC(Kp, prefix(label) || ffff ||
+//! prefix(partner)) before it is wrapped, by the partner that is known to call: blinded, the
+//! gateway can't see whose scope stands in the input.
 //!
 //! A field that is a pseudonym enters as its inner value: match keys and fingerprints therefore
 //! need no raw identifier beside its one exit, and do not change when a wrapping key does.
@@ -16,18 +23,26 @@
 //! fingerprint about 4 us on busy ones, next to the 20 to 60 us that the store takes for its rows.
 
 use super::{
-    BirthDate, KeyError, KeyVersion, MasterKeys, Output, PrfInput, Pseudonym, PseudonymDomain,
-    RawText,
+    KeyError, KeyVersion, MacInput, MasterKeys, Output, Prf, PrfInput, Pseudonym, PseudonymDomain,
+    WholeInput,
+    mac_input::{Taking, Unblinded, absorb},
+    oblivious::OprfKey,
 };
 use crate::domain::PartnerId;
 use aes::Aes256;
 use aes::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt};
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 /// The version of the rules for identifiers, which are hashed in their canonical form.
-const IDENTIFIER_RULES: u16 = 1;
+pub const IDENTIFIER_RULES: u16 = 1;
+/// In place of the rules where a partner's own values are bound to it.
+const OWN_RULES: u16 = 0xffff;
+/// The version of pseudonyms at a connector, which wraps nothing.
+const UNWRAPPED: KeyVersion = KeyVersion::new(0);
+/// The version of a pseudonym at a connector that is not evaluated yet.
+pub(super) const UNKNOWN: KeyVersion = KeyVersion::new(u16::MAX);
 
 /// What an identifier is and, where two partners may use one value for different things, whose.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +106,33 @@ pub enum IdentifierKind<'a> {
     },
 }
 
-impl IdentifierKind<'_> {
+impl<'a> IdentifierKind<'a> {
+    /// Whose own it is, of what may come blinded.
+    const fn owner(&self) -> Option<&'a PartnerId> {
+        match self {
+            Self::Local { partner }
+            | Self::Record { partner, .. }
+            | Self::Consent { partner }
+            | Self::Case { partner } => Some(partner),
+            Self::Nhs | Self::Uln | Self::Upn | Self::Nino | Self::Provider => None,
+            Self::Giver { .. }
+            | Self::Evidence { .. }
+            | Self::User { .. }
+            | Self::RightsCase { .. } => None,
+        }
+    }
+
+    /// Whether it only ever comes in clear.
+    const fn is_always_clear(&self) -> bool {
+        matches!(
+            self,
+            Self::Giver { .. }
+                | Self::Evidence { .. }
+                | Self::User { .. }
+                | Self::RightsCase { .. }
+        )
+    }
+
     /// The domain that its pseudonyms belong to.
     #[must_use]
     pub const fn domain(&self) -> PseudonymDomain {
@@ -142,17 +183,33 @@ impl IdentifierKind<'_> {
     }
 }
 
-/// What the keyed hash gave for one input: below the wrapping, transient, wiped when dropped. No
+/// What the keyed function gave for one input: below the wrapping, transient, wiped when dropped. No
 /// Debug, no way into the store but as a pseudonym or sealed.
-pub struct PrfOutput(Zeroizing<[u8; 32]>);
+pub struct PrfOutput {
+    bytes: Zeroizing<[u8; 32]>,
+    /// Not at a connector that has yet to ask for it.
+    known: bool,
+}
 
 impl PrfOutput {
-    fn of(mac: Hmac<Sha256>) -> Self {
+    pub(super) fn of(mac: Hmac<Sha256>) -> Self {
         let mut hash = mac.finalize().into_bytes();
         let mut bytes = Zeroizing::new([0; 32]);
         bytes.copy_from_slice(&hash);
         hash.as_mut_slice().zeroize();
-        Self(bytes)
+        Self { bytes, known: true }
+    }
+
+    pub(super) fn unknown() -> Self {
+        Self { bytes: Zeroizing::new([0; 32]), known: false }
+    }
+
+    /// Of an input that consists of outputs: secret without a key.
+    fn digest(whole: &WholeInput) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"tallygate derived");
+        hash.update(&**whole);
+        Self { bytes: Zeroizing::new(hash.finalize().into()), known: true }
     }
 
     /// Four bytes of it that no pseudonym holds, for a sealed comparison: below what tells people
@@ -160,14 +217,18 @@ impl PrfOutput {
     #[must_use]
     pub fn tag(&self) -> u32 {
         let mut tag = [0; 4];
-        tag.copy_from_slice(&self.0[16..20]);
+        tag.copy_from_slice(&self.bytes[16..20]);
         u32::from_be_bytes(tag)
     }
 
     /// The inner value: the first 128 bits.
     fn inner(&self) -> &[u8; 16] {
-        self.0.first_chunk().unwrap_or(&[0; 16])
+        self.bytes.first_chunk().unwrap_or(&[0; 16])
     }
+}
+
+fn earlier(made: &[PrfOutput], at: usize) -> Result<&PrfOutput, KeyError> {
+    made.get(at).ok_or(KeyError::Refused("look ahead"))
 }
 
 /// What one domain needs: the keyed state that has taken in its label, and its wrapping keys.
@@ -178,9 +239,19 @@ struct DomainKeys {
     others: Vec<(KeyVersion, Aes256)>,
 }
 
+/// How inner values are made.
+enum Function {
+    Hmac,
+    /// Boxed: it is larger than the whole rest.
+    Oprf(Box<OprfKey>),
+    /// At a partner's connector, which holds no key: from what the gateway evaluated.
+    Unblinded(Unblinded),
+}
+
 /// Makes pseudonyms. Built once from the master keys; shared between tasks by reference.
 pub struct Pseudonymiser {
-    /// In the order of [`PseudonymDomain::ALL`].
+    function: Function,
+    /// In the order of [`PseudonymDomain::ALL`]; none at a connector.
     domains: Vec<DomainKeys>,
 }
 
@@ -215,7 +286,36 @@ impl Pseudonymiser {
             absorb(&mut keyed, domain.label().as_bytes());
             domains.push(DomainKeys { keyed, current, others: held });
         }
-        Ok(Self { domains })
+        let function = match keys.prf() {
+            Prf::Hmac => Function::Hmac,
+            Prf::Oprf => Function::Oprf(Box::new(OprfKey::derive(keys.pseudonym_key())?)),
+        };
+        Ok(Self { function, domains })
+    }
+
+    /// A connector's: it knows what `values` holds, notes there what is not evaluated yet, and
+    /// what it makes is the inner values themselves.
+    #[must_use]
+    pub const fn unblinding(values: Unblinded) -> Self {
+        Self { function: Function::Unblinded(values), domains: Vec::new() }
+    }
+
+    /// What a connector's values come from.
+    #[must_use]
+    pub const fn unblinded(&self) -> Option<&Unblinded> {
+        match &self.function {
+            Function::Unblinded(values) => Some(values),
+            Function::Hmac | Function::Oprf(_) => None,
+        }
+    }
+
+    /// What evaluates blinded elements; none where pseudonyms are made with a keyed hash.
+    #[must_use]
+    pub fn oprf(&self) -> Option<&OprfKey> {
+        match &self.function {
+            Function::Oprf(key) => Some(key),
+            Function::Hmac | Function::Unblinded(_) => None,
+        }
     }
 
     /// The key version under which new pseudonyms of a domain are wrapped.
@@ -228,9 +328,198 @@ impl Pseudonymiser {
     /// normalised them: fields under other rules give other pseudonyms.
     #[must_use]
     pub fn begin(&self, domain: PseudonymDomain, rules: u16) -> MacInput<'_> {
+        // What never comes blinded.
+        let clear = matches!(domain, PseudonymDomain::User | PseudonymDomain::Suppression);
+        match &self.function {
+            Function::Hmac => self.begin_keyed(domain, rules),
+            Function::Oprf(_) if clear => self.begin_keyed(domain, rules),
+            Function::Oprf(_) | Function::Unblinded(_) => {
+                MacInput::new(self, domain, Taking::whole(domain.label(), rules))
+            }
+        }
+    }
+
+    /// The same with HMAC, whatever the deployment's PRF is.
+    fn begin_keyed(&self, domain: PseudonymDomain, rules: u16) -> MacInput<'_> {
         let mut mac = self.domains[domain.index()].keyed.clone();
         mac.update(&rules.to_be_bytes());
-        MacInput { with: self, domain, mac }
+        MacInput::new(self, domain, Taking::Mac(mac))
+    }
+
+    /// The output of a whole input; unknown where a connector has yet to ask for it.
+    pub(super) fn output(&self, input: WholeInput) -> PrfOutput {
+        match &self.function {
+            Function::Oprf(key) => PrfOutput { bytes: key.evaluate(&input), known: true },
+            Function::Unblinded(values) => match values.find(input) {
+                Some(bytes) => PrfOutput { bytes, known: true },
+                None => PrfOutput::unknown(),
+            },
+            // An input is gathered for the other two alone.
+            Function::Hmac => PrfOutput::unknown(),
+        }
+    }
+
+    /// Evaluates inputs in their order; `record` is the record of `partner`'s that they stand in.
+    ///
+    /// # Errors
+    /// [`KeyError::NoWrappingKey`] where the record's wrapping key is not held,
+    /// [`KeyError::Refused`] where an input takes in an output that is not there yet.
+    pub fn evaluate(
+        &self,
+        inputs: &[PrfInput],
+        record: &Pseudonym,
+        partner: &PartnerId,
+    ) -> Result<Vec<PrfOutput>, KeyError> {
+        let mut made: Vec<PrfOutput> = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let output = match self.function {
+                Function::Hmac => self.hashed(input, &made, record)?,
+                Function::Oprf(_) | Function::Unblinded(_) => {
+                    self.evaluated(input, &made, record, partner)?
+                }
+            };
+            made.push(output);
+        }
+        Ok(made)
+    }
+
+    fn hashed(
+        &self,
+        input: &PrfInput,
+        made: &[PrfOutput],
+        record: &Pseudonym,
+    ) -> Result<PrfOutput, KeyError> {
+        let mut mac = self.domains[input.domain().index()].keyed.clone();
+        mac.update(&input.rules().to_be_bytes());
+        for (piece, output) in input.pieces() {
+            mac.update(piece);
+            match output {
+                None => {}
+                Some(Output::Record) => absorb(&mut mac, &*self.unwrap(record)?),
+                Some(Output::Of(at)) => absorb(&mut mac, earlier(made, at)?.inner()),
+            }
+        }
+        Ok(PrfOutput::of(mac))
+    }
+
+    /// The same of the oblivious PRF. An input that hides nothing beyond its parts' outputs needs no
+    /// key: it is their digest, which a connector makes by itself.
+    fn evaluated(
+        &self,
+        input: &PrfInput,
+        made: &[PrfOutput],
+        record: &Pseudonym,
+        partner: &PartnerId,
+    ) -> Result<PrfOutput, KeyError> {
+        let mut whole = Taking::gather(input.domain().label(), input.rules());
+        for (piece, output) in input.pieces() {
+            whole.extend_from_slice(piece);
+            let inner: &[u8; 16] = match output {
+                None => continue,
+                Some(Output::Record) => {
+                    if !self.knows(record) {
+                        return Ok(PrfOutput::unknown());
+                    }
+                    let own = self.own_inner(record, partner)?;
+                    whole.extend_from_slice(&16u32.to_be_bytes());
+                    whole.extend_from_slice(&*own);
+                    continue;
+                }
+                Some(Output::Of(at)) => match earlier(made, at)? {
+                    output if output.known => output.inner(),
+                    _ => return Ok(PrfOutput::unknown()),
+                },
+            };
+            whole.extend_from_slice(&16u32.to_be_bytes());
+            whole.extend_from_slice(inner);
+        }
+        if input.is_derived() {
+            return Ok(PrfOutput::digest(&whole));
+        }
+        Ok(self.output(whole))
+    }
+
+    /// Whether a pseudonym is more than a place for one: always, but at a connector.
+    pub(super) fn knows(&self, pseudonym: &Pseudonym) -> bool {
+        self.unblinded().is_none() || pseudonym.key_version() != UNKNOWN
+    }
+
+    /// The pseudonym of an evaluated input, wrapped under the current key of its domain.
+    #[must_use]
+    pub fn pseudonym(&self, domain: PseudonymDomain, output: &PrfOutput) -> Pseudonym {
+        self.pseudonym_of(domain, output, None)
+    }
+
+    /// The same of what is a partner's own: in a blinded deployment it is bound to the partner.
+    #[must_use]
+    pub fn pseudonym_of(
+        &self,
+        domain: PseudonymDomain,
+        output: &PrfOutput,
+        owner: Option<&PartnerId>,
+    ) -> Pseudonym {
+        if !output.known {
+            return Pseudonym::new(domain, UNKNOWN, [0; 16]);
+        }
+        self.wrapped(domain, Zeroizing::new(*output.inner()), owner)
+    }
+
+    /// A pseudonym of an inner value, under the current key of its domain; bound to its owner
+    /// where it is a partner's own.
+    pub(super) fn wrapped(
+        &self,
+        domain: PseudonymDomain,
+        mut inner: Zeroizing<[u8; 16]>,
+        owner: Option<&PartnerId>,
+    ) -> Pseudonym {
+        if let Function::Unblinded(_) = self.function {
+            return Pseudonym::new(domain, UNWRAPPED, *inner);
+        }
+        if let (Function::Oprf(_), Some(partner)) = (&self.function, owner) {
+            self.bind(domain, partner, &mut inner);
+        }
+        let (version, key) = &self.domains[domain.index()].current;
+        wrap(domain, *version, key, inner)
+    }
+
+    /// Binds an inner value to a partner, or frees it again.
+    fn bind(&self, domain: PseudonymDomain, partner: &PartnerId, inner: &mut [u8; 16]) {
+        let mut mac = self.domains[domain.index()].keyed.clone();
+        mac.update(&OWN_RULES.to_be_bytes());
+        absorb(&mut mac, partner.as_str().as_bytes());
+        let mut mask = mac.finalize().into_bytes();
+        inner.iter_mut().zip(&mask).for_each(|(byte, mask)| *byte ^= mask);
+        mask.as_mut_slice().zeroize();
+    }
+
+    /// The inner value of a partner's own pseudonym as its connector knows it.
+    pub(super) fn own_inner(
+        &self,
+        pseudonym: &Pseudonym,
+        partner: &PartnerId,
+    ) -> Result<Zeroizing<[u8; 16]>, KeyError> {
+        let mut inner = self.unwrap(pseudonym)?;
+        if let Function::Oprf(_) = self.function {
+            self.bind(pseudonym.domain(), partner, &mut inner);
+        }
+        Ok(inner)
+    }
+
+    /// The pseudonym of an inner value that a partner sent blinded. `owner` is who sends it, for
+    /// what is that partner's own.
+    ///
+    /// # Errors
+    /// [`KeyError::NotBlinded`] where pseudonyms are made with a keyed hash.
+    pub fn of_blinded(
+        &self,
+        domain: PseudonymDomain,
+        inner: [u8; 16],
+        owner: Option<&PartnerId>,
+    ) -> Result<Pseudonym, KeyError> {
+        match self.function {
+            Function::Oprf(_) => Ok(self.wrapped(domain, Zeroizing::new(inner), owner)),
+            Function::Hmac | Function::Unblinded(_) => Err(KeyError::NotBlinded),
+        }
     }
 
     /// The pseudonym under another version of its domain's wrapping key: rotation, and looking up
@@ -294,48 +583,12 @@ impl Pseudonymiser {
     }
 
     pub(super) fn identifier(&self, kind: IdentifierKind<'_>, value: &[u8]) -> Pseudonym {
-        let mut input = self.begin(kind.domain(), IDENTIFIER_RULES);
-        for scope in kind.scope().into_iter().flatten() {
-            input.field(scope);
-        }
-        input.bytes(value).finish()
-    }
-
-    /// Evaluates inputs in their order; `record` is the record that they stand in.
-    ///
-    /// # Errors
-    /// [`KeyError::NoWrappingKey`] where the record's wrapping key is not held,
-    /// [`KeyError::Refused`] where an input takes in an output that is not there yet.
-    pub fn evaluate(
-        &self,
-        inputs: &[PrfInput],
-        record: &Pseudonym,
-    ) -> Result<Vec<PrfOutput>, KeyError> {
-        let mut made: Vec<PrfOutput> = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            let mut mac = self.domains[input.domain().index()].keyed.clone();
-            mac.update(&input.rules().to_be_bytes());
-            for (piece, output) in input.pieces() {
-                mac.update(piece);
-                match output {
-                    None => {}
-                    Some(Output::Record) => absorb(&mut mac, &*self.unwrap(record)?),
-                    Some(Output::Of(at)) => {
-                        let earlier = made.get(at).ok_or(KeyError::Refused("look ahead"))?;
-                        absorb(&mut mac, earlier.inner());
-                    }
-                }
-            }
-            made.push(PrfOutput::of(mac));
-        }
-        Ok(made)
-    }
-
-    /// The pseudonym of an evaluated input, wrapped under the current key of its domain.
-    #[must_use]
-    pub fn pseudonym(&self, domain: PseudonymDomain, output: &PrfOutput) -> Pseudonym {
-        let (version, key) = &self.domains[domain.index()].current;
-        wrap(domain, *version, key, Zeroizing::new(*output.inner()))
+        let input = match kind.is_always_clear() {
+            true => self.begin_keyed(kind.domain(), IDENTIFIER_RULES),
+            false => self.begin(kind.domain(), IDENTIFIER_RULES),
+        };
+        let scoped = kind.scope().into_iter().flatten().fold(input, MacInput::bytes);
+        scoped.bytes(value).finish_of(kind.owner())
     }
 
     fn wrapping_key(
@@ -350,7 +603,10 @@ impl Pseudonymiser {
             .ok_or(KeyError::NoWrappingKey { domain, version })
     }
 
-    fn unwrap(&self, pseudonym: &Pseudonym) -> Result<Zeroizing<[u8; 16]>, KeyError> {
+    pub(super) fn unwrap(&self, pseudonym: &Pseudonym) -> Result<Zeroizing<[u8; 16]>, KeyError> {
+        if let Function::Unblinded(_) = self.function {
+            return Ok(Zeroizing::new(*pseudonym.as_bytes()));
+        }
         let key = self.wrapping_key(pseudonym.domain(), pseudonym.key_version())?;
         let mut block = Array::from(*pseudonym.as_bytes());
         key.decrypt_block(&mut block);
@@ -360,14 +616,6 @@ impl Pseudonymiser {
 
 fn mixed(one: &[u8; 16], other: &[u8; 16]) -> [u8; 16] {
     std::array::from_fn(|at| one[at] ^ other[at])
-}
-
-/// Takes in a length-prefixed value.
-fn absorb(mac: &mut Hmac<Sha256>, value: &[u8]) {
-    // No field comes near 4 GiB: a message of that size is refused long before.
-    let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-    mac.update(&length.to_be_bytes());
-    mac.update(value);
 }
 
 fn wrap(
@@ -380,66 +628,6 @@ fn wrap(
     inner.zeroize();
     key.encrypt_block(&mut block);
     Pseudonym::new(domain, version, block.into())
-}
-
-/// Fields on their way through the keyed hash. Their order is part of the format; its one exit is a
-/// [`Pseudonym`].
-pub struct MacInput<'a> {
-    with: &'a Pseudonymiser,
-    domain: PseudonymDomain,
-    mac: Hmac<Sha256>,
-}
-
-impl MacInput<'_> {
-    fn field(&mut self, value: &[u8]) {
-        absorb(&mut self.mac, value);
-    }
-
-    /// A field that is no one's secret: a code, a scope.
-    #[must_use]
-    pub fn bytes(mut self, value: &[u8]) -> Self {
-        self.field(value);
-        self
-    }
-
-    /// A normalised text, or its absence.
-    #[must_use]
-    pub fn text(mut self, value: Option<&RawText>) -> Self {
-        self.field(value.map_or(&[], RawText::bytes));
-        self
-    }
-
-    /// A date of birth, or its absence.
-    #[must_use]
-    pub fn birth(mut self, value: Option<&BirthDate>) -> Self {
-        match value {
-            Some(birth) => self.field(&*birth.digits()),
-            None => self.field(&[]),
-        }
-        self
-    }
-
-    /// An identifier that has become a pseudonym, or its absence. What enters is the value below
-    /// the wrapping, the same under every key version.
-    ///
-    /// # Errors
-    /// [`KeyError::NoWrappingKey`] where its wrapping key is not held.
-    pub fn pseudonym(mut self, value: Option<&Pseudonym>) -> Result<Self, KeyError> {
-        match value {
-            Some(pseudonym) => {
-                let inner = self.with.unwrap(pseudonym)?;
-                self.field(&*inner);
-            }
-            None => self.field(&[]),
-        }
-        Ok(self)
-    }
-
-    /// The pseudonym of all fields, wrapped under the current key of its domain.
-    #[must_use]
-    pub fn finish(self) -> Pseudonym {
-        self.with.pseudonym(self.domain, &PrfOutput::of(self.mac))
-    }
 }
 
 #[cfg(test)]

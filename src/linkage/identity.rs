@@ -204,13 +204,14 @@ impl IdentityInputs {
         Output::Of(self.inputs.len() - 1)
     }
 
-    /// The keyed identity that the inputs' outputs make.
+    /// The keyed identity of `partner`'s that the inputs' outputs make.
     ///
     /// # Errors
     /// [`KeyError::Refused`] unless there is one output for each input.
     pub fn keyed(
         self,
         outputs: &[PrfOutput],
+        partner: &PartnerId,
         with: &Pseudonymiser,
     ) -> Result<KeyedIdentity, KeyError> {
         let incomplete = KeyError::Refused("make an identity of other inputs");
@@ -221,8 +222,16 @@ impl IdentityInputs {
         let mut keys = Vec::with_capacity(Rung::ALL.len());
         let mut lookups = Vec::with_capacity(4);
         let mut comparison = Comparison::new(self.facts.sex, self.marks);
+        let shared = self.uses.iter().any(|use_as| matches!(use_as, Use::Match(_)));
         for ((use_as, input), output) in self.uses.iter().zip(&self.inputs).zip(outputs) {
-            let pseudonym = || with.pseudonym(input.domain(), output);
+            // What is a partner's own is bound to it, as what it is made of.
+            let own = match use_as {
+                Use::LocalId => true,
+                Use::Fingerprint => !shared,
+                _ => false,
+            };
+            let owner = own.then_some(partner);
+            let pseudonym = || with.pseudonym_of(input.domain(), output, owner);
             match use_as {
                 Use::Match(rung) => keys.push(MatchKey { rung: *rung, key: pseudonym() }),
                 Use::Compare(TagUse::Lookup(lookup)) => lookups.push((*lookup, pseudonym())),
@@ -262,8 +271,8 @@ impl RawIdentity {
         with: &Pseudonymiser,
     ) -> Result<KeyedIdentity, KeyError> {
         let inputs = self.into_inputs(sender.partner, sender.position);
-        let outputs = with.evaluate(inputs.inputs(), sender.record)?;
-        inputs.keyed(&outputs, with)
+        let outputs = with.evaluate(inputs.inputs(), sender.record, sender.partner)?;
+        inputs.keyed(&outputs, sender.partner, with)
     }
 
     /// Turns the identity into inputs of the keyed hash: a pure function of what the partner wrote.

@@ -11,11 +11,11 @@ use crate::{
     disclosure::{Catalogue, DisclosureError},
     gateway::{
         Denied, Gateway, GatewayError, HistoryError, JournalPlace, ProjectionError, Projector,
-        Published, Setup, Witness, Witnesses, register::Partner,
+        Published, Quotas, Setup, Witness, Witnesses, register::Partner,
     },
     grpc,
     identity::{CallerCheck, Clock, Recogniser, TokenCache, TokenVerifier},
-    keys::{KeyError, Log, Release, SigningKey},
+    keys::{KeyError, Log, Prf, Release, SigningKey},
     store::{Location, Store, StoreError, calendar_year},
     web,
 };
@@ -48,6 +48,17 @@ pub enum ServeError {
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// The key file is for another PRF than the configuration says.
+    #[error(
+        "keys.pseudonym_prf is \"{said}\" and the key file is for \"{held}\": a deployment keeps the \
+         PRF that it began with; give it its own key file"
+    )]
+    OtherPrf {
+        /// What the configuration says.
+        said: Prf,
+        /// What the key file is for.
+        held: Prf,
     },
     /// The certificates or keys of the listener are of no use.
     #[error(transparent)]
@@ -284,14 +295,21 @@ fn setup(
 ) -> Result<Setup, ServeError> {
     let log_key: SigningKey<Log> = SigningKey::load(&config.log_key)?;
     let witnesses = Arc::new(witnesses(config, &clock)?);
+    let keys = config.master_keys.load()?;
+    let held = keys.prf();
+    if let Some(said) = config.pseudonym_prf.filter(|said| *said != held) {
+        return Err(ServeError::OtherPrf { said, held });
+    }
+    tracing::info!(pseudonym_prf = held.name(), "pseudonyms");
     Ok(Setup {
         store,
         log: LogSigner::from_pkcs8(config.origin.clone(), &log_key.to_pkcs8()?)?,
-        keys: config.master_keys.load()?,
+        keys,
         key_file: Some(config.master_keys.clone()),
         release_key: SigningKey::<Release>::load(&config.release_key)?,
         catalogue: Catalogue::shipped()?,
         witnesses,
+        quotas: Quotas::of_feeds(config.feeds.clone()),
         now: Arc::new(move || clock.now()),
         rng,
     })

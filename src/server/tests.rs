@@ -166,6 +166,7 @@ impl TestGateway {
             roles: vec![CallerRole::Provider],
             areas: Vec::new(),
             audience: AUDIENCE.to_owned(),
+            blinding_key: None,
         };
         let path = self.folder.path().join("health.toml");
         fs::write(&path, file.to_toml().unwrap()).unwrap();

@@ -1,8 +1,9 @@
 //! The small effects that are committed together with a leaf.
 
 use super::{
-    StoreError, Tx, access, approvals, cases, consents, details, erasures, feeds, geography,
-    key_versions, papers, partners, privacy_notices, protocols, releases, retention, tx::on, undo,
+    StoreError, Tx, access, approvals, cases, consents, details, erasures, evaluations, feeds,
+    geography, key_versions, papers, partners, privacy_notices, protocols, releases, retention,
+    tx::on, undo,
 };
 use crate::{
     domain::{BatchId, Quarter},
@@ -66,6 +67,8 @@ pub enum Effect {
     Acknowledge(Box<cases::Acknowledged>),
     /// A day's retention was applied, and is named.
     NameRetention(retention::Named),
+    /// Blinded values are evaluated for a partner, within its quota.
+    Evaluate(Box<evaluations::Spending>),
     /// What changes with a leaf that commits to a private detail, which is kept with it. It
     /// stands outermost: the sequencer keeps it where it writes the leaf.
     Keep(Box<(details::Kept, Effect)>),
@@ -143,7 +146,8 @@ impl Effect {
             | Self::AskErasure(_)
             | Self::NameErasures(_)
             | Self::Acknowledge(_)
-            | Self::NameRetention(_) => false,
+            | Self::NameRetention(_)
+            | Self::Evaluate(_) => false,
         }
     }
 }
@@ -202,6 +206,7 @@ async fn change(tx: &mut Tx, effect: &Effect, at: Timestamp) -> Result<Outcome, 
         Effect::EndCase(id) => cases::end(tx, *id, at).await.map(when),
         Effect::Acknowledge(words) => cases::acknowledge(tx, words, at).await.map(when),
         Effect::NameRetention(named) => retention::name(tx, named).await.map(done),
+        Effect::Evaluate(spending) => evaluations::spend(tx, spending).await,
         // A detail inside another effect would be lost: it is refused, never dropped.
         Effect::Keep(_) => Err(StoreError::Unchanged { table: "act_detail" }),
     }

@@ -10,7 +10,7 @@ use super::{
     error::{counted, key16},
     tx::on,
 };
-use crate::keys::{KeyVersion, VersionState, Versions};
+use crate::keys::{KeyVersion, Prf, VersionState, Versions};
 
 /// A version passes into another state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +63,18 @@ pub async fn number(tx: &mut Tx) -> Result<u64, StoreError> {
 /// When it can't be read or is corrupt.
 pub async fn all(tx: &mut Tx) -> Result<Versions, StoreError> {
     let number = number(tx).await?;
-    let rows: Vec<(i64, i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
-        "SELECT version, state, check_value FROM key_version ORDER BY version")
+    let rows: Vec<(i64, i64, Vec<u8>, String)> = on!(tx, c => sqlx::query_as(
+        "SELECT version, state, check_value, prf FROM key_version ORDER BY version")
         .fetch_all(c).await)?;
-    let version = |(version, state, check): (i64, i64, Vec<u8>)| {
+    let mut prf = None;
+    for (version, .., name) in &rows {
+        let corrupt = StoreError::Corrupt { table: "key_version", column: "prf", row: *version };
+        match Prf::from_name(name) {
+            Some(said) if prf.is_none_or(|before| before == said) => prf = Some(said),
+            _ => return Err(corrupt),
+        }
+    }
+    let version = |(version, state, check, _): (i64, i64, Vec<u8>, String)| {
         let corrupt = |column| StoreError::Corrupt { table: "key_version", column, row: version };
         let state = u8::try_from(state).ok().and_then(VersionState::from_number);
         Ok((
@@ -76,7 +84,7 @@ pub async fn all(tx: &mut Tx) -> Result<Versions, StoreError> {
         ))
     };
     let all = rows.into_iter().map(version).collect::<Result<_, StoreError>>()?;
-    Ok(Versions { number, all })
+    Ok(Versions { number, prf: prf.unwrap_or_default(), all })
 }
 
 /// Enters the first version of a store that no gateway has used, or that was written before
@@ -84,12 +92,12 @@ pub async fn all(tx: &mut Tx) -> Result<Versions, StoreError> {
 ///
 /// # Errors
 /// When it can't be written.
-pub async fn enter_first(tx: &mut Tx, check: [u8; 16]) -> Result<(), StoreError> {
+pub async fn enter_first(tx: &mut Tx, prf: Prf, check: [u8; 16]) -> Result<(), StoreError> {
     on!(tx, c => sqlx::query(
-        "INSERT INTO key_version (version, state, check_value) SELECT $1, $2, $3 \
+        "INSERT INTO key_version (version, state, check_value, prf) SELECT $1, $2, $3, $4 \
          WHERE NOT EXISTS (SELECT 1 FROM key_version) ON CONFLICT DO NOTHING")
         .bind(row(KeyVersion::FIRST)).bind(i64::from(VersionState::Current.number()))
-        .bind(check.to_vec()).execute(c).await.map(drop))?;
+        .bind(check.to_vec()).bind(prf.name()).execute(c).await.map(drop))?;
     Ok(())
 }
 
@@ -98,8 +106,8 @@ pub(super) async fn apply(tx: &mut Tx, change: &Change) -> Result<(), StoreError
     match change {
         Change::Begin { from, to, check } => {
             let rows = on!(&mut *tx, c => sqlx::query(
-                "INSERT INTO key_version (version, state, check_value) SELECT $1, $2, $3 \
-                 WHERE EXISTS (SELECT 1 FROM key_version WHERE version = $4 AND state = $5) \
+                "INSERT INTO key_version (version, state, check_value, prf) \
+                 SELECT $1, $2, $3, prf FROM key_version WHERE version = $4 AND state = $5 \
                  AND NOT EXISTS (SELECT 1 FROM key_version WHERE state IN ($6, $7))")
                 .bind(row(*to)).bind(i64::from(Next.number())).bind(check.to_vec())
                 .bind(row(*from)).bind(i64::from(Current.number()))

@@ -38,6 +38,7 @@ steps![
     "0009_records",
     "0010_unused",
     "0011_linkage",
+    "0012_blinded",
 ];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the

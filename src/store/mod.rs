@@ -27,6 +27,7 @@ pub mod details;
 pub mod effect;
 pub mod erasures;
 mod error;
+pub mod evaluations;
 #[cfg(test)]
 pub(crate) mod faults;
 pub mod feeds;

@@ -85,6 +85,9 @@ const fn table(name: &'static str, key: usize, columns: &'static [Column]) -> Ta
     Table { name, columns, key, seeded: false }
 }
 
+/// The migration that made blinded deployments possible.
+const BLINDED: usize = 12;
+
 /// Every table. The log's come last and its head last of all, as when they are written.
 pub const TABLES: &[Table] = &[
     Table { seeded: true, ..table("counter", 1, &[text("name", 1), integer("next", 1)]) },
@@ -260,7 +263,21 @@ pub const TABLES: &[Table] = &[
             text("line", 7),
         ],
     ),
-    table("key_version", 1, &[integer("version", 7), integer("state", 7), bytes("check_value", 7)]),
+    table(
+        "key_version",
+        1,
+        &[
+            integer("version", 7),
+            integer("state", 7),
+            bytes("check_value", 7),
+            text("prf", BLINDED),
+        ],
+    ),
+    table(
+        "evaluation",
+        2,
+        &[text("partner_id", BLINDED), integer("day", BLINDED), integer("evaluated", BLINDED)],
+    ),
     table(
         "key_progress",
         1,

@@ -14,6 +14,7 @@ pub const KINDS: &[&str] = &[
     "approval_given",
     "areas_loaded",
     "batch_accepted",
+    "blinded_evaluated",
     "calls_shed",
     "card_answered",
     "case_ended",

@@ -4,7 +4,7 @@ use super::{Fresh, batch_of, consents::stated, key, on_both};
 use std::collections::BTreeSet;
 use tallygate::{
     domain::{FeedId, PersonId, RecordType, SubjectId},
-    keys::{KeyVersion, VersionState},
+    keys::{KeyVersion, Prf, VersionState},
     protocol::ConsentRecord,
     store::{
         ActError, Effect, Rights, Tx, consents, details, effect,
@@ -37,7 +37,7 @@ async fn states(fresh: &Fresh) -> Vec<(u16, VersionState)> {
 
 async fn begin(fresh: &Fresh) {
     let mut tx = keys(fresh).await;
-    key_versions::enter_first(&mut tx, [1; 16]).await.unwrap();
+    key_versions::enter_first(&mut tx, Prf::Hmac, [1; 16]).await.unwrap();
     tx.commit().await.unwrap();
     change(fresh, Change::Begin { from: ONE, to: TWO, check: [2; 16] }).await.unwrap();
 }
@@ -62,7 +62,7 @@ async fn versions_pass_through_their_states_and_no_other_way(fresh: Fresh) {
     let begun = numbers().await;
     // The first is entered once.
     let mut tx = keys(&fresh).await;
-    key_versions::enter_first(&mut tx, [9; 16]).await.unwrap();
+    key_versions::enter_first(&mut tx, Prf::Hmac, [9; 16]).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(states(&fresh).await, [(1, Current), (2, Next)]);
     let mut tx = fresh.read(Rights::Figures).await;

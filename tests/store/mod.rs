@@ -6,6 +6,7 @@ mod cases;
 mod consents;
 mod cosignatures;
 mod details;
+mod evaluations;
 mod keys;
 mod links;
 mod log;

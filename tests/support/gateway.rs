@@ -1,7 +1,7 @@
 //! The shared demo's gateway, started again from a copy on a port of its own, and callers
 //! of every kind, honest or not.
 
-use super::{copy, demo};
+use super::{Demo, copy, demo};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use tallygate::{
@@ -45,7 +45,11 @@ pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Runn
 impl Copy {
     /// Starts one.
     pub(crate) async fn start() -> Self {
-        let demo = demo();
+        Self::start_of(demo()).await
+    }
+
+    /// The same of another demo.
+    pub(crate) async fn start_of(demo: &Demo) -> Self {
         assert_eq!(demo.code, Some(0), "{}", demo.stderr);
         let folder = tempfile::tempdir().unwrap();
         for part in ["certificates", "keys", "profiles", "protocols", "tiles"] {

@@ -53,30 +53,40 @@ pub(crate) fn output(arguments: &[&str], code: i32) -> String {
 /// The shared demo, at debug level, with canaries.
 pub(crate) fn demo() -> &'static Demo {
     static DEMO: OnceLock<Demo> = OnceLock::new();
-    DEMO.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared-demo");
-        let path = dir.to_str().unwrap().to_owned();
-        let (canaries, seed) = (CANARIES.to_string(), SEED.to_string());
-        let done = tallygate([
-            "demo",
-            "--dir",
-            &path,
-            "--scale",
-            SCALE,
-            "--seed",
-            &seed,
-            "--canaries",
-            &canaries,
-            "--log",
-            "debug",
-        ]);
-        Demo {
-            dir,
-            stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
-            code: done.status.code(),
-        }
-    })
+    DEMO.get_or_init(|| demo_with("shared-demo", "hmac"))
+}
+
+/// The same files in a blinded deployment: all partners but the centres blind.
+pub(crate) fn blinded_demo() -> &'static Demo {
+    static DEMO: OnceLock<Demo> = OnceLock::new();
+    DEMO.get_or_init(|| demo_with("blinded-demo", "oprf"))
+}
+
+fn demo_with(folder: &str, prf: &str) -> Demo {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let path = dir.to_str().unwrap().to_owned();
+    let (canaries, seed) = (CANARIES.to_string(), SEED.to_string());
+    let done = tallygate([
+        "demo",
+        "--dir",
+        &path,
+        "--scale",
+        SCALE,
+        "--seed",
+        &seed,
+        "--canaries",
+        &canaries,
+        "--pseudonym-prf",
+        prf,
+        "--log",
+        "debug",
+    ]);
+    Demo {
+        dir,
+        stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+        code: done.status.code(),
+    }
 }
 
 /// Copies a folder with everything in it.

@@ -40,7 +40,7 @@ pub(crate) fn rows(prefix: &str, range: std::ops::Range<usize>) -> Vec<v1::Recor
                 [&id, "2026-05-01", "2026-02-03", "", "2024-02-28", "twelve_month", "completed"];
             let mut values = values.map(str::to_owned).to_vec();
             values[3] = nhs_number(n);
-            v1::RecordRow { values }
+            v1::RecordRow { values, blinded: None }
         })
         .collect()
 }
@@ -68,6 +68,7 @@ impl Stream {
             columns: columns.iter().map(|column| (*column).to_owned()).collect(),
             extract_day: "2026-05-10".to_owned(),
             dry_run: false,
+            blinded: None,
         };
         let message = Some(push_request::Message::Open(open));
         send.send(v1::PushRequest { message }).await.ok();

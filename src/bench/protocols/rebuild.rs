@@ -14,7 +14,7 @@ use crate::{
     disclosure::Catalogue,
     domain::time::{days_after, epoch_day},
     gateway::{
-        Gateway, Setup, Witnesses,
+        Gateway, Quotas, Setup, Witnesses,
         register::{Partner, PartnerKey},
     },
     keys::{MasterKeys, SigningKey},
@@ -120,6 +120,7 @@ impl Region {
             release_key: SigningKey::generate(&mut rng)?,
             catalogue: Catalogue::shipped()?,
             witnesses: Arc::new(Witnesses::none()),
+            quotas: Quotas::default(),
             now: Arc::new(move || now),
             rng,
         })

@@ -136,7 +136,7 @@ impl Push {
             rejects: Some(rejects.clone()),
             receipts: Some(folder.root.join("receipts").join(format!("{stem}.json"))),
             resume: true,
-            ..self.order(file, today())?
+            ..self.order(file, today(), self.blinding(gateway)?)?
         };
         let mut outcome = self.attempt(gateway, &order, console).await;
         // The file was replaced since, or the resume file is of no use: begin anew.

@@ -29,6 +29,8 @@ use tower::service_fn;
 
 const TODAY: Date = date(2026, 6, 30);
 
+mod blinded;
+
 /// How the gateway behaves.
 #[derive(Default, Clone)]
 struct Manner {

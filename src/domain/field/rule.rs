@@ -104,6 +104,10 @@ rules! {
     PartAboveWhole = "part-above-whole", "this number is larger than the one that it is a part of";
     /// A summary that its parts contradict.
     FlagDisagrees = "flag-disagrees", "this flag does not agree with the fields that it follows from";
+    /// A blinded record that shows what identifies.
+    ClearInBlinded = "clear-in-blinded", "a blinded record shows no identifier, name, address or reference: leave this column empty";
+    /// A blinded record without its values, or with others than its columns allow.
+    BlindedForm = "blinded-form", "a blinded record has 16 bytes for each value that it stands for, and those that its type requires";
     /// A spreadsheet shortened the number.
     RoundedNumber = "rounded-number", "a spreadsheet has rounded this number; format its column as text and export again";
 }

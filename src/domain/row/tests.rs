@@ -295,6 +295,8 @@ fn every_rule_is_met_with_its_field() {
     met.insert(Rule::RowShape);
     // Only the store knows what was sent before.
     met.extend([Rule::NothingToWithdraw, Rule::NothingToSupersede]);
+    // Only the gateway sees what came blinded, and what did not (see below).
+    met.extend([Rule::ClearInBlinded, Rule::BlindedForm]);
     // Only consents have notices.
     met.insert(Rule::NoticeForm);
     assert_eq!(met.into_iter().collect::<Vec<_>>(), Rule::ALL.to_vec());
@@ -432,4 +434,38 @@ fn sexes_have_one_form_whatever_the_list() {
         assert_eq!(Sex::from_letter(sex.letter()), Some(sex));
     }
     assert_eq!(Sex::from_letter(b'1'), None);
+}
+
+#[test]
+fn a_blinded_row_shows_what_is_counted_and_nothing_that_identifies() {
+    let mut sample = birth().with("consent_ref", "c-1").with("sex", "2");
+    let layout = sample.layout();
+    let found = layout.check_blinded(&sample.values, TODAY).err().unwrap();
+    let shown: Vec<&str> = found.iter().map(|violation| violation.field).collect();
+    assert!(found.iter().all(|violation| violation.rule == Rule::ClearInBlinded), "{found:?}");
+    for field in ["record_id", "consent_ref", "nhs_number"] {
+        assert!(shown.contains(&field), "{field} {shown:?}");
+    }
+    for field in ["date_of_birth", "sex", "event_date", "lsoa_2011"] {
+        assert!(!shown.contains(&field), "{field} {shown:?}");
+    }
+    let definition = birth().layout().definition;
+    for (column, value) in sample.columns.iter().zip(&mut sample.values) {
+        let kind = definition.field(column).map(|field| field.kind);
+        let envelope = ["record_id", "consent_ref", "supersedes"].contains(&column.as_str());
+        if envelope || kind.is_some_and(FieldKind::identifies) {
+            value.clear();
+        }
+    }
+    let checked = layout.check_blinded(&sample.values, TODAY).ok().unwrap();
+    let content = checked.content.unwrap();
+    assert!(content.principal.date_of_birth.is_some() && content.principal.sex.is_some());
+    assert!(!content.principal.tells_who());
+    // White space alone is no value anywhere else, and might be one here.
+    let at = sample.columns.iter().position(|column| *column == "nhs_number").unwrap();
+    sample.values[at] = " ".to_owned();
+    let found = layout.check_blinded(&sample.values, TODAY).err().unwrap();
+    assert_eq!(found, [Violation { field: "nhs_number", rule: Rule::ClearInBlinded }]);
+    // In clear the same row lacks what it must have.
+    assert!(layout.check(&sample.values, TODAY).is_err());
 }

@@ -1,7 +1,9 @@
 //! From rows of texts to keyed records: after this, nobody can be named.
 
+mod blinded;
 mod superseded;
 
+pub use blinded::{BlindedPerson, BlindedRow};
 pub(super) use superseded::Superseded;
 
 use super::{Accepted, Intake, Rejection, Row, RowReader};
@@ -10,16 +12,14 @@ use crate::{
     domain::{
         Event, Role,
         field::Value,
-        identifier::Linkable,
         record::{About, RecordDefinition},
-        records::live_birth,
-        row::{CheckedIdentifier, CheckedRow, Content, Identity},
+        row::{CheckedRow, Content, Identity},
         time::epoch_day,
     },
     gateway::{Denied, GatewayError, PostcodeLookup, forms},
     keys::{
-        BirthDate, IdentifierKind, KeyError, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain,
-        RawIdentifier, RawText,
+        IdentifierKind, KeyError, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain, RawIdentifier,
+        RawText,
     },
     linkage::{self, KeyedIdentity, RawIdentity, Sender},
     protocol::{
@@ -32,6 +32,8 @@ use rand::Rng;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use zeroize::Zeroize;
+
+use blinded::Sent;
 
 impl std::fmt::Debug for KeyedBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -121,6 +123,13 @@ pub struct KeyedBatch {
 impl KeyedBatch {
     /// Checks every row and keys what is well-formed; the texts are wiped.
     pub(super) fn read(reader: &RowReader, rows: Vec<Row>) -> Result<Self, GatewayError> {
+        Self::read_all(reader, rows.into_iter().map(|row| (row, Sent::InClear)))
+    }
+
+    fn read_all(
+        reader: &RowReader,
+        rows: impl ExactSizeIterator<Item = (Row, Sent)>,
+    ) -> Result<Self, GatewayError> {
         let today = reader.gateway.today();
         let postcodes = reader.gateway.postcodes.load_full();
         let keys = reader.gateway.keys();
@@ -134,16 +143,20 @@ impl KeyedBatch {
         };
         let mut rng = reader.gateway.rng();
         let mut scratch = Vec::with_capacity(64);
-        for (at, mut row) in rows.into_iter().enumerate() {
-            match reader.layout.check(&row, today) {
-                Ok(checked) => {
+        for (at, (mut row, sent)) in rows.enumerate() {
+            match sent.check(&reader.layout, &row, today) {
+                Ok((checked, sent)) => {
                     let mut salt = || {
                         let mut salt = [0; 16];
                         rng.fill_bytes(&mut salt);
                         salt
                     };
-                    let salts = (salt(), checked.supersedes.map(|_| salt()));
-                    batch.records.push(keying.record(at, checked, salts, &mut scratch)?);
+                    let supersedes = match sent {
+                        None => checked.supersedes.is_some(),
+                        Some(sent) => sent.supersedes.is_some(),
+                    };
+                    let salts = (salt(), supersedes.then(&mut salt));
+                    batch.records.push(keying.record(at, checked, sent, salts, &mut scratch)?);
                 }
                 Err(violations) => batch.malformed.extend(violations.into_iter().map(|v| {
                     let (rule, sentence) = (v.rule.code(), v.rule.sentence());
@@ -268,6 +281,7 @@ impl Keying<'_> {
         &self,
         row: usize,
         checked: CheckedRow<'_>,
+        sent: Option<&BlindedRow>,
         (salt, earlier_salt): ([u8; 16], Option<[u8; 16]>),
         scratch: &mut Vec<u8>,
     ) -> Result<KeyedRecord, KeyError> {
@@ -278,19 +292,25 @@ impl Keying<'_> {
             RawIdentifier::new(id.to_owned())
                 .pseudonymise(IdentifierKind::Record { partner, record_type }, with)
         };
-        let key = record_key(checked.record_id);
-        let supersedes = checked.supersedes.zip(earlier_salt).map(|(earlier, salt)| {
-            let key = record_key(earlier);
+        let in_clear = |reference: &str| {
+            RawIdentifier::new(reference.to_owned())
+                .pseudonymise(IdentifierKind::Consent { partner }, with)
+        };
+        let (key, earlier, consent) = match sent {
+            None => (
+                record_key(checked.record_id),
+                checked.supersedes.map(record_key),
+                checked.consent_ref.map(in_clear),
+            ),
+            Some(sent) => sent.references(partner, with)?,
+        };
+        let supersedes = earlier.zip(earlier_salt).map(|(key, salt)| {
             let item = KeyedItem::new(salt, &key, None, None, scratch);
             Superseded { key: *key.as_bytes(), item }
         });
-        let consent = checked.consent_ref.map(|reference| {
-            *RawIdentifier::new(reference.to_owned())
-                .pseudonymise(IdentifierKind::Consent { partner }, with)
-                .as_bytes()
-        });
+        let consent = consent.map(|consent| *consent.as_bytes());
         let content = match checked.content {
-            Some(content) => Some(self.content(content, checked.extracted_at, &key)?),
+            Some(content) => Some(self.content(content, checked.extracted_at, &key, sent)?),
             None => None,
         };
         let item = KeyedItem::new(salt, &key, consent, content.as_ref(), scratch);
@@ -303,20 +323,22 @@ impl Keying<'_> {
         content: Content<'_>,
         extracted_at: Date,
         record: &Pseudonym,
+        sent: Option<&BlindedRow>,
     ) -> Result<KeyedContent, KeyError> {
         let Content { event_date, principal, others, mut values, references } = content;
         let definition = self.reader.record_type.definition();
         for (number, text) in references {
             values.push((number, self.reference(definition, number, text)));
         }
+        if let Some(sent) = sent {
+            values.extend(self.blinded_references(definition, sent)?);
+        }
         values.sort_unstable_by_key(|(number, _)| *number);
-        let place = self.place(&principal)?;
-        let plurality = values.iter().find_map(|(number, value)| match value {
-            Value::Integer(n) if definition.event_is_birth && *number == live_birth::PLURALITY => {
-                u8::try_from(*n).ok()
-            }
-            _ => None,
-        });
+        let place = match sent {
+            None => self.place(&principal)?,
+            Some(sent) => self.blinded_place(&principal, sent)?,
+        };
+        let plurality = linkage::plurality(definition, &values);
         let event = Event {
             record_type: self.reader.record_type,
             role: Role::Principal,
@@ -328,6 +350,12 @@ impl Keying<'_> {
             },
             values,
         };
+        if let Some(sent) = sent {
+            let persons = self.blinded_persons(sent, principal, others)?;
+            let consent = ConsentEvidence::Absent;
+            let facts = RecordFacts { place, event_date, extracted_at, consent };
+            return Ok(KeyedContent { persons, event, facts });
+        }
         let mut persons = Vec::with_capacity(1);
         if definition.about != About::Nobody {
             persons.push((Role::Principal, self.identity(principal, plurality, record, 0)?));
@@ -359,6 +387,16 @@ impl Keying<'_> {
             let raw = RawText::new(text.clone());
             linkage::postcode_pseudonym(raw, with)
         });
+        self.place_of(postcode, identity)
+    }
+
+    /// The same by a postcode's pseudonym.
+    fn place_of(
+        &self,
+        postcode: Option<Pseudonym>,
+        identity: &Identity<'_>,
+    ) -> Result<Whereabouts, KeyError> {
+        let with = &self.keys.pseudonymiser;
         let mut found = None;
         if let Some(key) = &postcode {
             let by = self.postcodes.key_version;
@@ -391,26 +429,5 @@ pub(in crate::gateway) fn keyed_identity(
     sender: Sender<'_>,
     keys: &KeysInUse,
 ) -> Result<KeyedIdentity, KeyError> {
-    let linkable = |checked: Option<CheckedIdentifier<'_>>| {
-        checked
-            .filter(|id| id.linkable == Linkable::Yes)
-            .map(|id| RawIdentifier::new(id.text.to_owned()))
-    };
-    let text = |value: Option<&str>| value.map(|text| RawText::new(text.to_owned()));
-    let raw = RawIdentity {
-        nhs_number: linkable(identity.nhs),
-        uln: linkable(identity.uln),
-        upn: linkable(identity.upn),
-        nino: linkable(identity.nino),
-        local_id: identity.local_id.map(|id| RawIdentifier::new(id.to_owned())),
-        surname: text(identity.surname),
-        forename: text(identity.forename),
-        birth: identity.date_of_birth.map(BirthDate::new),
-        sex: identity.sex,
-        postcode: identity.postcode.map(RawText::new),
-        uprn: text(identity.uprn),
-        plurality,
-        ..RawIdentity::default()
-    };
-    raw.pseudonymise(sender, &keys.pseudonymiser)
+    RawIdentity::of(identity, plurality).pseudonymise(sender, &keys.pseudonymiser)
 }

@@ -22,8 +22,8 @@ use crate::{
     store::{ActError, Effect, Logged, Rights, feeds, undo},
 };
 use jiff::civil::Date;
-pub use keyed::KeyedBatch;
 pub(super) use keyed::keyed_identity;
+pub use keyed::{BlindedPerson, BlindedRow, KeyedBatch};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -35,6 +35,19 @@ pub const MOST_ROWS: usize = 2_000;
 
 /// One record as it came, a value a column. No Debug: it holds identities.
 pub type Row = Vec<String>;
+
+/// How a stream's rows were blinded, as its sender says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blinding {
+    /// The key that the gateway's proofs were verified under.
+    pub public_key: Vec<u8>,
+    /// The version of the rules for names and addresses.
+    pub rules: u32,
+    /// The version of the rules for identifiers.
+    pub identifier_rules: u32,
+    /// The version of the rules for what persons are compared by.
+    pub comparison_rules: u32,
+}
 
 /// What a sender asks when it opens a stream.
 #[derive(Debug, Clone)]
@@ -53,6 +66,8 @@ pub struct OpenStream {
     pub extract_day: String,
     /// Check everything, store nothing.
     pub dry_run: bool,
+    /// How the rows were blinded; nothing where they come in clear.
+    pub blinding: Option<Blinding>,
 }
 
 /// Why a row was not taken; never its values.
@@ -115,6 +130,7 @@ pub struct RowReader {
     partner: PartnerId,
     layout: RowLayout,
     record_type: RecordType,
+    blinded: bool,
 }
 
 impl std::fmt::Debug for RowReader {
@@ -130,6 +146,24 @@ impl RowReader {
     /// When a key fails.
     pub fn read(&self, rows: Vec<Row>) -> Result<KeyedBatch, GatewayError> {
         KeyedBatch::read(self, rows)
+    }
+
+    /// The same for rows of a blinded stream: what a row stands for came beside it, or nothing
+    /// where that was malformed.
+    ///
+    /// # Errors
+    /// When a key fails.
+    pub fn read_blinded(
+        &self,
+        rows: Vec<(Row, Option<BlindedRow>)>,
+    ) -> Result<KeyedBatch, GatewayError> {
+        KeyedBatch::read_blinded(self, rows)
+    }
+
+    /// Whether the stream was opened for blinded rows.
+    #[must_use]
+    pub const fn is_blinded(&self) -> bool {
+        self.blinded
     }
 }
 
@@ -167,6 +201,9 @@ impl Gateway {
         open: OpenStream,
     ) -> Result<Logged<Intake>, Denied> {
         self.require(&actor, &[CallerRole::Provider]).await?;
+        if let Some(blinding) = &open.blinding {
+            self.fits_here(&actor, blinding).await?;
+        }
         for _ in 0..DECISIONS {
             let permit = self.permit(&actor, &open).await?;
             let decided_on = self.today();
@@ -185,6 +222,7 @@ impl Gateway {
                         partner: actor.partner.clone(),
                         layout,
                         record_type,
+                        blinded: open.blinding.is_some(),
                     };
                     return Ok(logged.map(|_| Intake {
                         gateway: Arc::clone(self),
@@ -209,7 +247,11 @@ impl Gateway {
     }
 
     /// Decides whether the stream may be opened.
-    async fn permit(&self, actor: &Actor, open: &OpenStream) -> Result<IntakePermit, Denied> {
+    pub(super) async fn permit(
+        &self,
+        actor: &Actor,
+        open: &OpenStream,
+    ) -> Result<IntakePermit, Denied> {
         let snapshot = self.snapshot();
         let mut leaf = actor.leaf(LeafKind::Refused, self);
         leaf.notes.record_type = open.record_type.parse().ok();
@@ -303,7 +345,12 @@ fn refused_rule(refusal: &crate::protocol::Refusal) -> &'static str {
 }
 
 /// A leaf of an act that a permit allowed.
-fn permit_leaf(kind: LeafKind, actor: &Actor, permit: &IntakePermit, gateway: &Gateway) -> Leaf {
+pub(super) fn permit_leaf(
+    kind: LeafKind,
+    actor: &Actor,
+    permit: &IntakePermit,
+    gateway: &Gateway,
+) -> Leaf {
     let mut leaf = actor.leaf(kind, gateway);
     leaf.purpose = permit.purpose().code().parse().ok();
     leaf.legal_basis = permit.legal_basis().gateway.code().parse::<Token>().ok();

@@ -61,7 +61,7 @@ fn keys(rng: &mut StdRng) -> KeysInUse {
     let keys = MasterKeys::generate(rng);
     let check = keys.check_value(KeyVersion::FIRST).unwrap();
     let all = vec![(KeyVersion::FIRST, VersionState::Current, check)];
-    KeysInUse::new(keys, Versions { number: 1, all }).unwrap()
+    KeysInUse::new(keys, Versions { number: 1, prf: crate::keys::Prf::Hmac, all }).unwrap()
 }
 
 fn keyed(keys: &KeysInUse, at: usize, stated: &Stated) -> KeyedIdentity {

@@ -190,6 +190,7 @@ async fn what_rests_on_telling_is_let_in_only_while_a_notice_is_in_force() {
             .collect(),
         extract_day: "2026-05-10".to_owned(),
         dry_run: false,
+        blinding: None,
     };
     let record = async |notice: &StatedNotice| town.gateway.record_notice(&health, notice).await;
     let (mut intake, _) = HEALTH.open(&town).await;

@@ -269,7 +269,8 @@ async fn details_outlive_the_key_that_sealed_them_where_they_were_sealed_anew() 
             false => VersionState::Earlier,
         };
         let all = keys.versions().map(|v| (v, state(v), keys.check_value(v).unwrap())).collect();
-        let versions = Versions { number: town.gateway.keys().number(), all };
+        let prf = keys.prf();
+        let versions = Versions { number: town.gateway.keys().number(), prf, all };
         town.gateway.keys.store(KeysInUse::new(keys, versions).unwrap().into());
     };
     use_keys(&town, rotated());

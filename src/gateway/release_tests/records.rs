@@ -51,6 +51,7 @@ async fn push(
         columns: columns.iter().map(|column| (*column).to_owned()).collect(),
         extract_day: "2026-05-10".to_owned(),
         dry_run: false,
+        blinding: None,
     };
     let actor = town.actor(template.code(), &[CallerRole::Provider], None);
     let stream = town.gateway.open_stream(actor, open).await.unwrap();

@@ -58,6 +58,7 @@ async fn opens(town: &Town) -> Result<(), (&'static str, Option<String>)> {
         columns: vec!["record_id".to_owned()],
         extract_day: "2026-05-10".to_owned(),
         dry_run: true,
+        blinding: None,
     };
     match town.gateway.open_stream(health(town), open).await {
         Ok(_) => Ok(()),

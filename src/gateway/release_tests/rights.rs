@@ -81,6 +81,7 @@ impl Sender {
             columns: columns.map(|column| (*column).to_owned()).collect(),
             extract_day: "2026-05-10".to_owned(),
             dry_run: false,
+            blinding: None,
         };
         let opened = town.gateway.open_stream(self.actor(town), open).await.unwrap();
         let (intake, receipt) = opened.into_parts();

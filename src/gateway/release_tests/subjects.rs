@@ -52,6 +52,7 @@ async fn case_in_place(town: &Town, (id, earlier): (&str, &str), nhs: &str, kind
         columns: CASE.iter().chain(&["supersedes"]).map(|&column| column.to_owned()).collect(),
         extract_day: "2026-05-10".to_owned(),
         dry_run: false,
+        blinding: None,
     };
     let day = "2026-03-02";
     let born = "2024-02-28";

@@ -10,7 +10,7 @@ use crate::{
         time::{days_after, epoch_day},
     },
     gateway::{
-        Actor, Closed, Frozen, Gateway, Setup, Witnesses,
+        Actor, Closed, Frozen, Gateway, Quotas, Setup, Witnesses,
         link::facts_cell,
         register::{Partner, PartnerKey},
     },
@@ -262,6 +262,7 @@ impl Town {
             release_key: SigningKey::generate(&mut rng).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
             witnesses: Arc::new(Witnesses::none()),
+            quotas: Quotas::default(),
             now: Arc::new(move || {
                 Timestamp::from_microsecond(read.load(Ordering::SeqCst)).unwrap()
             }),

@@ -69,6 +69,7 @@ pub(super) async fn open(town: &Town) -> (Intake, Opened) {
         columns: COLUMNS.map(str::to_owned).to_vec(),
         extract_day: "2026-05-10".to_owned(),
         dry_run: false,
+        blinding: None,
     };
     let opened = town.gateway.open_stream(health(town), open).await.unwrap();
     let (intake, receipt) = opened.into_parts();

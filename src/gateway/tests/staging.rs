@@ -30,6 +30,7 @@ async fn open(world: &World) -> Intake {
         columns: COLUMNS.map(str::to_owned).to_vec(),
         extract_day: TODAY.to_string(),
         dry_run: false,
+        blinding: None,
     };
     let actor = world.actor("health", &[CallerRole::Provider]);
     world.gateway.open_stream(actor, open).await.unwrap().into_parts().0

@@ -6,7 +6,8 @@ use crate::{
     disclosure::{Catalogue, Limits},
     domain::{Lsoa, PartnerId, RecordType},
     gateway::{
-        Actor, AreaEntry, AreaLevel, Denied, Gateway, Refused, Setup, StatedNotice, Witnesses,
+        Actor, AreaEntry, AreaLevel, Denied, Gateway, Quotas, Refused, Setup, StatedNotice,
+        Witnesses,
         register::{Fingerprint, Partner, PartnerKey},
     },
     keys::{MasterKeys, ProtocolSigning, Release, SigningKey, Token, VerifyingKey},
@@ -104,6 +105,7 @@ impl World {
             release_key: SigningKey::<Release>::generate(&mut rng).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
             witnesses: Arc::new(Witnesses::none()),
+            quotas: Quotas::default(),
             now: Arc::new(move || {
                 Timestamp::from_microsecond(shown.load(Ordering::Relaxed)).unwrap()
             }),

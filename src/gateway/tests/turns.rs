@@ -71,6 +71,7 @@ impl World {
                 .collect(),
             extract_day: "2026-04-30".to_owned(),
             dry_run: true,
+            blinding: None,
         };
         self.gateway.open_stream(self.provider(partner), open).await.is_ok()
     }
@@ -353,6 +354,7 @@ async fn the_register_is_searched_and_warns() {
         columns: Vec::new(),
         extract_day: TODAY.to_string(),
         dry_run: true,
+        blinding: None,
     };
     let columns: RecordType = id("referral");
     let mut all: Vec<String> =

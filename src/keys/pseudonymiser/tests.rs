@@ -1,4 +1,5 @@
 use super::*;
+use crate::keys::BirthDate;
 use crate::keys::RawIdentifier;
 use jiff::civil::date;
 use rand::SeedableRng;
@@ -157,4 +158,37 @@ fn rotation_needs_no_identifier_and_keeps_match_keys() {
     assert_eq!(make(&after), new);
     let lost = after.rewrap(&old, version).err().unwrap().to_string();
     assert_eq!(lost, "no wrapping key v1 for nhs pseudonyms");
+}
+
+#[test]
+fn a_blinded_deployment_rotates_as_any_and_keeps_its_domains_apart() {
+    let keys = |prf| MasterKeys::generate_for(prf, &mut StdRng::seed_from_u64(3));
+    let health: PartnerId = "health".parse().unwrap();
+    let kinds = [
+        IdentifierKind::Nhs,
+        IdentifierKind::Uln,
+        IdentifierKind::Record { partner: &health, record_type: "live_birth" },
+    ];
+    let make = |kind, with: &Pseudonymiser| {
+        RawIdentifier::new("9990000018".to_owned()).pseudonymise(kind, with)
+    };
+    let mut oprf = keys(Prf::Oprf);
+    let first = Pseudonymiser::new(&oprf).unwrap();
+    oprf.add_version(&mut StdRng::seed_from_u64(4)).unwrap();
+    let second = Pseudonymiser::new(&oprf).unwrap();
+    let mut inner = Vec::new();
+    for kind in kinds {
+        let (old, new) = (make(kind, &first), make(kind, &second));
+        assert_ne!(old.as_bytes(), new.as_bytes());
+        assert_eq!(second.rewrap(&old, new.key_version()).unwrap(), new);
+        inner.push(*first.unwrap(&old).unwrap());
+    }
+    inner.sort_unstable();
+    inner.dedup();
+    assert_eq!(inner.len(), kinds.len(), "one value is another in each domain");
+    // What never comes blinded is hashed, whatever the PRF is; the rest is not.
+    let hashing = Pseudonymiser::new(&keys(Prf::Hmac)).unwrap();
+    let user = IdentifierKind::User { partner: &health };
+    assert_eq!(make(user, &first), make(user, &hashing));
+    assert_ne!(make(kinds[0], &first), make(kinds[0], &hashing));
 }
