@@ -68,6 +68,8 @@
 //!   ([`gateway::Gateway::replay_journal`]).
 //! - I19 What rests on telling subjects is let in only while its sender's privacy notice is in
 //!   force ([`protocol::notices`]).
+//! - I20 A family's edges hang on subjects, hold no date of birth, and count and go as the record
+//!   that told them does ([`store::families`]).
 
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.

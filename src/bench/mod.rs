@@ -14,6 +14,7 @@ pub(crate) mod chart;
 mod figures;
 mod growth;
 mod intake;
+mod linking;
 mod log;
 mod protocols;
 mod release;
@@ -44,6 +45,8 @@ pub(crate) enum Measure {
     Protocols,
     /// Records taken in, end to end.
     Intake,
+    /// Identities linked to persons.
+    Linking,
     /// Cards and queries.
     Figures,
     /// A quarter's close.
@@ -58,9 +61,10 @@ pub(crate) enum Measure {
 
 impl Measure {
     /// All, in the order in which they run: first what the process's memory tells of.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Protocols,
         Self::Intake,
+        Self::Linking,
         Self::Figures,
         Self::Release,
         Self::Log,
@@ -73,6 +77,7 @@ impl Measure {
         match self {
             Self::Protocols => 1_000,
             Self::Intake => 2_000,
+            Self::Linking => 100_000,
             Self::Figures => 12_000,
             Self::Release => 100_000,
             Self::Log => 60_000,
@@ -218,6 +223,7 @@ async fn measure_all(
         rows.extend(match measure {
             Measure::Protocols => protocols::measure(scratch, size, say).await?,
             Measure::Intake => intake::measure(scratch, &clock, size, say).await?,
+            Measure::Linking => linking::measure(scratch, &clock, size, say).await?,
             Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
             Measure::Release => release::measure(scratch, &clock, size, say).await?,
             Measure::Log => log::measure(scratch, &clock, size, say).await?,

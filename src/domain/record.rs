@@ -12,6 +12,7 @@ pub use handling::{About, Agency, Rhythm, RowRule};
 
 use super::{
     event::Role,
+    family::CaseFields,
     field::{FieldKind, Sensitivity, same},
     records,
 };
@@ -107,10 +108,15 @@ pub struct RecordDefinition {
     /// Whether its event is the principal's birth: then `event_date` is a date of birth
     /// and is never stored in clear.
     pub event_is_birth: bool,
+    /// Whether it states something about a consent, which it names in `consent_ref`: then it is
+    /// never withdrawn or superseded, and goes to the consents and not to the records.
+    pub statement: bool,
     /// Who the record is about, and where they live; empty when it is about nobody.
     pub identity: &'static [FieldDefinition],
     /// What it says. A field's stored number is its place here: only append.
     pub payload: &'static [FieldDefinition],
+    /// The fields that make its principal a member of a family's case, if any do.
+    pub case: Option<CaseFields>,
     /// Rules between payload fields.
     pub rules: &'static [RowRule],
 }
@@ -135,8 +141,10 @@ impl RecordDefinition {
             backdate_days: 2_000,
             health: false,
             event_is_birth: false,
+            statement: false,
             identity,
             payload,
+            case: None,
             rules: &[],
         }
     }
@@ -169,6 +177,20 @@ impl RecordDefinition {
         self
     }
 
+    /// The same, which states something about a consent.
+    #[must_use]
+    pub const fn statement(mut self) -> Self {
+        self.statement = true;
+        self
+    }
+
+    /// The same, whose principal is a member of a case.
+    #[must_use]
+    pub const fn of_case(mut self, fields: CaseFields) -> Self {
+        self.case = Some(fields);
+        self
+    }
+
     /// The same, with rules between its fields.
     #[must_use]
     pub const fn ruled(mut self, rules: &'static [RowRule]) -> Self {
@@ -194,6 +216,7 @@ impl RecordDefinition {
             "record_id" => "R-1".to_owned(),
             "operation" => "upsert".to_owned(),
             "extracted_at" => "2026-04-02".to_owned(),
+            "consent_ref" if self.statement => "CN-1".to_owned(),
             "event_date" if self.event_is_birth => FieldKind::BirthDate.example(),
             "event_date" => FieldKind::PastDate.example(),
             other => self.field(other).map(|field| field.kind.example()).unwrap_or_default(),
@@ -233,6 +256,9 @@ macro_rules! record_types {
         impl RecordType {
             /// Every record type.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The names of all of these, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($name,)*];
 
             /// Its name on the wire, in protocols and in files.
             #[must_use]
@@ -315,6 +341,8 @@ macro_rules! listed {
             ProviderSession = 21, "provider_session", provider_session;
             /// A contact with a school: about nobody.
             SchoolContact = 22, "school_contact", school_contact;
+            /// What somebody said about a consent.
+            Consent = 23, "consent", consent;
             $($more)*
         }
     };

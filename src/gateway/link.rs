@@ -18,7 +18,7 @@ use rand::CryptoRng;
 use std::collections::{BTreeMap, HashMap};
 
 /// The rung number under which a subject's fingerprint is kept among its keys.
-const FINGERPRINT: u8 = 0;
+pub(super) const FINGERPRINT: u8 = 0;
 
 /// The cell that a subject's sealed facts belong to.
 pub(super) const fn facts_cell(subject: SubjectId) -> Cell {
@@ -26,7 +26,7 @@ pub(super) const fn facts_cell(subject: SubjectId) -> Cell {
 }
 
 /// The subject and person of each identity, in their order.
-pub(super) async fn link(
+pub(crate) async fn link(
     keys: &KeysInUse,
     tx: &mut Tx,
     identities: &[&KeyedIdentity],
@@ -176,7 +176,7 @@ fn stored_form(
 
 /// Groups places of `all` that hang together: by a shared match key, or by being one
 /// person already.
-fn components(all: &[Subject]) -> Vec<Vec<usize>> {
+pub(super) fn components(all: &[Subject]) -> Vec<Vec<usize>> {
     let mut parent: Vec<usize> = (0..all.len()).collect();
     fn root(parent: &mut [usize], mut at: usize) -> usize {
         while parent[at] != at {
@@ -205,7 +205,7 @@ fn components(all: &[Subject]) -> Vec<Vec<usize>> {
 }
 
 /// Resolves one component and writes each subject's person into `all`.
-async fn resolve_component(
+pub(super) async fn resolve_component(
     tx: &mut Tx,
     all: &mut [Subject],
     component: &[usize],

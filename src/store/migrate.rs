@@ -36,6 +36,7 @@ steps![
     "0007_evidence",
     "0008_choices",
     "0009_records",
+    "0011_families",
 ];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the

@@ -26,6 +26,7 @@ pub mod details;
 pub mod effect;
 pub mod erasures;
 mod error;
+pub mod families;
 #[cfg(test)]
 pub(crate) mod faults;
 pub mod feeds;
@@ -41,6 +42,7 @@ pub mod privacy_notices;
 pub mod protocols;
 pub mod records;
 pub mod releases;
+pub mod relinking;
 pub mod retention;
 pub mod rewrap;
 mod rights;

@@ -6,6 +6,7 @@ mod cases;
 mod consents;
 mod cosignatures;
 mod details;
+mod families;
 mod keys;
 mod log;
 mod papers;

@@ -1,5 +1,6 @@
 //! From rows of texts to keyed records: after this, nobody can be named.
 
+mod statement;
 mod superseded;
 
 pub(super) use superseded::Superseded;
@@ -9,14 +10,14 @@ use crate::{
     audit::{Hash, detail::item_hash, item::record_text},
     domain::{
         Event, Role,
-        field::Value,
+        field::{Rule, Value},
         identifier::Linkable,
         record::{About, RecordDefinition},
         records::live_birth,
         row::{CheckedIdentifier, CheckedRow, Content, Identity},
         time::epoch_day,
     },
-    gateway::{Denied, GatewayError, PostcodeLookup, forms},
+    gateway::{Denied, GatewayError, PostcodeLookup, consents::Keyed, forms},
     keys::{
         BirthDate, IdentifierKind, KeyError, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain,
         RawIdentifier, RawText,
@@ -103,6 +104,8 @@ pub(super) struct KeyedContent {
     pub(super) persons: Vec<(Role, KeyedIdentity)>,
     /// The event of each of them, but for the role.
     pub(super) event: Event,
+    /// What it states about a consent, for the types that do.
+    pub(super) statement: Option<Keyed>,
     /// What the permit looks at. For a birth it holds the day, so it has no Debug.
     facts: RecordFacts,
 }
@@ -207,6 +210,14 @@ impl KeyedBatch {
                 self.admitted.push(at);
                 continue;
             };
+            // It may well lie where the protocol reaches: that is not what is wrong with it.
+            if content.facts.place == Whereabouts::NotFound {
+                let (rule, sentence) =
+                    (Rule::PostcodeNotFound.code(), Rule::PostcodeNotFound.sentence());
+                let (row, field, by_protocol) = (record.row, "postcode", false);
+                rejections.push(Rejection { row, field, rule, sentence, by_protocol });
+                continue;
+            }
             let consent = evidence(record.consent, &consents, terms, today);
             let facts = RecordFacts { consent, ..content.facts };
             match intake.permit.admits(&facts) {
@@ -284,12 +295,18 @@ impl Keying<'_> {
             let item = KeyedItem::new(salt, &key, None, None, scratch);
             Superseded { key: *key.as_bytes(), item }
         });
-        let consent = checked.consent_ref.map(|reference| {
+        let own = self.reader.record_type.definition().statement;
+        let relied_on = checked.consent_ref.filter(|_| !own);
+        let consent = relied_on.map(|reference| {
             *RawIdentifier::new(reference.to_owned())
                 .pseudonymise(IdentifierKind::Consent { partner }, with)
                 .as_bytes()
         });
         let content = match checked.content {
+            Some(content) if own => {
+                let reference = checked.consent_ref.unwrap_or_default();
+                Some(self.stated(reference, content, checked.extracted_at))
+            }
             Some(content) => Some(self.content(content, checked.extracted_at, &key)?),
             None => None,
         };
@@ -339,7 +356,7 @@ impl Keying<'_> {
         }
         let consent = ConsentEvidence::Absent;
         let facts = RecordFacts { place, event_date, extracted_at, consent };
-        Ok(KeyedContent { persons, event, facts })
+        Ok(KeyedContent { persons, event, statement: None, facts })
     }
 
     fn reference(&self, definition: &RecordDefinition, number: u8, text: &str) -> Value {

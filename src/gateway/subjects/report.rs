@@ -16,7 +16,7 @@ use crate::{
     store::{
         Rights, StoreError, Tx,
         access::{self, Marked, Request, SharedRecord},
-        consents, subjects,
+        consents, families, subjects,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -36,6 +36,8 @@ struct Shown {
     shared: BTreeMap<(String, RecordType, String, String, u32), u64>,
     /// Consents that the records rely on, as stored, with whose they are.
     consents: BTreeSet<(String, [u8; 16])>,
+    /// Their numbers.
+    numbers: Vec<i64>,
     /// When the first of them came, microseconds since 1970-01-01 UTC.
     since: Option<i64>,
 }
@@ -68,9 +70,11 @@ impl Gateway {
         let undecided = found.len() > 1;
         let shown = if undecided { Shown::default() } else { found.pop().unwrap_or_default() };
         let consents = stated(&mut tx, &shown, self.today_number()).await?;
+        let family = family(&mut tx, &shown).await?;
         drop(tx);
         let sections = [
             ("shared", shared(&shown)),
+            ("family", family),
             ("consents", consents),
             ("privacy_notices", notices(snapshot, &shown)),
             ("releases", self.releases_since(snapshot, shown.since).await?),
@@ -128,6 +132,7 @@ async fn shown(tx: &mut Tx, person: PersonId) -> Result<Shown, GatewayError> {
         let protocol = record.protocol.as_str().to_owned();
         let line = (partner, record.record_type, month, protocol, record.version);
         *shown.shared.entry(line).or_default() += 1;
+        shown.numbers.push(record.number);
     }
     Ok(shown)
 }
@@ -179,6 +184,16 @@ fn shared(shown: &Shown) -> Json {
             "protocol": protocol, "version": version, "records": records })
     };
     shown.shared.iter().map(line).collect()
+}
+
+/// As whom the records shown name the subject beside others, or others beside the subject: how many
+/// ties of each kind, and to nobody's name.
+async fn family(tx: &mut Tx, shown: &Shown) -> Result<Json, GatewayError> {
+    let mut words: BTreeMap<&str, u64> = BTreeMap::new();
+    for (tie, count) in families::ties_of(tx, &shown.numbers).await? {
+        *words.entry(tie.word()).or_default() += count;
+    }
+    Ok(words.into_iter().map(|(tie, records)| json!({ "tie": tie, "records": records })).collect())
 }
 
 /// The consents that the records shown rely on, as they stand today.

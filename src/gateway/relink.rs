@@ -1,0 +1,250 @@
+//! Resolving every subject anew by the rules in use, while everything else goes on.
+//!
+//! Why: rules change with a new program. What comes in is resolved by the new ones together with
+//! whatever it touches; the rest stays as the old ones left it until it is gone through once. An
+//! officer begins that; from there the store drives it, as it does the keys' rotation: any gateway,
+//! also one that starts anew after a kill, goes on where the last one stopped.
+//!
+//! Each batch is one transaction under the lock that intake links under: some subjects, with all
+//! that hang together with them by shared keys, however far, are resolved in one go, so that the
+//! outcome is that of the rules and not of the batches. Events go along with their subjects, and so
+//! do family edges. What hangs together by more than the rules resolve stays as it is. It needs no
+//! identifier: only stored keys are compared.
+
+use super::{
+    Actor, DECISIONS, Denied, Gateway, GatewayError,
+    forms::Forms,
+    link::{self, key_domain},
+    refused::word,
+};
+use crate::{
+    audit::{Leaf, LeafKind, SizeClass},
+    domain::{PersonId, SubjectId},
+    keys::KeysInUse,
+    linkage,
+    protocol::CallerRole,
+    store::{
+        Act, ActError, Effect, Logged, Rights, Tx, key_versions, relinking,
+        subjects::{self, Move, Subject},
+    },
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{self, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Subjects that a transaction begins from: some tens of milliseconds, for which intake waits.
+const BATCH: i64 = 250;
+/// The most subjects that are looked at together; more than the rules ever resolve.
+const MOST_TOGETHER: usize = 20_000;
+/// How often a gateway looks whether somebody began.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long it waits after a failure, or between batches at most.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How a run through the subjects stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relinking {
+    /// The version of the rules that it resolves by.
+    pub rules: u16,
+    /// Whether this call began it.
+    pub begun: bool,
+    /// At most so many subjects are left to look at.
+    pub left: u64,
+    /// When it began, microseconds since 1970-01-01 UTC.
+    pub begun_at: i64,
+    /// When it ended; `None` while it goes on.
+    pub done_at: Option<i64>,
+}
+
+impl From<relinking::Run> for Relinking {
+    fn from(run: relinking::Run) -> Self {
+        let left = run.until.number().saturating_sub(run.place.number());
+        Self {
+            rules: run.rules,
+            begun: false,
+            left: if run.done_at.is_some() { 0 } else { u64::try_from(left).unwrap_or(0) },
+            begun_at: run.begun_at,
+            done_at: run.done_at,
+        }
+    }
+}
+
+fn noted(leaf: &mut Leaf, rules: u16, cause: &'static str) {
+    leaf.notes.key = format!("rules/{rules}").parse().ok();
+    leaf.notes.cause = Some(word(cause));
+}
+
+impl Gateway {
+    /// Begins to resolve every subject anew by the rules in use; while that is under way, or where
+    /// the caller only looks, tells how the last run stands: `None` before there is any.
+    ///
+    /// # Errors
+    /// `wrong_role` but for data officers.
+    pub async fn relink_subjects(
+        &self,
+        actor: &Actor,
+        only_look: bool,
+    ) -> Result<Logged<Option<Relinking>>, Denied> {
+        self.require(actor, &[CallerRole::DataOfficer]).await?;
+        for _ in 0..DECISIONS {
+            let epoch = self.snapshot().epoch();
+            let mut tx = self.store.read(Rights::Figures).await?;
+            let run = relinking::latest(&mut tx).await?;
+            drop(tx);
+            let under_way = run.is_some_and(|run| run.done_at.is_none());
+            let (leaf, effect) = if only_look || under_way {
+                (self.look(actor, "relinking"), Effect::None)
+            } else {
+                let mut leaf = actor.leaf(LeafKind::SubjectsRelinked, self);
+                noted(&mut leaf, linkage::RULES, "begun");
+                (leaf, Effect::BeginRelinking { rules: linkage::RULES })
+            };
+            let begins = !matches!(effect, Effect::None);
+            match self.commit(leaf, effect, Some(epoch)).await {
+                Ok(logged) if begins => {
+                    let mut tx = self.store.read(Rights::Figures).await?;
+                    let run = relinking::latest(&mut tx).await?;
+                    let begun = run.map(|run| Relinking { begun: true, ..Relinking::from(run) });
+                    self.relinking.notify_one();
+                    return Ok(logged.map(|_| begun));
+                }
+                Ok(logged) => return Ok(logged.map(|_| run.map(Relinking::from))),
+                // Somebody else began at the same moment.
+                Err(ActError::PolicyChanged | ActError::Conflict) => {
+                    self.policy_moved(actor).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(GatewayError::Unsettled.into())
+    }
+
+    /// Goes on with whatever run is under way, until it is told to stop.
+    pub async fn keep_relinking(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let begun = Instant::now();
+            let pause = match self.advance_relinking().await {
+                Ok(false) => LOOK_EVERY,
+                // As long as the batch took: intake gets at least every other turn.
+                Ok(true) => begun.elapsed().min(AFTER_FAILURE),
+                Err(error) => {
+                    tracing::warn!(%error, "relinking is interrupted");
+                    AFTER_FAILURE
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.relinking.notified() => {}
+                () = time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Resolves one batch of subjects anew, or ends the run; whether one was under way.
+    ///
+    /// # Errors
+    /// When it can't be read or written; nothing of the batch is stored then.
+    pub async fn advance_relinking(&self) -> Result<bool, GatewayError> {
+        let mut tx = self.store.read(Rights::Figures).await?;
+        let run = relinking::latest(&mut tx).await?;
+        drop(tx);
+        if run.is_none_or(|run| run.done_at.is_some()) {
+            return Ok(false);
+        }
+        let keys = self.writing_keys().await?;
+        let mut tx = self.store.transact(Rights::Intake).await?;
+        subjects::link_alone(&mut tx).await?;
+        if key_versions::number(&mut tx).await? != keys.number() {
+            drop(tx);
+            self.reload().await?;
+            return Ok(true);
+        }
+        // Read again behind the lock: another gateway may have gone on.
+        let run = relinking::latest(&mut tx).await?.filter(|run| run.done_at.is_none());
+        let Some(run) = run else { return Ok(false) };
+        let mut some = relinking::behind(&mut tx, &run, BATCH).await?;
+        let Some((mut last, _)) = some.last().copied() else {
+            drop(tx);
+            return self.end_relinking(&run).await;
+        };
+        let mut together = hanging_together(&keys, &mut tx, &some).await?;
+        if together.is_none() {
+            // One by one, then: what is too much even so is more than the rules resolve.
+            some.truncate(1);
+            last = some.first().map_or(last, |(subject, _)| *subject);
+            together = hanging_together(&keys, &mut tx, &some).await?;
+        }
+        let moves = resolve_again(&mut tx, together.unwrap_or_default()).await?;
+        relinking::keep(&mut tx, &run, last, moves).await?;
+        // A crash here leaves the batch as it was, and it is done again.
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn end_relinking(&self, run: &relinking::Run) -> Result<bool, GatewayError> {
+        let mut leaf = Leaf::new(LeafKind::SubjectsRelinked, self.now());
+        noted(&mut leaf, run.rules, "complete");
+        leaf.size_class = Some(SizeClass::of(run.moved));
+        let effect = Effect::EndRelinking(run.number);
+        match self.sequencer.commit(Act { leaf, effect, epoch: None }).await {
+            // Another gateway may have done it at the same moment.
+            Ok(_) | Err(ActError::Conflict) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Some subjects' persons, and everybody who hangs together with them by shared keys, all under one
+/// key version; `None` where that is too many to look at.
+async fn hanging_together(
+    keys: &KeysInUse,
+    tx: &mut Tx,
+    some: &[(SubjectId, PersonId)],
+) -> Result<Option<Vec<Subject>>, GatewayError> {
+    let mut held: BTreeSet<PersonId> = some.iter().map(|(_, person)| *person).collect();
+    let mut next: Vec<PersonId> = held.iter().copied().collect();
+    let mut all: Vec<Subject> = Vec::new();
+    while !next.is_empty() {
+        let mut found = subjects::of_persons(tx, &next).await?;
+        let mut shared = BTreeSet::new();
+        for subject in &mut found {
+            link::renew(keys, subject)?;
+            let own = subject.keys.iter().filter(|(rung, _)| *rung != link::FINGERPRINT);
+            for (rung, key) in own {
+                shared.insert((key_domain(*rung, subject.id)?, *key));
+            }
+        }
+        all.extend(found);
+        if all.len() > MOST_TOGETHER {
+            return Ok(None);
+        }
+        let mut forms = Forms::default();
+        for (domain, key) in shared {
+            forms.add(keys, domain, &key)?;
+        }
+        let touched = subjects::persons_with(tx, forms.all()).await?;
+        next = touched.into_iter().filter(|person| held.insert(*person)).collect();
+    }
+    all.sort_unstable_by_key(|subject| subject.id);
+    Ok(Some(all))
+}
+
+/// Resolves all that hang together and stores who moved; how many did.
+async fn resolve_again(tx: &mut Tx, mut all: Vec<Subject>) -> Result<usize, GatewayError> {
+    let before: HashMap<SubjectId, PersonId> =
+        all.iter().map(|subject| (subject.id, subject.person)).collect();
+    for component in link::components(&all) {
+        link::resolve_component(tx, &mut all, &component).await?;
+    }
+    let moved = |subject: &Subject| {
+        let from = *before.get(&subject.id)?;
+        (from != subject.person).then_some(Move { subject: subject.id, from, to: subject.person })
+    };
+    let moves: Vec<Move> = all.iter().filter_map(moved).collect();
+    subjects::move_subjects(tx, &moves).await?;
+    Ok(moves.len())
+}
