@@ -33,8 +33,7 @@ pub(super) enum BenchCommand {
     /// Records end to end, beside a bare loop that writes the same rows; --size is children.
     #[command(after_help = "Example:\n  tallygate bench intake --size 20000 --format json")]
     Intake(Bench),
-    /// Identities linked to persons, beside a bare loop that writes the same rows; --size is
-    /// persons in the store, and half as many records come.
+    /// Records linked to persons, beside a bare loop that writes the rows; --size is persons.
     #[command(after_help = "Example:\n  tallygate bench linking --size 2000000")]
     Linking(Bench),
     /// Cards and queries of 64 callers, beside an empty service; --size is calls.

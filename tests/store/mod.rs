@@ -12,6 +12,7 @@ mod log;
 mod papers;
 mod records;
 mod register;
+mod relinking;
 mod retention;
 mod rights;
 mod schema;

@@ -23,6 +23,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// More than two batches begin from.
 const PERSONS: usize = 300;
 
+fn name(person: usize) -> String {
+    person.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect()
+}
+
 /// A person as one agency writes it, and as another does: with the same number, elsewhere.
 fn identity(with: &Pseudonymiser, person: usize, postcode: &str) -> KeyedIdentity {
     let health = partner("health");
@@ -31,7 +35,8 @@ fn identity(with: &Pseudonymiser, person: usize, postcode: &str) -> KeyedIdentit
     let raw = RawIdentity {
         nhs_number: Some(RawIdentifier::new(format!("999{person:07}"))),
         surname: Some(RawText::new("Example".to_owned())),
-        forename: Some(RawText::new("Ada".to_owned())),
+        // A name of its own: all would hang together by one.
+        forename: Some(RawText::new(format!("Ada{}", name(person)))),
         birth: Some(BirthDate::new(date(2024, 2, 28))),
         sex: Some(Sex::Female),
         postcode: Some(RawText::new(postcode.to_owned())),
