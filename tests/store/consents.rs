@@ -68,10 +68,8 @@ async fn what_was_said_before_is_told_apart_from_what_is_new(fresh: Fresh) {
     let said = |number: usize, state, day| stated(&[(1, key(number))], state, day);
     let held = vec![said(1, Given, 100), said(1, Withdrawn, 101)];
     fresh.act(Effect::PutConsents(held)).await.unwrap();
-    let by_a_carer = consents::Stated {
-        given_by: Some(ConsentGiver::Carer),
-        ..said(1, Withdrawn, 101)
-    };
+    let by_a_carer =
+        consents::Stated { given_by: Some(ConsentGiver::Carer), ..said(1, Withdrawn, 101) };
     let asked = [
         (said(1, Given, 100), true),
         (said(1, Withdrawn, 101), true),
