@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     audit::{LeafKind, SizeClass},
-    domain::{PersonId, SubjectId, row::Sex},
+    domain::{PersonId, SubjectId, row::Sex, time::days_after},
     gateway::{link_identities, relink::Relinking},
     keys::{BirthDate, IdentifierKind, Pseudonymiser, RawIdentifier, RawText},
     linkage::{KeyedIdentity, RawIdentity, Sender},
@@ -32,12 +32,13 @@ fn identity(with: &Pseudonymiser, person: usize, postcode: &str) -> KeyedIdentit
     let health = partner("health");
     let kind = IdentifierKind::Record { partner: &health, record_type: "health_review" };
     let record = RawIdentifier::new("R".to_owned()).pseudonymise(kind, with);
+    // A name and a day of its own: all would hang together by one.
+    let born = days_after(date(2022, 1, 1), i32::try_from(person).unwrap());
     let raw = RawIdentity {
         nhs_number: Some(RawIdentifier::new(format!("999{person:07}"))),
         surname: Some(RawText::new("Example".to_owned())),
-        // A name of its own: all would hang together by one.
         forename: Some(RawText::new(format!("Ada{}", name(person)))),
-        birth: Some(BirthDate::new(date(2024, 2, 28))),
+        birth: Some(BirthDate::new(born)),
         sex: Some(Sex::Female),
         postcode: Some(RawText::new(postcode.to_owned())),
         ..RawIdentity::default()

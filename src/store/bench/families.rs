@@ -29,7 +29,7 @@ pub(super) async fn edges(tx: &mut Tx) -> Result<Many<EdgeRow>, StoreError> {
     Ok(of_batch)
 }
 
-pub(super) fn table(batch: i64, rows: Vec<EdgeRow>) -> Rows {
+pub(super) fn table(batch: i64, rows: &[EdgeRow]) -> Rows {
     let numbers = |of: fn(&EdgeRow) -> i64| Column::Numbers(rows.iter().map(of).collect());
     let columns = vec![
         numbers(|row| row.1),
