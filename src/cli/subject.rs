@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::RecordType,
-    gateway::{IdentityProof, REPORT_INFO, WithholdReason},
+    gateway::{IdentityProof, WithholdReason, report_info},
     keys::{RecipientKey, RecipientSecret, hpke::SUITE_NAME},
     wire::v1::{self, subject_service_client::SubjectServiceClient},
 };
@@ -250,7 +250,7 @@ impl Report {
         let sealed = json!({
             "form": FORM,
             "suite": SUITE_NAME,
-            "info": String::from_utf8_lossy(REPORT_INFO),
+            "info": report_info(self.number),
             "request": self.number,
             "key_id": answer.key_id,
             "encapsulated_secret": STANDARD.encode(&answer.encapsulated_secret),
@@ -320,12 +320,13 @@ fn opened(file: &Path, key: &Path) -> Result<String, CliError> {
     if sealed.get("form").and_then(Value::as_str) != Some(FORM) {
         return Err(wrong());
     }
+    let request = sealed.get("request").and_then(Value::as_u64).ok_or_else(wrong)?;
     let secret = bytes("encapsulated_secret").ok_or_else(wrong)?;
     let text = bytes("sealed").ok_or_else(wrong)?;
     let key = RecipientSecret::load(key)
         .map_err(|error| CliError::Failed { act: "read the key", source: error.into() })?;
     let plain = key
-        .open(&secret, REPORT_INFO, &text)
+        .open(&secret, report_info(request).as_bytes(), &text)
         .map_err(|error| CliError::Failed { act: "open the report", source: error.into() })?;
     let report: Value = serde_json::from_slice(&plain).map_err(|_| wrong())?;
     Ok(format!("{report:#}\n"))

@@ -126,9 +126,11 @@ impl Gateway {
         let going: BTreeSet<[u8; 16]> = going.into_iter().map(|key| forms.current(key)).collect();
         drop(tx);
         let held = |key: &[u8; 16]| {
-            // What was not used because of its subject's choice was sent none the less.
-            let sent = sent.get(key).is_some_and(|sent| sent.accepted && !sent.let_go)
-                || dropped.get(key).is_some_and(|dropped| dropped.accepted);
+            // What was not used because of its subject's choice was sent none the less, and then.
+            let sent = match dropped.get(key).filter(|dropped| dropped.accepted) {
+                Some(dropped) => !dropped.let_go,
+                None => sent.get(key).is_some_and(|sent| sent.accepted && !sent.let_go),
+            };
             sent && !going.contains(key)
         };
         let found = keys.iter().map(held).collect();
@@ -177,7 +179,7 @@ impl Gateway {
 
     /// A record's key as a suppression: the same from every form whose wrapping key is held. One
     /// that is gone took every record of that time along.
-    fn token_of(&self, forms: &[Pseudonym]) -> Option<[u8; 16]> {
+    pub(super) fn token_of(&self, forms: &[Pseudonym]) -> Option<[u8; 16]> {
         let keys = self.keys();
         let mut tokens = forms.iter().filter_map(|form| keys.pseudonymiser.suppress(form).ok());
         tokens.next().map(|token| *token.as_bytes())
@@ -322,6 +324,7 @@ impl Gateway {
             let subjects = found.get(number).map(Vec::as_slice);
             erasures::erase_record(tx, *number, subjects).await?;
             cases::forget_stops(tx, *number).await?;
+            cases::forget_late(tx, *number).await?;
         }
         cases::forget_dropped(tx, feed, &unused_tokens).await?;
         records::take_over(tx, feed, &sent_keys).await?;
@@ -346,10 +349,11 @@ impl Gateway {
                     self.erase_in_batch(tx, batch, wanted, &mut subjects).await?;
                 }
             }
-            // The batches that withdrew what was found name it, too.
+            // The batches that withdrew what was found name it, too, and so do those that brought it late.
             let numbers: Vec<i64> = wanted.numbers.iter().copied().collect();
-            let withdrawing = erasures::withdrawing(tx, &numbers).await?;
-            wanted.batches.extend(withdrawing.iter().filter(|batch| !looked_at.contains(batch)));
+            let mut naming = erasures::withdrawing(tx, &numbers).await?;
+            naming.extend(cases::late_items(tx, &numbers).await?);
+            wanted.batches.extend(naming.iter().filter(|batch| !looked_at.contains(batch)));
             if wanted.batches.is_empty() {
                 return Ok(subjects);
             }

@@ -38,6 +38,7 @@ mod project_tiles;
 mod protocols;
 mod published;
 mod quorum;
+mod record_keys;
 mod refused;
 pub mod register;
 #[cfg(test)]
@@ -102,8 +103,8 @@ pub use rights::{
 pub use rotate_keys::{Advance, Rotation};
 pub use snapshot::{ProtocolRecord, Snapshot};
 pub use subjects::{
-    AskReport, IdentityProof, MarkedRecords, NamedSubject, REPORT_INFO, Reported, SealedReport,
-    SubjectRequest, WithholdReason,
+    AskReport, IdentityProof, MarkedRecords, NamedSubject, Reported, SealedReport, SubjectRequest,
+    WithholdReason, report_info,
 };
 pub use undo_stream::{UndoCause, UndoneStream};
 pub use withdraw_consent::Withdrawing;

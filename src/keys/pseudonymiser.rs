@@ -213,6 +213,27 @@ impl Pseudonymiser {
         Ok(wrap(domain, to, self.wrapping_key(domain, to)?, inner))
     }
 
+    /// Covers sixteen bytes that are kept beside a suppression, by the suppressions' own key: one
+    /// block of AES in the chaining mode (NIST SP 800-38A), whose vector is the suppression itself,
+    /// so that equal bytes beside two of them look unrelated.
+    #[must_use]
+    pub fn cover(&self, beside: &[u8; 16], mut plain: [u8; 16]) -> [u8; 16] {
+        let (_, key) = &self.domains[PseudonymDomain::Suppression.index()].current;
+        let mut block = Array::from(mixed(beside, &plain));
+        plain.zeroize();
+        key.encrypt_block(&mut block);
+        block.into()
+    }
+
+    /// What [`cover`](Self::cover) covered.
+    #[must_use]
+    pub fn uncover(&self, beside: &[u8; 16], covered: &[u8; 16]) -> [u8; 16] {
+        let (_, key) = &self.domains[PseudonymDomain::Suppression.index()].current;
+        let mut block = Array::from(*covered);
+        key.decrypt_block(&mut block);
+        mixed(beside, &block.into())
+    }
+
     pub(super) fn identifier(&self, kind: IdentifierKind<'_>, value: &[u8]) -> Pseudonym {
         let input = self.begin(kind.domain(), IDENTIFIER_RULES);
         let scoped = match kind {
@@ -258,6 +279,10 @@ impl Pseudonymiser {
         key.decrypt_block(&mut block);
         Ok(Zeroizing::new(block.into()))
     }
+}
+
+fn mixed(one: &[u8; 16], other: &[u8; 16]) -> [u8; 16] {
+    std::array::from_fn(|at| one[at] ^ other[at])
 }
 
 /// Takes in a length-prefixed value.

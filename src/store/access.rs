@@ -5,12 +5,12 @@ use super::{
     Outcome, StoreError, Tx,
     bulk::{
         self, Among,
-        Column::{Integers, Texts},
+        Column::{Bytes, Integers, Texts},
     },
     error::{counted, key16},
     tx::on,
 };
-use crate::domain::{FeedId, PartnerId, PersonId, ProtocolId, RecordType};
+use crate::domain::{BatchId, FeedId, PartnerId, PersonId, ProtocolId, RecordType};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Marks {
     /// The feed, which is the marking controller's.
     pub feed: FeedId,
-    /// The records' numbers; `None` for all of the feed.
-    pub records: Option<Vec<i64>>,
+    /// The records' keys as suppressions; `None` for all of the feed.
+    pub records: Option<Vec<[u8; 16]>>,
     /// Whether they are withheld; else they are shown.
     pub withheld: bool,
     /// Why: a code of a closed list.
@@ -66,6 +66,8 @@ pub struct SharedRecord {
     pub number: i64,
     /// Its feed.
     pub feed: FeedId,
+    /// Its batch.
+    pub batch: BatchId,
     /// Who sent it.
     pub partner: PartnerId,
     /// Its type.
@@ -108,23 +110,44 @@ pub(super) async fn mark(tx: &mut Tx, marks: &Marks, at: Timestamp) -> Result<()
             .bind(at.as_microsecond()).execute(c).await.map(drop))?;
         return Ok(());
     };
-    let records: Vec<i64> = records.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let records: BTreeSet<&[u8; 16]> = records.iter().collect();
     let count = records.len();
     bulk::insert(
         tx,
-        "withheld_record",
+        "withheld_key",
         &[
-            ("event_number", Integers(records)),
             ("feed_id", Integers(vec![marks.feed.number(); count])),
+            ("token", Bytes(records.into_iter().map(|token| &token[..]).collect())),
             ("state", Integers(vec![state; count])),
             ("reason", Texts(vec![marks.reason; count])),
             ("marked_at", Integers(vec![at.as_microsecond(); count])),
         ],
-        "ON CONFLICT (event_number) DO UPDATE SET state = excluded.state, \
+        "ON CONFLICT (feed_id, token) DO UPDATE SET state = excluded.state, \
          reason = excluded.reason, marked_at = excluded.marked_at",
     )
     .await
     .map(drop)
+}
+
+/// Marks what takes a record's place as that is marked: each with the token of what it replaces
+/// first. A mark of its own stays.
+///
+/// # Errors
+/// When it can't be written.
+pub async fn mark_alike(
+    tx: &mut Tx,
+    feed: FeedId,
+    replaced: &[([u8; 16], [u8; 16])],
+) -> Result<(), StoreError> {
+    for (earlier, later) in replaced {
+        on!(&mut *tx, c => sqlx::query(
+            "INSERT INTO withheld_key (feed_id, token, state, reason, marked_at) \
+             SELECT w.feed_id, $1, w.state, w.reason, w.marked_at FROM withheld_key w \
+             WHERE w.feed_id = $2 AND w.token = $3 ON CONFLICT DO NOTHING")
+            .bind(&later[..]).bind(feed.number()).bind(&earlier[..])
+            .execute(c).await.map(drop))?;
+    }
+    Ok(())
 }
 
 /// Enters a request and tells its number.
@@ -180,7 +203,7 @@ pub async fn requests(tx: &mut Tx) -> Result<Vec<Request>, StoreError> {
         .collect()
 }
 
-type SharedRow = (i64, i64, String, i64, String, i64, i64, Option<Vec<u8>>, Vec<u8>);
+type SharedRow = (i64, i64, i64, String, i64, String, i64, i64, Option<Vec<u8>>, Vec<u8>);
 
 /// The accepted records of a person, in the order in which they came.
 ///
@@ -188,24 +211,26 @@ type SharedRow = (i64, i64, String, i64, String, i64, i64, Option<Vec<u8>>, Vec<
 /// When they can't be read or one is corrupt.
 pub async fn shared(tx: &mut Tx, person: PersonId) -> Result<Vec<SharedRecord>, StoreError> {
     let rows: Vec<SharedRow> = on!(tx, c => sqlx::query_as(
-        "SELECT e.event_number, f.feed_id, f.partner_id, f.record_type, b.protocol_id, \
+        "SELECT e.event_number, f.feed_id, b.batch_id, f.partner_id, f.record_type, b.protocol_id, \
          b.protocol_version, b.staged_at, e.consent_key, e.body \
          FROM event e JOIN batch b ON b.batch_id = e.batch_id AND b.state = 1 \
          JOIN feed f ON f.feed_id = b.feed_id \
          WHERE e.person_id = $1 ORDER BY e.event_number, e.role")
         .bind(person.number()).fetch_all(c).await)?;
     rows.into_iter()
-        .map(|(number, feed, partner, record_type, protocol, version, received_at, key, body)| {
+        .map(|row: SharedRow| {
+            let (number, feed, batch, partner, record_type, protocol, version, at, key, body) = row;
             let corrupt = |column| StoreError::Corrupt { table: "batch", column, row: number };
             let record_type = u8::try_from(record_type).ok().and_then(RecordType::from_number);
             Ok(SharedRecord {
                 number,
                 feed: FeedId::new(feed),
+                batch: BatchId::new(batch),
                 partner: partner.parse().map_err(|_| corrupt("partner_id"))?,
                 record_type: record_type.ok_or(corrupt("record_type"))?,
                 protocol: protocol.parse().map_err(|_| corrupt("protocol_id"))?,
                 version: u32::try_from(version).map_err(|_| corrupt("protocol_version"))?,
-                received_at,
+                received_at: at,
                 consent: key.map(|key| key16(&key, "event", "consent_key")).transpose()?,
                 body,
             })
@@ -213,11 +238,16 @@ pub async fn shared(tx: &mut Tx, person: PersonId) -> Result<Vec<SharedRecord>, 
         .collect()
 }
 
-/// What is marked of some records and their feeds.
+/// What is marked of some records and their feeds. `tokens`: of each record by its number the key
+/// as a suppression, where it is known.
 ///
 /// # Errors
 /// When it can't be read or is corrupt.
-pub async fn marked(tx: &mut Tx, records: &[SharedRecord]) -> Result<Marked, StoreError> {
+pub async fn marked(
+    tx: &mut Tx,
+    records: &[SharedRecord],
+    tokens: &BTreeMap<i64, [u8; 16]>,
+) -> Result<Marked, StoreError> {
     let distinct = |of: fn(&SharedRecord) -> i64| {
         records.iter().map(of).collect::<BTreeSet<i64>>().into_iter().collect::<Vec<_>>()
     };
@@ -249,6 +279,15 @@ pub async fn marked(tx: &mut Tx, records: &[SharedRecord]) -> Result<Marked, Sto
     }
     for (number, mark) in found {
         marked.records.insert(number, state(mark, "withheld_record", number)?);
+    }
+    for record in records {
+        let Some(token) = tokens.get(&record.number) else { continue };
+        let mark: Option<(i64,)> = on!(&mut *tx, c => sqlx::query_as(
+            "SELECT state FROM withheld_key WHERE feed_id = $1 AND token = $2")
+            .bind(record.feed.number()).bind(&token[..]).fetch_optional(c).await)?;
+        if let Some((mark,)) = mark {
+            marked.records.insert(record.number, state(mark, "withheld_key", record.number)?);
+        }
     }
     Ok(marked)
 }

@@ -8,16 +8,22 @@
 
 mod dropped;
 mod erasing;
+mod late;
 mod learning;
 mod notices;
 mod reach;
 mod replaying;
 
-pub use dropped::{Dropped, dropped, dropped_by, forget_dropped, stage_dropped, stage_dropped_by};
+pub use dropped::{
+    Dropped, NewDropped, Unused, dropped, dropped_by, forget_dropped, forget_unused, stage_dropped,
+    stage_dropped_by, unused_of, unused_until,
+};
 pub use erasing::{
     Erased, erased_since, erased_up_to, erasing, forget_stops, keep_erased, on_withdrawn_consents,
     owe_scrub, scrubbed, scrubs, stopping, to_erase,
 };
+pub(super) use late::settle_late;
+pub use late::{TakenLate, forget_late, late_items, stage_late, used_as};
 pub use learning::{binding_by, by_number, learn};
 pub(super) use notices::acknowledge;
 pub use notices::{Acknowledged, Notice, notices_of, notices_to};

@@ -156,8 +156,12 @@ pub async fn clear_unaccepted(tx: &mut Tx, staged_before: Timestamp) -> Result<(
          FROM dropped d JOIN batch b ON b.batch_id = d.batch_id WHERE b.state = 2)",
     )
     .await?;
-    tx.run("DELETE FROM dropped WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)")
-        .await?;
+    for sql in [
+        "DELETE FROM dropped WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
+        "DELETE FROM taken_late WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
+    ] {
+        tx.run(sql).await?;
+    }
     if !tx.is_sqlite() {
         // Intake may not delete records; a function of the owner deletes just these.
         return tx.run("SELECT clear_abandoned()").await;

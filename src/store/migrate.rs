@@ -36,6 +36,7 @@ steps![
     "0007_evidence",
     "0008_choices",
     "0009_records",
+    "0010_unused",
     "0011_families",
 ];
 

@@ -14,6 +14,7 @@
 //!   change (triggers say so too).
 
 pub mod access;
+mod alone;
 pub mod approvals;
 pub mod archive;
 pub mod backup;
@@ -57,6 +58,7 @@ mod tx;
 mod unconsented;
 pub mod undo;
 
+pub use alone::{Alone, Lock, alone};
 pub use effect::{Effect, Outcome};
 pub use error::StoreError;
 pub use postgres::{LocationError, PostgresLocation};

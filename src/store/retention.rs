@@ -10,7 +10,7 @@
 //! for a preview, and to prove that nothing was overlooked.
 
 use super::{
-    Rights, Store, StoreError, Tx, bulk,
+    StoreError, Tx, bulk,
     error::{counted, key16, stored},
     tx::on,
 };
@@ -21,28 +21,6 @@ pub const NEVER: i32 = i32::MAX;
 
 /// The row of a day that is there whether anything went or not.
 const WHOLE: i64 = 0;
-
-/// Leave to apply retention alone among all gateways on a database, until it is dropped.
-#[derive(Debug)]
-pub struct Alone {
-    /// Holds the lock; nothing is done in it.
-    _lock: Option<Tx>,
-}
-
-/// Tries to be the one gateway that applies retention; `None` while another does. An embedded
-/// file has one gateway anyway.
-///
-/// # Errors
-/// When the database can't be asked.
-pub async fn alone(store: &Store) -> Result<Option<Alone>, StoreError> {
-    if store.is_embedded() {
-        return Ok(Some(Alone { _lock: None }));
-    }
-    let mut tx = store.transact(Rights::Intake).await?;
-    let (alone,): (bool,) = on!(&mut tx, c => sqlx::query_as(
-        "SELECT pg_try_advisory_xact_lock(7419220532)").fetch_one(c).await)?;
-    Ok(alone.then_some(Alone { _lock: Some(tx) }))
-}
 
 /// A batch to look through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,6 +151,28 @@ pub async fn events_of(tx: &mut Tx, batch: BatchId) -> Result<Vec<StoredEvent>, 
     rows.into_iter().map(event).collect()
 }
 
+/// What a record of a batch says of whom it is about, of some records.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn principals(
+    tx: &mut Tx,
+    batch: BatchId,
+    numbers: &[i64],
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let rows: Vec<EventRow> = bulk::select(
+        tx,
+        "SELECT e.event_number, e.role, e.subject_id, e.body, s.facts, CAST(NULL AS BIGINT) \
+         FROM event e LEFT JOIN subject s ON s.subject_id = e.subject_id \
+         WHERE e.batch_id = $1 AND e.role = 0 AND e.event_number",
+        Some(batch.number()),
+        &bulk::Among::Numbers(numbers),
+        "",
+    )
+    .await?;
+    rows.into_iter().map(event).collect()
+}
+
 /// The batches after one in which records may be kept, in order, at most so many: accepted ones, and
 /// undone ones.
 ///
@@ -186,7 +186,7 @@ pub async fn kept(tx: &mut Tx, after: BatchId, most: i64) -> Result<Vec<Batch>, 
     rows.into_iter().map(batch).collect()
 }
 
-/// The keys under which records of a batch were sent, by number: for batches whose private
+/// The keys under which records of a batch were sent, by number, with their versions: for batches whose private
 /// detail can't tell. Looks through the whole feed.
 ///
 /// # Errors
@@ -195,11 +195,17 @@ pub async fn keys_of(
     tx: &mut Tx,
     feed: FeedId,
     batch: BatchId,
-) -> Result<Vec<(i64, [u8; 16])>, StoreError> {
-    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(
-        "SELECT event_number, record_key FROM sent WHERE feed_id = $1 AND batch_id = $2")
+) -> Result<Vec<(i64, [u8; 16], u16)>, StoreError> {
+    let rows: Vec<(i64, Vec<u8>, i64)> = on!(tx, c => sqlx::query_as(
+        "SELECT event_number, record_key, key_version FROM sent \
+         WHERE feed_id = $1 AND batch_id = $2")
         .bind(feed.number()).bind(batch.number()).fetch_all(c).await)?;
-    rows.into_iter().map(|(number, key)| Ok((number, key16(&key, "sent", "record_key")?))).collect()
+    let row = |(number, key, version): (i64, Vec<u8>, i64)| {
+        let corrupt = StoreError::Corrupt { table: "sent", column: "key_version", row: number };
+        let version = u16::try_from(version).map_err(|_| corrupt)?;
+        Ok((number, key16(&key, "sent", "record_key")?, version))
+    };
+    rows.into_iter().map(row).collect()
 }
 
 /// A record is let go: its key goes after this day, so that it does not come in again before.

@@ -86,7 +86,7 @@ const fn table(name: &'static str, key: usize, columns: &'static [Column]) -> Ta
 }
 
 /// The step that made the families' edges.
-const FAMILIES: usize = 10;
+const FAMILIES: usize = 11;
 
 /// Every table. The log's come last and its head last of all, as when they are written.
 pub const TABLES: &[Table] = &[
@@ -394,9 +394,32 @@ pub const TABLES: &[Table] = &[
             bytes("token", 8),
             integer("batch_id", 8),
             integer("event_number", 8),
+            optional(bytes("days", 10)),
+            optional(integer("forget_day", 10)),
+        ],
+    ),
+    table(
+        "taken_late",
+        1,
+        &[
+            integer("event_number", 10),
+            integer("batch_id", 10),
+            integer("of_batch", 10),
+            integer("of_number", 10),
         ],
     ),
     table("dropped_case", 3, &[integer("feed_id", 8), bytes("token", 8), integer("case_id", 8)]),
+    table(
+        "withheld_key",
+        2,
+        &[
+            integer("feed_id", 10),
+            bytes("token", 10),
+            integer("state", 10),
+            text("reason", 10),
+            integer("marked_at", 10),
+        ],
+    ),
     table(
         "withheld_feed",
         1,

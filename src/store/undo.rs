@@ -2,10 +2,11 @@
 //!
 //! An undone batch keeps its rows: they count for nothing, since only accepted batches do,
 //! and its records may be sent again. That a stream is undone is written once and stays, so
-//! that no batch of it is accepted later, through whichever gateway.
+//! that no batch of it is accepted later, through whichever gateway. What was taken late moves to
+//! the batch that its sender sent it in first, and is undone with that one alone.
 
 use super::{
-    StoreError, Tx, bulk,
+    StoreError, Tx, bulk, cases,
     error::{counted, stored},
     feeds::{ACCEPTED, UNDONE},
     tx::on,
@@ -89,6 +90,7 @@ pub async fn feeds_since(
 /// Undoes every accepted batch of a stream.
 pub(super) async fn apply(tx: &mut Tx, undo: &Undo, at: Timestamp) -> Result<(), StoreError> {
     let stream = stored(undo.stream)?;
+    cases::settle_late(tx, stream).await?;
     let rows = on!(&mut *tx, c => sqlx::query(
         "INSERT INTO stream_undo (stream, feed_id, cause, batches, records, undone_at) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING")

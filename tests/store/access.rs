@@ -69,8 +69,9 @@ async fn what_is_marked_is_the_marking_feeds_own(fresh: Fresh) {
     }
     // Staged only.
     stage(&fresh, cases, &[4], None).await;
+    let token = |number: i64| key(100 + usize::try_from(number).unwrap());
     let mark = |feed, records: Option<&[i64]>, withheld| {
-        let records = records.map(<[i64]>::to_vec);
+        let records = records.map(|numbers| numbers.iter().map(|number| token(*number)).collect());
         let marks = Marks { feed, records, withheld, reason: "dpa_sch3_para21" };
         fresh.act(Effect::Withhold(Box::new(marks)))
     };
@@ -91,7 +92,8 @@ async fn what_is_marked_is_the_marking_feeds_own(fresh: Fresh) {
         ]
     );
     assert!(access::shared(&mut tx, PersonId::new(2)).await.unwrap().is_empty());
-    let marked = access::marked(&mut tx, &shared).await.unwrap();
+    let tokens = [1, 2, 3].map(|number| (number, token(number))).into();
+    let marked = access::marked(&mut tx, &shared, &tokens).await.unwrap();
     assert_eq!(marked.feeds.into_iter().collect::<Vec<_>>(), [(cases, true)]);
     assert_eq!(marked.records.into_iter().collect::<Vec<_>>(), [(2, true)]);
     drop(tx);
@@ -99,6 +101,21 @@ async fn what_is_marked_is_the_marking_feeds_own(fresh: Fresh) {
     mark(reviews, Some(&[2]), false).await.unwrap();
     mark(cases, None, false).await.unwrap();
     let mut tx = fresh.read(Rights::Release).await;
-    let marked = access::marked(&mut tx, &shared).await.unwrap();
+    let marked = access::marked(&mut tx, &shared, &tokens).await.unwrap();
     assert_eq!((marked.feeds[&cases], marked.records[&2]), (false, false));
+    drop(tx);
+    // What takes a record's place is marked alike; of the same feed alone, and not over its own.
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    access::mark_alike(&mut tx, cases, &[(token(2), token(1))]).await.unwrap();
+    drop(tx);
+    mark(reviews, Some(&[2]), true).await.unwrap();
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    access::mark_alike(&mut tx, reviews, &[(token(2), token(1)), (token(9), token(2))])
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    mark(reviews, Some(&[2]), false).await.unwrap();
+    let mut tx = fresh.read(Rights::Release).await;
+    let marked = access::marked(&mut tx, &shared, &tokens).await.unwrap();
+    assert_eq!(marked.records.into_iter().collect::<Vec<_>>(), [(1, true), (2, false)]);
 }

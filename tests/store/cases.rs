@@ -5,12 +5,13 @@ use tallygate::{
     domain::{BatchId, FeedId, PersonId, RecordType, SubjectId},
     store::{
         ActError, Effect, Location, Outcome, Rights, Store,
-        cases::{self, Acknowledged, Case, Erased, Held, Stopped},
+        cases::{self, Acknowledged, Case, Erased, Held, NewDropped, Stopped, TakenLate},
         consents::Unconsented,
-        feeds,
+        feeds::{self, NewBatch},
         records::{self, NewEvent},
         scan,
         subjects::{self, NewSubject, Subject},
+        undo::Undo,
     },
 };
 
@@ -18,6 +19,8 @@ on_both!(
     a_case_binds_when_it_is_staged_and_counts_when_it_is_logged,
     what_a_case_stops_is_found_told_and_acknowledged,
     what_was_not_used_is_known_and_nothing_else,
+    what_was_not_used_is_let_go_and_forgotten,
+    what_is_taken_late_is_undone_with_what_brought_it_first,
     what_never_came_into_the_log_is_given_up,
     a_scrub_leaves_nothing_of_what_was_deleted,
     a_replay_holds_service_until_a_scrub,
@@ -170,11 +173,75 @@ async fn what_a_case_stops_is_found_told_and_acknowledged(fresh: Fresh) {
     assert_eq!(counted().await, 9);
 }
 
+fn left(token: u8, event_number: i64) -> NewDropped {
+    NewDropped { token: key(usize::from(token)), event_number, days: Some([token; 16]) }
+}
+
+async fn what_was_not_used_is_let_go_and_forgotten(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let batch = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
+    cases::stage_dropped(&mut tx, feed, batch, &[left(1, 11), left(2, 12)]).await.unwrap();
+    cases::stage_dropped_by(&mut tx, feed, &[(key(1), 4), (key(2), 4)]).await.unwrap();
+    tx.commit().await.unwrap();
+    fresh.accept(batch).await.unwrap();
+    let mut tx = fresh.read(Rights::Release).await;
+    let unused = cases::unused_of(&mut tx, batch).await.unwrap();
+    let told: Vec<_> = unused.iter().map(|one| (one.event_number, one.token, one.days)).collect();
+    assert_eq!(told, [(11, key(1), Some([1; 16])), (12, key(2), Some([2; 16]))]);
+    drop(tx);
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    cases::unused_until(&mut tx, feed, &key(1), 20_000).await.unwrap();
+    let found = cases::dropped(&mut tx, feed, &[key(1), key(2)]).await.unwrap();
+    assert_eq!((found[&key(1)].let_go, found[&key(2)].let_go), (true, false));
+    assert_eq!(cases::forget_unused(&mut tx, 20_000, 9).await.unwrap(), 0, "through that day");
+    assert_eq!(cases::forget_unused(&mut tx, 20_001, 9).await.unwrap(), 1);
+    assert!(cases::dropped_by(&mut tx, feed, &key(1)).await.unwrap().is_empty());
+    assert_eq!(cases::dropped_by(&mut tx, feed, &key(2)).await.unwrap(), [4]);
+    tx.commit().await.unwrap();
+    let mut tx = fresh.read(Rights::Release).await;
+    assert_eq!(cases::unused_of(&mut tx, batch).await.unwrap().len(), 1);
+}
+
+async fn what_is_taken_late_is_undone_with_what_brought_it_first(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    // A record in batch 1 that was not used, and is in batch 2; the same with 3 and 4.
+    let mut batches = Vec::new();
+    for (stream, number) in [(1, None), (2, Some(21)), (3, None), (4, Some(43))] {
+        let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+        let new = NewBatch { stream, ..batch_of(feed) };
+        let batch = feeds::stage(&mut tx, &new).await.unwrap();
+        if let Some(event_number) = number {
+            let of_batch = *batches.last().unwrap();
+            let late = TakenLate { event_number, of_batch, of_number: event_number - 10 };
+            cases::stage_late(&mut tx, batch, &[late]).await.unwrap();
+            let key = key(usize::try_from(event_number).unwrap());
+            records::stage_sent(&mut tx, feed, batch, &[(key, event_number)], 1).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        fresh.accept(batch).await.unwrap();
+        batches.push(batch);
+    }
+    for stream in [1, 4] {
+        let undo = Undo { stream, feed, cause: "wrong_file", batches: 1, records: 0 };
+        fresh.act(Effect::UndoStream(undo)).await.unwrap();
+    }
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let sent = records::sent(&mut tx, feed, &[key(21), key(43)]).await.unwrap();
+    let told = |of: usize| (sent[&key(of)].batch, sent[&key(of)].accepted, sent[&key(of)].undone);
+    assert_eq!(told(21), (batches[0], false, true), "undone with the file that sent it");
+    assert_eq!(told(43), (batches[2], true, false), "stays when the later file is undone");
+    assert_eq!(cases::late_items(&mut tx, &[21, 43]).await.unwrap(), [batches[1], batches[3]]);
+    assert_eq!(cases::used_as(&mut tx, &[11, 12]).await.unwrap(), [(11, 21)]);
+    cases::forget_late(&mut tx, 21).await.unwrap();
+    assert!(cases::used_as(&mut tx, &[11]).await.unwrap().is_empty());
+}
+
 async fn what_was_not_used_is_known_and_nothing_else(fresh: Fresh) {
     let feed = fresh.feed("health", RecordType::HealthReview).await;
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     let batch = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
-    cases::stage_dropped(&mut tx, feed, batch, &[(key(1), 11), (key(2), 12)]).await.unwrap();
+    cases::stage_dropped(&mut tx, feed, batch, &[left(1, 11), left(2, 12)]).await.unwrap();
     let found = cases::dropped(&mut tx, feed, &[key(1), key(3)]).await.unwrap();
     let one = found[&key(1)];
     assert_eq!((found.len(), one.event_number, one.batch), (1, 11, batch));
@@ -190,7 +257,7 @@ async fn what_was_not_used_is_known_and_nothing_else(fresh: Fresh) {
     assert!(cases::dropped(&mut tx, feed, &[key(1)]).await.unwrap().is_empty());
     // Of a batch that is given up nothing is left.
     let given_up = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
-    cases::stage_dropped(&mut tx, feed, given_up, &[(key(5), 15)]).await.unwrap();
+    cases::stage_dropped(&mut tx, feed, given_up, &[left(5, 15)]).await.unwrap();
     feeds::abandon(&mut tx, &[given_up]).await.unwrap();
     feeds::clear_unaccepted(&mut tx, now()).await.unwrap();
     assert!(cases::dropped(&mut tx, feed, &[key(5)]).await.unwrap().is_empty());

@@ -4,7 +4,7 @@ use super::{Fresh, batch_of, key, now, on_both, partner};
 use tallygate::{
     domain::{BatchId, Event, FeedId, PersonId, RecordType, Role, SubjectId},
     store::{
-        ActError, Effect, Rights, Tx, feeds,
+        ActError, Effect, Lock, Rights, Tx, alone, feeds,
         records::{self, NewEvent, NewWithdrawal, Sent},
         retention::{self, Batch, NEVER, Named},
         subjects::{self, NewSubject, Subject},
@@ -16,7 +16,7 @@ on_both!(
     everything_of_a_batch_is_found_by_it,
     a_record_let_go_is_known_until_its_day,
     a_day_is_named_once_with_all_that_was_let_go,
-    one_gateway_alone_applies_retention,
+    one_gateway_alone_applies_retention_and_one_replays,
 );
 
 /// A batch of two records of one person, accepted.
@@ -130,7 +130,7 @@ async fn everything_of_a_batch_is_found_by_it(fresh: Fresh) {
     let mut tx = fresh.read(Rights::Intake).await;
     let mut keys = retention::keys_of(&mut tx, feed, two).await.unwrap();
     keys.sort();
-    assert_eq!(keys, [(3, key(3)), (4, key(4))]);
+    assert_eq!(keys, [(3, key(3), 1), (4, key(4), 1)]);
 }
 
 async fn a_record_let_go_is_known_until_its_day(fresh: Fresh) {
@@ -202,14 +202,16 @@ async fn a_day_is_named_once_with_all_that_was_let_go(fresh: Fresh) {
     assert_eq!(retention::unnamed(&mut tx).await.unwrap(), []);
 }
 
-async fn one_gateway_alone_applies_retention(fresh: Fresh) {
-    let first = retention::alone(&fresh.store).await.unwrap().unwrap();
-    let second = retention::alone(&fresh.store).await.unwrap();
+async fn one_gateway_alone_applies_retention_and_one_replays(fresh: Fresh) {
+    let first = alone(&fresh.store, Lock::Retention).await.unwrap().unwrap();
+    let second = alone(&fresh.store, Lock::Retention).await.unwrap();
     assert_eq!(second.is_some(), fresh.store.is_embedded());
-    drop((first, second));
+    let other = alone(&fresh.store, Lock::Replay).await.unwrap();
+    assert!(other.is_some(), "one lock does not hold the other up");
+    drop((first, second, other));
     // Nothing of it is left behind.
     for _ in 0..50 {
-        if retention::alone(&fresh.store).await.unwrap().is_some() {
+        if alone(&fresh.store, Lock::Retention).await.unwrap().is_some() {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

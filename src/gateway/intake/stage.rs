@@ -2,38 +2,38 @@
 
 mod detail;
 mod family;
+mod known;
+mod sort_out;
 
 use super::{
-    Accepted, Intake, Rejection,
+    Accepted, Intake,
     keyed::{KeyedBatch, KeyedContent, KeyedItem, KeyedRecord, Superseded},
     supersede,
 };
 use crate::{
     audit::{Hash, item::RecordPlace},
-    domain::{BatchId, Event, PersonId, Role, SubjectId, field::Rule, time::epoch_day},
+    domain::{BatchId, Event, PersonId, Role, SubjectId, time::epoch_day},
     gateway::{
         GatewayError,
         forms::{self, Forms},
         link::link,
-        rights::{self, Suppressions},
+        retention::{RecordDays, day_of_birth},
+        rights,
     },
-    keys::{KeysInUse, PseudonymDomain},
-    protocol::Choices,
+    keys::{KeyError, KeysInUse, PseudonymDomain},
     store::{
-        Rights, Tx,
-        cases::{self, Dropped},
+        Rights, Tx, access,
+        cases::{self, Dropped, NewDropped, TakenLate},
         details, erasures, families,
         feeds::{self, NewBatch},
         key_versions,
-        records::{self, NewEvent, NewWithdrawal, Sent},
+        records::{self, NewEvent, NewWithdrawal},
         subjects,
     },
 };
 use detail::BatchDetail;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use sort_out::sort_out;
+use std::collections::BTreeSet;
 
 /// A staged batch.
 pub(super) struct Staged {
@@ -49,7 +49,17 @@ struct New<'a> {
     content: &'a KeyedContent,
     /// `Some` where it names a subject who has made a choice that binds the flow: nothing of it
     /// is kept but this, by which it is known that it was sent.
-    dropped: Option<[u8; 16]>,
+    dropped: Option<Unused>,
+    /// Where its sender sent it first, when it was not used: it is now, the choice having ended.
+    late: Option<Dropped>,
+}
+
+/// What is kept of a record that is not used: its token, and the days that its end is counted
+/// from, covered beside it.
+#[derive(Clone, Copy)]
+struct Unused {
+    token: [u8; 16],
+    days: [u8; 16],
 }
 
 /// A record that goes: its sender withdrew it, or sent another in its place.
@@ -59,6 +69,22 @@ struct Gone<'a> {
     /// The day this became known.
     known: i32,
     item: &'a KeyedItem,
+}
+
+impl Unused {
+    fn of(
+        intake: &Intake,
+        keys: &KeysInUse,
+        record: &KeyedRecord,
+        content: &KeyedContent,
+    ) -> Result<Self, KeyError> {
+        let token = rights::record_token(keys, &record.key)?;
+        let births = intake.gateway.counts_from_births(&intake.actor.partner, intake.record_type);
+        let principal = content.persons.iter().find(|(role, _)| *role == Role::Principal);
+        let birth = principal.filter(|_| births).and_then(|(_, who)| who.facts.birth.as_ref());
+        let days = RecordDays::of(&content.event, birth.map(day_of_birth));
+        Ok(Self { token, days: days.covered(&keys.pseudonymiser, &token) })
+    }
 }
 
 impl<'a> Gone<'a> {
@@ -75,9 +101,6 @@ impl<'a> Gone<'a> {
 #[derive(Default)]
 struct Additions<'a> {
     new: Vec<New<'a>>,
-    /// How many of these were sent before, and not used, of a subject whose choice has ended:
-    /// they are taken now, and their sender is told no more than that they were sent before.
-    taken_late: usize,
     /// Withdrawals of records that are there, with the records' numbers.
     withdrawn: Vec<(Gone<'a>, i64)>,
     /// Withdrawals of records of this very batch, with their places in `new`.
@@ -93,8 +116,12 @@ struct Additions<'a> {
 
 impl Additions<'_> {
     /// The records and withdrawals of records that it brings.
+    ///
+    /// Some were sent before, and not used, of a subject whose choice has ended: they are taken now,
+    /// and their sender is told no more than that they were sent before.
     fn records(&self) -> u64 {
-        (self.new.len() - self.taken_late + self.withdrawn.len() + self.withdrawn_here.len()) as u64
+        let late = self.new.iter().filter(|new| new.late.is_some()).count();
+        (self.new.len() - late + self.withdrawn.len() + self.withdrawn_here.len()) as u64
     }
 }
 
@@ -115,6 +142,7 @@ pub(super) async fn stage(
     }
     supersede::inherit(intake, &mut tx, batch, keys).await?;
     let additions = sort_out(intake, &mut tx, batch, keys, accepted).await?;
+    mark_alike(intake, &mut tx, &additions, keys).await?;
     let detail = BatchDetail::of(&additions, &mut gateway.rng());
     let commitment = detail.commitment()?;
     let abandoned: Vec<BatchId> = additions.abandoned.iter().copied().collect();
@@ -145,202 +173,31 @@ pub(super) async fn stage(
     Ok(Staged { batch: number, commitment })
 }
 
+/// What takes a record's place is kept from reports to its subject as that is.
+async fn mark_alike(
+    intake: &Intake,
+    tx: &mut Tx,
+    additions: &Additions<'_>,
+    keys: &KeysInUse,
+) -> Result<(), GatewayError> {
+    let replaced = additions.new.iter().filter_map(|new| {
+        let earlier = new.record.supersedes.as_ref()?;
+        Some((&earlier.key, &new.record.key))
+    });
+    let tokens: Result<Vec<_>, KeyError> = replaced
+        .map(|(earlier, later)| {
+            Ok((rights::record_token(keys, earlier)?, rights::record_token(keys, later)?))
+        })
+        .collect();
+    Ok(access::mark_alike(tx, intake.feed, &tokens?).await?)
+}
+
 /// Gives up a staged batch whose permit no longer holds.
 pub(super) async fn abandon(intake: &Intake, batch: BatchId) -> Result<(), GatewayError> {
     let mut tx = intake.gateway.store.transact(Rights::Intake).await?;
     feeds::abandon(&mut tx, &[batch]).await?;
     tx.commit().await?;
     Ok(())
-}
-
-/// What the store knows of a batch's records.
-struct Known {
-    sent: BTreeMap<[u8; 16], Sent>,
-    dropped: BTreeMap<[u8; 16], Dropped>,
-    suppressions: Arc<Suppressions>,
-}
-
-impl Known {
-    async fn read(
-        intake: &Intake,
-        tx: &mut Tx,
-        batch: &KeyedBatch,
-        keys: &KeysInUse,
-    ) -> Result<Self, GatewayError> {
-        let named = |record: &KeyedRecord| {
-            [Some(record.key), record.supersedes.as_ref().map(|earlier| earlier.key)]
-        };
-        let records: Vec<[u8; 16]> = batch.admitted().flat_map(named).flatten().collect();
-        let forms = Forms::of(keys, PseudonymDomain::Record, &records)?;
-        let sent = records::sent(tx, intake.feed, forms.all()).await?;
-        let sent = sent.into_iter().map(|(key, sent)| (forms.current(key), sent)).collect();
-        let suppressions = intake.gateway.suppressions(tx).await?;
-        let dropped = match suppressions.never() {
-            true => BTreeMap::new(),
-            false => intake.gateway.dropped(tx, keys, intake.feed, &records).await?,
-        };
-        Ok(Self { sent, dropped, suppressions })
-    }
-
-    /// The number of a record that an accepted batch brought.
-    fn accepted(&self, key: &[u8; 16]) -> Option<i64> {
-        let sent = self.sent.get(key).filter(|sent| sent.accepted);
-        let dropped = self.dropped.get(key).filter(|dropped| dropped.accepted);
-        sent.map(|sent| sent.event_number).or(dropped.map(|dropped| dropped.event_number))
-    }
-
-    /// The numbers of all of these.
-    fn numbers(&self) -> Vec<i64> {
-        let keys: BTreeSet<&[u8; 16]> = self.sent.keys().chain(self.dropped.keys()).collect();
-        keys.into_iter().filter_map(|key| self.accepted(key)).collect()
-    }
-
-    /// Whether an accepted batch brought it and its content was not used.
-    fn is_unused(&self, key: &[u8; 16]) -> bool {
-        self.dropped.get(key).is_some_and(|dropped| dropped.accepted)
-            && self.sent.get(key).is_none_or(|sent| !sent.accepted)
-    }
-}
-
-/// Tells new records from those sent before, and withdrawals from both.
-async fn sort_out<'a>(
-    intake: &Intake,
-    tx: &mut Tx,
-    batch: &'a KeyedBatch,
-    keys: &KeysInUse,
-    accepted: &mut Accepted,
-) -> Result<Additions<'a>, GatewayError> {
-    let known = Known::read(intake, tx, batch, keys).await?;
-    let numbers = known.numbers();
-    let mut gone: BTreeSet<i64> = records::withdrawn(tx, &numbers).await?.into_iter().collect();
-    // There is nothing left to withdraw of what was let go.
-    gone.extend(known.sent.values().filter(|sent| sent.let_go).map(|sent| sent.event_number));
-    let mut here: BTreeMap<[u8; 16], usize> = BTreeMap::new();
-    let mut gone_here: BTreeSet<usize> = BTreeSet::new();
-    let mut additions = Additions::default();
-    for record in batch.admitted() {
-        let before = known.accepted(&record.key);
-        match (&record.content, before, here.get(&record.key)) {
-            (Some(content), Some(number), None) => {
-                accepted.sent_before += 1;
-                let unused = known.is_unused(&record.key) && !gone.contains(&number);
-                if unused && !is_bound(intake, &known, keys, content, &mut additions)? {
-                    here.insert(record.key, additions.new.len());
-                    additions.new.push(New { record, content, dropped: None });
-                    additions.taken_late += 1;
-                    take_over(&mut additions, record, &known);
-                }
-            }
-            (Some(_), _, Some(_)) => accepted.sent_before += 1,
-            (Some(_), None, None)
-                if record.supersedes.as_ref().is_some_and(|earlier| {
-                    // Nor of what is gone, used or not: two corrections of one record would count.
-                    match (known.accepted(&earlier.key), here.get(&earlier.key)) {
-                        (_, Some(at)) => gone_here.contains(at),
-                        (Some(number), None) => gone.contains(&number),
-                        (None, None) => true,
-                    }
-                }) =>
-            {
-                refuse_row(record, accepted, ("supersedes", Rule::NothingToSupersede));
-            }
-            (Some(content), None, None) => {
-                let (gone, here_gone) = (&mut gone, &mut gone_here);
-                let_go_of_earlier(&mut additions, record, &known, &here, gone, here_gone);
-                here.insert(record.key, additions.new.len());
-                let bound = is_bound(intake, &known, keys, content, &mut additions)?;
-                let token = || rights::record_token(keys, &record.key);
-                let dropped = if bound { Some(token()?) } else { None };
-                additions.new.push(New { record, content, dropped });
-                take_over(&mut additions, record, &known);
-                if let Some(left) = known.dropped.get(&record.key) {
-                    additions.forgotten.push(rights::record_token(keys, &record.key)?);
-                    if !left.undone {
-                        additions.abandoned.insert(left.batch);
-                    }
-                }
-            }
-            // Also of one that was sent before and is taken now: what is taken is what goes.
-            (None, _, Some(at)) => {
-                if gone_here.insert(*at) {
-                    additions.withdrawn_here.push((Gone::withdrawn(record), *at));
-                } else {
-                    accepted.sent_before += 1;
-                }
-            }
-            (None, Some(number), None) => {
-                if gone.insert(number) {
-                    additions.withdrawn.push((Gone::withdrawn(record), number));
-                } else {
-                    accepted.sent_before += 1;
-                }
-            }
-            (None, None, None) => {
-                refuse_row(record, accepted, ("record_id", Rule::NothingToWithdraw));
-            }
-        }
-    }
-    accepted.rejections.sort_by_key(|rejection| rejection.row);
-    Ok(additions)
-}
-
-/// The record whose place this one takes goes, unless it is gone already.
-fn let_go_of_earlier<'a>(
-    additions: &mut Additions<'a>,
-    record: &'a KeyedRecord,
-    known: &Known,
-    here: &BTreeMap<[u8; 16], usize>,
-    gone: &mut BTreeSet<i64>,
-    gone_here: &mut BTreeSet<usize>,
-) {
-    let Some(earlier) = &record.supersedes else { return };
-    let goes = Gone::superseded(record, earlier);
-    match (known.accepted(&earlier.key), here.get(&earlier.key)) {
-        // Also of one that was sent before and is taken now: what is taken is what goes.
-        (_, Some(at)) if gone_here.insert(*at) => additions.withdrawn_here.push((goes, *at)),
-        (Some(number), None) if gone.insert(number) => additions.withdrawn.push((goes, number)),
-        _ => {}
-    }
-}
-
-fn refuse_row(record: &KeyedRecord, accepted: &mut Accepted, (field, rule): (&'static str, Rule)) {
-    accepted.well_formed -= 1;
-    accepted.rejections.push(Rejection {
-        row: record.row,
-        field,
-        rule: rule.code(),
-        sentence: rule.sentence(),
-        by_protocol: false,
-    });
-}
-
-/// Whether somebody whom the record names has made a choice that binds the stream's flow. Its
-/// sender is told what it would be told otherwise.
-fn is_bound(
-    intake: &Intake,
-    known: &Known,
-    keys: &KeysInUse,
-    content: &KeyedContent,
-    additions: &mut Additions<'_>,
-) -> Result<bool, GatewayError> {
-    if known.suppressions.is_empty() {
-        return Ok(false);
-    }
-    let persons = rights::known_again(keys, &content.persons)?;
-    let chosen = known.suppressions.chosen(&persons);
-    if chosen != Choices::default() {
-        additions.chosen.extend(persons);
-    }
-    Ok(chosen.meets(intake.permit.choices()))
-}
-
-fn take_over(additions: &mut Additions<'_>, record: &KeyedRecord, known: &Known) {
-    if let Some(sent) = known.sent.get(&record.key) {
-        additions.taken_over.push(record.key);
-        if !sent.undone {
-            additions.abandoned.insert(sent.batch);
-        }
-    }
 }
 
 /// Writes the rows of a staged batch, and says where they are, in the order of its items.
@@ -362,9 +219,18 @@ async fn write(
     let version = keys.current().number();
     let (sent, events) = rows(first, &additions.new, placed, version);
     let tokens = additions.new.iter().zip(first..);
-    let dropped: Vec<SentRow> =
-        tokens.filter_map(|(new, number)| Some((new.dropped?, number))).collect();
+    let dropped = tokens.filter_map(|(new, event_number)| {
+        let Unused { token, days } = new.dropped?;
+        Some(NewDropped { token, event_number, days: Some(days) })
+    });
+    let dropped: Vec<NewDropped> = dropped.collect();
     cases::stage_dropped(tx, intake.feed, batch, &dropped).await?;
+    let late = additions.new.iter().zip(first..).filter_map(|(new, event_number)| {
+        let Dropped { batch: of_batch, event_number: of_number, .. } = new.late?;
+        Some(TakenLate { event_number, of_batch, of_number })
+    });
+    let late: Vec<TakenLate> = late.collect();
+    cases::stage_late(tx, batch, &late).await?;
     records::stage_sent(tx, intake.feed, batch, &sent, version).await?;
     records::stage_events(tx, batch, &events).await?;
     families::stage(tx, batch, &edges).await?;
@@ -401,7 +267,7 @@ async fn note_choices(
     intake.gateway.learn(tx, keys, &additions.chosen, &by).await?;
     let mut dropped_by: Vec<([u8; 16], i64)> = Vec::new();
     for new in &additions.new {
-        let Some(token) = new.dropped else { continue };
+        let Some(Unused { token, .. }) = new.dropped else { continue };
         let persons = rights::known_again(keys, &new.content.persons)?;
         let cases = persons.iter().flatten().filter_map(|token| by.get(token)).flatten();
         dropped_by.extend(cases.map(|case| (token, *case)));

@@ -18,6 +18,7 @@ mod search;
 mod subjects;
 mod support;
 mod undo;
+mod unused;
 mod withdraw;
 mod witnesses;
 

@@ -29,7 +29,7 @@ use crate::{
 use jiff::civil::{Date, date};
 
 /// A town whose health reviews are kept for so long.
-async fn kept_for(days: u16, from: RetentionStart) -> Town {
+pub(super) async fn kept_for(days: u16, from: RetentionStart) -> Town {
     let town = Town::new().await;
     town.put_changed(Template::Health, kept(days, from), &[]).await;
     // The first day: nothing has ended yet.
@@ -45,7 +45,7 @@ fn kept(days: u16, from: RetentionStart) -> impl FnOnce(&mut Protocol) {
     }
 }
 
-async fn apply_on(town: &Town, moment: &str) {
+pub(super) async fn apply_on(town: &Town, moment: &str) {
     town.set_clock(moment);
     town.gateway.apply_retention(Some(town.gateway.today())).await.unwrap();
 }

@@ -112,7 +112,7 @@ impl Sender {
         self.push_rows(town, rows).await.0
     }
 
-    async fn withdraw(self, town: &Town, range: std::ops::Range<usize>) -> Accepted {
+    pub(super) async fn withdraw(self, town: &Town, range: std::ops::Range<usize>) -> Accepted {
         let rows = range.map(|n| self.row("withdraw", n)).collect();
         self.push_rows(town, rows).await.0
     }
@@ -188,7 +188,7 @@ pub(super) async fn open(town: &Town, actor: &Actor, new: NewCase) -> Logged<Cas
 }
 
 /// The same by two officers, where it takes two.
-async fn open_by_two(town: &Town, new: impl Fn() -> NewCase) {
+pub(super) async fn open_by_two(town: &Town, new: impl Fn() -> NewCase) {
     let first = town.gateway.open_case(&town.officer(), new()).await.unwrap();
     if matches!(first.value(), OpenedCase::Waiting(_)) {
         open(town, &town.second_officer(), new()).await;

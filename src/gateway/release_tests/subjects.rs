@@ -8,8 +8,8 @@ use super::{
 use crate::{
     audit::{Decision, LeafKind},
     gateway::{
-        Actor, AskReport, IdentityProof, MarkedRecords, NamedSubject, OpenStream, REPORT_INFO,
-        Reported, SealedReport, WithholdReason,
+        Actor, AskReport, IdentityProof, MarkedRecords, NamedSubject, OpenStream, Reported,
+        SealedReport, WithholdReason, report_info,
     },
     keys::{RecipientKey, RecipientSecret},
     protocol::CallerRole,
@@ -39,18 +39,24 @@ fn families(town: &Town) -> Actor {
 
 /// A family case about a child, sent by the families' service.
 async fn case(town: &Town, id: &str, nhs: &str, kind: &str) {
+    case_in_place(town, (id, ""), nhs, kind).await;
+}
+
+/// The same in the place of an earlier one.
+async fn case_in_place(town: &Town, (id, earlier): (&str, &str), nhs: &str, kind: &str) {
     let open = OpenStream {
         protocol: "isp-families".to_owned(),
         version: 0,
         record_type: "family_case".to_owned(),
         purpose: String::new(),
-        columns: CASE.map(str::to_owned).to_vec(),
+        columns: CASE.iter().chain(&["supersedes"]).map(|&column| column.to_owned()).collect(),
         extract_day: "2026-05-10".to_owned(),
         dry_run: false,
     };
     let day = "2026-03-02";
+    let born = "2024-02-28";
     let row =
-        [id, "upsert", "2026-05-01", day, nhs, "2024-02-28", "K1", kind, day, "", "child", "yes"];
+        [id, "upsert", "2026-05-01", day, nhs, born, "K1", kind, day, "", "child", "yes", earlier];
     let opened = town.gateway.open_stream(families(town), open).await.unwrap();
     let mut intake = opened.into_parts().0;
     let batch = intake.reader().read(vec![row.map(str::to_owned).to_vec()]).unwrap();
@@ -74,7 +80,7 @@ fn named(number: u64, who: &[(&str, &str)], key: &RecipientKey) -> NamedSubject 
     named
 }
 
-async fn made(town: &Town, who: &[(&str, &str)], key: &RecipientKey) -> SealedReport {
+async fn made(town: &Town, who: &[(&str, &str)], key: &RecipientKey) -> (u64, SealedReport) {
     let number = ask(town).await;
     let first = town.gateway.report_subject(&town.officer(), named(number, who, key)).await;
     assert!(matches!(first.unwrap().value(), Reported::Waiting(_)));
@@ -82,14 +88,16 @@ async fn made(town: &Town, who: &[(&str, &str)], key: &RecipientKey) -> SealedRe
     let second = town.second_officer();
     let done = town.gateway.report_subject(&second, named(number, who, key)).await.unwrap();
     let Reported::Made(report) = done.into_parts().0 else { panic!("not made") };
-    *report
+    (number, *report)
 }
 
 /// What a report says, but for its number and time.
 async fn said(town: &Town, who: &[(&str, &str)]) -> (Value, usize) {
     let (secret, key) = RecipientSecret::generate().unwrap();
-    let report = made(town, who, &key).await;
-    let plain = secret.open(&report.secret, REPORT_INFO, &report.sealed).unwrap();
+    let (number, report) = made(town, who, &key).await;
+    let open = |number| secret.open(&report.secret, report_info(number).as_bytes(), &report.sealed);
+    assert!(open(number + 1).is_err(), "as another request's");
+    let plain = open(number).unwrap();
     let mut value: Value = serde_json::from_slice(&plain).unwrap();
     assert_eq!(value["proof"], "passport");
     for changing in ["made_at", "request"] {
@@ -133,7 +141,12 @@ async fn a_report_says_who_shared_what_and_never_that_a_child_is_protected() {
     assert_eq!(both.0["shared"][0]["records"], 1);
     mark(&town, &families(&town), "family_case", &["F-2", "never sent"], true).await;
     assert_eq!(said(&town, &FIRST).await, plain);
-    mark(&town, &families(&town), "family_case", &["F-2"], false).await;
+    // So is what supersedes it, and what was marked before it came.
+    case_in_place(&town, ("F-3", "F-2"), nhs, "eh").await;
+    mark(&town, &families(&town), "family_case", &["F-4"], true).await;
+    case(&town, "F-4", nhs, "eh").await;
+    assert_eq!(said(&town, &FIRST).await, plain);
+    mark(&town, &families(&town), "family_case", &["F-3"], false).await;
     assert_eq!(said(&town, &FIRST).await, both);
     // Only its controller lets a protection case be shown; another's mark does nothing.
     mark(&town, &health(&town), "family_case", &["F-1"], false).await;
@@ -143,7 +156,7 @@ async fn a_report_says_who_shared_what_and_never_that_a_child_is_protected() {
 
     // All withheld, and nobody there: the same report.
     mark(&town, &families(&town), "family_case", &[], true).await;
-    mark(&town, &families(&town), "family_case", &["F-1", "F-2"], true).await;
+    mark(&town, &families(&town), "family_case", &["F-1", "F-3"], true).await;
     mark(&town, &health(&town), "health_review", &[], true).await;
     let nobody = [("nhs_number", "9990000026"), ("date_of_birth", "2019-01-01")];
     let withheld = said(&town, &FIRST).await;

@@ -1,27 +1,25 @@
 //! One batch: looking through it for what is due, and letting that go with all that it left.
 
-use super::KeptFeed;
+use super::{
+    KeptFeed,
+    unused::{RecordDays, day_of_birth},
+};
 use crate::{
-    audit::{Item, Slot},
     domain::{
         Event, RecordType, SubjectId,
         event::CorruptEvent,
-        records::family_case,
         time::{date_of, epoch_day},
     },
     gateway::{Gateway, GatewayError, erase::Wanted, link::facts_cell},
-    keys::KeyError,
     linkage::Facts,
     protocol::{End, KeptRecord, ProtocolVersion},
     store::{
-        Rights, StoreError, Tx, details, effect,
-        erasures::{self, Asked},
+        Rights, StoreError, cases, effect, erasures,
         retention::{self, Batch, NEVER, StoredEvent},
         subjects,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
-use std::collections::BTreeMap;
 
 /// A record whose time is over.
 pub(super) struct Due {
@@ -29,6 +27,10 @@ pub(super) struct Due {
     subjects: Vec<SubjectId>,
     /// Until when its key stays.
     known_until: i32,
+    /// Its key as a suppression, where it was not used.
+    unused: Option<[u8; 16]>,
+    /// As what it is used, its subject's choice having ended.
+    late: Vec<i64>,
 }
 
 /// What was found in a batch.
@@ -47,32 +49,26 @@ impl Gateway {
     ) -> Result<Looked, GatewayError> {
         let mut tx = self.store.read(Rights::Release).await?;
         let events = retention::events_of(&mut tx, batch.batch).await?;
+        let unused = cases::unused_of(&mut tx, batch.batch).await?;
         drop(tx);
-        let version = version_of(batch)?;
         let births = kept.record_type.definition().event_is_birth || kept.keeping.asks_for_births();
         let mut looked = Looked { due: Vec::new(), next: NEVER };
         for record in events.chunk_by(|a, b| a.number == b.number) {
             // Roles are in order: the first is the one whom the record is about.
             let Some(principal) = record.first() else { continue };
             let days = self.days_of(batch, principal, births)?;
-            let end = kept.keeping.end(&days, &batch.protocol, version);
-            if end.is_over(today) {
-                looked.due.push(Due {
-                    number: principal.number,
-                    subjects: record.iter().map(|event| event.subject).collect(),
-                    known_until: kept.keeping.may_return_until(days.event),
-                });
-            } else if let End::After(last, _) = end {
-                let next = last.saturating_add(1);
-                let next = if births { month_of(next) } else { next };
-                // A case may be withdrawn on any day, and counts from it then.
-                let again = match (days.closed, days.withdrawn) {
-                    (Some(None), None) => kept.keeping.shortest_after_closing().map(|d| today + d),
-                    _ => None,
-                };
-                let next = next.min(again.unwrap_or(NEVER));
-                looked.next = looked.next.min(next.max(today + 1));
-            }
+            let subjects = record.iter().map(|event| event.subject).collect();
+            let due = Due { subjects, ..Due::of(principal.number, kept, &days) };
+            looked.judge(batch, kept, (&days, births), today, due)?;
+        }
+        let numbers: Vec<i64> = unused.iter().map(|unused| unused.event_number).collect();
+        let mut late = self.used_late(&numbers).await?;
+        for unused in unused {
+            let days = self.unused_days(batch, &unused)?;
+            let number = unused.event_number;
+            let late = late.remove(&number).unwrap_or_default();
+            let due = Due { unused: Some(unused.token), late, ..Due::of(number, kept, &days) };
+            looked.judge(batch, kept, (&days, births), today, due)?;
         }
         Ok(looked)
     }
@@ -87,26 +83,14 @@ impl Gateway {
     ) -> Result<KeptRecord, GatewayError> {
         let event = event_of(principal)?;
         let birth = if births { self.birth_of(principal)? } else { None };
-        let case = event.record_type == RecordType::FamilyCase;
-        Ok(KeptRecord {
-            event: event.day.or(birth).unwrap_or(event.known),
-            received: received_on(batch)?,
-            birth,
-            closed: case.then(|| event.day_of(family_case::CLOSED)),
-            withdrawn: Self::withdrawn_on(principal)?,
-        })
-    }
-
-    /// The day on which a record was withdrawn, if it was.
-    pub(super) fn withdrawn_on(of: &StoredEvent) -> Result<Option<i32>, StoreError> {
-        let corrupt = StoreError::Corrupt { table: "batch", column: "staged_at", row: of.number };
-        of.withdrawn.map(|at| london_day(at).ok_or(corrupt)).transpose()
+        let withdrawn = withdrawn_on(principal.number, principal.withdrawn)?;
+        Ok(RecordDays::of(&event, birth).received(received_on(batch)?, withdrawn))
     }
 
     pub(super) fn birth_of(&self, of: &StoredEvent) -> Result<Option<i32>, GatewayError> {
         let Some(sealed) = &of.facts else { return Ok(None) };
         let facts = Facts::open(facts_cell(of.subject), &self.keys().sealer, sealed)?;
-        Ok(facts.birth.map(|birth| -birth.days_until(0)))
+        Ok(facts.birth.as_ref().map(day_of_birth))
     }
 
     /// Destroys some records of a batch, with all that they left, and counts them; nothing, and
@@ -122,63 +106,83 @@ impl Gateway {
         if effect::policy_epoch(&mut tx).await? != epoch {
             return Ok(false);
         }
+        // Once the day is named its bytes are scrubbed, too.
+        cases::owe_scrub(&mut tx).await?;
         // Nobody stages meanwhile: what rests on an identity is then known for certain.
         subjects::link_alone(&mut tx).await?;
-        let keys = self.keys_in(&mut tx, batch).await?;
+        let late: Vec<i64> = due.iter().flat_map(|due| due.late.iter().copied()).collect();
+        let numbers: Vec<i64> = due.iter().map(|due| due.number).chain(late).collect();
+        let mut batches = cases::late_items(&mut tx, &numbers).await?;
+        batches.push(batch.batch);
+        let keys = self.keys_in(&mut tx, batch.feed, &batches).await?;
         let mut wanted = Wanted::default();
-        wanted.numbers.extend(due.iter().map(|due| due.number));
-        wanted.batches.push_back(batch.batch);
+        wanted.numbers.extend(&numbers);
+        wanted.batches.extend(batches);
         let mut named = self.erase_items(&mut tx, &mut wanted).await?;
         for due in due {
-            let mut subjects = named.remove(&due.number).unwrap_or_default();
-            subjects.extend(&due.subjects);
-            subjects.sort_unstable();
-            subjects.dedup();
-            erasures::erase_record(&mut tx, due.number, Some(&subjects)).await?;
-            for key in keys.get(&due.number).into_iter().flatten() {
-                let of = (key, due.number);
-                retention::know_until(&mut tx, batch.feed, of, due.known_until).await?;
+            if let Some(token) = &due.unused {
+                cases::unused_until(&mut tx, batch.feed, token, due.known_until).await?;
+            }
+            for number in due.late.iter().chain(Some(&due.number)) {
+                let mut subjects = named.remove(number).unwrap_or_default();
+                if *number == due.number {
+                    subjects.extend(&due.subjects);
+                }
+                subjects.sort_unstable();
+                subjects.dedup();
+                erasures::erase_record(&mut tx, *number, Some(&subjects)).await?;
+                for key in keys.get(number).into_iter().flatten() {
+                    let of = (key.as_bytes(), *number);
+                    retention::know_until(&mut tx, batch.feed, of, due.known_until).await?;
+                }
+                cases::forget_late(&mut tx, *number).await?;
             }
         }
         retention::count(&mut tx, record_type, due.len() as u64).await?;
         tx.commit().await?;
         Ok(true)
     }
+}
 
-    /// The keys of a batch's records in every form that they may be stored in, by number.
-    async fn keys_in(
-        &self,
-        tx: &mut Tx,
-        batch: &Batch,
-    ) -> Result<BTreeMap<i64, Vec<[u8; 16]>>, GatewayError> {
-        let mut keys: BTreeMap<i64, Vec<[u8; 16]>> = BTreeMap::new();
-        let row = batch.batch.number();
-        let corrupt = StoreError::Corrupt { table: "batch_detail", column: "sealed", row };
-        let detail = match details::of_batch(tx, batch.batch).await? {
-            None => None,
-            Some(sealed) => match self.unseal_batch(batch.batch, &sealed) {
-                Ok(detail) => Some(detail.ok_or(corrupt)?),
-                // A sealing key that was destroyed took every item along.
-                Err(GatewayError::Key(KeyError::NoSealingKey { .. })) => None,
-                Err(error) => return Err(error),
-            },
-        };
-        let Some(detail) = detail else {
-            // From before there were details: stored as they are found.
-            for (number, key) in retention::keys_of(tx, batch.feed, batch.batch).await? {
-                keys.entry(number).or_default().push(key);
-            }
-            return Ok(keys);
-        };
-        for slot in &detail.slots {
-            let Slot::Open(_, Item::Record(record)) = slot else { continue };
-            let (feed, key, key_version) = (batch.feed, record.key, record.key_version);
-            let forms = self.forms_of(&Asked { feed, key, key_version })?;
-            let forms = forms.iter().map(|form| *form.as_bytes());
-            keys.entry(record.place.number).or_default().extend(forms);
-        }
-        Ok(keys)
+impl Due {
+    fn of(number: i64, kept: &KeptFeed, days: &KeptRecord) -> Self {
+        let known_until = kept.keeping.may_return_until(days.event);
+        Self { number, subjects: Vec::new(), known_until, unused: None, late: Vec::new() }
     }
+}
+
+impl Looked {
+    /// Takes a record that is due, or notes when it may be. `births`: whether days hang on one.
+    fn judge(
+        &mut self,
+        batch: &Batch,
+        kept: &KeptFeed,
+        (days, births): (&KeptRecord, bool),
+        today: i32,
+        due: Due,
+    ) -> Result<(), StoreError> {
+        let end = kept.keeping.end(days, &batch.protocol, version_of(batch)?);
+        if end.is_over(today) {
+            self.due.push(due);
+        } else if let End::After(last, _) = end {
+            let next = last.saturating_add(1);
+            let next = if births { month_of(next) } else { next };
+            // A case may be withdrawn on any day, and counts from it then.
+            let again = match (days.closed, days.withdrawn) {
+                (Some(None), None) => kept.keeping.shortest_after_closing().map(|d| today + d),
+                _ => None,
+            };
+            let next = next.min(again.unwrap_or(NEVER));
+            self.next = self.next.min(next.max(today + 1));
+        }
+        Ok(())
+    }
+}
+
+/// The day on which a record was withdrawn, if it was.
+pub(super) fn withdrawn_on(number: i64, at: Option<i64>) -> Result<Option<i32>, StoreError> {
+    let corrupt = StoreError::Corrupt { table: "batch", column: "staged_at", row: number };
+    at.map(|at| london_day(at).ok_or(corrupt)).transpose()
 }
 
 pub(super) fn version_of(batch: &Batch) -> Result<ProtocolVersion, StoreError> {

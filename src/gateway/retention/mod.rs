@@ -19,7 +19,8 @@
 //! flow that ever brought such would let it in again: sent again meanwhile it counts as sent before,
 //! as it was. Later its event lies too far back. What retention counts from the event is asked at
 //! intake, too: a record that would be let go at once is refused as too old, under whatever id.
-//! (One that is counted from a birthday or a closing is let go with the next day.)
+//! (One that is counted from a birthday or a closing is let go with the next day.) Of a record that
+//! was not used, because of a choice, its sender sees the same ([`unused`]).
 //!
 //! **In the log.** One leaf a day, also on days on which nothing went, with a class of sizes of
 //! all that went, and one for each record type in its private detail; a day on which no gateway ran
@@ -30,9 +31,11 @@
 
 mod batch;
 mod proof;
+mod unused;
 mod view;
 
 pub use proof::{RetentionDay, RetentionProof, Verdict};
+pub(in crate::gateway) use unused::{RecordDays, day_of_birth};
 pub use view::RetentionLine;
 
 use self::batch::Looked;
@@ -45,7 +48,7 @@ use crate::{
     },
     protocol::Keeping,
     store::{
-        ActError, Effect, Rights, StoreError, effect, feeds,
+        ActError, Effect, Lock, Rights, StoreError, alone, cases, effect, feeds,
         retention::{self, Batch, Named},
     },
 };
@@ -105,11 +108,12 @@ impl Gateway {
         if today - confirmed.unwrap_or(last).max(last) > BELIEVED_DAYS {
             return Err(GatewayError::ClockJumped { last: date_of(last).unwrap_or(on), today: on });
         }
-        let Some(_alone) = retention::alone(&self.store).await? else { return Ok(()) };
+        let Some(_alone) = alone(&self.store, Lock::Retention).await? else { return Ok(()) };
         self.let_go_of_all(on).await?;
         loop {
             let mut tx = self.store.transact(Rights::Intake).await?;
-            let forgotten = retention::forget(&mut tx, today, KEYS_AT_ONCE).await?;
+            let forgotten = retention::forget(&mut tx, today, KEYS_AT_ONCE).await?
+                + cases::forget_unused(&mut tx, today, KEYS_AT_ONCE).await?;
             tx.commit().await?;
             if forgotten == 0 {
                 break;

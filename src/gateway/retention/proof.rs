@@ -12,15 +12,15 @@
 
 use super::{
     KeptFeed,
-    batch::{event_of, received_on, version_of},
+    batch::{event_of, received_on, version_of, withdrawn_on},
     below,
-    view::looked_at_already,
+    unused::RecordDays,
+    view::{Stored, looked_at_already},
 };
 use crate::{
     audit::{LeafKind, SizeClass},
     domain::{
         FeedId, PartnerId, ProtocolId, RecordType,
-        records::family_case,
         time::{date_of, epoch_day, years_after},
     },
     gateway::{
@@ -120,6 +120,13 @@ struct Judged {
     unlimited: u64,
 }
 
+/// What is said of a record, from which its ends are counted.
+struct Said {
+    days: RecordDays,
+    withdrawn: Option<i32>,
+    principal: bool,
+}
+
 impl Gateway {
     /// Compares everything that is kept with the limits, and logs what was found.
     ///
@@ -185,7 +192,7 @@ impl Gateway {
         }
         drop(tx);
         let mut judge =
-            |batch: &Batch, event: &StoredEvent| self.judge(&mut judged, batch, event, today);
+            |batch: &Batch, stored: Stored<'_>| self.judge(&mut judged, batch, stored, today);
         if self.look_at_everything(&mut judge).await?.is_none() {
             return Ok(None);
         }
@@ -218,70 +225,79 @@ impl Gateway {
         &self,
         judged: &mut HashMap<FeedId, Judged>,
         batch: &Batch,
-        event: &StoredEvent,
+        stored: Stored<'_>,
         today: i32,
     ) -> Result<(), GatewayError> {
         let Some(feed) = judged.get_mut(&batch.feed) else { return Ok(()) };
+        let received = received_on(batch)?;
         // Retention of a day is applied on the next.
-        if received_on(batch)? >= today {
+        if received >= today {
             return Ok(());
         }
+        let said = match stored {
+            Stored::Event(event) => self.said(feed, event)?,
+            Stored::Unused(unused) => Said {
+                days: self.said_of_unused(unused, received),
+                withdrawn: withdrawn_on(unused.event_number, unused.withdrawn)?,
+                principal: true,
+            },
+        };
         if feed.limits.iter().all(|limit| !limit.binds(&feed.limits, &batch.protocol)) {
-            feed.unlimited += u64::from(event.role == 0);
+            feed.unlimited += u64::from(said.principal);
         }
-        if self.is_overdue(feed, batch, event, today)? {
+        if feed.is_overdue((&batch.protocol, version_of(batch)?.number()), received, &said, today) {
             feed.overdue += 1;
         }
         Ok(())
     }
 
-    /// Whether an event must not be there any more. Of others than the principal not everything
+    /// What an event says; whose births count is opened where that matters alone.
+    fn said(&self, feed: &Judged, stored: &StoredEvent) -> Result<Said, GatewayError> {
+        let principal = stored.role == 0;
+        let births = feed.record_type.definition().event_is_birth
+            || feed.limits.iter().any(|limit| limit.from == RetentionStart::FifthBirthday);
+        let birth = if principal && births { self.birth_of(stored)? } else { None };
+        let days = RecordDays::of(&event_of(stored)?, birth);
+        let withdrawn = withdrawn_on(stored.number, stored.withdrawn)?;
+        Ok(Said { days, withdrawn, principal })
+    }
+}
+
+impl Judged {
+    /// Whether a record must not be there any more. Of others than the principal not everything
     /// is known that an end is counted from; what is said of them is then certain, too.
     fn is_overdue(
         &self,
-        feed: &Judged,
-        batch: &Batch,
-        stored: &StoredEvent,
+        (protocol, version): (&ProtocolId, u32),
+        received: i32,
+        Said { days, withdrawn, principal }: &Said,
         today: i32,
-    ) -> Result<bool, GatewayError> {
-        let version = version_of(batch)?.number();
-        let purged =
-            |(protocol, last): &(ProtocolId, u32)| *protocol == batch.protocol && version <= *last;
-        if feed.purged.iter().any(purged) {
-            return Ok(true);
+    ) -> bool {
+        if self.purged.iter().any(|(purged, last)| purged == protocol && version <= *last) {
+            return true;
         }
-        let event = event_of(stored)?;
-        let principal = stored.role == 0;
-        let is_birth = feed.record_type.definition().event_is_birth;
-        let binding = feed.limits.iter().filter(|l| l.binds(&feed.limits, &batch.protocol));
-        for limit in binding {
-            let wants_birth = is_birth || limit.from == RetentionStart::FifthBirthday;
-            let birth = if principal && wants_birth { self.birth_of(stored)? } else { None };
-            let happened = event.day.or(birth).unwrap_or(event.known);
-            let began = match limit.from {
-                RetentionStart::EventDate => happened,
-                RetentionStart::Received => received_on(batch)?,
-                RetentionStart::FifthBirthday => five_from(birth.unwrap_or(happened)).max(happened),
-                RetentionStart::CaseClosed if feed.record_type != RecordType::FamilyCase => {
-                    happened
-                }
-                RetentionStart::CaseClosed => match event.day_of(family_case::CLOSED) {
-                    Some(closed) => closed,
-                    // Others than the principal have no closing of their own.
-                    None if !principal => five_from(happened),
-                    None => {
-                        let mut ends = vec![five_from(happened)];
-                        ends.extend(Self::withdrawn_on(stored)?);
-                        ends.extend((!limit.stands).then_some(limit.last_day));
-                        ends.into_iter().min().unwrap_or(happened).max(happened)
-                    }
-                },
-            };
-            if began + limit.days < today {
-                return Ok(true);
+        let happened = days.event;
+        let began = |limit: &Limit| match limit.from {
+            RetentionStart::EventDate => happened,
+            RetentionStart::Received => received,
+            RetentionStart::FifthBirthday => {
+                five_from(days.birth.unwrap_or(happened)).max(happened)
             }
-        }
-        Ok(false)
+            RetentionStart::CaseClosed => match days.closed {
+                None => happened,
+                Some(Some(closed)) => closed,
+                // Others than the principal have no closing of their own.
+                Some(None) if !principal => five_from(happened),
+                Some(None) => {
+                    let mut ends = vec![five_from(happened)];
+                    ends.extend(withdrawn);
+                    ends.extend((!limit.stands).then_some(limit.last_day));
+                    ends.into_iter().min().unwrap_or(happened).max(happened)
+                }
+            },
+        };
+        let mut binding = self.limits.iter().filter(|limit| limit.binds(&self.limits, protocol));
+        binding.any(|limit| began(limit) + limit.days < today)
     }
 }
 

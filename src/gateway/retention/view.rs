@@ -8,6 +8,7 @@ use crate::{
     protocol::{CallerRole, Clause, RetentionRule},
     store::{
         Effect, Logged, Rights,
+        cases::{self, Unused},
         retention::{self, Batch, StoredEvent},
     },
 };
@@ -36,6 +37,13 @@ pub struct RetentionLine {
     pub below: u64,
 }
 
+/// What is kept: what a record says of one of its persons, or that it was not used.
+#[derive(Clone, Copy)]
+pub(super) enum Stored<'a> {
+    Event(&'a StoredEvent),
+    Unused(&'a Unused),
+}
+
 impl Gateway {
     /// What would be let go until a day, by the clauses that will hold then as they are signed
     /// now, in classes of sizes.
@@ -57,13 +65,15 @@ impl Gateway {
         let feeds = self.kept_feeds(on).await?;
         let mut found: BTreeMap<(FeedId, Option<String>), u64> = BTreeMap::new();
         let today = epoch_day(on);
-        let mut judge = |batch: &Batch, event: &StoredEvent| {
-            let Some(kept) = feeds.get(&batch.feed).filter(|_| event.role == 0) else {
-                return Ok(());
-            };
+        let mut judge = |batch: &Batch, stored: Stored<'_>| {
+            let Some(kept) = feeds.get(&batch.feed) else { return Ok(()) };
             let births =
                 kept.record_type.definition().event_is_birth || kept.keeping.asks_for_births();
-            let days = self.days_of(batch, event, births)?;
+            let days = match stored {
+                Stored::Event(event) if event.role != 0 => return Ok(()),
+                Stored::Event(event) => self.days_of(batch, event, births)?,
+                Stored::Unused(unused) => self.unused_days(batch, unused)?,
+            };
             let end = kept.keeping.end(&days, &batch.protocol, version_of(batch)?);
             if end.clause().is_none() || end.is_over(today) {
                 *found.entry((batch.feed, end.clause().map(written))).or_default() += 1;
@@ -96,7 +106,7 @@ impl Gateway {
     /// time does: `None` for another meanwhile.
     pub(super) async fn look_at_everything(
         &self,
-        judge: &mut (dyn FnMut(&Batch, &StoredEvent) -> Result<(), GatewayError> + Send),
+        judge: &mut (dyn FnMut(&Batch, Stored<'_>) -> Result<(), GatewayError> + Send),
     ) -> Result<Option<()>, GatewayError> {
         let Ok(_alone) = self.looking.try_lock() else { return Ok(None) };
         let mut after = BatchId::new(i64::MIN);
@@ -107,7 +117,10 @@ impl Gateway {
             after = last.batch;
             for batch in &batches {
                 for event in retention::events_of(&mut tx, batch.batch).await? {
-                    judge(batch, &event)?;
+                    judge(batch, Stored::Event(&event))?;
+                }
+                for unused in cases::unused_of(&mut tx, batch.batch).await? {
+                    judge(batch, Stored::Unused(&unused))?;
                 }
             }
         }

@@ -11,7 +11,11 @@ use crate::{
     gateway::{Gateway, GatewayError, erase::Wanted},
     keys::{KeyVersion, Pseudonym, PseudonymDomain},
     protocol::Choice,
-    store::{Rights, Tx, cases, erasures, feeds, records, subjects},
+    store::{
+        Rights, Tx,
+        cases::{self, NewDropped},
+        erasures, feeds, records, subjects,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,27 +116,43 @@ impl Gateway {
                 tokens.push((*token.as_bytes(), *number));
             }
         }
+        let days = self.days_before_erasure(feed, due).await?;
         let found = self.erase_items(tx, &mut wanted).await?;
         let stopping = cases::stopping(tx, &numbers).await?;
-        let withdrawals = erasures::withdrawals(tx, &numbers).await?;
+        let mut withdrawals = erasures::withdrawals(tx, &numbers).await?;
         for number in &numbers {
             let subjects = found.get(number).map(Vec::as_slice);
             erasures::erase_record(tx, *number, subjects).await?;
             cases::forget_stops(tx, *number).await?;
+            cases::forget_late(tx, *number).await?;
+        }
+        let only: Vec<[u8; 16]> = tokens.iter().map(|(token, _)| *token).collect();
+        // One that was taken late is again what it was before: sent then, and not used.
+        let before = cases::dropped(tx, feed, &only).await?;
+        let before: BTreeMap<[u8; 16], i64> =
+            before.into_iter().map(|(token, dropped)| (token, dropped.event_number)).collect();
+        let is_as: BTreeMap<i64, i64> = tokens
+            .iter()
+            .filter_map(|(token, number)| Some((*number, *before.get(token)?)))
+            .collect();
+        for (number, ..) in &mut withdrawals {
+            *number = *is_as.get(number).unwrap_or(number);
         }
         erasures::put_withdrawals(tx, &withdrawals).await?;
         let sent_keys: Vec<[u8; 16]> = sent.iter().map(|(_, key, _)| *key).collect();
         records::take_over(tx, feed, &sent_keys).await?;
-        let only: Vec<[u8; 16]> = tokens.iter().map(|(token, _)| *token).collect();
         cases::keep_erased(tx, generation, feed, &only, true).await?;
-        cases::forget_dropped(tx, feed, &only).await?;
-        for (token, number) in tokens {
-            if let Some(batch) = batches.get(&number) {
-                cases::stage_dropped(tx, feed, *batch, &[(token, number)]).await?;
-                let by = stopping.iter().filter(|(stopped, _)| *stopped == number);
-                let by: Vec<([u8; 16], i64)> = by.map(|(_, case)| (token, *case)).collect();
-                cases::stage_dropped_by(tx, feed, &by).await?;
+        for (token, event_number) in tokens {
+            let Some(batch) = batches.get(&event_number) else { continue };
+            if !before.contains_key(&token) {
+                let days = days.get(&event_number);
+                let days = days.map(|days| days.covered(&keys.pseudonymiser, &token));
+                let left = NewDropped { token, event_number, days };
+                cases::stage_dropped(tx, feed, *batch, &[left]).await?;
             }
+            let by = stopping.iter().filter(|(stopped, _)| *stopped == event_number);
+            let by: Vec<([u8; 16], i64)> = by.map(|(_, case)| (token, *case)).collect();
+            cases::stage_dropped_by(tx, feed, &by).await?;
         }
         Ok(())
     }

@@ -125,8 +125,11 @@ pub enum Reported {
     Made(Box<SealedReport>),
 }
 
-/// What the sealing of a report is bound to.
-pub const REPORT_INFO: &[u8] = b"tallygate subject report v1";
+/// What the sealing of a report is bound to: no report of another request opens in its place.
+#[must_use]
+pub fn report_info(request: u64) -> String {
+    format!("tallygate subject report v1, request {request}")
+}
 
 impl Gateway {
     /// Enters a subject's wish to see what is held.
@@ -238,7 +241,7 @@ impl Gateway {
                     leaf.notes.act = intention.act().parse().ok();
                     leaf.notes.approval = Some(intention.digest());
                     let report = self.report(&snapshot, &request, &subject, &keys).await?;
-                    let sealed = seal(&recipient, &report)?;
+                    let sealed = seal(&recipient, &request, &report)?;
                     let said = [("act", json!("report")), ("request", json!(request.number))];
                     let caller = actor.name.as_ref().map(CallerName::expose);
                     let kept = self.keep(&mut leaf, vec![words(caller, said)], true)?;
@@ -283,7 +286,7 @@ impl Gateway {
         let recipient = <[u8; 32]>::try_from(&*named.recipient).map(RecipientKey::new);
         // Sealing nothing tells whether anything can be sealed to it.
         match recipient {
-            Ok(recipient) if recipient.seal(REPORT_INFO, &[]).is_ok() => Ok((request, recipient)),
+            Ok(recipient) if recipient.seal(&[], &[]).is_ok() => Ok((request, recipient)),
             _ => {
                 let refused = Refused::invalid("recipient", "an X25519 public key, 32 bytes");
                 Err(self.refuse_malformed(actor, refused).await)
@@ -326,13 +329,18 @@ impl Gateway {
 }
 
 /// Seals a report, padded so that its length tells a class alone.
-fn seal(recipient: &RecipientKey, report: &str) -> Result<SealedReport, GatewayError> {
+fn seal(
+    recipient: &RecipientKey,
+    request: &Request,
+    report: &str,
+) -> Result<SealedReport, GatewayError> {
     const LEAST_BYTES: usize = 256 << 10;
     let mut text = zeroize::Zeroizing::new(report.as_bytes().to_vec());
     let length = text.len().next_power_of_two().max(LEAST_BYTES);
     // JSON may end in spaces.
     text.resize(length, b' ');
-    let (secret, sealed) = recipient.seal(REPORT_INFO, &text)?;
+    let info = report_info(number_of(request)?);
+    let (secret, sealed) = recipient.seal(info.as_bytes(), &text)?;
     Ok(SealedReport { key_id: recipient.id(), secret, sealed })
 }
 
@@ -348,13 +356,19 @@ fn answer_days(snapshot: &Snapshot) -> u16 {
     days.min().unwrap_or(USUAL_DAYS)
 }
 
+fn number_of(request: &Request) -> Result<u64, StoreError> {
+    let row = request.number;
+    let corrupt = StoreError::Corrupt { table: "subject_request", column: "number", row };
+    u64::try_from(row).map_err(|_| corrupt)
+}
+
 fn told(request: &Request, today: Date) -> Result<SubjectRequest, StoreError> {
     let row = request.number;
     let corrupt = |column| StoreError::Corrupt { table: "subject_request", column, row };
     let done_at = request.done_at.map(Timestamp::from_microsecond).transpose();
     let due_on = date_of(request.due_on).ok_or(corrupt("due_on"))?;
     Ok(SubjectRequest {
-        number: u64::try_from(request.number).map_err(|_| corrupt("number"))?,
+        number: number_of(request)?,
         proof: request.proof.clone(),
         received_on: date_of(request.received_on).ok_or(corrupt("received_on"))?,
         due_on,

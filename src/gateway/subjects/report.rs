@@ -9,14 +9,15 @@
 use super::super::{Gateway, GatewayError, Snapshot, forms::Forms};
 use crate::{
     domain::{
-        Event, PersonId, Quarter, RecordType, field::Value, records::family_case, time::date_of,
+        BatchId, Event, FeedId, PersonId, Quarter, RecordType, field::Value, records::family_case,
+        time::date_of,
     },
     keys::KeysInUse,
     linkage::KeyedIdentity,
     store::{
         Rights, StoreError, Tx,
         access::{self, Marked, Request, SharedRecord},
-        consents, families, subjects,
+        cases, consents, families, subjects,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -58,10 +59,9 @@ impl Gateway {
         let mut tx = self.store.read(Rights::Intake).await?;
         let persons = subjects::persons_with(&mut tx, forms.all()).await?;
         drop(tx);
-        let mut tx = self.store.read(Rights::Release).await?;
         let mut found = Vec::new();
         for person in persons {
-            let shown = shown(&mut tx, person).await?;
+            let shown = self.shown(person).await?;
             if !shown.shared.is_empty() {
                 found.push(shown);
             }
@@ -69,6 +69,7 @@ impl Gateway {
         // Two whom the linkage keeps apart: which of them asks, it can't say.
         let undecided = found.len() > 1;
         let shown = if undecided { Shown::default() } else { found.pop().unwrap_or_default() };
+        let mut tx = self.store.read(Rights::Release).await?;
         let consents = stated(&mut tx, &shown, self.today_number()).await?;
         let family = family(&mut tx, &shown).await?;
         drop(tx);
@@ -81,6 +82,29 @@ impl Gateway {
             ("rights", rights(snapshot, &shown)),
         ];
         Ok(written(request, self.now(), undecided, sections))
+    }
+
+    /// What may be shown of a person.
+    async fn shown(&self, person: PersonId) -> Result<Shown, GatewayError> {
+        let mut tx = self.store.read(Rights::Release).await?;
+        let records = access::shared(&mut tx, person).await?;
+        drop(tx);
+        let mut of_feed: BTreeMap<FeedId, BTreeSet<BatchId>> = BTreeMap::new();
+        for record in &records {
+            of_feed.entry(record.feed).or_default().insert(record.batch);
+        }
+        let mut tx = self.store.read(Rights::Intake).await?;
+        let numbers: Vec<i64> = records.iter().map(|record| record.number).collect();
+        let late = cases::late_items(&mut tx, &numbers).await?;
+        let mut tokens = BTreeMap::new();
+        for (feed, batches) in of_feed {
+            let batches: Vec<BatchId> = batches.iter().chain(&late).copied().collect();
+            tokens.extend(self.tokens_in(&mut tx, feed, &batches).await?);
+        }
+        drop(tx);
+        let mut tx = self.store.read(Rights::Release).await?;
+        let marked = access::marked(&mut tx, &records, &tokens).await?;
+        shown(records, &marked)
     }
 
     fn today_number(&self) -> i32 {
@@ -109,14 +133,12 @@ impl Gateway {
     }
 }
 
-/// What may be shown of a person.
-async fn shown(tx: &mut Tx, person: PersonId) -> Result<Shown, GatewayError> {
-    let records = access::shared(tx, person).await?;
-    let marked = access::marked(tx, &records).await?;
+/// What may be shown of records.
+fn shown(records: Vec<SharedRecord>, marked: &Marked) -> Result<Shown, GatewayError> {
     let mut shown = Shown::default();
     let mut told = BTreeSet::new();
     for record in records {
-        if is_withheld(&record, &marked)? || !told.insert(record.number) {
+        if is_withheld(&record, marked)? || !told.insert(record.number) {
             continue;
         }
         let month = month(record.received_at);

@@ -2,16 +2,16 @@
 //!
 //! The reasons are the exemptions of the Data Protection Act 2018 that children's services
 //! use, so that a mark without one is no mark. The answer is the same whether the records are
-//! there or not.
+//! there or not. A mark is kept by the record's key as a suppression: it holds before the record
+//! is sent, when it is undone and sent again, and for whatever supersedes it.
 
-use super::super::{Actor, Denied, Gateway, Refused, forms::Forms};
+use super::super::{Actor, Denied, Gateway, Refused};
 use crate::{
     audit::{LeafKind, SizeClass},
     domain::{FeedId, RecordType},
     gateway::consents::reference,
-    keys::PseudonymDomain,
     protocol::{CallerRole, vocabulary::closed},
-    store::{Effect, Logged, Rights, access, feeds, records},
+    store::{Effect, Logged, Rights, access, feeds},
 };
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -58,30 +58,21 @@ impl Gateway {
         marked: MarkedRecords,
     ) -> Result<Logged<usize>, Denied> {
         self.require(actor, &[CallerRole::Provider]).await?;
-        let (record_type, reason, keys) = match self.read_marks(actor, &marked) {
+        let (record_type, reason, tokens) = match self.read_marks(actor, &marked) {
             Ok(read) => read,
             Err(refused) => return Err(self.refuse_malformed(actor, refused).await),
         };
         let (withheld, named) = (marked.withheld, marked.record_ids.len());
         drop(marked);
+        let records = (named > 0).then_some(tokens);
         let mut tx = self.store.transact(Rights::Intake).await?;
         let feed: FeedId = feeds::feed(&mut tx, &actor.partner, record_type).await?;
         tx.commit().await?;
-        let numbers = match named {
-            0 => None,
-            _ => {
-                let forms = Forms::of(&self.keys(), PseudonymDomain::Record, &keys)?;
-                let mut tx = self.store.read(Rights::Intake).await?;
-                let sent = records::sent(&mut tx, feed, forms.all()).await?;
-                let known = sent.values().filter(|sent| sent.accepted);
-                Some(known.map(|sent| sent.event_number).collect::<Vec<i64>>())
-            }
-        };
         let mut leaf = actor.leaf(LeafKind::RecordsWithheld, self);
         leaf.notes.record_type = Some(record_type);
         leaf.notes.cause = reason.code().parse().ok();
         leaf.size_class = Some(SizeClass::of(named as u64));
-        let marks = access::Marks { feed, records: numbers, withheld, reason: reason.code() };
+        let marks = access::Marks { feed, records, withheld, reason: reason.code() };
         let effect = || Effect::Withhold(Box::new(marks.clone()));
         Ok(self.commit_for(actor, leaf, effect).await?.map(|_| named))
     }
@@ -100,11 +91,15 @@ impl Gateway {
         if marked.record_ids.len() > MOST_RECORDS {
             return Err(Refused::invalid("record_ids", "at most 1,000"));
         }
-        let keys = marked.record_ids.iter().enumerate().map(|(at, id)| {
-            let id = reference(id)
-                .map_err(|rule| Refused::invalid(format!("record_ids[{at}]"), rule.sentence()))?;
-            Ok(*self.record_key(&actor.partner, record_type, id).as_bytes())
+        let keys = self.keys();
+        let tokens = marked.record_ids.iter().enumerate().map(|(at, id)| {
+            let invalid = |sentence| Refused::invalid(format!("record_ids[{at}]"), sentence);
+            let id = reference(id).map_err(|rule| invalid(rule.sentence()))?;
+            let key = self.record_key(&actor.partner, record_type, id);
+            let token = keys.pseudonymiser.suppress(&key);
+            let token = token.map_err(|_| invalid("an id that can be keyed"))?;
+            Ok(*token.as_bytes())
         });
-        Ok((record_type, reason, keys.collect::<Result<_, Refused>>()?))
+        Ok((record_type, reason, tokens.collect::<Result<_, Refused>>()?))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A restored backup is told by what it lacks. From the first thing that is lacking until all is
 //! done, erased and scrubbed, the store itself says that nothing may be served from it: a crash
-//! in between, or another gateway that starts meanwhile, changes nothing about that.
+//! in between changes nothing about that. One gateway at a time does it; others that start meanwhile
+//! wait.
 
 use super::{Entry, Journal, JournalNo, JournalPlace, JournalRecord, bytes16};
 use crate::{
@@ -18,14 +19,21 @@ use crate::{
     keys::{KeyError, KeysInUse, PseudonymDomain},
     protocol::{Choice, ConsentGiver, ConsentRecord, Coverage},
     store::{
-        Effect, Rights, Tx,
+        Effect, Lock, Rights, Tx, alone,
         cases::{self, Case, Held},
         consents::{self, Stated},
         erasures::Asked,
         feeds, records, subjects,
     },
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tokio::time;
+
+/// How often a gateway looks whether another has done what is to be done again.
+const AFTER_ANOTHER: Duration = Duration::from_millis(200);
 
 /// What the database lacks of the journal.
 #[derive(Default)]
@@ -67,6 +75,13 @@ impl Gateway {
             tracing::warn!("the operator goes on without the journal of erasures, or its end");
             self.log_of_its_own(Leaf::new(LeafKind::JournalOverridden, self.now())).await?;
         }
+        // Another gateway may be at it: what is left afterwards is seen then.
+        let _alone = loop {
+            match alone(&self.store, Lock::Replay).await? {
+                Some(alone) => break alone,
+                None => time::sleep(AFTER_ANOTHER).await,
+            }
+        };
         let mut tx = self.store.read(Rights::Figures).await?;
         let begun = cases::is_replaying(&mut tx).await?;
         drop(tx);
