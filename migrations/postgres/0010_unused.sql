@@ -5,6 +5,8 @@
 -- where it is not known. forget_day: as in `sent`.
 ALTER TABLE dropped ADD COLUMN days BYTEA;
 ALTER TABLE dropped ADD COLUMN forget_day BIGINT;
+-- Batches that have any are looked through anew.
+UPDATE batch_keeping SET look_day = -2147483648 WHERE batch_id IN (SELECT batch_id FROM dropped);
 CREATE INDEX dropped_by_batch ON dropped (batch_id);
 CREATE INDEX dropped_by_forget_day ON dropped (forget_day) WHERE forget_day IS NOT NULL;
 
@@ -55,6 +57,16 @@ $$ BEGIN
     JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch
     WHERE s.feed_id = l.feed_id AND s.batch_id = t.batch_id AND s.event_number = t.event_number
         AND l.state = 1 AND (l.stream = of_stream OR o.stream = of_stream);
+    UPDATE batch_keeping SET look_day = -2147483648 WHERE batch_id IN
+        (SELECT t.of_batch FROM taken_late t
+         JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch
+         WHERE l.state = 1 AND (l.stream = of_stream OR o.stream = of_stream));
 END $$;
 REVOKE EXECUTE ON FUNCTION settle_taken_late(BIGINT) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION settle_taken_late(BIGINT) TO tallygate_sequencer;
+
+-- As in the step before: temporary tables of the caller's are looked for last.
+DO $$ BEGIN
+    EXECUTE format('ALTER FUNCTION settle_taken_late(BIGINT) SET search_path = %I, pg_temp',
+                   current_schema());
+END $$;

@@ -5,6 +5,8 @@
 -- where it is not known. forget_day: as in `sent`.
 ALTER TABLE dropped ADD COLUMN days BLOB;
 ALTER TABLE dropped ADD COLUMN forget_day BIGINT;
+-- Batches that have any are looked through anew.
+UPDATE batch_keeping SET look_day = -2147483648 WHERE batch_id IN (SELECT batch_id FROM dropped);
 CREATE INDEX dropped_by_batch ON dropped (batch_id);
 CREATE INDEX dropped_by_forget_day ON dropped (forget_day) WHERE forget_day IS NOT NULL;
 

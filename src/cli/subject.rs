@@ -65,7 +65,7 @@ Examples:
   tallygate subject withhold F-0816 --show --type family_case --reason dpa_sch3_para21 --profile families.toml";
 
 /// What the file of a sealed report calls itself.
-const FORM: &str = "tallygate-subject-report/1";
+const FORM: &str = "tallygate-subject-report/2";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SubjectCommand {

@@ -38,7 +38,6 @@ mod project_tiles;
 mod protocols;
 mod published;
 mod quorum;
-mod record_keys;
 mod refused;
 pub mod register;
 #[cfg(test)]

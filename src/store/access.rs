@@ -129,8 +129,9 @@ pub(super) async fn mark(tx: &mut Tx, marks: &Marks, at: Timestamp) -> Result<()
     .map(drop)
 }
 
-/// Marks what takes a record's place as that is marked: each with the token of what it replaces
-/// first. A mark of its own stays.
+/// Withholds what takes the place of a record that is withheld: each with the token of what it
+/// replaces first. A mark of its own stays; that a record is shown says nothing of its successor,
+/// which may be another kind of case.
 ///
 /// # Errors
 /// When it can't be written.
@@ -143,8 +144,9 @@ pub async fn mark_alike(
         on!(&mut *tx, c => sqlx::query(
             "INSERT INTO withheld_key (feed_id, token, state, reason, marked_at) \
              SELECT w.feed_id, $1, w.state, w.reason, w.marked_at FROM withheld_key w \
-             WHERE w.feed_id = $2 AND w.token = $3 ON CONFLICT DO NOTHING")
-            .bind(&later[..]).bind(feed.number()).bind(&earlier[..])
+             WHERE w.feed_id = $2 AND w.token = $3 AND w.state = $4 \
+             ON CONFLICT DO NOTHING")
+            .bind(&later[..]).bind(feed.number()).bind(&earlier[..]).bind(WITHHELD)
             .execute(c).await.map(drop))?;
     }
     Ok(())
@@ -239,7 +241,7 @@ pub async fn shared(tx: &mut Tx, person: PersonId) -> Result<Vec<SharedRecord>, 
 }
 
 /// What is marked of some records and their feeds. `tokens`: of each record by its number the key
-/// as a suppression, where it is known.
+/// as a suppression. One whose key is not known any more is withheld where its feed withholds any.
 ///
 /// # Errors
 /// When it can't be read or is corrupt.
@@ -281,7 +283,15 @@ pub async fn marked(
         marked.records.insert(number, state(mark, "withheld_record", number)?);
     }
     for record in records {
-        let Some(token) = tokens.get(&record.number) else { continue };
+        let Some(token) = tokens.get(&record.number) else {
+            let (any,): (i64,) = on!(&mut *tx, c => sqlx::query_as(
+                "SELECT COUNT(*) FROM withheld_key WHERE feed_id = $1 AND state = $2")
+                .bind(record.feed.number()).bind(WITHHELD).fetch_one(c).await)?;
+            if any > 0 {
+                marked.records.insert(record.number, true);
+            }
+            continue;
+        };
         let mark: Option<(i64,)> = on!(&mut *tx, c => sqlx::query_as(
             "SELECT state FROM withheld_key WHERE feed_id = $1 AND token = $2")
             .bind(record.feed.number()).bind(&token[..]).fetch_optional(c).await)?;

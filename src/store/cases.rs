@@ -15,8 +15,8 @@ mod reach;
 mod replaying;
 
 pub use dropped::{
-    Dropped, NewDropped, Unused, dropped, dropped_by, forget_dropped, forget_unused, stage_dropped,
-    stage_dropped_by, unused_of, unused_until,
+    Dropped, NewDropped, Unused, any_dropped, dropped, dropped_by, forget_dropped, forget_unused,
+    stage_dropped, stage_dropped_by, unused_of, unused_until,
 };
 pub use erasing::{
     Erased, erased_since, erased_up_to, erasing, forget_stops, keep_erased, on_withdrawn_consents,

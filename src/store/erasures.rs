@@ -230,12 +230,12 @@ pub async fn withdrawals(tx: &mut Tx, numbers: &[i64]) -> Result<Vec<Withdrawal>
 }
 
 /// Puts withdrawals back, of records that are gone and whose senders are told what they were
-/// told before.
+/// told before. One that is there is of a file that was undone, and counts no more.
 ///
 /// # Errors
 /// When they can't be written.
 pub async fn put_withdrawals(tx: &mut Tx, all: &[Withdrawal]) -> Result<(), StoreError> {
-    bulk::insert_new(
+    bulk::insert(
         tx,
         "withdrawal",
         &[
@@ -243,8 +243,11 @@ pub async fn put_withdrawals(tx: &mut Tx, all: &[Withdrawal]) -> Result<(), Stor
             ("batch_id", Integers(all.iter().map(|(_, batch, _)| *batch).collect())),
             ("known", Integers(all.iter().map(|(.., known)| *known).collect())),
         ],
+        "ON CONFLICT (event_number) DO UPDATE SET batch_id = excluded.batch_id, \
+         known = excluded.known",
     )
     .await
+    .map(drop)
 }
 
 /// Notes which items of a batch were erased, for the day's leaf.

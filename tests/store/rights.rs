@@ -209,6 +209,21 @@ async fn a_database_that_does_not_wait_for_its_disk_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn functions_of_the_owner_look_for_their_callers_tables_last() {
+    let Some((fresh, _gateway)) = gateway().await else { return };
+    let Place::Postgres(database) = &fresh.place else { return };
+    let owner = database.pool("postgres").await;
+    let sql = "SELECT p.proname::TEXT, COALESCE(array_to_string(p.proconfig, ';'), '') \
+               FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+               WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
+    let found: Vec<(String, String)> = sqlx::query_as(sql).fetch_all(&owner).await.unwrap();
+    assert!(found.len() > 5, "{found:?}");
+    for (name, settings) in found {
+        assert!(settings.ends_with("pg_temp"), "{name}: {settings}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_the_sequencer_gives_words_notices_and_undoes() {
     let Some((_fresh, gateway)) = gateway().await else { return };
     let sequencer = Rights::Sequencer.role();

@@ -151,6 +151,9 @@ async fn a_report_says_who_shared_what_and_never_that_a_child_is_protected() {
     // Only its controller lets a protection case be shown; another's mark does nothing.
     mark(&town, &health(&town), "family_case", &["F-1"], false).await;
     assert_eq!(said(&town, &FIRST).await, both);
+    // That a case is shown says nothing of one that supersedes it and protects.
+    case_in_place(&town, ("F-5", "F-3"), nhs, "cp").await;
+    assert_eq!(said(&town, &FIRST).await, both);
     mark(&town, &families(&town), "family_case", &["F-1"], false).await;
     assert_eq!(said(&town, &FIRST).await.0["shared"][0]["records"], 2);
 

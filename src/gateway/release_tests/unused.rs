@@ -3,7 +3,7 @@
 
 use super::{
     retention::{apply_on, kept_for},
-    rights::{HEALTH, case, identity, open_by_two},
+    rights::{CENTRES, HEALTH, case, consents, identity, open_by_two},
     support::Town,
 };
 use crate::{
@@ -82,6 +82,52 @@ async fn what_is_taken_late_is_undone_with_the_file_that_sent_it_first() {
             (told_of_undoing(first, true).await, told_of_undoing(first, false).await);
         assert_eq!(with, without, "the first: {first}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_withdrawn_in_an_undone_file_is_erased_like_any() {
+    let mut told = Vec::new();
+    for over in [true, false] {
+        let town = Town::new().await;
+        town.gateway.name_erasures().await.unwrap();
+        if over {
+            choose(&town).await;
+        }
+        HEALTH.push(&town, 0..5).await;
+        let withdrawals = vec![HEALTH.row("withdraw", 2)];
+        let opened = HEALTH.push_rows(&town, withdrawals).await.1;
+        let (actor, cause) = (HEALTH.actor(&town), UndoCause::WrongFile);
+        town.gateway.undo_stream(&actor, opened.0, &opened.1, cause).await.unwrap();
+        if over {
+            no_more(&town).await;
+        }
+        let mut all = vec![format!("{:?}", HEALTH.push(&town, 0..5).await)];
+        all.push(format!("{:?}", HEALTH.withdraw(&town, 2..3).await));
+        open_by_two(&town, || case("again", Choice::Erasure, identity(2))).await;
+        town.set_clock("2026-05-13T23:30:00Z");
+        town.gateway.name_erasures().await.unwrap();
+        all.push(format!("{:?}", HEALTH.find(&town, 0..5).await));
+        all.push(format!("{:?}", HEALTH.withdraw(&town, 2..3).await));
+        all.push(format!("{:?}", HEALTH.push(&town, 0..5).await));
+        told.push(all);
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rests_on_a_withdrawn_consent_was_sent_though_nobody_ever_made_a_choice() {
+    let town = Town::new().await;
+    town.gateway.name_erasures().await.unwrap();
+    consents(&town, 0..3).await;
+    CENTRES.push(&town, 0..3).await;
+    town.gateway.withdraw_consent(&CENTRES.actor(&town), "C-1".to_owned()).await.unwrap();
+    let before = CENTRES.push(&town, 0..3).await;
+    town.set_clock("2026-05-13T23:30:00Z");
+    town.gateway.name_erasures().await.unwrap();
+    assert_eq!(CENTRES.counted(&town).await, 2);
+    assert_eq!(CENTRES.push(&town, 0..3).await, before);
+    assert_eq!(CENTRES.withdraw(&town, 1..2).await.sent_before, 0, "it is there to be withdrawn");
+    assert_eq!(CENTRES.withdraw(&town, 1..2).await.sent_before, 1);
 }
 
 /// What the sender is told as the time of its records runs out.

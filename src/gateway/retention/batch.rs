@@ -10,7 +10,8 @@ use crate::{
         event::CorruptEvent,
         time::{date_of, epoch_day},
     },
-    gateway::{Gateway, GatewayError, erase::Wanted, link::facts_cell},
+    gateway::{Gateway, GatewayError, erase::Wanted, link::facts_cell, rights::stored_forms},
+    keys::PseudonymDomain,
     linkage::Facts,
     protocol::{End, KeptRecord, ProtocolVersion},
     store::{
@@ -29,8 +30,6 @@ pub(super) struct Due {
     known_until: i32,
     /// Its key as a suppression, where it was not used.
     unused: Option<[u8; 16]>,
-    /// As what it is used, its subject's choice having ended.
-    late: Vec<i64>,
 }
 
 /// What was found in a batch.
@@ -61,13 +60,10 @@ impl Gateway {
             let due = Due { subjects, ..Due::of(principal.number, kept, &days) };
             looked.judge(batch, kept, (&days, births), today, due)?;
         }
-        let numbers: Vec<i64> = unused.iter().map(|unused| unused.event_number).collect();
-        let mut late = self.used_late(&numbers).await?;
         for unused in unused {
             let days = self.unused_days(batch, &unused)?;
             let number = unused.event_number;
-            let late = late.remove(&number).unwrap_or_default();
-            let due = Due { unused: Some(unused.token), late, ..Due::of(number, kept, &days) };
+            let due = Due { unused: Some(unused.token), ..Due::of(number, kept, &days) };
             looked.judge(batch, kept, (&days, births), today, due)?;
         }
         Ok(looked)
@@ -106,34 +102,43 @@ impl Gateway {
         if effect::policy_epoch(&mut tx).await? != epoch {
             return Ok(false);
         }
-        // Once the day is named its bytes are scrubbed, too.
-        cases::owe_scrub(&mut tx).await?;
+        // Once the day is named its bytes are scrubbed, too. (Of a database that several share its
+        // owner does that, on days of its own: what a choice erased is not held up by this.)
+        if self.store.is_embedded() {
+            cases::owe_scrub(&mut tx).await?;
+        }
         // Nobody stages meanwhile: what rests on an identity is then known for certain.
         subjects::link_alone(&mut tx).await?;
-        let late: Vec<i64> = due.iter().flat_map(|due| due.late.iter().copied()).collect();
-        let numbers: Vec<i64> = due.iter().map(|due| due.number).chain(late).collect();
-        let mut batches = cases::late_items(&mut tx, &numbers).await?;
-        batches.push(batch.batch);
-        let keys = self.keys_in(&mut tx, batch.feed, &batches).await?;
+        let mut numbers: Vec<i64> = due.iter().map(|due| due.number).collect();
+        // What was not used may be since, its subject's choice having ended: it goes, too.
+        let late = cases::used_as(&mut tx, &numbers).await?;
+        numbers.extend(late.iter().map(|(_, used)| *used));
+        let records: Vec<_> = numbers.iter().map(|number| (*number, batch.batch)).collect();
+        let keys = self.keys();
+        let tokens = self.record_tokens(&mut tx, &keys, batch.feed, &records).await?;
         let mut wanted = Wanted::default();
         wanted.numbers.extend(&numbers);
-        wanted.batches.extend(batches);
+        wanted.batches.push_back(batch.batch);
         let mut named = self.erase_items(&mut tx, &mut wanted).await?;
         for due in due {
+            let known_until = due.known_until;
             if let Some(token) = &due.unused {
-                cases::unused_until(&mut tx, batch.feed, token, due.known_until).await?;
+                cases::unused_until(&mut tx, batch.feed, token, known_until).await?;
             }
-            for number in due.late.iter().chain(Some(&due.number)) {
-                let mut subjects = named.remove(number).unwrap_or_default();
-                if *number == due.number {
-                    subjects.extend(&due.subjects);
-                }
-                subjects.sort_unstable();
-                subjects.dedup();
-                erasures::erase_record(&mut tx, *number, Some(&subjects)).await?;
-                for key in keys.get(number).into_iter().flatten() {
-                    let of = (key.as_bytes(), *number);
-                    retention::know_until(&mut tx, batch.feed, of, due.known_until).await?;
+            let late = late.iter().filter(|(of, _)| *of == due.number).map(|(_, used)| used);
+            for number in late.chain([&due.number]) {
+                let subjects = match named.remove(number) {
+                    Some(named) => Some(distinct(named, &due.subjects)),
+                    None if *number == due.number => Some(distinct(Vec::new(), &due.subjects)),
+                    // Its item is gone: every event is looked through.
+                    None => None,
+                };
+                erasures::erase_record(&mut tx, *number, subjects.as_deref()).await?;
+                if let Some(token) = tokens.get(number) {
+                    for key in stored_forms(&keys, token, PseudonymDomain::Record)? {
+                        let of = (&key, *number);
+                        retention::know_until(&mut tx, batch.feed, of, known_until).await?;
+                    }
                 }
                 cases::forget_late(&mut tx, *number).await?;
             }
@@ -144,10 +149,17 @@ impl Gateway {
     }
 }
 
+fn distinct(mut some: Vec<SubjectId>, more: &[SubjectId]) -> Vec<SubjectId> {
+    some.extend(more);
+    some.sort_unstable();
+    some.dedup();
+    some
+}
+
 impl Due {
     fn of(number: i64, kept: &KeptFeed, days: &KeptRecord) -> Self {
         let known_until = kept.keeping.may_return_until(days.event);
-        Self { number, subjects: Vec::new(), known_until, unused: None, late: Vec::new() }
+        Self { number, subjects: Vec::new(), known_until, unused: None }
     }
 }
 

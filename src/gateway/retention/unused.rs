@@ -14,7 +14,7 @@ use crate::{
     protocol::KeptRecord,
     store::{
         Rights,
-        cases::{self, Unused},
+        cases::Unused,
         feeds,
         retention::{self, Batch},
     },
@@ -145,19 +145,6 @@ impl Gateway {
             }
         }
         Ok(days)
-    }
-
-    /// The numbers as which records are used that were not when they were sent, by theirs.
-    pub(super) async fn used_late(
-        &self,
-        numbers: &[i64],
-    ) -> Result<BTreeMap<i64, Vec<i64>>, GatewayError> {
-        let mut tx = self.store.read(Rights::Intake).await?;
-        let mut late: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-        for (of, number) in cases::used_as(&mut tx, numbers).await? {
-            late.entry(of).or_default().push(number);
-        }
-        Ok(late)
     }
 }
 

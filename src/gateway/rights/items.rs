@@ -18,11 +18,11 @@ impl Gateway {
         records: &[(i64, BatchId)],
         known: &Known,
     ) -> Result<BTreeSet<i64>, GatewayError> {
-        let batches: BTreeSet<BatchId> = records.iter().map(|(_, batch)| *batch).collect();
         let mut kin: BTreeSet<i64> = known.named.clone();
         if known.kin.is_empty() {
             return Ok(kin);
         }
+        let batches = with_late(tx, records).await?;
         for batch in batches {
             for item in self.record_items(tx, batch).await? {
                 if item.principal.is_some_and(|principal| known.kin.contains(&principal)) {
@@ -65,7 +65,7 @@ impl Gateway {
 
     /// The tokens of some records of one feed, each with the batch that brought it: by the
     /// batches' items, and for those that have none by looking through the feed.
-    pub(super) async fn record_tokens(
+    pub(in crate::gateway) async fn record_tokens(
         &self,
         tx: &mut Tx,
         keys: &KeysInUse,
@@ -73,7 +73,7 @@ impl Gateway {
         wanted: &[(i64, BatchId)],
     ) -> Result<BTreeMap<i64, [u8; 16]>, GatewayError> {
         let numbers: BTreeSet<i64> = wanted.iter().map(|(number, _)| *number).collect();
-        let batches: BTreeSet<BatchId> = wanted.iter().map(|(_, batch)| *batch).collect();
+        let batches = with_late(tx, wanted).await?;
         let mut tokens = BTreeMap::new();
         let token = |key: &[u8; 16], version: u16| -> Result<[u8; 16], KeyError> {
             let (domain, version) = (PseudonymDomain::Record, KeyVersion::new(version));
@@ -101,6 +101,17 @@ impl Gateway {
         }
         Ok(tokens)
     }
+}
+
+/// The batches whose items speak of some records: those that brought them, and of what was taken
+/// late those that brought it again.
+pub(super) async fn with_late(
+    tx: &mut Tx,
+    records: &[(i64, BatchId)],
+) -> Result<BTreeSet<BatchId>, StoreError> {
+    let numbers: Vec<i64> = records.iter().map(|(number, _)| *number).collect();
+    let late = cases::late_items(tx, &numbers).await?;
+    Ok(records.iter().map(|(_, batch)| *batch).chain(late).collect())
 }
 
 /// What a batch's item says of a record.

@@ -25,7 +25,7 @@ mod keep;
 mod replay;
 
 pub(in crate::gateway) use file::Journal;
-pub(super) use replay::stored_forms;
+pub(in crate::gateway) use replay::stored_forms;
 
 use crate::domain::{PartnerId, RecordType};
 use jiff::civil::Date;

@@ -28,7 +28,7 @@ mod subject;
 mod suppressions;
 
 pub use answer::{CaseAnswer, CaseState, FlowEffect, Progress};
-pub(super) use journal::Journal;
+pub(super) use journal::{Journal, stored_forms};
 pub use journal::{JournalError, JournalPlace};
 pub(super) use learn::known_again;
 pub use notices::{AcknowledgedNotices, NoticeLine, Overdue, StatedAcknowledgement};

@@ -2,6 +2,7 @@
 //! through the one door for identifiers, and what of it is stored.
 
 use super::{
+    items::with_late,
     journal::stored_forms,
     suppressions::{record_token, tokens_of},
 };
@@ -324,11 +325,13 @@ impl Gateway {
         number: i64,
         batch: BatchId,
     ) -> Result<(Option<SubjectId>, Vec<PersonId>), GatewayError> {
-        for item in self.record_items(tx, batch).await? {
-            if item.number == number
-                && let Some(principal) = item.principal
-            {
-                return Ok((Some(principal), subjects::persons_of(tx, &[principal]).await?));
+        for batch in with_late(tx, &[(number, batch)]).await? {
+            for item in self.record_items(tx, batch).await? {
+                if item.number == number
+                    && let Some(principal) = item.principal
+                {
+                    return Ok((Some(principal), subjects::persons_of(tx, &[principal]).await?));
+                }
             }
         }
         Ok((None, cases::person_of(tx, number).await?.into_iter().collect()))

@@ -51,11 +51,6 @@ pub(in crate::gateway) fn record_token(
 }
 
 impl Suppressions {
-    /// Whether there never was a case.
-    pub(in crate::gateway) const fn never(&self) -> bool {
-        self.number <= 1
-    }
-
     /// What the persons whom a record names, by what they are known again, have chosen.
     pub(in crate::gateway) fn chosen(&self, persons: &[Vec<[u8; 16]>]) -> Choices {
         let known = persons.iter().flatten().filter_map(|token| self.tokens.get(token));

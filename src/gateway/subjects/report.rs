@@ -17,7 +17,7 @@ use crate::{
     store::{
         Rights, StoreError, Tx,
         access::{self, Marked, Request, SharedRecord},
-        cases, consents, families, subjects,
+        consents, families, subjects,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -89,17 +89,15 @@ impl Gateway {
         let mut tx = self.store.read(Rights::Release).await?;
         let records = access::shared(&mut tx, person).await?;
         drop(tx);
-        let mut of_feed: BTreeMap<FeedId, BTreeSet<BatchId>> = BTreeMap::new();
+        let mut of_feed: BTreeMap<FeedId, Vec<(i64, BatchId)>> = BTreeMap::new();
         for record in &records {
-            of_feed.entry(record.feed).or_default().insert(record.batch);
+            of_feed.entry(record.feed).or_default().push((record.number, record.batch));
         }
+        let keys = self.keys();
         let mut tx = self.store.read(Rights::Intake).await?;
-        let numbers: Vec<i64> = records.iter().map(|record| record.number).collect();
-        let late = cases::late_items(&mut tx, &numbers).await?;
         let mut tokens = BTreeMap::new();
-        for (feed, batches) in of_feed {
-            let batches: Vec<BatchId> = batches.iter().chain(&late).copied().collect();
-            tokens.extend(self.tokens_in(&mut tx, feed, &batches).await?);
+        for (feed, records) in of_feed {
+            tokens.extend(self.record_tokens(&mut tx, &keys, feed, &records).await?);
         }
         drop(tx);
         let mut tx = self.store.read(Rights::Release).await?;

@@ -72,6 +72,17 @@ pub async fn dropped(
     rows.into_iter().map(known).collect()
 }
 
+/// Whether a feed has any record that was sent and not used.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn any_dropped(tx: &mut Tx, feed: FeedId) -> Result<bool, StoreError> {
+    let (any,): (i64,) = on!(tx, c => sqlx::query_as(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM dropped WHERE feed_id = $1 LIMIT 1) AS found")
+        .bind(feed.number()).fetch_one(c).await)?;
+    Ok(any > 0)
+}
+
 /// Stages records that are not used: their keys as suppressions, and numbers.
 ///
 /// # Errors
@@ -163,7 +174,8 @@ pub struct Unused {
     pub token: [u8; 16],
     /// What its end is counted from, covered beside its token.
     pub days: Option<[u8; 16]>,
-    /// When the batch came in that withdrew it, if one did; microseconds since 1970-01-01 UTC.
+    /// When the batch came in that withdrew it, or what it is used as since, if one did;
+    /// microseconds since 1970-01-01 UTC.
     pub withdrawn: Option<i64>,
 }
 
@@ -178,7 +190,9 @@ pub async fn unused_of(tx: &mut Tx, batch: BatchId) -> Result<Vec<Unused>, Store
     let rows: Vec<UnusedRow> = on!(tx, c => sqlx::query_as(
         "SELECT d.event_number, d.token, d.days, \
          (SELECT b.staged_at FROM withdrawal w JOIN batch b ON b.batch_id = w.batch_id \
-          AND b.state = 1 WHERE w.event_number = d.event_number) FROM dropped d \
+          AND b.state = 1 WHERE w.event_number = d.event_number OR w.event_number IN \
+          (SELECT t.event_number FROM taken_late t WHERE t.of_number = d.event_number) \
+          ORDER BY b.staged_at LIMIT 1) FROM dropped d \
          WHERE d.batch_id = $1 AND d.forget_day IS NULL ORDER BY d.event_number")
         .bind(batch.number()).fetch_all(c).await)?;
     let unused = |(event_number, token, days, withdrawn): UnusedRow| {

@@ -107,6 +107,10 @@ pub(in crate::store) async fn settle_late(tx: &mut Tx, stream: i64) -> Result<()
          WHERE sent.feed_id = l.feed_id AND sent.batch_id = t.batch_id \
          AND sent.event_number = t.event_number \
          AND l.state = 1 AND (l.stream = $1 OR o.stream = $2)",
+        "UPDATE batch_keeping SET look_day = -2147483648 WHERE batch_id IN \
+         (SELECT t.of_batch FROM taken_late t JOIN batch l ON l.batch_id = t.batch_id \
+          JOIN batch o ON o.batch_id = t.of_batch \
+          WHERE l.state = 1 AND (l.stream = $1 OR o.stream = $2))",
     ] {
         on!(&mut *tx, c => sqlx::query(sql).bind(stream).bind(stream).execute(c).await.map(drop))?;
     }

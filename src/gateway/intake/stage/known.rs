@@ -13,7 +13,7 @@ use crate::{
     keys::{KeysInUse, PseudonymDomain},
     store::{
         Tx,
-        cases::Dropped,
+        cases::{self, Dropped},
         records::{self, Sent},
     },
 };
@@ -44,9 +44,10 @@ impl Known {
         let sent = records::sent(tx, intake.feed, forms.all()).await?;
         let sent = sent.into_iter().map(|(key, sent)| (forms.current(key), sent)).collect();
         let suppressions = intake.gateway.suppressions(tx).await?;
-        let dropped = match suppressions.never() {
-            true => BTreeMap::new(),
-            false => intake.gateway.dropped(tx, keys, intake.feed, &records).await?,
+        // A withdrawn consent leaves some, too, where there never was a case.
+        let dropped = match cases::any_dropped(tx, intake.feed).await? {
+            false => BTreeMap::new(),
+            true => intake.gateway.dropped(tx, keys, intake.feed, &records).await?,
         };
         Ok(Self { sent, dropped, suppressions })
     }

@@ -33,7 +33,7 @@ use std::{
 use tokio::time;
 
 /// How often a gateway looks whether another has done what is to be done again.
-const AFTER_ANOTHER: Duration = Duration::from_millis(200);
+const AFTER_ANOTHER: Duration = Duration::from_secs(1);
 
 /// What the database lacks of the journal.
 #[derive(Default)]
@@ -79,7 +79,10 @@ impl Gateway {
         let _alone = loop {
             match alone(&self.store, Lock::Replay).await? {
                 Some(alone) => break alone,
-                None => time::sleep(AFTER_ANOTHER).await,
+                None => {
+                    tracing::info!("another gateway brings the database up to its journal");
+                    time::sleep(AFTER_ANOTHER).await;
+                }
             }
         };
         let mut tx = self.store.read(Rights::Figures).await?;
@@ -406,7 +409,7 @@ fn consent_forms(keys: &KeysInUse, token: &[u8; 16]) -> Result<Vec<(u16, [u8; 16
 }
 
 /// The forms in which what a token stands for may be stored.
-pub(in crate::gateway::rights) fn stored_forms(
+pub(in crate::gateway) fn stored_forms(
     keys: &KeysInUse,
     token: &[u8; 16],
     domain: PseudonymDomain,
