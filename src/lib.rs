@@ -72,6 +72,8 @@
 //!   force ([`protocol::notices`]).
 //! - I20 What a partner blinds the gateway never sees, and what is evaluated for it is proved,
 //!   within its quota, and logged first ([`gateway::Gateway::evaluate`], [`keys::oblivious`]).
+//! - I21 A family's edges hang on subjects, hold no date of birth, and count and go as the record
+//!   that told them does ([`store::families`]).
 
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.

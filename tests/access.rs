@@ -137,6 +137,7 @@ const MATRIX: &[Row] = &[
     ("SubjectService/AskReport",             "a wish",                ask_report,            [ROLE,                   ROLE,                   OK,                        ROLE]),
     ("SubjectService/ReportSubject",         "no such request",       nothing,               [ROLE,                   ROLE,                   asked("not_found"),        ROLE]),
     ("SubjectService/ListSubjectRequests",   "",                      nothing,               [ROLE,                   ROLE,                   OK,                        OK]),
+    ("SubjectService/RelinkSubjects",        "",                      nothing,               [ROLE,                   ROLE,                   OK,                        ROLE]),
     ("SubjectService/MarkWithheld",          "a record never sent",   withhold,              [OK,                     ROLE,                   ROLE,                      ROLE]),
     ("RetentionService/PreviewRetention",    "until today",           nothing,               [ROLE,                   ROLE,                   OK,                        ROLE]),
     ("RetentionService/ProveRetention",      "",                      nothing,               [ROLE,                   ROLE,                   OK,                        OK]),

@@ -45,6 +45,8 @@ fn every_measure_has_its_limit_and_the_files_say_the_same() {
         "figures_card",
         "figures_query",
         "intake",
+        "linking_mix",
+        "linking_new",
         "log",
         "log_growth",
         "log_growth_memory",

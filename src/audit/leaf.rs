@@ -100,6 +100,8 @@ leaf_kinds! {
     /// Everything that is kept was compared with the limits of the protocols; the cause says
     /// what was found.
     RetentionChecked = "retention_checked",
+    /// Every subject is resolved anew by the rules in use: begun or complete, as the cause says.
+    SubjectsRelinked = "subjects_relinked",
     /// A stream of batches was let in.
     IntakeStreamOpened = "intake_stream_opened",
     /// A batch was accepted.

@@ -80,8 +80,8 @@ fn read_feeds(files: &Path, template: Template) -> Result<Vec<Feed>, BenchError>
     let mut feeds = Vec::new();
     for record_type in template.record_types() {
         let path = files.join(format!("{}/{record_type}.csv", template.code()));
-        // Not every type that an agency may send is made up.
-        if !path.exists() {
+        // Consents are there already; not every other type that an agency may send is made up.
+        if record_type.definition().statement || !path.exists() {
             continue;
         }
         let mut reader = csv::Reader::from_path(path)?;

@@ -15,6 +15,7 @@ mod figures;
 mod growth;
 mod intake;
 pub(crate) mod linkage;
+mod linking;
 mod log;
 mod prf;
 mod protocols;
@@ -46,6 +47,8 @@ pub(crate) enum Measure {
     Protocols,
     /// Records taken in, end to end.
     Intake,
+    /// Identities linked to persons.
+    Linking,
     /// Cards and queries.
     Figures,
     /// Blinded values evaluated.
@@ -62,9 +65,10 @@ pub(crate) enum Measure {
 
 impl Measure {
     /// All, in the order in which they run: first what the process's memory tells of.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Protocols,
         Self::Intake,
+        Self::Linking,
         Self::Figures,
         Self::Prf,
         Self::Release,
@@ -78,6 +82,7 @@ impl Measure {
         match self {
             Self::Protocols => 1_000,
             Self::Intake => 2_000,
+            Self::Linking => 100_000,
             Self::Figures => 12_000,
             Self::Prf => 65_536,
             Self::Release => 100_000,
@@ -243,6 +248,7 @@ async fn measure_all(
         rows.extend(match measure {
             Measure::Protocols => protocols::measure(scratch, size, say).await?,
             Measure::Intake => intake::measure(scratch, &clock, size, say).await?,
+            Measure::Linking => linking::measure(scratch, &clock, size, say).await?,
             Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
             Measure::Prf => prf::measure(scratch, &clock, size, say).await?,
             Measure::Release => release::measure(scratch, &clock, size, say).await?,

@@ -18,6 +18,7 @@ use crate::{
     synth::{self, Place, PlaceFacts},
     wire::v1,
 };
+use jiff::tz::TimeZone;
 use rand::Rng;
 use std::{
     fs,
@@ -158,7 +159,8 @@ impl Site {
         journey::load_areas(&officer, place(), areas).await?;
         journey::submit(&officer, agreements).await?;
         journey::record_notices(&dir).await?;
-        journey::record_consents(&dir).await?;
+        let today = clock.now().to_zoned(TimeZone::UTC).date();
+        journey::push_consents(&dir, today).await?;
         Ok(Self { ground, running, officer })
     }
 

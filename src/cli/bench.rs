@@ -34,6 +34,9 @@ pub(super) enum BenchCommand {
     /// Records end to end, beside a bare loop that writes the same rows; --size is children.
     #[command(after_help = "Example:\n  tallygate bench intake --size 20000 --format json")]
     Intake(Bench),
+    /// Records linked to persons, beside a bare loop that writes the rows; --size is persons.
+    #[command(after_help = "Example:\n  tallygate bench linking --size 2000000")]
+    Linking(Bench),
     /// Cards and queries of 64 callers, beside an empty service; --size is calls.
     #[command(after_help = "Example:\n  tallygate bench figures --out results")]
     Figures(Bench),
@@ -90,6 +93,7 @@ impl BenchCommand {
         let (measures, bench) = match self {
             Self::Protocols(bench) => (vec![Measure::Protocols], bench),
             Self::Intake(bench) => (vec![Measure::Intake], bench),
+            Self::Linking(bench) => (vec![Measure::Linking], bench),
             Self::Figures(bench) => (vec![Measure::Figures], bench),
             Self::Prf(bench) => (vec![Measure::Prf], bench),
             Self::Release(bench) => (vec![Measure::Release], bench),

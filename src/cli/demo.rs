@@ -119,13 +119,13 @@ impl Demo {
         journey::load_areas(&officer, place, journey::areas(place)).await?;
         journey::submit(&officer, agreements).await?;
         journey::record_notices(&self.dir).await?;
-        let consents = journey::record_consents(&self.dir).await?;
+        let today = clock.now().to_zoned(TimeZone::UTC).date();
+        let consents = journey::push_consents(&self.dir, today).await?;
         steps.done(&format!(
             "{} areas loaded, protocols active, {} consents recorded",
             place.areas.len() + place.clusters.len() + 1,
             thousands(consents),
         ))?;
-        let today = clock.now().to_zoned(TimeZone::UTC).date();
         let pushed = journey::push_all(&self.dir, today).await?;
         steps.pushed(&pushed)?;
         let quarters = quarters();

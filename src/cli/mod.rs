@@ -70,6 +70,7 @@ mod rights;
 mod scrub;
 mod serve;
 mod subject;
+mod subject_relink;
 mod synth;
 mod text;
 mod token;

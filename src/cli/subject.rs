@@ -6,6 +6,7 @@ use super::{
     output::{Printing, Record, Table},
     partner_file::read_text,
     remote::{Remote, Service, present},
+    subject_relink,
 };
 use crate::{
     domain::RecordType,
@@ -105,6 +106,9 @@ pub(super) enum SubjectCommand {
     /// Marks records of your own that a report must not show.
     #[command(after_help = WITHHOLD_HELP)]
     Withhold(Withhold),
+    /// Resolves every subject anew by the linkage rules in use, beside intake.
+    #[command(after_help = subject_relink::HELP)]
+    Relink(subject_relink::Relink),
     /// Makes the key pair of a data protection officer, offline.
     #[command(after_help = "Example:\n  tallygate subject new-key --out dpo")]
     NewKey {
@@ -188,6 +192,7 @@ impl SubjectCommand {
                 session.logged(console, answer.receipt)?;
             }
             Self::Report(report) => report.run(console).await?,
+            Self::Relink(relink) => return relink.run(console).await,
             Self::Open { file, key } => console.text(&opened(&file, &key)?)?,
             Self::List { remote, printing } => {
                 let session = remote.open().await?;

@@ -15,7 +15,7 @@ use super::{
     batches::{Batch, Cut, read_batches},
     blind,
     journal::{Journal, Resumed, Subject},
-    order::{Progress, PushError, PushOrder, failure},
+    order::{Blinding, Progress, PushError, PushOrder, failure},
     report::{BatchOutcome, KeptReceipt, PushReport, Session, add_reason},
 };
 use crate::{
@@ -85,13 +85,13 @@ where
         record_type,
         skip: desk.report.rows,
         batch_rows: order.batch_rows.min(max_rows).max(1) as usize,
-        check_first: order.check_first || order.blinding.is_some(),
+        check_first: order.check_first || blinding(order).is_some(),
         keep_originals: desk.rejects.is_some(),
         mapping: order.mapping.clone(),
         today,
     };
     let mut batches = read_batches(source.input, cut);
-    if let Some(blinding) = order.blinding.clone() {
+    if let Some(blinding) = blinding(order).cloned() {
         let room = blind::Desk::new(service, open, record_type, blinding, today)?;
         batches = blind::blind_batches(batches, room);
     }
@@ -122,6 +122,12 @@ fn prepare(
     Ok(Source { input, headings, columns })
 }
 
+/// How the rows are blinded. Statements about consents are not: they name nobody but by the
+/// sender's own references, which the gateway evaluates.
+fn blinding(order: &PushOrder) -> Option<&Blinding> {
+    order.blinding.as_ref().filter(|_| !order.record_type.definition().statement)
+}
+
 fn opening(order: &PushOrder, columns: &[String]) -> PushOpen {
     PushOpen {
         protocol_id: order.protocol.to_string(),
@@ -131,7 +137,7 @@ fn opening(order: &PushOrder, columns: &[String]) -> PushOpen {
         columns: columns.to_vec(),
         extract_day: order.extract_day.to_string(),
         dry_run: order.dry_run,
-        blinded: order.blinding.as_ref().map(blind::stream),
+        blinded: blinding(order).map(blind::stream),
     }
 }
 

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     connector::{AddToken, Gateway, Profile, PushOrder, PushReport, Silent, push},
-    domain::{Quarter, RecordType},
+    domain::{
+        Quarter, RecordType,
+        record::{About, RecordDefinition},
+    },
     identity::{Clock, SystemClock},
     protocol::template::Template,
     server::system_rng,
@@ -20,14 +23,12 @@ use crate::{
 };
 use jiff::civil::Date;
 use serde_json::Value;
-use std::{collections::BTreeSet, fs::File, path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 use tokio::task::JoinSet;
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 /// Postcodes a call carries.
 const POSTCODES_A_CALL: usize = 5_000;
-/// Consents a call carries.
-const CONSENTS_A_CALL: usize = 2_000;
 /// The day that the demo's extracts stand for: the last one of its synthetic files.
 pub(crate) const EXTRACT_DAY: Date = jiff::civil::date(2026, 5, 10);
 
@@ -109,9 +110,15 @@ pub(crate) async fn submit(officer: &Service, agreements: Agreements) -> Result<
 
 /// Each sender states which privacy notice is in force for what it sends without consent.
 pub(crate) async fn record_notices(dir: &Path) -> Result<(), DemoError> {
-    for template in Template::ALL.iter().filter(|template| **template != Template::Centres) {
+    for template in Template::ALL {
         let mut client = ConsentServiceClient::new(connect(dir, template.code()).await?);
-        for record_type in template.record_types() {
+        // The centres ask whomever their records are about.
+        let told = |definition: &RecordDefinition| {
+            !definition.statement
+                && (*template != Template::Centres || definition.about == About::Nobody)
+        };
+        let types = template.record_types().into_iter();
+        for record_type in types.filter(|record_type| told(record_type.definition())) {
             let notice = Some(v1::PrivacyNotice {
                 record_type: record_type.name().to_owned(),
                 version: "demo-1".to_owned(),
@@ -126,54 +133,11 @@ pub(crate) async fn record_notices(dir: &Path) -> Result<(), DemoError> {
     Ok(())
 }
 
-/// The centres record the consents they hold.
-pub(crate) async fn record_consents(dir: &Path) -> Result<u64, DemoError> {
-    let mut client = ConsentServiceClient::new(connect(dir, "centres").await?);
-    let path = dir.join("files/centres/consent.csv");
-    let mut reader = csv::Reader::from_reader(
-        File::open(&path).map_err(|source| DemoError::Folder { path, source })?,
-    );
-    let mut consents = Vec::with_capacity(CONSENTS_A_CALL);
-    let mut recorded = 0;
-    let mut rows = reader.records();
-    loop {
-        let row = rows.next().transpose()?;
-        let last = row.is_none();
-        consents.extend(row.as_ref().map(consent));
-        if consents.len() == CONSENTS_A_CALL || (last && !consents.is_empty()) {
-            let batch = std::mem::take(&mut consents);
-            let request = v1::RecordConsentsRequest { consents: batch };
-            recorded += u64::from(client.record_consents(request).await?.into_inner().recorded);
-        }
-        if last {
-            return Ok(recorded);
-        }
-    }
-}
-
-/// A row of `consent_ref, state, given_by, recorded_on, notice_version`.
-fn consent(row: &csv::StringRecord) -> v1::Consent {
-    let value = |at: usize| row.get(at).unwrap_or_default();
-    let state = match value(1) {
-        "given" => v1::ConsentState::Given,
-        "refused" => v1::ConsentState::Refused,
-        "withdrawn" => v1::ConsentState::Withdrawn,
-        _ => v1::ConsentState::Unspecified,
-    };
-    let given_by = match value(2) {
-        "subject" => v1::ConsentGiver::Subject,
-        "parent" => v1::ConsentGiver::Parent,
-        "carer" => v1::ConsentGiver::Carer,
-        _ => v1::ConsentGiver::Unspecified,
-    };
-    v1::Consent {
-        consent_ref: value(0).to_owned(),
-        state: state.into(),
-        given_by: given_by.into(),
-        recorded_on: value(3).to_owned(),
-        notice_version: value(4).to_owned(),
-        ..v1::Consent::default()
-    }
+/// The centres push what was said about the consents that their records rely on, before these.
+pub(crate) async fn push_consents(dir: &Path, today: Date) -> Result<u64, DemoError> {
+    let service = connect(dir, Template::Centres.code()).await?;
+    let order = order(dir, Template::Centres, RecordType::Consent, today)?;
+    Ok(push(service, &order, &mut Silent).await?.well_formed)
 }
 
 /// What one partner's push came to.
@@ -207,24 +171,35 @@ async fn push_partner(
     let gateway = gateway(dir, partner).await?;
     let mut pushed = Vec::new();
     for record_type in template.record_types() {
+        // Consents are there already; not every other type that an agency may send is made up.
         let file = dir.join(format!("files/{partner}/{record_type}.csv"));
-        // Not every type that an agency may send is made up.
-        if !file.exists() {
+        if record_type.definition().statement || !file.exists() {
             continue;
         }
-        let protocol = protocol_id(template).parse()?;
-        let order = PushOrder {
-            extract_day: EXTRACT_DAY,
-            // Rejected rows stay with the sender's own files: they hold identifiers.
-            rejects: Some(dir.join(format!("files/{partner}/{record_type}-rejects.csv"))),
-            receipts: Some(dir.join(format!("receipts/{partner}/{record_type}.json"))),
-            blinding: gateway.blinding(system_rng),
-            ..PushOrder::new(file, record_type, protocol, String::new(), today)
-        };
+        let mut order = order(dir, template, record_type, today)?;
+        order.blinding = gateway.blinding(system_rng);
         let report = push(gateway.service(), &order, &mut Silent).await?;
         pushed.push(Pushed { partner, record_type, report });
     }
     Ok(pushed)
+}
+
+fn order(
+    dir: &Path,
+    template: Template,
+    record_type: RecordType,
+    today: Date,
+) -> Result<PushOrder, DemoError> {
+    let partner = template.code();
+    let file = dir.join(format!("files/{partner}/{record_type}.csv"));
+    let protocol = protocol_id(template).parse()?;
+    Ok(PushOrder {
+        extract_day: EXTRACT_DAY,
+        // Rejected rows stay with the sender's own files: they hold identifiers.
+        rejects: Some(dir.join(format!("files/{partner}/{record_type}-rejects.csv"))),
+        receipts: Some(dir.join(format!("receipts/{partner}/{record_type}.json"))),
+        ..PushOrder::new(file, record_type, protocol, String::new(), today)
+    })
 }
 
 /// The points of the checklist that the demo closes with: its files came in today, all at

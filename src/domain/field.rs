@@ -58,6 +58,11 @@ pub enum FieldKind {
     CaseReference,
     /// The sender's reference to a provider: pseudonymised within the partner.
     ProviderReference,
+    /// The sender's reference of who spoke, or of the evidence: pseudonymised within the consent
+    /// that the record is about.
+    ScopedReference,
+    /// A word such as a version; see [`is_token`].
+    Token,
     /// Text of at most so many characters that is checked and then dropped: nothing
     /// that is counted needs it, and it might name somebody.
     Dropped(usize),
@@ -229,9 +234,12 @@ impl FieldKind {
             }),
             Self::Term => Value::Integer(term_number(text).ok_or(Rule::TermForm)?),
             Self::Centre => Value::Centre(text.parse().map_err(|_| Rule::CentreForm)?),
-            Self::CaseReference | Self::ProviderReference => {
+            Self::CaseReference | Self::ProviderReference | Self::ScopedReference => {
                 check_opaque(text, super::identifier::LOCAL_ID_MAX)?;
                 return Ok(None);
+            }
+            Self::Token => {
+                return if is_token(text) { Ok(None) } else { Err(Rule::NoticeForm) };
             }
             Self::Dropped(max) => {
                 check_opaque(text, max)?;
@@ -260,6 +268,15 @@ impl FieldKind {
         }
     }
 
+    /// Whether a payload value of it goes on as text, to whoever holds the keys.
+    #[must_use]
+    pub const fn is_handed_on(self) -> bool {
+        matches!(
+            self,
+            Self::CaseReference | Self::ProviderReference | Self::ScopedReference | Self::Token
+        )
+    }
+
     /// Whether the field says who or where somebody is.
     #[must_use]
     pub const fn is_identity(self) -> bool {
@@ -275,6 +292,16 @@ impl FieldKind {
                 | Self::Lsoa
         )
     }
+}
+
+/// Whether a text is a word that may be kept and logged as it is: 1 to 64 letters, digits and
+/// `. _ : / - [ ] ( )`, without a run of nine digits, so that no identifier gets in by mistake.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    let longest = text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/-[]()".contains(&b))
+        && longest.unwrap_or(0) < 9
 }
 
 fn check_opaque(text: &str, max: usize) -> Result<(), Rule> {

@@ -18,6 +18,7 @@
 pub mod crosswalk;
 pub mod digest;
 pub mod event;
+pub mod family;
 pub mod field;
 pub mod identifier;
 pub mod ids;

@@ -12,6 +12,7 @@ pub use handling::{About, Agency, Rhythm, RowRule};
 
 use super::{
     event::Role,
+    family::CaseFields,
     field::{FieldKind, Sensitivity, same},
     records,
 };
@@ -107,10 +108,15 @@ pub struct RecordDefinition {
     /// Whether its event is the principal's birth: then `event_date` is a date of birth
     /// and is never stored in clear.
     pub event_is_birth: bool,
+    /// Whether it states something about a consent, which it names in `consent_ref`: then it is
+    /// never withdrawn or superseded, and goes to the consents and not to the records.
+    pub statement: bool,
     /// Who the record is about, and where they live; empty when it is about nobody.
     pub identity: &'static [FieldDefinition],
     /// What it says. A field's stored number is its place here: only append.
     pub payload: &'static [FieldDefinition],
+    /// The fields that make its principal a member of a family's case, if any do.
+    pub case: Option<CaseFields>,
     /// Rules between payload fields.
     pub rules: &'static [RowRule],
 }
@@ -135,8 +141,10 @@ impl RecordDefinition {
             backdate_days: 2_000,
             health: false,
             event_is_birth: false,
+            statement: false,
             identity,
             payload,
+            case: None,
             rules: &[],
         }
     }
@@ -169,6 +177,20 @@ impl RecordDefinition {
         self
     }
 
+    /// The same, which states something about a consent.
+    #[must_use]
+    pub const fn statement(mut self) -> Self {
+        self.statement = true;
+        self
+    }
+
+    /// The same, whose principal is a member of a case.
+    #[must_use]
+    pub const fn of_case(mut self, fields: CaseFields) -> Self {
+        self.case = Some(fields);
+        self
+    }
+
     /// The same, with rules between its fields.
     #[must_use]
     pub const fn ruled(mut self, rules: &'static [RowRule]) -> Self {
@@ -194,6 +216,7 @@ impl RecordDefinition {
             "record_id" => "R-1".to_owned(),
             "operation" => "upsert".to_owned(),
             "extracted_at" => "2026-04-02".to_owned(),
+            "consent_ref" if self.statement => "CN-1".to_owned(),
             "event_date" if self.event_is_birth => FieldKind::BirthDate.example(),
             "event_date" => FieldKind::PastDate.example(),
             other => self.field(other).map(|field| field.kind.example()).unwrap_or_default(),
@@ -233,6 +256,9 @@ macro_rules! record_types {
         impl RecordType {
             /// Every record type.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The names of all of these, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($name,)*];
 
             /// Its name on the wire, in protocols and in files.
             #[must_use]
@@ -315,6 +341,8 @@ macro_rules! listed {
             ProviderSession = 21, "provider_session", provider_session;
             /// A contact with a school: about nobody.
             SchoolContact = 22, "school_contact", school_contact;
+            /// What somebody said about a consent.
+            Consent = 23, "consent", consent;
             $($more)*
         }
     };
@@ -347,43 +375,4 @@ impl fmt::Display for RecordType {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn definitions_are_coherent() {
-        for record_type in RecordType::ALL {
-            let definition = record_type.definition();
-            assert_eq!(definition.record_type, *record_type);
-            assert_eq!(RecordType::from_number(record_type.number()), Some(*record_type));
-            assert_eq!(record_type.name().parse(), Ok(*record_type));
-            let mut names = BTreeSet::new();
-            for field in definition.fields() {
-                assert!(names.insert(field.name), "{record_type}: {} twice", field.name);
-                assert!(!ENVELOPE.contains(&field.name), "{record_type}: {}", field.name);
-                assert!(!field.doc.is_empty());
-                if let FieldKind::Code(list) | FieldKind::Codes(list) = field.kind {
-                    assert!(list.codes.len() <= 32, "{}", list.name);
-                }
-            }
-            assert!(definition.identity.iter().all(|f| f.kind.is_identity()));
-            assert!(definition.payload.iter().all(|f| !f.kind.is_identity()));
-            assert!(definition.payload.len() <= 250 && !definition.senders.is_empty());
-            assert_eq!(definition.about == About::Nobody, definition.identity.is_empty());
-            assert!(record_type.number() < 64, "sets of types have 64 bits");
-            for name in definition.rules.iter().flat_map(RowRule::fields) {
-                assert!(definition.payload.iter().any(|f| f.name == name), "{name}");
-            }
-            for rule in definition.rules {
-                let RowRule::Follows { flag, from, codes } = rule else { continue };
-                let kind = |name: &str| definition.field(name).unwrap().kind;
-                assert_eq!(kind(flag), FieldKind::Flag);
-                for name in *from {
-                    let FieldKind::Code(list) = kind(name) else { panic!("{name}: no code") };
-                    assert!(codes.iter().all(|code| list.codes.contains(code)));
-                }
-            }
-        }
-    }
-}
+mod tests;

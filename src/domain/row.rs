@@ -132,9 +132,13 @@ impl RowLayout {
         let missing = |name| LayoutError::MissingColumn { name, record_type };
         let present = |name: &str| columns.iter().any(|c| c.as_ref() == name);
         let required = definition.fields().filter(|f| f.required).map(|f| f.name);
-        let absent: Vec<_> =
-            std::iter::once(EVENT_DATE).chain(required).filter(|name| !present(name)).collect();
-        let withdrawals = operation.is_some() && identity.is_empty() && payload.is_empty();
+        let named = definition.statement.then_some(CONSENT_REF);
+        let always = std::iter::once(EVENT_DATE).chain(named);
+        let absent: Vec<_> = always.chain(required).filter(|name| !present(name)).collect();
+        let withdrawals = operation.is_some()
+            && identity.is_empty()
+            && payload.is_empty()
+            && !definition.statement;
         if let (Some(name), false) = (absent.first(), withdrawals) {
             return Err(missing(name));
         }
@@ -227,6 +231,9 @@ impl RowLayout {
         if supersedes.is_some() && (withdraw == Some(true) || supersedes == record_id) {
             reading.note(SUPERSEDES, Rule::Supersedes);
         }
+        if self.definition.statement {
+            self.check_statement(&mut reading, withdraw, supersedes.is_some());
+        }
         let content = if withdraw == Some(true) {
             None
         } else {
@@ -237,6 +244,24 @@ impl RowLayout {
                 Ok(CheckedRow { record_id, extracted_at, consent_ref, supersedes, content })
             }
             _ => Err(reading.violations),
+        }
+    }
+
+    /// What is said of a consent names it, and stays said.
+    fn check_statement<S: AsRef<str>>(
+        &self,
+        reading: &mut Reading<'_, S>,
+        withdraw: Option<bool>,
+        supersedes: bool,
+    ) {
+        if self.consent_ref.is_some_and(|at| reading.text(at).is_empty()) {
+            reading.note(CONSENT_REF, Rule::Missing);
+        }
+        if withdraw == Some(true) {
+            reading.note(OPERATION, Rule::StatementStays);
+        }
+        if supersedes {
+            reading.note(SUPERSEDES, Rule::StatementStays);
         }
     }
 
@@ -329,8 +354,7 @@ impl RowLayout {
             match field.kind.parse_payload(text, reading.today) {
                 Ok(Some(value)) => values.push((*number, value)),
                 Ok(None) => {
-                    if matches!(field.kind, FieldKind::CaseReference | FieldKind::ProviderReference)
-                    {
+                    if field.kind.is_handed_on() {
                         references.push((*number, text));
                     }
                 }
@@ -431,6 +455,8 @@ fn read_identity<'a>(
         | FieldKind::Centre
         | FieldKind::CaseReference
         | FieldKind::ProviderReference
+        | FieldKind::ScopedReference
+        | FieldKind::Token
         | FieldKind::Dropped(_) => {}
     }
     Ok(())

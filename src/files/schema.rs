@@ -31,7 +31,8 @@ pub struct ColumnLine {
 pub fn columns(record_type: RecordType) -> Vec<ColumnLine> {
     let envelope = ENVELOPE.into_iter().zip(ENVELOPE_DOCS).map(|(name, doc)| ColumnLine {
         name,
-        required: matches!(name, "record_id" | "extracted_at" | "event_date"),
+        required: matches!(name, "record_id" | "extracted_at" | "event_date")
+            || (name == "consent_ref" && record_type.definition().statement),
         sensitivity: "ordinary",
         takes: match name {
             "operation" => "upsert or withdraw".to_owned(),
@@ -75,6 +76,7 @@ fn pattern(kind: FieldKind) -> Option<&'static str> {
         FieldKind::Lsoa => "^E01[0-9]{6}$",
         FieldKind::Term => "^[0-9]{4}-(spring|summer|autumn)$",
         FieldKind::Centre => "^[A-Z0-9-]{1,16}$",
+        FieldKind::Token => "^[A-Za-z0-9._:/()\\[\\]-]{1,64}$",
         _ => return None,
     })
 }
@@ -95,7 +97,9 @@ const fn longest(kind: FieldKind) -> Option<usize> {
     match kind {
         FieldKind::Identifier(Scheme::Local)
         | FieldKind::CaseReference
-        | FieldKind::ProviderReference => Some(36),
+        | FieldKind::ProviderReference
+        | FieldKind::ScopedReference => Some(36),
+        FieldKind::Token => Some(64),
         FieldKind::Forename | FieldKind::Surname => Some(100),
         FieldKind::Dropped(max) => Some(max),
         _ => None,

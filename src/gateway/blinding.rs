@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     audit::{LeafKind, SizeClass},
-    domain::{PartnerId, time::epoch_day},
+    domain::{PartnerId, RecordType, time::epoch_day},
     keys::{
         IDENTIFIER_RULES, PrfPublicKey,
         oblivious::{BlindedElements, EvaluatedBatch, OprfKey},
@@ -83,6 +83,12 @@ const OTHER_RULES: Refused = Refused::new(
     "this was blinded under other rules for names and identifiers than this gateway's: use the \
      program of the gateway's own version",
 );
+const STATEMENTS: Refused = Refused::new(
+    RefusalKind::Invalid,
+    "statements_are_not_blinded",
+    "what is said about consents comes in clear, by references of your own: push it without \
+     blinding",
+);
 const NO_FEED: Refused = Refused::new(
     RefusalKind::Exhausted,
     "no_declared_feed",
@@ -104,8 +110,15 @@ impl Gateway {
     }
 
     /// Whether blinded values of such making fit this gateway.
-    pub(super) async fn fits_here(&self, actor: &Actor, blinding: &Blinding) -> Result<(), Denied> {
+    pub(super) async fn fits_here(
+        &self,
+        actor: &Actor,
+        blinding: &Blinding,
+        record_type: &str,
+    ) -> Result<(), Denied> {
+        let record_type: Option<RecordType> = record_type.parse().ok();
         let refused = match self.prf_public_key() {
+            _ if record_type.is_some_and(|of| of.definition().statement) => STATEMENTS,
             None => HASHES,
             Some(key) if blinding.public_key != key.as_bytes() => OTHER_KEY,
             Some(_) if blinding.rules != u32::from(RULES) => OTHER_RULES,
@@ -131,7 +144,7 @@ impl Gateway {
             let refused = Refused::invalid("opening.blinded", "say how the rows are blinded");
             return Err(self.refuse_malformed(actor, refused).await);
         };
-        self.fits_here(actor, blinding).await?;
+        self.fits_here(actor, blinding, &open.record_type).await?;
         let Some(quota) = self.quotas.of(&actor.partner) else {
             return Err(self.refuse_malformed(actor, NO_FEED).await);
         };

@@ -143,6 +143,18 @@ pub(super) struct Keyed {
     pub(super) coverage: Coverage,
 }
 
+impl Keyed {
+    /// Its item in the private detail of the act that records it.
+    pub(super) const fn item(&self) -> Item {
+        Item::Consent {
+            key: self.reference,
+            key_version: self.under.number(),
+            state: self.state.number(),
+            recorded_on: self.stated_on,
+        }
+    }
+}
+
 impl Gateway {
     /// Records consents of the caller's own references. Good ones are taken, bad ones told
     /// by row, field and rule. With a withdrawal among them the leaf is that of one.
@@ -248,16 +260,12 @@ impl Gateway {
         mut leaf: Leaf,
         entries: &[Keyed],
     ) -> Result<Logged<Outcome>, Denied> {
-        let item = |entry: &Keyed| Item::Consent {
-            key: entry.reference,
-            key_version: entry.under.number(),
-            state: entry.state.number(),
-            recorded_on: entry.stated_on,
-        };
-        let kept = self.keep(&mut leaf, entries.iter().map(item).collect(), false)?;
+        let kept = self.keep(&mut leaf, entries.iter().map(Keyed::item).collect(), false)?;
         let effect = |keys: &KeysInUse| match entries {
             [] => Ok(kept.clone().with(Effect::None)),
-            entries => in_use(keys, entries).map(|effect| kept.clone().with(effect)),
+            entries => {
+                in_use(keys, entries).map(|stated| kept.clone().with(Effect::PutConsents(stated)))
+            }
         };
         let logged = self.commit_keyed(actor, leaf, effect).await?;
         if entries.iter().any(|entry| entry.state != ConsentRecord::Given) {
@@ -306,7 +314,10 @@ fn forms_of(
 }
 
 /// Consents to store, in the form of every version that events may name them by.
-fn in_use(keys: &KeysInUse, entries: &[Keyed]) -> Result<Effect, GatewayError> {
+pub(super) fn in_use<'a>(
+    keys: &KeysInUse,
+    entries: impl IntoIterator<Item = &'a Keyed>,
+) -> Result<Vec<consents::Stated>, GatewayError> {
     let optional = |entry: &Keyed, key: Option<[u8; 16]>| -> Result<Vec<[u8; 16]>, GatewayError> {
         let Some(key) = key else { return Ok(Vec::new()) };
         Ok(forms_of(keys, entry.under, &key)?.into_iter().map(|(_, key)| key).collect())
@@ -324,8 +335,7 @@ fn in_use(keys: &KeysInUse, entries: &[Keyed]) -> Result<Effect, GatewayError> {
             coverage: entry.coverage.clone(),
         })
     };
-    let all: Result<Vec<_>, GatewayError> = entries.iter().map(stated).collect();
-    Ok(Effect::PutConsents(all?))
+    entries.into_iter().map(stated).collect()
 }
 
 /// Reads a statement and keys its references.

@@ -22,7 +22,7 @@ use rand::CryptoRng;
 use std::collections::HashMap;
 
 /// The rung number under which a subject's fingerprint is kept among its keys.
-const FINGERPRINT: u8 = 0;
+pub(super) const FINGERPRINT: u8 = 0;
 
 /// The cell that a subject's sealed facts belong to.
 pub(super) const fn facts_cell(subject: SubjectId) -> Cell {
@@ -35,7 +35,7 @@ pub(super) const fn comparison_cell(subject: SubjectId) -> Cell {
 }
 
 /// The subject and person of each identity, in their order.
-pub(super) async fn link(
+pub(crate) async fn link(
     keys: &KeysInUse,
     tx: &mut Tx,
     identities: &[&KeyedIdentity],

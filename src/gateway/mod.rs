@@ -45,6 +45,7 @@ pub mod register;
 mod release_tests;
 mod released;
 mod releases;
+mod relink;
 mod retention;
 mod rights;
 mod rotate_keys;
@@ -81,6 +82,7 @@ pub use intake::{
     Rejection, Row, RowReader, StreamTotals,
 };
 pub use keys::{GatewayKey, RowsLeft};
+pub(crate) use link::link as link_identities;
 pub use log_stream::{EntryBundle, EntryStream, WantedEntries};
 pub use open_detail::{Opened, OpenedItem, Sought};
 pub use partners::PartnerLine;
@@ -94,6 +96,7 @@ pub use published::{Published, PublishedCheckpoint};
 pub use quorum::Quorum;
 pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
+pub use relink::Relinking;
 pub use retention::{RetentionDay, RetentionLine, RetentionProof, Verdict};
 pub use rights::{
     AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError,
@@ -179,6 +182,8 @@ pub struct Gateway {
     key_file: Option<MasterFile>,
     /// Wakes who wraps stored values anew.
     rotating: tokio::sync::Notify,
+    /// Told when somebody begins to relink.
+    relinking: tokio::sync::Notify,
     release_key: SigningKey<Release>,
     log: LogSigner,
     catalogue: Catalogue,
@@ -244,6 +249,7 @@ impl Gateway {
             keys: ArcSwap::from_pointee(keys),
             key_file,
             rotating: tokio::sync::Notify::new(),
+            relinking: tokio::sync::Notify::new(),
             release_key,
             log,
             catalogue,

@@ -60,6 +60,8 @@ enum Found {
     Nothing,
     /// No batch of it was accepted.
     NoBatch,
+    /// It was of statements about consents.
+    Statements,
     Accepted(undo::Undo),
     Undone(undo::Undone),
 }
@@ -94,6 +96,12 @@ impl Gateway {
                     return Ok(logged.map(|_| answer));
                 }
                 Found::Nothing => return Err(self.refuse(leaf, Refused::not_found()).await),
+                Found::Statements => {
+                    let sentence = "what was said about consents stays; send what holds now";
+                    let kind = RefusalKind::Conflict;
+                    let refused = Refused::new(kind, "statements_stay", sentence);
+                    return Err(self.refuse(leaf, refused).await);
+                }
                 Found::NoBatch => {
                     let sentence = "no batch of this stream was accepted, so there is nothing \
                                     to undo; streams from before this could be undone can't be";
@@ -154,6 +162,9 @@ impl Gateway {
             Some((feed, batches, records)) => {
                 let cause = cause.code();
                 Found::Accepted(undo::Undo { stream, feed, cause, batches, records })
+            }
+            None if opening.notes.record_type.is_some_and(|t| t.definition().statement) => {
+                Found::Statements
             }
             None => Found::NoBatch,
         })

@@ -78,6 +78,29 @@ impl subject_service_server::SubjectService for SubjectService {
         }))
     }
 
+    async fn relink_subjects(
+        &self,
+        request: Request<v1::RelinkSubjectsRequest>,
+    ) -> Result<Response<v1::RelinkSubjectsResponse>, Status> {
+        let frame = &self.0;
+        let actor = frame.recognise(&request).await?;
+        let only_look = request.get_ref().only_look;
+        let told = frame.gateway().relink_subjects(&actor, only_look).await;
+        let (told, proof) = told.map_err(|denied| frame.status(denied))?.into_parts();
+        let receipt = Some(receipt(&proof));
+        Ok(Response::new(match told {
+            Some(run) => v1::RelinkSubjectsResponse {
+                rules: run.rules.into(),
+                begun: run.begun,
+                subjects_left: run.left,
+                begun_at: run.begun_at,
+                done_at: run.done_at.unwrap_or_default(),
+                receipt,
+            },
+            None => v1::RelinkSubjectsResponse { receipt, ..Default::default() },
+        }))
+    }
+
     async fn mark_withheld(
         &self,
         request: Request<MarkWithheldRequest>,

@@ -172,7 +172,10 @@ fn fields(flow: &Flow, at: &str) -> Result<(), Fault> {
         };
         let says_who = match known.kind {
             FieldKind::Sex | FieldKind::Lsoa => false,
-            FieldKind::CaseReference | FieldKind::ProviderReference | FieldKind::Dropped(_) => true,
+            FieldKind::CaseReference
+            | FieldKind::ProviderReference
+            | FieldKind::ScopedReference
+            | FieldKind::Dropped(_) => true,
             other => other.is_identity(),
         };
         let in_clear = says_who && field.action == FieldAction::Keep;

@@ -207,7 +207,12 @@ impl Template {
                 Self::Centres => Confidentiality::NotConfidential,
                 Self::Dwp | Self::Learning | Self::Families => Confidentiality::Statute,
             },
-            consent: if explicit { ConsentRule::Explicit } else { ConsentRule::Notice },
+            consent: match definition.statement {
+                // Nobody is asked whether a no may be passed on.
+                true => ConsentRule::Nothing,
+                false if explicit => ConsentRule::Explicit,
+                false => ConsentRule::Notice,
+            },
             consent_max_age_days: None,
             on_withdrawal: if explicit { OnWithdrawal::Erase } else { OnWithdrawal::Stop },
         }
@@ -314,7 +319,8 @@ fn listed(field: &FieldDefinition) -> FlowField {
         | FieldKind::Surname
         | FieldKind::BirthDate
         | FieldKind::CaseReference
-        | FieldKind::ProviderReference => FieldAction::Pseudonymise,
+        | FieldKind::ProviderReference
+        | FieldKind::ScopedReference => FieldAction::Pseudonymise,
         FieldKind::Sex
         | FieldKind::Lsoa
         | FieldKind::PastDate
@@ -325,7 +331,8 @@ fn listed(field: &FieldDefinition) -> FlowField {
         | FieldKind::Integer { .. }
         | FieldKind::Flag
         | FieldKind::Term
-        | FieldKind::Centre => FieldAction::Keep,
+        | FieldKind::Centre
+        | FieldKind::Token => FieldAction::Keep,
     };
     FlowField { name: field.name.to_owned(), action, required: field.required }
 }

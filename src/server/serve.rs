@@ -231,6 +231,7 @@ pub async fn start(
         tokio::spawn(watch_quorum(Arc::clone(&gateway), stop.clone(), config.tick)),
         tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
         tokio::spawn(Arc::clone(&gateway).keep_rotating(stop.clone())),
+        tokio::spawn(Arc::clone(&gateway).keep_relinking(stop.clone())),
         tokio::spawn(name_days(Arc::clone(&gateway), config.confirmed_day, stop.clone())),
         tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
         tokio::spawn(projector.clone().keep_cosigning(stop.clone())),

@@ -11,6 +11,9 @@
 //!   PostgreSQL, each batch in the order of its keys.
 //! - What is copied here was invented; no limit reads what it writes.
 
+mod families;
+pub mod linking;
+
 use super::{
     Location, PostgresLocation, Rights, Store, StoreError, Tx,
     bulk::touched,
@@ -36,6 +39,7 @@ const CHUNKS: [usize; 3] = [256, 16, 1];
 #[derive(Debug, Clone)]
 enum Column {
     Numbers(Vec<i64>),
+    OptionalNumbers(Vec<Option<i64>>),
     Bytes(Vec<Option<Vec<u8>>>),
 }
 
@@ -52,6 +56,7 @@ impl Rows {
     fn new(table: &'static str, names: &'static [&'static str], columns: Vec<Column>) -> Self {
         let count = match columns.first() {
             Some(Column::Numbers(numbers)) => numbers.len(),
+            Some(Column::OptionalNumbers(numbers)) => numbers.len(),
             Some(Column::Bytes(bytes)) => bytes.len(),
             None => 0,
         };
@@ -86,6 +91,7 @@ impl Rows {
                 for column in &self.columns {
                     query = match column {
                         Column::Numbers(numbers) => query.bind(numbers[at]),
+                        Column::OptionalNumbers(numbers) => query.bind(numbers[at]),
                         Column::Bytes(bytes) => query.bind(bytes[at].as_deref()),
                     };
                 }
@@ -100,7 +106,9 @@ impl Rows {
         let arrays: Vec<String> = (1..)
             .zip(&self.columns)
             .map(|(number, column)| match column {
-                Column::Numbers(_) => format!("${number}::BIGINT[]"),
+                Column::Numbers(_) | Column::OptionalNumbers(_) => {
+                    format!("${number}::BIGINT[]")
+                }
                 Column::Bytes(_) => format!("${number}::BYTEA[]"),
             })
             .collect();
@@ -115,6 +123,7 @@ impl Rows {
         for column in &self.columns {
             query = match column {
                 Column::Numbers(numbers) => query.bind(&numbers[..]),
+                Column::OptionalNumbers(numbers) => query.bind(&numbers[..]),
                 Column::Bytes(bytes) => query.bind(&bytes[..]),
             };
         }
@@ -171,6 +180,7 @@ pub async fn batches(store: &Store, first_entry: u64) -> Result<Vec<BareBatch>, 
     let mut sent = sent_rows(&mut tx).await?;
     let mut events = event_rows(&mut tx).await?;
     let (mut subjects, mut keys) = subject_rows(&mut tx, &events).await?;
+    let mut edges = families::edges(&mut tx).await?;
     let mut details = detail_rows(&mut tx).await?;
     let (mut entries, mut hashes) = log_rows(&mut tx, stored(first_entry)?).await?;
     let mut left = heads.len();
@@ -185,6 +195,7 @@ pub async fn batches(store: &Store, first_entry: u64) -> Result<Vec<BareBatch>, 
                 subject_table(subjects.remove(&id).unwrap_or_default()),
                 key_table(keys.remove(&id).unwrap_or_default()),
                 event_table(&events.remove(&id).unwrap_or_default()),
+                families::table(id, &edges.remove(&id).unwrap_or_default()),
                 detail_table(id, details.remove(&id)),
                 entry_table(share(&mut entries, left)),
                 hash_table(share(&mut hashes, left)),

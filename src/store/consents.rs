@@ -131,6 +131,38 @@ pub(super) async fn put(tx: &mut Tx, stated: &[Stated], at: Timestamp) -> Result
     write(tx, &files).await
 }
 
+/// Which of these statements were made before in the same words by the same giver, in the store
+/// or earlier among these: what their sender may be told is that it sent them before.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn said_before(tx: &mut Tx, stated: &[Stated]) -> Result<Vec<bool>, StoreError> {
+    let forms = stated.iter().flat_map(|s| s.reference.iter().map(|(_, key)| *key));
+    let keys: Vec<[u8; 16]> = forms.collect::<BTreeSet<_>>().into_iter().collect();
+    let history = history(tx, &keys).await?;
+    let mut files: BTreeMap<[u8; 16], File> = BTreeMap::new();
+    let mut said = Vec::with_capacity(stated.len());
+    for new in stated {
+        let Some((_, current)) = new.reference.first() else {
+            said.push(false);
+            continue;
+        };
+        if !files.contains_key(current) {
+            files.insert(*current, file(&new.reference, &history, &BTreeMap::new())?.0);
+        }
+        let before = files.get_mut(current).is_some_and(|file| {
+            let kept = file.kept_form(new, 0, Timestamp::UNIX_EPOCH);
+            let before = file.kept.iter().any(|held| again(held, &kept, new));
+            if !before {
+                file.kept.push(kept);
+            }
+            before
+        });
+        said.push(before);
+    }
+    Ok(said)
+}
+
 /// What is known of a reference, and whether a row became a statement.
 fn file(
     forms: &[(u16, [u8; 16])],
@@ -176,9 +208,33 @@ fn unexplained(row: &Entry, kept: &[Kept]) -> Result<Option<Kept>, StoreError> {
     }))
 }
 
+/// Whether a statement says again what is held, in the same words.
+fn again(held: &Kept, kept: &Kept, new: &Stated) -> bool {
+    let statement = Statement { number: held.statement.number, ..kept.statement.clone() };
+    let same_evidence = match held.evidence_key {
+        Some(key) => new.evidence.contains(&key),
+        None => new.evidence.is_empty(),
+    };
+    held.statement == statement
+        && same_evidence
+        && (held.means, &held.notice_version) == (kept.means, &kept.notice_version)
+}
+
 impl File {
     /// Adds a statement, unless it says again what stands.
     fn add(&mut self, new: &Stated, number: i64, at: Timestamp) {
+        let kept = self.kept_form(new, number, at);
+        let statements = self.statements();
+        let standing: BTreeSet<i64> =
+            crate::protocol::consent::standing(&statements).iter().map(|s| s.number).collect();
+        let stands = |held: &&Kept| standing.contains(&held.statement.number);
+        if !self.kept.iter().filter(stands).any(|held| again(held, &kept, new)) {
+            self.kept.push(kept);
+        }
+    }
+
+    /// How a statement would be kept beside the others.
+    fn kept_form(&self, new: &Stated, number: i64, at: Timestamp) -> Kept {
         let same = |kept: &&Kept| kept.giver_key.is_some_and(|key| new.giver.contains(&key));
         let giver = match (new.giver.is_empty(), self.kept.iter().find(same)) {
             (true, _) => 0,
@@ -187,7 +243,7 @@ impl File {
                 self.kept.iter().map(|kept| kept.statement.giver).max().unwrap_or(0) + 1
             }
         };
-        let kept = Kept {
+        Kept {
             statement: Statement {
                 number,
                 giver,
@@ -201,23 +257,6 @@ impl File {
             known_at: at.as_microsecond(),
             means: new.means,
             notice_version: new.notice_version.clone(),
-        };
-        let again = |held: &&Kept| {
-            let statement = Statement { number: held.statement.number, ..kept.statement.clone() };
-            let same_evidence = match held.evidence_key {
-                Some(key) => new.evidence.contains(&key),
-                None => new.evidence.is_empty(),
-            };
-            held.statement == statement
-                && same_evidence
-                && (held.means, &held.notice_version) == (kept.means, &kept.notice_version)
-        };
-        let statements = self.statements();
-        let standing: BTreeSet<i64> =
-            crate::protocol::consent::standing(&statements).iter().map(|s| s.number).collect();
-        let stands = |held: &&Kept| standing.contains(&held.statement.number);
-        if !self.kept.iter().filter(stands).any(|held| again(&held)) {
-            self.kept.push(kept);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::{
     StoreError, Tx, access, approvals, cases, consents, details, erasures, evaluations, feeds,
-    geography, key_versions, papers, partners, privacy_notices, protocols, releases, retention,
-    tx::on, undo,
+    geography, key_versions, papers, partners, privacy_notices, protocols, releases, relinking,
+    retention, tx::on, undo,
 };
 use crate::{
     domain::{BatchId, Quarter},
@@ -69,6 +69,13 @@ pub enum Effect {
     NameRetention(retention::Named),
     /// Blinded values are evaluated for a partner, within its quota.
     Evaluate(Box<evaluations::Spending>),
+    /// Every subject is to be resolved anew by rules of a version.
+    BeginRelinking {
+        /// The version.
+        rules: u16,
+    },
+    /// A run through the subjects has come to its end.
+    EndRelinking(i64),
     /// What changes with a leaf that commits to a private detail, which is kept with it. It
     /// stands outermost: the sequencer keeps it where it writes the leaf.
     Keep(Box<(details::Kept, Effect)>),
@@ -147,7 +154,10 @@ impl Effect {
             | Self::NameErasures(_)
             | Self::Acknowledge(_)
             | Self::NameRetention(_)
-            | Self::Evaluate(_) => false,
+            | Self::Evaluate(_)
+            // Nothing rests on it: intake and counts read who is who as it stands.
+            | Self::BeginRelinking { .. }
+            | Self::EndRelinking(_) => false,
         }
     }
 }
@@ -207,6 +217,8 @@ async fn change(tx: &mut Tx, effect: &Effect, at: Timestamp) -> Result<Outcome, 
         Effect::Acknowledge(words) => cases::acknowledge(tx, words, at).await.map(when),
         Effect::NameRetention(named) => retention::name(tx, named).await.map(done),
         Effect::Evaluate(spending) => evaluations::spend(tx, spending).await,
+        Effect::BeginRelinking { rules } => relinking::begin(tx, *rules, at).await.map(done),
+        Effect::EndRelinking(number) => relinking::end(tx, *number, at).await.map(done),
         // A detail inside another effect would be lost: it is refused, never dropped.
         Effect::Keep(_) => Err(StoreError::Unchanged { table: "act_detail" }),
     }

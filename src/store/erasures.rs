@@ -179,6 +179,8 @@ pub async fn erase_record(
     }
     on!(&mut *tx, c => sqlx::query("DELETE FROM withdrawal WHERE event_number = $1")
         .bind(number).execute(c).await.map(drop))?;
+    on!(&mut *tx, c => sqlx::query("DELETE FROM family_edge WHERE event_number = $1")
+        .bind(number).execute(c).await.map(drop))?;
     for subject in gone {
         let rows = on!(&mut *tx, c => sqlx::query(
             "DELETE FROM subject WHERE subject_id = $1 AND NOT EXISTS \

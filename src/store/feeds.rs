@@ -167,6 +167,7 @@ pub async fn clear_unaccepted(tx: &mut Tx, staged_before: Timestamp) -> Result<(
         return tx.run("SELECT clear_abandoned()").await;
     }
     for sql in [
+        "DELETE FROM family_edge WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
         "DELETE FROM event WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
         "DELETE FROM sent WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",
         "DELETE FROM withdrawal WHERE batch_id IN (SELECT batch_id FROM batch WHERE state = 2)",

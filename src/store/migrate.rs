@@ -39,6 +39,7 @@ steps![
     "0010_unused",
     "0011_linkage",
     "0012_blinded",
+    "0013_families",
 ];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the

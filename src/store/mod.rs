@@ -28,6 +28,7 @@ pub mod effect;
 pub mod erasures;
 mod error;
 pub mod evaluations;
+pub mod families;
 #[cfg(test)]
 pub(crate) mod faults;
 pub mod feeds;
@@ -43,6 +44,7 @@ pub mod privacy_notices;
 pub mod protocols;
 pub mod records;
 pub mod releases;
+pub mod relinking;
 pub mod retention;
 pub mod rewrap;
 mod rights;

@@ -53,7 +53,7 @@ pub async fn last_person(tx: &mut Tx) -> Result<i64, StoreError> {
 }
 
 /// The condition under which an event counts, for the feeds that may serve.
-fn counted(feeds: &[FeedId]) -> String {
+pub(super) fn counted(feeds: &[FeedId]) -> String {
     // No feed has number 0; the engines differ in what they make of an empty list.
     let mut list = "0".to_owned();
     for feed in feeds {

@@ -270,7 +270,7 @@ pub async fn relink(tx: &mut Tx, subjects: &[&Subject]) -> Result<(), StoreError
     if subjects.is_empty() {
         return Ok(());
     }
-    let [to, rule, rules] = link_columns(subjects.iter().copied());
+    let [to, rule, rules] = link_columns(&subjects.iter().copied());
     let ids = Integers(subjects.iter().map(|s| s.id.number()).collect());
     let found = bulk::update(
         tx,
@@ -284,7 +284,7 @@ pub async fn relink(tx: &mut Tx, subjects: &[&Subject]) -> Result<(), StoreError
 
 /// Where each is tied to, by which rule, of which version; 0 for none.
 fn link_columns<'a>(
-    subjects: impl Iterator<Item = &'a Subject> + Clone,
+    subjects: &(impl Iterator<Item = &'a Subject> + Clone),
 ) -> [bulk::Column<'static>; 3] {
     let of = |column: fn(&StoredLink) -> i64| {
         Integers(subjects.clone().map(|s| s.tie.link.as_ref().map_or(0, column)).collect())
@@ -298,7 +298,7 @@ fn link_columns<'a>(
 /// When they can't be written.
 pub async fn insert(tx: &mut Tx, new: &[NewSubject]) -> Result<(), StoreError> {
     let subjects = || new.iter().map(|new| &new.subject);
-    let [to, rule, rules] = link_columns(subjects());
+    let [to, rule, rules] = link_columns(&subjects());
     let comparisons = subjects().map(|s| s.tie.comparison.as_deref()).collect();
     let own = |s: &Subject| s.tie.own_person.map_or(0, PersonId::number);
     bulk::insert_new(

@@ -87,6 +87,8 @@ const fn table(name: &'static str, key: usize, columns: &'static [Column]) -> Ta
 
 /// The migration that made blinded deployments possible.
 const BLINDED: usize = 12;
+/// The step that made the families' edges.
+const FAMILIES: usize = 13;
 
 /// Every table. The log's come last and its head last of all, as when they are written.
 pub const TABLES: &[Table] = &[
@@ -212,6 +214,33 @@ pub const TABLES: &[Table] = &[
             optional(bytes("consent_key", 3)),
             bytes("body", 3),
             integer("key_version", 7),
+        ],
+    ),
+    table(
+        "family_edge",
+        3,
+        &[
+            integer("event_number", FAMILIES),
+            integer("subject_id", FAMILIES),
+            integer("other_id", FAMILIES),
+            integer("tie", FAMILIES),
+            optional(bytes("case_token", FAMILIES)),
+            integer("batch_id", FAMILIES),
+            optional(integer("from_day", FAMILIES)),
+            optional(integer("until_day", FAMILIES)),
+        ],
+    ),
+    table(
+        "relinking",
+        1,
+        &[
+            integer("number", FAMILIES),
+            integer("rules", FAMILIES),
+            integer("until_subject", FAMILIES),
+            integer("place", FAMILIES),
+            integer("moved", FAMILIES),
+            integer("begun_at", FAMILIES),
+            integer("done_at", FAMILIES),
         ],
     ),
     table(

@@ -25,6 +25,12 @@ pub(super) enum Stage {
     Dirt,
     /// Moves that the health trust hears of.
     Moves,
+    /// An agency's further files, by its number.
+    More(u8),
+    /// Errors in these.
+    MoreDirt,
+    /// Records about nobody.
+    Nobody,
 }
 
 impl Stage {
@@ -39,6 +45,9 @@ impl Stage {
             Self::Canaries => 7,
             Self::Dirt => 8,
             Self::Moves => 9,
+            Self::MoreDirt => 10,
+            Self::Nobody => 11,
+            Self::More(agency) => 16 + u64::from(agency),
         }
     }
 }

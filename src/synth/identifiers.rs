@@ -117,6 +117,15 @@ fn weighted_sum(nine: u64) -> u64 {
     sum
 }
 
+/// A unique pupil number of the authority's, made from a person's number.
+pub(super) fn upn(person: u32) -> String {
+    const LETTERS: &[u8; 23] = b"ABCDEFGHJKLMNPQRTUVWXYZ";
+    let digits = format!("331{:09}", person % 1_000_000_000);
+    let weighted = (2u32..).zip(digits.bytes()).map(|(weight, d)| weight * u32::from(d - b'0'));
+    let letter = LETTERS[(weighted.sum::<u32>() % 23) as usize];
+    format!("{}{digits}", char::from(letter))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

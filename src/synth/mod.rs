@@ -30,6 +30,7 @@ mod ground;
 mod identifiers;
 mod movement;
 mod names;
+mod nobody;
 mod output;
 mod people;
 mod place;
@@ -154,10 +155,11 @@ pub fn write(plan: &Plan, dir: &Path) -> Result<Summary, SynthError> {
     let feeds = feeds(plan, &people, &ground, &period);
 
     let world = render::World { people: &people, ground: &ground, period: &period };
-    let files = feeds
+    let mut files = feeds
         .iter()
         .map(|feed| output::write_feed(&world, feed, dir))
         .collect::<Result<Vec<_>, _>>()?;
+    files.extend(nobody::write((&ground, &period), plan.seed, dir)?);
     let consents = output::write_consents(&world, &feeds, dir)?;
     let truth = truth::Truth::new(&people, &ground, &period, &feeds).figures();
     let mut out = output::create(&dir.join("truth.json"))?;
@@ -210,5 +212,28 @@ fn feeds(plan: &Plan, people: &People, ground: &Ground, period: &Period) -> Vec<
         dirt::soil(feed, people, period, &mut dice);
     }
     feeds.push(agencies::health::moves(&mut agency(Partner::Health, Stage::Moves)));
+    further(plan, people, feeds, agency)
+}
+
+/// The same with the agencies' further files, which are made from these.
+fn further<'a>(
+    plan: &Plan,
+    people: &People,
+    mut feeds: Vec<Feed>,
+    agency: impl Fn(Partner, Stage) -> Agency<'a>,
+) -> Vec<Feed> {
+    let mut dice = Dice::new(plan.seed, Stage::MoreDirt);
+    let all =
+        [Partner::Health, Partner::Dwp, Partner::Learning, Partner::Families, Partner::Centres];
+    for partner in all {
+        let mut agency = agency(partner, Stage::More(partner.number()));
+        for mut feed in agencies::more::records(&mut agency, &feeds) {
+            dirt::soil(&mut feed, people, agency.period, &mut dice);
+            feeds.push(feed);
+        }
+    }
+    // Whoever tells of a death has looked twice.
+    let deaths = agencies::more::deaths(&mut agency(Partner::Health, Stage::More(0)), &feeds);
+    feeds.push(deaths);
     feeds
 }

@@ -128,8 +128,9 @@ pub(super) fn write_consents(
     let mut out = create(&dir.join(Partner::Centres.id()).join("consent.csv"))?;
     let mut write =
         |line: &dyn Display| writeln!(out, "{line}").map_err(|source| SynthError::Write { source });
-    write(&"consent_ref,state,given_by,recorded_on,notice_version")?;
-    for (id, day) in &first {
+    let own = "consent_ref,state,given_by,recorded_on,notice_version";
+    write(&format_args!("{own},record_id,extracted_at,event_date"))?;
+    for (number, (id, day)) in (1u32..).zip(&first) {
         let person = world.people.person(*id);
         let state = Consent::of(person, world.people.household_of(*id).canary);
         let recorded = match state {
@@ -139,7 +140,9 @@ pub(super) fn write_consents(
         let given_by = if person.coin(Coin::GivenBy) < 40 { "carer" } else { "parent" };
         let notice = if person.coin(Coin::Notice) < 600 { "2023-1" } else { "2025-1" };
         let (reference, state) = (ConsentRef(*id), state.code());
-        write(&format_args!("{reference},{state},{given_by},{},{notice}", recorded.date()))?;
+        let on = recorded.date();
+        let record = format_args!("C23-{number:07},{on},{on}");
+        write(&format_args!("{reference},{state},{given_by},{on},{notice},{record}"))?;
     }
     out.flush().map_err(|source| SynthError::Write { source })?;
     u64::try_from(first.len()).map_err(|_| SynthError::Scale)

@@ -173,6 +173,8 @@ pub(super) enum Facts {
         centre: u8,
         activity: u8,
     },
+    /// Of the agencies' further files.
+    More(More),
     /// Where to is the record's home.
     Movement {
         direction: u8,
@@ -183,6 +185,61 @@ pub(super) enum Facts {
         reason: u8,
         outcome: u8,
         outcome_on: Option<Day>,
+    },
+}
+
+/// What a record of the agencies' further files says.
+#[derive(Clone, Copy)]
+pub(super) enum More {
+    Antenatal {
+        expected: Day,
+    },
+    Feeding {
+        fed: u8,
+    },
+    Scores {
+        interval: u8,
+        scores: [u8; 5],
+        on_track: bool,
+    },
+    Death,
+    Work {
+        status: u8,
+        start: Option<Day>,
+    },
+    Sessions {
+        term: Term,
+        possible: u16,
+        attended: u16,
+        provider: u16,
+    },
+    Profile {
+        year: i16,
+        /// Bit `n` for goal `n + 1`, met.
+        goals: u32,
+        meals: bool,
+        eal: bool,
+    },
+    Support {
+        case: CaseNumber,
+        centre: u8,
+        level: u8,
+        closed: Option<Day>,
+        outcome: u8,
+    },
+    Survey {
+        kind: u8,
+        centre: u8,
+        /// 1 to 5; 0 where it was not asked.
+        satisfaction: u8,
+        why_not: u32,
+    },
+    Volunteer {
+        centre: u8,
+        end: Option<Day>,
+        stage: u8,
+        outcome: u8,
+        groups: u32,
     },
 }
 

@@ -1,6 +1,8 @@
 //! One record as a row: columns in the order of the interface (envelope, the person, consent, the payload),
 //! values as the record states them, typing errors included.
 
+mod more;
+
 use std::fmt::{Display, Write as _};
 use std::io::Write;
 
@@ -84,8 +86,7 @@ pub(super) fn own_columns(record_type: RecordType) -> &'static [&'static str] {
         RecordType::Attendance => &["attendee", "centre", "activity"],
         RecordType::Referral => &["direction", "other_party", "reason", "outcome", "outcome_date"],
         RecordType::Movement => &["movement"],
-        // The population's other records are not made up yet.
-        _ => &[],
+        other => more::columns(other),
     }
 }
 
@@ -206,6 +207,7 @@ impl<W: Write> Sheet<W> {
                 self.day(entry.event)?;
                 self.code(&two_year_old_eligibility::CRITERION, criterion)
             }
+            Facts::More(more) => self.more(world, person, entry, more),
             Facts::Movement { direction } => self.code(&movement::DIRECTION, direction),
             Facts::FundedPlace { term, age, hours, provider } => {
                 self.show(&term)?;

@@ -12,6 +12,7 @@
 //! - residence at S: the LSOA of the person's record with the latest event date at or before S among those
 //!   that state an address (a birth's event is the date of birth); ties go to Health, then to the smaller LSOA
 //!   code. Only records of which the person is the principal count. Who has none is in no area.
+//! - Whoever died at or before S counts nowhere, whenever that became known.
 //! - `births`: live births (persons) by date of birth, each in the later of its own quarter and the first whose
 //!   C is not before the record's known day; numerator the births, no denominator.
 //! - `under_fives`: born at or before S, fifth birthday after S, resident.
@@ -35,7 +36,7 @@ use serde::Serialize;
 use super::calendar::{Closing, Day, Period};
 use super::ground::Ground;
 use super::people::{People, Person};
-use super::record::{Entry, Facts, Feed, Partner};
+use super::record::{Entry, Facts, Feed, More, Partner};
 
 const SUSTAINED_DAYS: usize = 3;
 const LONG_DAYS: i32 = 90;
@@ -139,7 +140,7 @@ impl<'a> Truth<'a> {
                 let from_health = feed.partner == Partner::Health;
                 feed.entries
                     .iter()
-                    .filter(|entry| entry.counts)
+                    .filter(|entry| entry.counts && serves(entry))
                     .map(move |entry| Seen { entry, from_health })
             })
             .collect();
@@ -195,6 +196,12 @@ impl<'a> Truth<'a> {
     /// Adds one person to the counts of the area it lives in at S.
     fn count(&self, own: &[Seen<'_>], position: usize, list: Option<Day>, counts: &mut [Counts]) {
         let closing = &self.period.quarters[position];
+        let died = |seen: &Seen<'_>| {
+            matches!(seen.entry.facts, Facts::More(More::Death)) && seen.entry.event <= closing.last
+        };
+        if own.iter().any(died) {
+            return;
+        }
         let Some(area) = self.residence(own, closing) else { return };
         let counts = &mut counts[area];
         let known: Vec<&Entry> = own
@@ -226,6 +233,7 @@ impl<'a> Truth<'a> {
     fn residence(&self, own: &[Seen<'_>], closing: &Closing) -> Option<usize> {
         own.iter()
             .filter(|seen| seen.entry.known <= closing.close && seen.entry.event <= closing.last)
+            .filter(|seen| !matches!(seen.entry.facts, Facts::More(_)))
             .filter_map(|seen| {
                 let lsoa = self.ground.lsoa(seen.entry.home.address()?);
                 // LSOAs stand in the order of their codes.
@@ -278,6 +286,12 @@ impl<'a> Truth<'a> {
         counts.referred_in += u32::from(referred(0));
         counts.referred_out += u32::from(referred(1));
     }
+}
+
+/// Whether a record is a source of any table, or takes its person out of all: an address that is in
+/// no source moves nobody.
+fn serves(entry: &Entry) -> bool {
+    !matches!(entry.facts, Facts::More(more) if !matches!(more, More::Death))
 }
 
 /// The start of the earliest registration that is active at S.

@@ -60,6 +60,7 @@ pub const KINDS: &[&str] = &[
     "root_policy_activated",
     "subject_reported",
     "subject_requested",
+    "subjects_relinked",
     "witness_contradicted",
     "witness_overridden",
     "witness_quorum_lost",

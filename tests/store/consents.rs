@@ -15,6 +15,7 @@ on_both!(
     a_no_prevails_and_the_later_holds,
     every_statement_is_kept_and_one_said_again_is_not,
     a_row_without_statements_is_one_itself,
+    what_was_said_before_is_told_apart_from_what_is_new,
     what_does_not_count_for_a_feed_is_found,
     geographies_are_numbered_and_postcodes_replaced,
 );
@@ -60,6 +61,28 @@ async fn a_no_prevails_and_the_later_holds(fresh: Fresh) {
     let keys: Vec<_> = (10..900).map(key).collect();
     let mut tx = fresh.read(Rights::Figures).await;
     assert_eq!(consents::states(&mut tx, &keys).await.unwrap().len(), 890);
+}
+
+async fn what_was_said_before_is_told_apart_from_what_is_new(fresh: Fresh) {
+    use ConsentRecord::{Given, Withdrawn};
+    let said = |number: usize, state, day| stated(&[(1, key(number))], state, day);
+    let held = vec![said(1, Given, 100), said(1, Withdrawn, 101)];
+    fresh.act(Effect::PutConsents(held)).await.unwrap();
+    let by_a_carer =
+        consents::Stated { given_by: Some(ConsentGiver::Carer), ..said(1, Withdrawn, 101) };
+    let asked = [
+        (said(1, Given, 100), true),
+        (said(1, Withdrawn, 101), true),
+        (said(1, Withdrawn, 102), false),
+        (by_a_carer, false),
+        (said(2, Given, 100), false),
+        // The same again in one batch.
+        (said(2, Given, 100), true),
+    ];
+    let all: Vec<_> = asked.iter().map(|(said, _)| said.clone()).collect();
+    let mut tx = fresh.read(Rights::Figures).await;
+    let before = consents::said_before(&mut tx, &all).await.unwrap();
+    assert_eq!(before, asked.map(|(_, expected)| expected));
 }
 
 async fn every_statement_is_kept_and_one_said_again_is_not(fresh: Fresh) {

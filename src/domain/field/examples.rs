@@ -30,6 +30,8 @@ impl FieldKind {
             Self::Centre => "CC01",
             Self::CaseReference => "C-17",
             Self::ProviderReference => "EY500000",
+            Self::ScopedReference => "G-17",
+            Self::Token => "2026-1",
             Self::Dropped(_) => "X",
         }
         .to_owned()
@@ -62,7 +64,8 @@ impl FieldKind {
             Self::Flag => "yes or no",
             Self::Term => "year and spring, summer or autumn",
             Self::Centre => "a centre's code",
-            Self::CaseReference | Self::ProviderReference => {
+            Self::Token => "word, at most 64 letters, digits and . _ : / - [ ] ( )",
+            Self::CaseReference | Self::ProviderReference | Self::ScopedReference => {
                 "reference, at most 36 characters; pseudonymised"
             }
             Self::Dropped(max) => return format!("text, at most {max} characters; not kept"),

@@ -54,6 +54,8 @@ rules! {
     UprnForm = "uprn-form", "a UPRN is 1 to 12 digits";
     /// Not a postcode.
     PostcodeForm = "postcode-form", "not a UK postcode";
+    /// A postcode that the loaded lookup lacks, and no LSOA beside it.
+    PostcodeNotFound = "postcode-not-found", "the gateway's lookup has no such postcode; give lsoa_2011 beside it, or have the authority load it";
     /// Not an LSOA code.
     LsoaForm = "lsoa-form", "an LSOA code is E01 and six digits";
     /// Not a date.
@@ -90,6 +92,8 @@ rules! {
     TimestampForm = "timestamp-form", "write the day of extraction, like 2026-04-02";
     /// Extracted before it happened.
     ExtractedBeforeEvent = "extracted-before-event", "extracted_at lies before event_date";
+    /// A statement about a consent that is to be taken back or corrected.
+    StatementStays = "statement-stays", "what was said about a consent stays: send another row with what was said since";
     /// Too few values in the row.
     RowShape = "row-shape", "the row has not as many values as the batch has columns";
     /// Nothing that says whom the record is about.

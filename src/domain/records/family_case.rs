@@ -5,6 +5,7 @@
 
 use super::PERSON;
 use crate::domain::{
+    family::{CaseFields, Tie},
     field::{
         CodeList,
         FieldKind::{CaseReference, Code, Codes, Flag, PastDate},
@@ -43,8 +44,8 @@ const PAYLOAD: &[FieldDefinition] = &[
     .required(),
 ];
 
-/// The definition.
-pub const DEFINITION: RecordDefinition = RecordDefinition::new(
+/// All but how they make up a family.
+const FIELDS: RecordDefinition = RecordDefinition::new(
     RecordType::FamilyCase,
     "A member of a family with a case; event_date is the day the case was opened.",
     About::Families,
@@ -54,6 +55,17 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
 )
 .ruled(&[RowRule::InOrder("opened", "closed")])
 .backdated(6_575);
+
+/// The definition.
+pub const DEFINITION: RecordDefinition = FIELDS.of_case(CaseFields {
+    case: FIELDS.number("case_id"),
+    part: (
+        FIELDS.number("member_role"),
+        [Tie::CaseChild, Tie::CaseParent, Tie::CaseCarer, Tie::CaseOther],
+    ),
+    opened: FIELDS.number("opened"),
+    closed: FIELDS.number("closed"),
+});
 
 /// Stored number of `case_type`.
 pub const TYPE: u8 = DEFINITION.number("case_type");

@@ -2,6 +2,7 @@
 
 pub mod antenatal;
 pub mod attendance;
+pub mod consent;
 pub mod death;
 pub mod development_score;
 pub mod early_years_profile;

@@ -137,6 +137,6 @@ pub struct Content<'a> {
     /// The payload: field numbers of the definition, ascending, and values. References are
     /// not among them.
     pub values: Vec<(u8, Value)>,
-    /// References to pseudonymise, by field number; the definition says of which kind.
+    /// References to pseudonymise, and words, by field number; the definition says of which kind.
     pub references: Vec<(u8, &'a str)>,
 }

@@ -165,6 +165,10 @@ fn family() -> Sample {
     )
 }
 
+fn consent() -> Sample {
+    example(RecordType::Consent)
+}
+
 fn all_samples() -> [Sample; 6] {
     [birth(), registration(), aim(), eligible(), place(), family()]
 }
@@ -273,6 +277,10 @@ fn every_rule_is_met_with_its_field() {
         (birth().with("sex", "female"), "sex", Rule::SexCode),
         (birth().with("operation", "delete"), "operation", Rule::Operation),
         (family().with("nhs_number", ""), "", Rule::NoIdentity),
+        (consent().with("consent_ref", " "), "consent_ref", Rule::Missing),
+        (consent().with("notice_version", "for Ann"), "notice_version", Rule::NoticeForm),
+        (consent().with("operation", "withdraw"), "operation", Rule::StatementStays),
+        (consent().with("supersedes", "r-0"), "supersedes", Rule::StatementStays),
         (birth().with("uprn", "1.00071E+11"), "uprn", Rule::RoundedNumber),
         (birth().with("supersedes", "r-1"), "supersedes", Rule::Supersedes),
         (profile().with("good_level", "no"), "good_level", Rule::FlagDisagrees),
@@ -297,8 +305,8 @@ fn every_rule_is_met_with_its_field() {
     met.extend([Rule::NothingToWithdraw, Rule::NothingToSupersede]);
     // Only the gateway sees what came blinded, and what did not (see below).
     met.extend([Rule::ClearInBlinded, Rule::BlindedForm]);
-    // Only consents have notices.
-    met.insert(Rule::NoticeForm);
+    // Only the gateway knows its lookup.
+    met.insert(Rule::PostcodeNotFound);
     assert_eq!(met.into_iter().collect::<Vec<_>>(), Rule::ALL.to_vec());
 }
 

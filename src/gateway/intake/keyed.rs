@@ -1,6 +1,7 @@
 //! From rows of texts to keyed records: after this, nobody can be named.
 
 mod blinded;
+mod statement;
 mod superseded;
 
 pub use blinded::{BlindedPerson, BlindedRow};
@@ -11,12 +12,12 @@ use crate::{
     audit::{Hash, detail::item_hash, item::record_text},
     domain::{
         Event, Role,
-        field::Value,
+        field::{Rule, Value},
         record::{About, RecordDefinition},
         row::{CheckedRow, Content, Identity},
         time::epoch_day,
     },
-    gateway::{Denied, GatewayError, PostcodeLookup, forms},
+    gateway::{Denied, GatewayError, PostcodeLookup, consents::Keyed, forms},
     keys::{
         IdentifierKind, KeyError, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain, RawIdentifier,
         RawText,
@@ -105,6 +106,8 @@ pub(super) struct KeyedContent {
     pub(super) persons: Vec<(Role, KeyedIdentity)>,
     /// The event of each of them, but for the role.
     pub(super) event: Event,
+    /// What it states about a consent, for the types that do.
+    pub(super) statement: Option<Keyed>,
     /// What the permit looks at. For a birth it holds the day, so it has no Debug.
     facts: RecordFacts,
 }
@@ -220,6 +223,14 @@ impl KeyedBatch {
                 self.admitted.push(at);
                 continue;
             };
+            // It may well lie where the protocol reaches: that is not what is wrong with it.
+            if content.facts.place == Whereabouts::NotFound {
+                let (rule, sentence) =
+                    (Rule::PostcodeNotFound.code(), Rule::PostcodeNotFound.sentence());
+                let (row, field, by_protocol) = (record.row, "postcode", false);
+                rejections.push(Rejection { row, field, rule, sentence, by_protocol });
+                continue;
+            }
             let consent = evidence(record.consent, &consents, terms, today);
             let facts = RecordFacts { consent, ..content.facts };
             match intake.permit.admits(&facts) {
@@ -308,8 +319,14 @@ impl Keying<'_> {
             let item = KeyedItem::new(salt, &key, None, None, scratch);
             Superseded { key: *key.as_bytes(), item }
         });
-        let consent = consent.map(|consent| *consent.as_bytes());
+        let own = self.reader.record_type.definition().statement;
+        // What a statement is about is no consent that it relies on.
+        let consent = consent.filter(|_| !own).map(|consent| *consent.as_bytes());
         let content = match checked.content {
+            Some(content) if own => {
+                let reference = checked.consent_ref.unwrap_or_default();
+                Some(self.stated(reference, content, checked.extracted_at))
+            }
             Some(content) => Some(self.content(content, checked.extracted_at, &key, sent)?),
             None => None,
         };
@@ -354,7 +371,7 @@ impl Keying<'_> {
             let persons = self.blinded_persons(sent, principal, others)?;
             let consent = ConsentEvidence::Absent;
             let facts = RecordFacts { place, event_date, extracted_at, consent };
-            return Ok(KeyedContent { persons, event, facts });
+            return Ok(KeyedContent { persons, event, statement: None, facts });
         }
         let mut persons = Vec::with_capacity(1);
         if definition.about != About::Nobody {
@@ -367,7 +384,7 @@ impl Keying<'_> {
         }
         let consent = ConsentEvidence::Absent;
         let facts = RecordFacts { place, event_date, extracted_at, consent };
-        Ok(KeyedContent { persons, event, facts })
+        Ok(KeyedContent { persons, event, statement: None, facts })
     }
 
     fn reference(&self, definition: &RecordDefinition, number: u8, text: &str) -> Value {

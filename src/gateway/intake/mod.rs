@@ -4,9 +4,13 @@
 //! identifier, name or address is left) -> admitted by the permit -> linked and staged ->
 //! accepted together with its leaf -> acknowledged. Acknowledgements say what was wrong
 //! with the sender's own rows and nothing about what others hold or what linked.
+//!
+//! Records that state something about a consent go another way ([`statements`]): they are what the
+//! consent service's calls are, and are neither staged nor linked.
 
 mod keyed;
 mod stage;
+mod statements;
 mod supersede;
 
 use super::{
@@ -202,7 +206,7 @@ impl Gateway {
     ) -> Result<Logged<Intake>, Denied> {
         self.require(&actor, &[CallerRole::Provider]).await?;
         if let Some(blinding) = &open.blinding {
-            self.fits_here(&actor, blinding).await?;
+            self.fits_here(&actor, blinding, &open.record_type).await?;
         }
         for _ in 0..DECISIONS {
             let permit = self.permit(&actor, &open).await?;
@@ -400,6 +404,9 @@ impl Intake {
         if batch.rows() > MOST_ROWS {
             let leaf = self.actor.leaf(LeafKind::Refused, &gateway);
             return Err(gateway.refuse(leaf, Refused::invalid("rows", "at most 2,000 rows")).await);
+        }
+        if self.record_type.definition().statement {
+            return self.take_statements(batch).await;
         }
         for attempt in 0..DECISIONS {
             gateway.catch_up().await?;

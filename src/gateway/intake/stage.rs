@@ -1,6 +1,7 @@
 //! Stages an admitted batch: durable, linked, and counted by nobody until it is accepted.
 
 mod detail;
+mod family;
 mod known;
 mod sort_out;
 
@@ -23,7 +24,7 @@ use crate::{
     store::{
         Rights, Tx, access,
         cases::{self, Dropped, NewDropped, TakenLate},
-        details, erasures,
+        details, erasures, families,
         feeds::{self, NewBatch},
         key_versions,
         records::{self, NewEvent, NewWithdrawal},
@@ -214,6 +215,7 @@ async fn write(
     let mut rng = intake.gateway.rng();
     let placed = link(keys, tx, &identities, &mut rng).await?;
     let mut places = places(first, additions, &placed);
+    let edges = family::edges(keys, first, &additions.new, &placed)?;
     let version = keys.current().number();
     let (sent, events) = rows(first, &additions.new, placed, version);
     let tokens = additions.new.iter().zip(first..);
@@ -231,6 +233,7 @@ async fn write(
     cases::stage_late(tx, batch, &late).await?;
     records::stage_sent(tx, intake.feed, batch, &sent, version).await?;
     records::stage_events(tx, batch, &events).await?;
+    families::stage(tx, batch, &edges).await?;
     // After the events: what is learnt in one row of a batch stops others of the same batch.
     note_choices(intake, tx, keys, additions).await?;
     let numbers: Vec<i64> = (first..).take(additions.new.len()).collect();

@@ -23,10 +23,10 @@ use crate::{
 };
 use jiff::civil::date;
 
-type Cells<'a> = &'a [(&'a str, &'a str)];
+pub(super) type Cells<'a> = &'a [(&'a str, &'a str)];
 
 /// The opening's receipt.
-type Opening = (u64, [u8; 32]);
+pub(super) type Opening = (u64, [u8; 32]);
 
 /// Who sends a type.
 fn sender_of(record_type: RecordType) -> Template {
@@ -42,7 +42,17 @@ async fn push(
     columns: &[&str],
     rows: &[Cells<'_>],
 ) -> (Accepted, Opening) {
-    let template = sender_of(record_type);
+    push_by(town, sender_of(record_type), record_type, columns, rows).await
+}
+
+/// The same by the sender of a template.
+pub(super) async fn push_by(
+    town: &Town,
+    template: Template,
+    record_type: RecordType,
+    columns: &[&str],
+    rows: &[Cells<'_>],
+) -> (Accepted, Opening) {
     let open = OpenStream {
         protocol: format!("isp-{template}"),
         version: 0,
@@ -124,6 +134,23 @@ async fn every_type_is_taken_in_and_known_when_it_comes_again() {
         assert_eq!((again.well_formed, again.sent_before), (1, 1), "{record_type} {again:?}");
         let somebody = !record_type.definition().identity.is_empty();
         assert_eq!(counted(&town, *record_type).await.is_empty(), !somebody, "{record_type}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postcode_that_the_lookup_lacks_is_told_for_every_type_with_an_address() {
+    let town = town().await;
+    let addressed = RecordType::ALL.iter().filter(|t| t.definition().field("postcode").is_some());
+    for record_type in addressed {
+        let mut columns = all_columns(*record_type);
+        columns.retain(|column| *column != "lsoa_2011");
+        let lacking: Cells<'_> = &[("postcode", "B1 1BB")];
+        let unknown: Cells<'_> = &[("record_id", "R-2"), ("postcode", "ZZ99 3WZ")];
+        let (accepted, _) = push(&town, *record_type, &columns, &[lacking, unknown]).await;
+        let said: Vec<_> = accepted.rejections.iter().map(|r| (r.row, r.field, r.rule)).collect();
+        assert_eq!(said, [(0, "postcode", "postcode-not-found")], "{record_type}");
+        assert_eq!(accepted.well_formed, 1, "{record_type}: who has no known address has none");
+        assert!(!accepted.rejections[0].by_protocol);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     store::{
         Rights, StoreError, Tx,
         access::{self, Marked, Request, SharedRecord},
-        consents, subjects,
+        consents, families, subjects,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -37,6 +37,8 @@ struct Shown {
     shared: BTreeMap<(String, RecordType, String, String, u32), u64>,
     /// Consents that the records rely on, as stored, with whose they are.
     consents: BTreeSet<(String, [u8; 16])>,
+    /// Their numbers.
+    numbers: Vec<i64>,
     /// When the first of them came, microseconds since 1970-01-01 UTC.
     since: Option<i64>,
 }
@@ -69,9 +71,11 @@ impl Gateway {
         let shown = if undecided { Shown::default() } else { found.pop().unwrap_or_default() };
         let mut tx = self.store.read(Rights::Release).await?;
         let consents = stated(&mut tx, &shown, self.today_number()).await?;
+        let family = family(&mut tx, &shown).await?;
         drop(tx);
         let sections = [
             ("shared", shared(&shown)),
+            ("family", family),
             ("consents", consents),
             ("privacy_notices", notices(snapshot, &shown)),
             ("releases", self.releases_since(snapshot, shown.since).await?),
@@ -148,6 +152,7 @@ fn shown(records: Vec<SharedRecord>, marked: &Marked) -> Result<Shown, GatewayEr
         let protocol = record.protocol.as_str().to_owned();
         let line = (partner, record.record_type, month, protocol, record.version);
         *shown.shared.entry(line).or_default() += 1;
+        shown.numbers.push(record.number);
     }
     Ok(shown)
 }
@@ -199,6 +204,16 @@ fn shared(shown: &Shown) -> Json {
             "protocol": protocol, "version": version, "records": records })
     };
     shown.shared.iter().map(line).collect()
+}
+
+/// As whom the records shown name the subject beside others, or others beside the subject: how many
+/// ties of each kind, and to nobody's name.
+async fn family(tx: &mut Tx, shown: &Shown) -> Result<Json, GatewayError> {
+    let mut words: BTreeMap<&str, u64> = BTreeMap::new();
+    for (tie, count) in families::ties_of(tx, &shown.numbers).await? {
+        *words.entry(tie.word()).or_default() += count;
+    }
+    Ok(words.into_iter().map(|(tie, records)| json!({ "tie": tie, "records": records })).collect())
 }
 
 /// The consents that the records shown rely on, as they stand today.

@@ -9,7 +9,7 @@ use super::super::document::{Digest, Flow, Output, Protocol, ProtocolVersion};
 use super::super::fault::{Fault, Rule};
 use super::super::geography::Geography;
 use super::super::life::Life;
-use super::super::vocabulary::{AreaLevel, Purpose};
+use super::super::vocabulary::{AreaLevel, ConsentRule, Purpose};
 use super::{Compiled, CompiledAudience, CompiledFlow, CompiledOutput, ListedField};
 use crate::domain::time::epoch_day;
 use crate::domain::{AreaCode, Lsoa, ProtocolId};
@@ -100,7 +100,8 @@ impl<'a, G: Geography> Compiler<'a, G> {
             max_lag_days: i32::from(flow.max_lag_days),
             max_backdate_days,
             consent: ConsentTerms {
-                rule: flow.consent,
+                // What is said of a consent is taken whether or not there is one.
+                rule: if definition.statement { ConsentRule::Nothing } else { flow.consent },
                 max_age_days: flow.consent_max_age_days.map(i32::from),
                 record_type: flow.record_type,
                 purposes: uses_of(protocol, place),

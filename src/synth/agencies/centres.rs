@@ -127,7 +127,7 @@ fn held<'d>(
 }
 
 /// The centre a household uses on a day: its area's, or for some a near one.
-fn centre(agency: &mut Agency<'_>, household: &Household, day: Day) -> u8 {
+pub(super) fn centre(agency: &mut Agency<'_>, household: &Household, day: Day) -> u8 {
     let own = agency.ground.area(household.home_on(day));
     let area =
         if household.goes_elsewhere { agency.ground.neighbour(own, &mut agency.dice) } else { own };

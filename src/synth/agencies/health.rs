@@ -1,5 +1,5 @@
 //! The health trust: live births and health reviews. It knows every child's NHS number and, at each
-//! contact, where the child lives. Antenatal contacts are left out: the child has no date of birth yet.
+//! contact, where the child lives.
 
 use crate::domain::RecordType;
 use crate::synth::calendar::Day;
@@ -10,7 +10,7 @@ use super::{Agency, months_old};
 
 /// Review codes with the days of age between which each falls.
 const REVIEWS: [(u8, i32, i32); 4] = [(1, 10, 14), (2, 42, 58), (3, 335, 400), (AT_TWO, 735, 900)];
-const AT_TWO: u8 = 4;
+pub(super) const AT_TWO: u8 = 4;
 
 /// The trust hears of a move by the child's new practice, when there is one.
 const HEARD: f64 = 0.6;

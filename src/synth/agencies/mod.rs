@@ -5,6 +5,7 @@ pub(super) mod dwp;
 pub(super) mod families;
 pub(super) mod health;
 pub(super) mod learning;
+pub(super) mod more;
 
 use super::calendar::{Day, Period};
 use super::dice::Dice;

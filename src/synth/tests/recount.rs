@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::domain::record::About;
 use crate::synth::output::local_id;
 use crate::synth::truth::Truth;
 
@@ -37,7 +38,8 @@ fn linked(
         }
     }
     let mut linked: BTreeMap<u32, Vec<(RecordType, bool, Row)>> = BTreeMap::new();
-    for file in &summary.files {
+    let about = |file: &&FileSummary| file.record_type.definition().about;
+    for file in summary.files.iter().filter(|file| about(file) != About::Nobody) {
         let rows = rows(dir, file);
         let withdrawn: BTreeSet<String> = rows
             .iter()
@@ -64,6 +66,20 @@ fn linked(
     linked
 }
 
+/// The types whose addresses say where somebody lives.
+const SOURCES: [RecordType; 10] = [
+    RecordType::LiveBirth,
+    RecordType::HealthReview,
+    RecordType::Movement,
+    RecordType::TwoYearOldEligibility,
+    RecordType::FundedPlace,
+    RecordType::LearningAim,
+    RecordType::FamilyCase,
+    RecordType::Registration,
+    RecordType::Attendance,
+    RecordType::Referral,
+];
+
 /// The area in which a person lived, from its rows.
 fn residence(
     made: &Made,
@@ -73,8 +89,10 @@ fn residence(
 ) -> Option<usize> {
     let facts = made.ground.facts;
     rows.iter()
-        .filter(|(_, _, row)| {
-            row["event_date"].as_str() <= last && row["extracted_at"].as_str() <= close
+        .filter(|(record_type, _, row)| {
+            SOURCES.contains(record_type)
+                && row["event_date"].as_str() <= last
+                && row["extracted_at"].as_str() <= close
         })
         .filter_map(|(_, health, row)| {
             let postcode = facts.postcodes.iter().find(|p| p.code == row["postcode"])?;
@@ -98,6 +116,12 @@ fn the_truth_is_what_a_perfect_linkage_of_the_files_counts() {
     ] {
         let mut counted: BTreeMap<(&str, usize), u32> = BTreeMap::new();
         for (id, rows) in &linked {
+            let died = |(t, _, row): &(RecordType, bool, Row)| {
+                *t == RecordType::Death && row["event_date"].as_str() <= last
+            };
+            if rows.iter().any(died) {
+                continue;
+            }
             let Some(area) = residence(&made, rows, last, close) else { continue };
             let of = |wanted: RecordType| {
                 rows.iter()

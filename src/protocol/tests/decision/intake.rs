@@ -12,7 +12,7 @@ const NO: &str = "flow_not_granted /flows";
 
 /// Who may send what under its own protocol, with every column that the type has.
 #[rustfmt::skip]
-const SENDERS: [(&str, [&str; 5]); 23] = [
+const SENDERS: [(&str, [&str; 5]); 24] = [
     // record type                 health dwp  learning families centres
     ("live_birth",                [OK,    NO,  NO,      NO,      NO]),
     ("health_review",             [OK,    NO,  NO,      NO,      NO]),
@@ -36,6 +36,7 @@ const SENDERS: [(&str, [&str; 5]); 23] = [
     ("volunteer_placement",       [NO,    NO,  NO,      NO,      OK]),
     ("provider_session",          [NO,    NO,  NO,      NO,      OK]),
     ("school_contact",            [NO,    NO,  NO,      NO,      OK]),
+    ("consent",                   [OK,    OK,  OK,      OK,      OK]),
     ("example",                   [NO,    NO,  NO,      NO,      OK]),
 ];
 
