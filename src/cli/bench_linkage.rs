@@ -10,8 +10,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Linkage {
-    /// A CSV of people: record_id, forename, surname, `date_of_birth`, sex, postcode, uprn,
-    /// `nhs_number`; or FEBRL's columns. The synthetic population unless given.
+    /// A CSV of people, by our columns or FEBRL's; the synthetic population unless given.
+    ///
+    /// Ours: `record_id`, forename, surname, `date_of_birth`, sex, postcode, uprn, `nhs_number`.
     #[arg(long, value_name = "CSV", requires_all = ["right", "truth"])]
     left: Option<PathBuf>,
     /// A second such file; the same file to look for doubles within it.
