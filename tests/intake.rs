@@ -59,17 +59,17 @@ async fn records_go_where_their_child_is_after_the_batch() {
     ];
     let gateway = Copy::start().await;
     let nhs = nhs_number(7);
-    let row = |id: &str, nhs: &str, forename: &str| v1::RecordRow {
+    let row = |id: &str, nhs: &str, (surname, postcode): (&str, &str)| v1::RecordRow {
         values: [
             id,
             "2026-05-01",
             "2026-02-03",
             nhs,
-            forename,
-            "Zzyzx",
+            "Zebra",
+            surname,
             "2024-02-28",
             "2",
-            "CV1 5FB",
+            postcode,
             "twelve_month",
             "completed",
         ]
@@ -77,11 +77,13 @@ async fn records_go_where_their_child_is_after_the_batch() {
         .to_vec(),
         blinded: None,
     };
+    // Another name at another address: only the last row shows that both are one child.
+    let (before, since) = (("Aardvark", "CV6 1ER"), ("Zzyzx", "CV1 5FB"));
     let mut stream = Stream::open_with(gateway.caller("health").await, &COLUMNS).await.unwrap();
     for (sequence, rows) in [
-        (1, vec![row("apart-1", &nhs, "Aardvark")]),
-        (2, vec![row("apart-2", "", "Zebra")]),
-        (3, vec![row("apart-3", "", "Zebra"), row("apart-4", &nhs, "Zebra")]),
+        (1, vec![row("apart-1", &nhs, before)]),
+        (2, vec![row("apart-2", "", since)]),
+        (3, vec![row("apart-3", "", since), row("apart-4", &nhs, since)]),
     ] {
         let sent = rows.len();
         stream.send(sequence, rows).await;
