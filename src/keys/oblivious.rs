@@ -6,7 +6,7 @@
 //! evaluates the blinded element under its key ([`OprfKey::evaluate_blinded`]) and proves for the
 //! whole batch that it used the key whose public half the partner holds, and the partner takes its
 //! blind away ([`BlindedBatch::finish`]). What arrives in clear the gateway evaluates by itself
-//! ([`OprfKey::evaluate`]), with the same result.
+//! (`OprfKey::evaluate`), with the same result.
 //!
 //! Invariants:
 //! - An element on the wire is the canonical encoding of a point other than the identity.
