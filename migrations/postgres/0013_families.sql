@@ -57,7 +57,29 @@ $$
     DELETE FROM batch WHERE state = 2;
 $$;
 
--- Both were made anew, so they are told again where to look, temporary tables last.
+-- Edges move with what told them.
+CREATE OR REPLACE FUNCTION settle_taken_late(of_stream BIGINT) RETURNS VOID
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+$$ BEGIN
+    UPDATE family_edge e SET batch_id = t.of_batch FROM taken_late t
+    JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch
+    WHERE e.batch_id = t.batch_id AND e.event_number = t.event_number
+        AND l.state = 1 AND (l.stream = of_stream OR o.stream = of_stream);
+    UPDATE event e SET batch_id = t.of_batch FROM taken_late t
+    JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch
+    WHERE e.batch_id = t.batch_id AND e.event_number = t.event_number
+        AND l.state = 1 AND (l.stream = of_stream OR o.stream = of_stream);
+    UPDATE sent s SET batch_id = t.of_batch FROM taken_late t
+    JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch
+    WHERE s.feed_id = l.feed_id AND s.batch_id = t.batch_id AND s.event_number = t.event_number
+        AND l.state = 1 AND (l.stream = of_stream OR o.stream = of_stream);
+    UPDATE batch_keeping SET look_day = -2147483648 WHERE batch_id IN
+        (SELECT t.of_batch FROM taken_late t
+         JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch
+         WHERE l.state = 1 AND (l.stream = of_stream OR o.stream = of_stream));
+END $$;
+
+-- All were made anew, so they are told again where to look, temporary tables last.
 DO $$
 DECLARE
     of_owner regprocedure;
@@ -88,20 +110,3 @@ CREATE TABLE relinking (
 GRANT SELECT ON relinking TO tallygate_intake, tallygate_figures, tallygate_sequencer;
 GRANT UPDATE (place, moved) ON relinking TO tallygate_intake;
 GRANT INSERT, UPDATE (done_at) ON relinking TO tallygate_sequencer;
-
--- As in step 9: temporary tables of the caller's are looked for last, by every function that acts
--- as the owner.
-DO $$
-DECLARE
-    of_owner regprocedure;
-BEGIN
-    FOR of_owner IN
-        SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        WHERE n.nspname = current_schema() AND p.prosecdef
-    LOOP
-        EXECUTE format(
-            'ALTER FUNCTION %s SET search_path = %I, pg_temp', of_owner, current_schema()
-        );
-    END LOOP;
-END
-$$;

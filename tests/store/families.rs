@@ -1,14 +1,17 @@
 //! Families' edges: found by who is who now, counted as their records are, gone with them.
 
-use super::{Fresh, key, on_both};
+use super::{Fresh, batch_of, key, on_both};
 use tallygate::{
     domain::{BatchId, FeedId, PersonId, RecordType, SubjectId, family::Tie as Kin},
     store::{
-        Rights, erasures,
+        Effect, Rights,
+        cases::{self, TakenLate},
+        erasures,
         families::{self, NewEdge},
-        feeds,
+        feeds::{self, NewBatch},
         records::{self, NewEvent, NewWithdrawal},
         subjects::{self, Move, NewSubject, Subject, Tie},
+        undo::Undo,
     },
 };
 
@@ -16,6 +19,7 @@ on_both!(
     a_family_is_found_while_its_case_is_open,
     edges_go_where_their_subjects_go,
     an_edge_counts_as_its_record_does_and_goes_with_it,
+    an_edge_of_what_was_taken_late_is_undone_with_what_brought_it_first,
 );
 
 /// The day on which the tests ask.
@@ -135,7 +139,7 @@ async fn an_edge_counts_as_its_record_does_and_goes_with_it(fresh: Fresh) {
     assert_eq!(fresh.open(feed, DAY).await, members);
     // Withdrawn.
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
-    let second = feeds::stage(&mut tx, &super::batch_of(feed)).await.unwrap();
+    let second = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
     let gone = NewWithdrawal { event_number: 3, known: 19_600 };
     records::stage_withdrawals(&mut tx, second, &[gone]).await.unwrap();
     tx.commit().await.unwrap();
@@ -156,4 +160,21 @@ async fn an_edge_counts_as_its_record_does_and_goes_with_it(fresh: Fresh) {
     feeds::clear_unaccepted(&mut tx, super::now()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!((fresh.told(9).await, fresh.told(2).await), (0, 1));
+}
+
+async fn an_edge_of_what_was_taken_late_is_undone_with_what_brought_it_first(fresh: Fresh) {
+    let (feed, late) = fresh.family(&[edge(2, 2, None, Kin::CaseChild)]).await;
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    let first = NewBatch { stream: 1, ..batch_of(feed) };
+    let of_batch = feeds::stage(&mut tx, &first).await.unwrap();
+    let taken = TakenLate { event_number: 2, of_batch, of_number: 90 };
+    cases::stage_late(&mut tx, late, &[taken]).await.unwrap();
+    tx.commit().await.unwrap();
+    for batch in [of_batch, late] {
+        fresh.accept(batch).await.unwrap();
+    }
+    assert_eq!(fresh.open(feed, DAY).await.len(), 1);
+    let undo = Undo { stream: 1, feed, cause: "wrong_file", batches: 1, records: 1 };
+    fresh.act(Effect::UndoStream(undo)).await.unwrap();
+    assert_eq!(fresh.open(feed, DAY).await.len(), 0, "the later file still stands");
 }

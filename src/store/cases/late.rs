@@ -98,6 +98,11 @@ pub(in crate::store) async fn settle_late(tx: &mut Tx, stream: i64) -> Result<()
         return Ok(());
     }
     for sql in [
+        "UPDATE family_edge SET batch_id = t.of_batch FROM taken_late t \
+         JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch \
+         WHERE family_edge.batch_id = t.batch_id \
+         AND family_edge.event_number = t.event_number \
+         AND l.state = 1 AND (l.stream = $1 OR o.stream = $2)",
         "UPDATE event SET batch_id = t.of_batch FROM taken_late t \
          JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch \
          WHERE event.batch_id = t.batch_id AND event.event_number = t.event_number \
