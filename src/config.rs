@@ -11,7 +11,7 @@ use crate::{
     keys::{MasterFile, PassphraseSource, Prf},
     store::{Location, LocationError, PostgresLocation},
 };
-use file::{BlindingFile, ConfigFile, DatabaseFile, FeedFile, WitnessFile};
+use file::{BlindingFile, ConfigFile, DatabaseFile, FeedFile, KeysFile, WitnessFile};
 use http::Uri;
 use jiff::civil::Date;
 use std::{
@@ -192,18 +192,7 @@ impl Config {
         let witnesses = witnesses(&file.log.witness, path)?;
         let outage = Duration::from_secs(file.log.outage_minutes.saturating_mul(60));
         let (database, owner) = databases(&file.database, path)?;
-        let passphrase = match (&file.keys.passphrase_file, &file.keys.passphrase_credential) {
-            (None, None) => None,
-            (Some(relative), None) => Some(PassphraseSource::File(at(relative))),
-            (None, Some(name)) => Some(credential(name, credentials).ok_or_else(|| {
-                let rule = "a credential's name, in a service that systemd gives one \
-                            (LoadCredential= or LoadCredentialEncrypted=)";
-                wrong("keys.passphrase_credential", rule)
-            })?),
-            (Some(_), Some(_)) => {
-                return Err(wrong("keys", "give one place of the passphrase"));
-            }
-        };
+        let passphrase = passphrase(&file.keys, path, credentials)?;
         let prf = file.keys.pseudonym_prf.as_deref().map(|name| {
             let rule = "\"hmac\" (partners send identifiers over TLS) or \"oprf\" (they may blind)";
             Prf::from_name(name).ok_or_else(|| wrong("keys.pseudonym_prf", rule))
@@ -240,6 +229,27 @@ impl Config {
             confirmed_day: None,
             outage,
         })
+    }
+}
+
+/// Where the passphrase of the master keys comes from, if they have one.
+fn passphrase(
+    keys: &KeysFile,
+    path: &Path,
+    credentials: Option<&Path>,
+) -> Result<Option<PassphraseSource>, ConfigError> {
+    let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    match (&keys.passphrase_file, &keys.passphrase_credential) {
+        (None, None) => Ok(None),
+        (Some(relative), None) => Ok(Some(PassphraseSource::File(folder.join(relative)))),
+        (None, Some(name)) => {
+            let rule = "a credential's name, in a service that systemd gives one \
+                        (LoadCredential= or LoadCredentialEncrypted=)";
+            let found = credential(name, credentials);
+            found.map(Some).ok_or_else(|| wrong("keys.passphrase_credential", rule))
+        }
+        (Some(_), Some(_)) => Err(wrong("keys", "give one place of the passphrase")),
     }
 }
 

@@ -43,30 +43,3 @@ GRANT SELECT ON taken_late TO tallygate_release;
 GRANT SELECT, INSERT ON withheld_key TO tallygate_intake;
 GRANT SELECT ON withheld_key TO tallygate_release;
 GRANT SELECT, INSERT, UPDATE ON withheld_key TO tallygate_sequencer;
-
--- What a stream that is undone has to do with: each such record moves to the batch that it counts
--- with. Nobody reads anything by it.
-CREATE FUNCTION settle_taken_late(of_stream BIGINT) RETURNS VOID
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
-$$ BEGIN
-    UPDATE event e SET batch_id = t.of_batch FROM taken_late t
-    JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch
-    WHERE e.batch_id = t.batch_id AND e.event_number = t.event_number
-        AND l.state = 1 AND (l.stream = of_stream OR o.stream = of_stream);
-    UPDATE sent s SET batch_id = t.of_batch FROM taken_late t
-    JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch
-    WHERE s.feed_id = l.feed_id AND s.batch_id = t.batch_id AND s.event_number = t.event_number
-        AND l.state = 1 AND (l.stream = of_stream OR o.stream = of_stream);
-    UPDATE batch_keeping SET look_day = -2147483648 WHERE batch_id IN
-        (SELECT t.of_batch FROM taken_late t
-         JOIN batch l ON l.batch_id = t.batch_id JOIN batch o ON o.batch_id = t.of_batch
-         WHERE l.state = 1 AND (l.stream = of_stream OR o.stream = of_stream));
-END $$;
-REVOKE EXECUTE ON FUNCTION settle_taken_late(BIGINT) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION settle_taken_late(BIGINT) TO tallygate_sequencer;
-
--- As in the step before: temporary tables of the caller's are looked for last.
-DO $$ BEGIN
-    EXECUTE format('ALTER FUNCTION settle_taken_late(BIGINT) SET search_path = %I, pg_temp',
-                   current_schema());
-END $$;

@@ -57,8 +57,9 @@ $$
     DELETE FROM batch WHERE state = 2;
 $$;
 
--- Edges move with what told them.
-CREATE OR REPLACE FUNCTION settle_taken_late(of_stream BIGINT) RETURNS VOID
+-- What a stream that is undone has to do with: each record that was taken late moves to the batch
+-- that it counts with, and so do the edges that it told. Nobody reads anything by it.
+CREATE FUNCTION settle_taken_late(of_stream BIGINT) RETURNS VOID
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
 $$ BEGIN
     UPDATE family_edge e SET batch_id = t.of_batch FROM taken_late t
@@ -79,7 +80,10 @@ $$ BEGIN
          WHERE l.state = 1 AND (l.stream = of_stream OR o.stream = of_stream));
 END $$;
 
--- All were made anew, so they are told again where to look, temporary tables last.
+REVOKE EXECUTE ON FUNCTION settle_taken_late(BIGINT) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION settle_taken_late(BIGINT) TO tallygate_sequencer;
+
+-- All are new, or made anew, so they are told where to look, temporary tables last.
 DO $$
 DECLARE
     of_owner regprocedure;

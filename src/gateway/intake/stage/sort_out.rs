@@ -30,95 +30,160 @@ pub(super) async fn sort_out<'a>(
     let mut gone: BTreeSet<i64> = records::withdrawn(tx, &numbers).await?.into_iter().collect();
     // There is nothing left to withdraw of what was let go.
     gone.extend(known.let_go());
-    let mut here: BTreeMap<[u8; 16], usize> = BTreeMap::new();
-    let mut gone_here: BTreeSet<usize> = BTreeSet::new();
-    let mut additions = Additions::default();
+    let mut sorting = Sorting {
+        intake,
+        keys,
+        known: &known,
+        gone,
+        here: BTreeMap::new(),
+        gone_here: BTreeSet::new(),
+        additions: Additions::default(),
+    };
     for record in batch.admitted() {
-        let before = known.accepted(&record.key);
-        match (&record.content, before, here.get(&record.key)) {
-            (Some(content), Some(number), None) => {
-                accepted.sent_before += 1;
-                let unused = known.unused(&record.key).filter(|_| !gone.contains(&number));
-                if let Some(unused) = unused
-                    && !is_bound(intake, &known, keys, content, &mut additions)?
-                {
-                    here.insert(record.key, additions.new.len());
-                    let late = Some(*unused);
-                    additions.new.push(New { record, content, dropped: None, late });
-                    take_over(&mut additions, record, &known);
-                }
-            }
-            (Some(_), _, Some(_)) => accepted.sent_before += 1,
-            (Some(_), None, None)
-                if record.supersedes.as_ref().is_some_and(|earlier| {
-                    // Nor of what is gone, used or not: two corrections of one record would count.
-                    match (known.accepted(&earlier.key), here.get(&earlier.key)) {
-                        (_, Some(at)) => gone_here.contains(at),
-                        (Some(number), None) => gone.contains(&number),
-                        (None, None) => true,
-                    }
-                }) =>
-            {
-                refuse_row(record, accepted, ("supersedes", Rule::NothingToSupersede));
-            }
-            (Some(content), None, None) => {
-                let (gone, here_gone) = (&mut gone, &mut gone_here);
-                let_go_of_earlier(&mut additions, record, &known, &here, gone, here_gone);
-                here.insert(record.key, additions.new.len());
-                let bound = is_bound(intake, &known, keys, content, &mut additions)?;
-                let dropped = match bound {
-                    true => Some(Unused::of(intake, keys, record, content)?),
-                    false => None,
-                };
-                additions.new.push(New { record, content, dropped, late: None });
-                take_over(&mut additions, record, &known);
-                if let Some(left) = known.dropped.get(&record.key) {
-                    additions.forgotten.push(rights::record_token(keys, &record.key)?);
-                    if !left.undone {
-                        additions.abandoned.insert(left.batch);
-                    }
-                }
-            }
-            // Also of one that was sent before and is taken now: what is taken is what goes.
-            (None, _, Some(at)) => {
-                if gone_here.insert(*at) {
-                    additions.withdrawn_here.push((Gone::withdrawn(record), *at));
-                } else {
-                    accepted.sent_before += 1;
-                }
-            }
-            (None, Some(number), None) => {
-                if gone.insert(number) {
-                    additions.withdrawn.push((Gone::withdrawn(record), number));
-                } else {
-                    accepted.sent_before += 1;
-                }
-            }
-            (None, None, None) => {
-                refuse_row(record, accepted, ("record_id", Rule::NothingToWithdraw));
-            }
+        match sorting.take(record)? {
+            Taken::New => {}
+            Taken::SentBefore => accepted.sent_before += 1,
+            Taken::Refused(field, rule) => refuse_row(record, accepted, (field, rule)),
         }
     }
     accepted.rejections.sort_by_key(|rejection| rejection.row);
-    Ok(additions)
+    Ok(sorting.additions)
 }
 
-/// The record whose place this one takes goes, unless it is gone already.
-fn let_go_of_earlier<'a>(
-    additions: &mut Additions<'a>,
-    record: &'a KeyedRecord,
-    known: &Known,
-    here: &BTreeMap<[u8; 16], usize>,
-    gone: &mut BTreeSet<i64>,
-    gone_here: &mut BTreeSet<usize>,
-) {
-    let Some(earlier) = &record.supersedes else { return };
-    let goes = Gone::superseded(record, earlier);
-    match (known.accepted(&earlier.key), here.get(&earlier.key)) {
-        // Also of one that was sent before and is taken now: what is taken is what goes.
-        (_, Some(at)) if gone_here.insert(*at) => additions.withdrawn_here.push((goes, *at)),
-        (Some(number), None) if gone.insert(number) => additions.withdrawn.push((goes, number)),
-        _ => {}
+/// What a row's sender is told of it.
+enum Taken {
+    New,
+    SentBefore,
+    Refused(&'static str, Rule),
+}
+
+/// A batch on its way through, row by row.
+struct Sorting<'s, 'a> {
+    intake: &'s Intake,
+    keys: &'s KeysInUse,
+    known: &'s Known,
+    /// The numbers of records that there is nothing left of to withdraw or to supersede.
+    gone: BTreeSet<i64>,
+    /// The records of this very batch, by their places in what it adds.
+    here: BTreeMap<[u8; 16], usize>,
+    /// Those of them that it withdraws or supersedes itself.
+    gone_here: BTreeSet<usize>,
+    additions: Additions<'a>,
+}
+
+impl<'a> Sorting<'_, 'a> {
+    fn take(&mut self, record: &'a KeyedRecord) -> Result<Taken, GatewayError> {
+        let before = self.known.accepted(&record.key);
+        let here = self.here.get(&record.key).copied();
+        Ok(match (&record.content, before, here) {
+            (Some(content), Some(number), None) => {
+                self.take_late(record, content, number)?;
+                Taken::SentBefore
+            }
+            (Some(_), _, Some(_)) => Taken::SentBefore,
+            (Some(_), None, None) if self.supersedes_nothing(record) => {
+                Taken::Refused("supersedes", Rule::NothingToSupersede)
+            }
+            (Some(content), None, None) => {
+                self.add(record, content)?;
+                Taken::New
+            }
+            (None, None, None) => Taken::Refused("record_id", Rule::NothingToWithdraw),
+            (None, ..) if self.lets_go(&record.key, Gone::withdrawn(record)) => Taken::New,
+            (None, ..) => Taken::SentBefore,
+        })
+    }
+
+    /// Takes what was sent before and not used, unless a choice binds still.
+    fn take_late(
+        &mut self,
+        record: &'a KeyedRecord,
+        content: &'a KeyedContent,
+        number: i64,
+    ) -> Result<(), GatewayError> {
+        let unused = self.known.unused(&record.key).filter(|_| !self.gone.contains(&number));
+        let Some(late) = unused.copied() else { return Ok(()) };
+        if self.is_bound(content)? {
+            return Ok(());
+        }
+        self.put(New { record, content, dropped: None, late: Some(late) });
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        record: &'a KeyedRecord,
+        content: &'a KeyedContent,
+    ) -> Result<(), GatewayError> {
+        if let Some(earlier) = &record.supersedes {
+            self.lets_go(&earlier.key, Gone::superseded(record, earlier));
+        }
+        let dropped = match self.is_bound(content)? {
+            true => Some(Unused::of(self.intake, self.keys, record, content)?),
+            false => None,
+        };
+        self.put(New { record, content, dropped, late: None });
+        if let Some(left) = self.known.dropped.get(&record.key) {
+            self.additions.forgotten.push(rights::record_token(self.keys, &record.key)?);
+            if !left.undone {
+                self.additions.abandoned.insert(left.batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a record; what was staged under its id before is taken over.
+    fn put(&mut self, new: New<'a>) {
+        let key = &new.record.key;
+        if let Some(sent) = self.known.sent.get(key) {
+            self.additions.taken_over.push(*key);
+            if !sent.undone {
+                self.additions.abandoned.insert(sent.batch);
+            }
+        }
+        self.here.insert(*key, self.additions.new.len());
+        self.additions.new.push(new);
+    }
+
+    /// Whether what a record is to take the place of is not there, or gone already, used or not:
+    /// two corrections of one record would count.
+    fn supersedes_nothing(&self, record: &KeyedRecord) -> bool {
+        let Some(earlier) = &record.supersedes else { return false };
+        match (self.known.accepted(&earlier.key), self.here.get(&earlier.key)) {
+            (_, Some(at)) => self.gone_here.contains(at),
+            (Some(number), None) => self.gone.contains(&number),
+            (None, None) => true,
+        }
+    }
+
+    /// A record goes, unless it is gone already. Also one that was sent before and is taken now:
+    /// what is taken is what goes.
+    fn lets_go(&mut self, key: &[u8; 16], goes: Gone<'a>) -> bool {
+        match (self.known.accepted(key), self.here.get(key)) {
+            (_, Some(at)) if self.gone_here.insert(*at) => {
+                self.additions.withdrawn_here.push((goes, *at));
+                true
+            }
+            (Some(number), None) if self.gone.insert(number) => {
+                self.additions.withdrawn.push((goes, number));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether somebody whom the record names has made a choice that binds the stream's flow. Its
+    /// sender is told what it would be told otherwise.
+    fn is_bound(&mut self, content: &KeyedContent) -> Result<bool, GatewayError> {
+        if self.known.suppressions.is_empty() {
+            return Ok(false);
+        }
+        let persons = rights::known_again(self.keys, &content.persons)?;
+        let chosen = self.known.suppressions.chosen(&persons);
+        if chosen != Choices::default() {
+            self.additions.chosen.extend(persons);
+        }
+        Ok(chosen.meets(self.intake.permit.choices()))
     }
 }
 
@@ -131,33 +196,4 @@ fn refuse_row(record: &KeyedRecord, accepted: &mut Accepted, (field, rule): (&'s
         sentence: rule.sentence(),
         by_protocol: false,
     });
-}
-
-/// Whether somebody whom the record names has made a choice that binds the stream's flow. Its
-/// sender is told what it would be told otherwise.
-fn is_bound(
-    intake: &Intake,
-    known: &Known,
-    keys: &KeysInUse,
-    content: &KeyedContent,
-    additions: &mut Additions<'_>,
-) -> Result<bool, GatewayError> {
-    if known.suppressions.is_empty() {
-        return Ok(false);
-    }
-    let persons = rights::known_again(keys, &content.persons)?;
-    let chosen = known.suppressions.chosen(&persons);
-    if chosen != Choices::default() {
-        additions.chosen.extend(persons);
-    }
-    Ok(chosen.meets(intake.permit.choices()))
-}
-
-fn take_over(additions: &mut Additions<'_>, record: &KeyedRecord, known: &Known) {
-    if let Some(sent) = known.sent.get(&record.key) {
-        additions.taken_over.push(record.key);
-        if !sent.undone {
-            additions.abandoned.insert(sent.batch);
-        }
-    }
 }
