@@ -3,7 +3,7 @@
 use prost::Message;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "tallygate/v1/access_log.proto",
     "tallygate/v1/areas.proto",
     "tallygate/v1/blinding.proto",
@@ -17,6 +17,7 @@ const FILES: [&str; 14] = [
     "tallygate/v1/releases.proto",
     "tallygate/v1/rights.proto",
     "tallygate/v1/subjects.proto",
+    "tallygate/v1/table_requests.proto",
     "tallygate/v1/retention.proto",
 ];
 

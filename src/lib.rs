@@ -17,6 +17,7 @@
 //! | [`keys`] | pseudonyms, sealing, signatures; the one door for identifiers |
 //! | [`domain`] | the words of the field as types |
 //! | [`verify`] | the auditor's verifier; shares no code with [`audit`] |
+//! | [`book`] | the data book as documents: one page, CSV with metadata, JSON |
 //! | [`witness`] | the cosigning service that the oversight body and partners run |
 //! | [`files`], [`connector`] | the partner's side: files, push, resume |
 //! | [`synth`] | a synthetic population and its truth |
@@ -38,9 +39,10 @@
 //! [`disclosure::Release`] is frozen, signed and logged. A card is looked up in it.
 //!
 //! # Invariants
-//! - I1 A raw identifier has one exit, and that is a pseudonym ([`keys::RawIdentifier`]).
+//! - I1 A raw identifier leaves only through the keyed function: as a pseudonym, as a tag that is
+//!   sealed, or, at a partner's connector, blinded ([`keys::RawIdentifier`]).
 //! - I2 Names, addresses and identifiers are never stored; dates of birth only sealed.
-//! - I3 An exact count has one exit, and that adds noise ([`disclosure::Counter`]).
+//! - I3 An exact count of persons has one exit, and that adds noise ([`disclosure::Counter`]).
 //! - I4 What no fully signed, running protocol grants is refused ([`protocol`]).
 //! - I5 An answer exists only after the transaction with its effect and its leaf has
 //!   committed ([`store::Logged`]); the log's own published hashes alone are no act ([`web`]).
@@ -72,8 +74,11 @@
 //!   force ([`protocol::notices`]).
 //! - I20 What a partner blinds the gateway never sees, and what is evaluated for it is proved,
 //!   within its quota, and logged first ([`gateway::Gateway::evaluate`], [`keys::oblivious`]).
-//! - I21 A family's edges hang on subjects, hold no date of birth, and count and go as the record
-//!   that told them does ([`store::families`]).
+//! - I21 A family's edges hang on subjects, hold no date of birth, and hold and go as the record
+//!   that told them does ([`store::families`]). Subjects' reports show them; nothing is counted
+//!   by them yet.
+//! - I22 An area's earlier figures are its own or sums of whole published areas; a code alone is no
+//!   area, and no quarter is counted again for other boundaries ([`disclosure::Geography`]).
 
 #[cfg(test)]
 // Some of the integration tests' support is used inside the library, too.
@@ -81,6 +86,7 @@ extern crate self as tallygate;
 
 pub mod audit;
 mod bench;
+pub mod book;
 pub mod cli;
 pub mod config;
 pub mod connector;

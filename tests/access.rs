@@ -98,6 +98,12 @@ const MATRIX: &[Row] = &[
     ("FigureService/GetCard",                "another area",          card_of_another,       [ROLE,                   no("area_not_covered"), OK,                        OK]),
     ("FigureService/QueryFigures",           "the manager's area",    query_own_area,        [ROLE,                   OK,                     OK,                        OK]),
     ("FigureService/QueryFigures",           "another area",          query_another,         [ROLE,                   no("area_not_covered"), OK,                        OK]),
+    ("FigureService/GetDataBook",            "the manager's area",    book_of_own_area,      [ROLE,                   OK,                     OK,                        OK]),
+    ("FigureService/GetDataBook",            "another area",          book_of_another,       [ROLE,                   no("area_not_covered"), OK,                        OK]),
+    ("FigureService/FindFigures",            "births",                find_births,           [OK,                     OK,                     OK,                        OK]),
+    ("TableRequestService/AskTable",         "a table",               ask_table,             [OK,                     OK,                     OK,                        OK]),
+    ("TableRequestService/ListTableRequests", "",                     nothing,               [OK,                     OK,                     OK,                        OK]),
+    ("TableRequestService/DecideTableRequest", "no request",          decide_nothing,        [ROLE,                   ROLE,                   asked("not_found"),        ROLE]),
     ("IntakeService/Push",                   "health's protocol",     push_births,           [OK,                     ROLE,                   ROLE,                      ROLE]),
     ("IntakeService/Push",                   "another's protocol",    push_registrations,    [no("protocol_unknown"), ROLE,                   ROLE,                      ROLE]),
     ("IntakeService/UndoStream",             "no stream of its own",  undo_nothing,          [HIDDEN,                 ROLE,                   ROLE,                      ROLE]),
@@ -411,6 +417,45 @@ fn tile_beyond(_: &Copy) -> Vec<u8> {
 
 fn load_areas(_: &Copy) -> Vec<u8> {
     v1::LoadAreasRequest { areas: Vec::new(), valid_from: "2026-01-01".to_owned() }.encode_to_vec()
+}
+
+fn book(area: &str) -> Vec<u8> {
+    v1::GetDataBookRequest {
+        area: area.to_owned(),
+        purposes: vec!["childrens_centre_planning".to_owned()],
+        ..v1::GetDataBookRequest::default()
+    }
+    .encode_to_vec()
+}
+
+fn book_of_own_area(_: &Copy) -> Vec<u8> {
+    book("CC17")
+}
+
+fn book_of_another(_: &Copy) -> Vec<u8> {
+    book("CC01")
+}
+
+fn find_births(_: &Copy) -> Vec<u8> {
+    v1::FindFiguresRequest { question: "births".to_owned() }.encode_to_vec()
+}
+
+fn ask_table(_: &Copy) -> Vec<u8> {
+    let wanted = v1::WantedTable {
+        title: "Fathers at centres".to_owned(),
+        purpose: "childrens_centre_planning".to_owned(),
+        reason: "A course is planned".to_owned(),
+        cells: vec!["came".to_owned(), "none came".to_owned()],
+        base: "reach_area".to_owned(),
+        rhythm: "yearly".to_owned(),
+        ..v1::WantedTable::default()
+    };
+    v1::AskTableRequest { wanted: Some(wanted) }.encode_to_vec()
+}
+
+fn decide_nothing(_: &Copy) -> Vec<u8> {
+    let reason = "Not now".to_owned();
+    v1::DecideTableRequestRequest { number: 999, granted: false, reason }.encode_to_vec()
 }
 
 fn consent(_: &Copy) -> Vec<u8> {

@@ -60,6 +60,7 @@ fn every_measure_has_its_limit_and_the_files_say_the_same() {
         "protocols_rebuild",
         "release",
         "verify",
+        "withheld",
     ];
     assert_eq!(names, BTreeSet::from(expected));
     for row in &rows {

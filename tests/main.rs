@@ -4,6 +4,9 @@
 mod access;
 #[cfg(test)]
 mod architecture;
+mod areas;
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod audit_log;
 #[cfg(test)]
@@ -14,6 +17,8 @@ mod backup;
 mod bench;
 #[cfg(test)]
 mod blinded;
+#[cfg(test)]
+mod books;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]

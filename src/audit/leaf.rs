@@ -124,6 +124,12 @@ leaf_kinds! {
     CardAnswered = "card_answered",
     /// A released figure was given.
     QueryAnswered = "query_answered",
+    /// A data book of an area was given: its figures, and those of areas beside it.
+    DataBookAnswered = "data_book_answered",
+    /// Somebody asked for a table that is not published.
+    TableAsked = "table_asked",
+    /// A request for a table was decided; the cause says how.
+    TableDecided = "table_decided",
     /// A register was read: protocols, partners, areas, keys or releases; or a sender looked at
     /// its own consents or records (which its wanting some of them erased looks like, too).
     RegisterRead = "register_read",

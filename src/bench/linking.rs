@@ -26,7 +26,7 @@ use crate::{
     server::system_rng,
     store::{
         Rights, Store,
-        bench::linking::{self as bare, BareKey, BareSubject},
+        bench::{BareKey, StoredSubject, linking as bare},
         subjects,
     },
 };
@@ -109,7 +109,7 @@ impl Inventor {
     async fn fill(&self, store: &Store, persons: u64, rng: &mut StdRng) -> Result<(), BenchError> {
         let mut keys: Vec<BareKey> = Vec::new();
         for first in (0..persons).step_by(usize::try_from(CHUNK).unwrap_or(usize::MAX)) {
-            let mut subjects: Vec<BareSubject> = Vec::new();
+            let mut subjects: Vec<StoredSubject> = Vec::new();
             for person in first..persons.min(first + CHUNK) {
                 let identity = self.identity(person, Form::Same)?;
                 // Persons of a bench are far fewer than 2^63.
@@ -119,9 +119,15 @@ impl Inventor {
                 let cell = Cell { table: "subject", column: "comparison", row: id };
                 let plain = identity.comparison.to_bytes();
                 let comparison = self.keys.sealer.seal(cell, &plain, rng)?;
-                let nhs = identity.nhs.as_ref().map(|nhs| nhs.as_bytes().to_vec());
-                let sealed = [nhs, facts, Some(comparison)];
-                subjects.push(BareSubject { subject: id, person: [id; 2], sealed, link: [0; 3] });
+                subjects.push(StoredSubject {
+                    subject: id,
+                    person: id,
+                    own_person: id,
+                    nhs: identity.nhs.as_ref().map(|nhs| nhs.as_bytes().to_vec()),
+                    facts,
+                    comparison: Some(comparison),
+                    link: [0; 3],
+                });
                 keys.push((*identity.fingerprint.as_bytes(), id, 0));
                 let own = identity.match_keys.iter();
                 keys.extend(own.map(|key| (*key.key.as_bytes(), id, i64::from(key.rung.number()))));

@@ -10,6 +10,7 @@
 //! - Nothing is measured that was not done: a call that fails ends the run.
 //! - Only a scratch folder, and databases of our own making, are written to and removed.
 
+pub(crate) mod attacks;
 pub(crate) mod chart;
 mod figures;
 mod growth;
@@ -17,13 +18,16 @@ mod intake;
 pub(crate) mod linkage;
 mod linking;
 mod log;
+pub(crate) mod noise;
 mod prf;
 mod protocols;
 mod release;
 mod sample;
 mod served;
 mod site;
+pub(crate) mod utility;
 mod verify;
+mod withheld;
 
 use crate::{
     connector::ConnectorError,
@@ -55,6 +59,8 @@ pub(crate) enum Measure {
     Prf,
     /// A quarter's close.
     Release,
+    /// Answers that say nothing, told apart by their times.
+    Withheld,
     /// The access log's write path.
     Log,
     /// The same on a long log.
@@ -65,13 +71,14 @@ pub(crate) enum Measure {
 
 impl Measure {
     /// All, in the order in which they run: first what the process's memory tells of.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Protocols,
         Self::Intake,
         Self::Linking,
         Self::Figures,
         Self::Prf,
         Self::Release,
+        Self::Withheld,
         Self::Log,
         Self::Growth,
         Self::Verify,
@@ -86,6 +93,7 @@ impl Measure {
             Self::Figures => 12_000,
             Self::Prf => 65_536,
             Self::Release => 100_000,
+            Self::Withheld => 4_000,
             Self::Log => 60_000,
             Self::Growth | Self::Verify => 1_000_000,
         }
@@ -252,6 +260,7 @@ async fn measure_all(
             Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
             Measure::Prf => prf::measure(scratch, &clock, size, say).await?,
             Measure::Release => release::measure(scratch, &clock, size, say).await?,
+            Measure::Withheld => withheld::measure(scratch, &clock, size, say).await?,
             Measure::Log => log::measure(scratch, &clock, size, say).await?,
             Measure::Growth => growth::measure(scratch, &clock, size, say).await?,
             Measure::Verify => verify::measure(scratch, &*clock, size, say)?,

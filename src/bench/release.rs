@@ -107,6 +107,7 @@ fn geography(persons: u64) -> Result<(Vec<v1::Area>, Lsoas), BenchError> {
             parent: place().clusters[0].code.to_owned(),
             lsoas: own,
             estimated_under_fives: 1_280,
+            ..v1::Area::default()
         });
     }
     let reach = areas.iter().filter(|area| !area.lsoas.is_empty()).count();

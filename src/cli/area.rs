@@ -2,7 +2,7 @@
 //! change them.
 
 use super::{
-    CliError, Console, Outcome,
+    CliError, Console, Outcome, area_compare,
     area_file::{self, PostcodeChunks},
     output::{Format, Printing, Table},
     remote::{Remote, Service, Session},
@@ -17,21 +17,31 @@ use std::path::{Path, PathBuf};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   tallygate area load areas.toml --postcodes postcodes.csv --profile officer.toml
-  tallygate area list --profile officer.toml";
+  tallygate area list --profile officer.toml
+  tallygate area compare areas-2024.toml areas-2026.toml";
 
 const LOAD_HELP: &str = r#"The file (TOML, or the same as JSON) holds every area; authority, then clusters, then reach areas:
   valid_from = "2024-04-01"              # first day from which the geography holds
   [[areas]]
   code = "E08000026"
   name = "Coventry"
-  level = "authority"                    # authority, cluster, reach_area
+  level = "authority"                    # authority, lead_agency, cluster, reach_area
   [[areas]]
   code = "CC01"
   name = "Foleshill"
   level = "reach_area"
   parent = "CL1"                         # the area that holds it
+  lead_agency = "LA3"                    # an area of that level that runs it; may be left out
   lsoas = ["E01009522", "E01009523"]     # LSOAs of 2011; a reach area's only
   estimated_under_fives = 1420           # published estimate, persons; may be left out
+  deprived_lsoas = ["E01009522"]         # those among the most deprived 30%; may be left out
+  [[areas.neighbourhoods]]               # at most 6, of 300 under-fives or more; may be left out
+  name = "Around the station"
+  lsoas = ["E01009522", "E01009523"]     # of the area's, each in one neighbourhood at most
+  estimated_under_fives = 310
+
+Areas drawn in LSOAs of 2021 say `vintage = "2021"` before the first area and are loaded with the
+ONS lookup (CSV with the columns LSOA11CD and LSOA21CD): records are placed by LSOAs of 2011.
 
 The postcodes are CSV with the columns `postcode` and `lsoa_2011`; they go in chunks of 10,000
 and the gateway keeps only keyed pseudonyms of them.
@@ -49,9 +59,14 @@ pub(super) enum AreaCommand {
         /// The postcode lookup: a CSV file.
         #[arg(long, value_name = "CSV")]
         postcodes: Option<PathBuf>,
+        /// The ONS lookup between LSOAs of 2011 and 2021, for areas of 2021.
+        #[arg(long, value_name = "CSV")]
+        lookup: Option<PathBuf>,
         #[command(flatten)]
         remote: Remote,
     },
+    /// Compares two geographies: what became of each area, and from when on it has figures.
+    Compare(area_compare::Compare),
     /// Lists the areas in force.
     #[command(
         after_help = "Example:\n  tallygate area list --day 2026-03-31 --profile officer.toml"
@@ -72,8 +87,9 @@ type Client = AreaServiceClient<Service>;
 impl AreaCommand {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         match self {
-            Self::Load { file, postcodes, remote } => {
-                let request = area_file::read(&file)?;
+            Self::Compare(compare) => return compare.run(console).await,
+            Self::Load { file, postcodes, lookup, remote } => {
+                let request = area_file::read(&file, lookup.as_deref())?;
                 // A lookup that can't be read must not leave half a load behind.
                 let rows = postcodes.as_deref().map(area_file::check_postcodes).transpose()?;
                 let session = remote.open().await?;
@@ -123,18 +139,26 @@ async fn load_postcodes(
     Ok(())
 }
 
-const fn level(level: v1::AreaLevel) -> &'static str {
+pub(super) const fn level(level: v1::AreaLevel) -> &'static str {
     match level {
         v1::AreaLevel::Unspecified => "",
         v1::AreaLevel::ReachArea => "reach_area",
         v1::AreaLevel::Cluster => "cluster",
+        v1::AreaLevel::LeadAgency => "lead_agency",
         v1::AreaLevel::Authority => "authority",
     }
 }
 
 fn table(areas: &[v1::Area], format: Format) -> Table {
-    let mut table =
-        Table::new(&["code", "name", "level", "parent", "lsoas", "estimated_under_fives"]);
+    let mut table = Table::new(&[
+        "code",
+        "name",
+        "level",
+        "parent",
+        "lead_agency",
+        "lsoas",
+        "estimated_under_fives",
+    ]);
     for area in areas {
         // For people the number of LSOAs, for programs each of them.
         let lsoas =
@@ -148,6 +172,7 @@ fn table(areas: &[v1::Area], format: Format) -> Table {
             json!(area.name),
             json!(level(area.level())),
             json!(area.parent),
+            json!(area.lead_agency),
             lsoas,
             estimate,
         ]);
@@ -167,14 +192,17 @@ mod tests {
             level: v1::AreaLevel::ReachArea.into(),
             parent: "CL1".to_owned(),
             lsoas: vec!["E01009522".to_owned(), "E01009523".to_owned()],
-            estimated_under_fives: 0,
+            ..v1::Area::default()
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut console = Console::new(&mut out, &mut err, false);
         console.table(Format::Table, &table(std::slice::from_ref(&area), Format::Table)).unwrap();
         console.table(Format::Csv, &table(&[area], Format::Csv)).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("CC01  Foleshill  reach_area  CL1         2\n"), "{text}");
-        assert!(text.contains("CC01,Foleshill,reach_area,CL1,E01009522;E01009523,\n"), "{text}");
+        assert!(
+            text.contains("CC01  Foleshill  reach_area  CL1                      2\n"),
+            "{text}"
+        );
+        assert!(text.contains("CC01,Foleshill,reach_area,CL1,,E01009522;E01009523,\n"), "{text}");
     }
 }

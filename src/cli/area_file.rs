@@ -1,8 +1,15 @@
 //! Areas and postcodes as files: what `area load` reads.
 
-use super::{CliError, partner_file::read_entries};
+use super::{
+    CliError,
+    area_lookup::{Lookup, rejected},
+    partner_file::read_entries,
+};
 use crate::{
-    domain::{AreaCode, Lsoa, place::canonical_postcode},
+    domain::{
+        AreaCode, Lsoa,
+        place::{Vintage, canonical_postcode},
+    },
     wire::v1,
 };
 use jiff::civil::Date;
@@ -17,6 +24,8 @@ const AREAS: &str = "a file of areas";
 #[serde(deny_unknown_fields)]
 struct AreaFile {
     valid_from: Date,
+    #[serde(default = "of_2011")]
+    vintage: Vintage,
     areas: Vec<AreaEntry>,
 }
 
@@ -27,9 +36,22 @@ struct AreaEntry {
     name: String,
     level: LevelName,
     parent: Option<AreaCode>,
+    lead_agency: Option<AreaCode>,
     #[serde(default)]
     lsoas: Vec<Lsoa>,
     #[serde(default)]
+    estimated_under_fives: u32,
+    #[serde(default)]
+    deprived_lsoas: Vec<Lsoa>,
+    #[serde(default)]
+    neighbourhoods: Vec<NeighbourhoodEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NeighbourhoodEntry {
+    name: String,
+    lsoas: Vec<Lsoa>,
     estimated_under_fives: u32,
 }
 
@@ -38,14 +60,51 @@ struct AreaEntry {
 enum LevelName {
     ReachArea,
     Cluster,
+    LeadAgency,
     Authority,
 }
 
-/// Reads a geography.
+const fn of_2011() -> Vintage {
+    Vintage::Census2011
+}
+
+/// Areas as a file draws them, in LSOAs of its own census year.
+pub(super) struct AreasOf {
+    /// The census year.
+    pub(super) vintage: Vintage,
+    /// The areas.
+    pub(super) request: v1::LoadAreasRequest,
+}
+
+/// Reads a geography that is to be loaded: in LSOAs of 2011, into which one of 2021 is translated.
+///
+/// # Errors
+/// As [`drawn`]; and for areas of 2021 without a lookup, or whose boundaries run through LSOAs of
+/// 2011.
+pub(super) fn read(path: &Path, lookup: Option<&Path>) -> Result<v1::LoadAreasRequest, CliError> {
+    let AreasOf { vintage, mut request } = drawn(path)?;
+    if vintage == Vintage::Census2011 {
+        return Ok(request);
+    }
+    let lookup = Lookup::read(lookup.ok_or(CliError::NoLookup)?)?;
+    for area in &mut request.areas {
+        let v1::Area { code, lsoas, deprived_lsoas, neighbourhoods, .. } = area;
+        let parts = neighbourhoods.iter_mut().map(|part| &mut part.lsoas);
+        for codes in parts.chain([lsoas, deprived_lsoas]).filter(|codes| !codes.is_empty()) {
+            // Codes that were just read.
+            let new: Vec<Lsoa> = codes.iter().filter_map(|code| code.parse().ok()).collect();
+            let old = lookup.translated(code, &new).map_err(|fault| rejected(path, fault))?;
+            *codes = texts(&old);
+        }
+    }
+    Ok(request)
+}
+
+/// Reads a geography as it is drawn.
 ///
 /// # Errors
 /// When the file can't be read or is not of the form that `area load --help` shows.
-pub(super) fn read(path: &Path) -> Result<v1::LoadAreasRequest, CliError> {
+pub(super) fn drawn(path: &Path) -> Result<AreasOf, CliError> {
     let file: AreaFile = read_entries(path, AREAS)?;
     let areas = file.areas.into_iter().map(|area| v1::Area {
         code: area.code.to_string(),
@@ -53,14 +112,32 @@ pub(super) fn read(path: &Path) -> Result<v1::LoadAreasRequest, CliError> {
         level: match area.level {
             LevelName::ReachArea => v1::AreaLevel::ReachArea,
             LevelName::Cluster => v1::AreaLevel::Cluster,
+            LevelName::LeadAgency => v1::AreaLevel::LeadAgency,
             LevelName::Authority => v1::AreaLevel::Authority,
         }
         .into(),
         parent: area.parent.map(|code| code.to_string()).unwrap_or_default(),
-        lsoas: area.lsoas.iter().map(ToString::to_string).collect(),
+        lead_agency: area.lead_agency.map(|code| code.to_string()).unwrap_or_default(),
+        lsoas: texts(&area.lsoas),
         estimated_under_fives: area.estimated_under_fives,
+        deprived_lsoas: texts(&area.deprived_lsoas),
+        neighbourhoods: area
+            .neighbourhoods
+            .into_iter()
+            .map(|own| v1::Neighbourhood {
+                name: own.name,
+                lsoas: texts(&own.lsoas),
+                estimated_under_fives: own.estimated_under_fives,
+            })
+            .collect(),
     });
-    Ok(v1::LoadAreasRequest { areas: areas.collect(), valid_from: file.valid_from.to_string() })
+    let valid_from = file.valid_from.to_string();
+    let request = v1::LoadAreasRequest { areas: areas.collect(), valid_from };
+    Ok(AreasOf { vintage: file.vintage, request })
+}
+
+fn texts(lsoas: &[Lsoa]) -> Vec<String> {
+    lsoas.iter().map(ToString::to_string).collect()
 }
 
 /// Why a postcode lookup can't be used; never the value.
@@ -186,7 +263,7 @@ mod tests {
     #[test]
     fn areas_are_read_and_wrong_ones_named() {
         let (_folder, path) = file("areas.toml", AREAS_TOML);
-        let request = read(&path).unwrap();
+        let request = read(&path, None).unwrap();
         assert_eq!(request.valid_from, "2024-04-01");
         assert_eq!(request.areas[1].level(), v1::AreaLevel::ReachArea);
         assert_eq!(request.areas[1].lsoas, ["E01009522"]);
@@ -194,8 +271,23 @@ mod tests {
             [("E01009522", "E0100952"), ("\"authority\"", "\"city\""), ("valid_from", "valid")]
         {
             let (_folder, path) = file("areas.toml", &AREAS_TOML.replace(from, to));
-            assert!(matches!(read(&path), Err(CliError::WrongEntry { .. })), "{to}");
+            assert!(matches!(read(&path, None), Err(CliError::WrongEntry { .. })), "{to}");
         }
+    }
+
+    #[test]
+    fn areas_of_2021_are_loaded_in_lsoas_of_2011() {
+        let text = AREAS_TOML.replace(
+            "[[areas]]\n        code = \"E08",
+            "vintage = \"2021\"\n        [[areas]]\n        code = \"E08",
+        );
+        let (_folder, path) = file("areas.toml", &text.replace("E01009522", "E01030001"));
+        assert!(matches!(read(&path, None), Err(CliError::NoLookup)));
+        let pairs = "LSOA11CD,LSOA21CD\nE01009522,E01030001\nE01009523,E01030001\n";
+        let (_other, lookup) = file("lookup.csv", pairs);
+        let request = read(&path, Some(&lookup)).unwrap();
+        assert_eq!(request.areas[1].lsoas, ["E01009522", "E01009523"]);
+        assert_eq!(drawn(&path).unwrap().request.areas[1].lsoas, ["E01030001"]);
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Trace {
         let mut client = client(&session);
         let mut found = Vec::new();
         for kind in TRACED_KINDS {
-            let told = matches!(kind, "card_answered" | "query_answered");
+            let told = matches!(kind, "card_answered" | "data_book_answered" | "query_answered");
             let request = v1::SearchEntriesRequest {
                 kind: kind.to_owned(),
                 decision: "granted".to_owned(),

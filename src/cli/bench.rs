@@ -2,7 +2,10 @@
 
 use super::{
     CliError, Console, Outcome,
+    bench_attacks::Attacks,
     bench_linkage::Linkage,
+    bench_noise::Noise,
+    bench_utility::Utility,
     output::{Printing, Table},
 };
 use crate::{
@@ -61,7 +64,24 @@ pub(super) enum BenchCommand {
     #[command(after_help = "Examples:\n  tallygate bench linkage --scale 0.5\n  tallygate bench \
                             linkage --left people.csv --right people.csv --truth pairs.csv")]
     Linkage(Linkage),
-    /// All of them but linkage, one after the other.
+    /// Whether an outsider can tell one child's place: ours and the rules in use under attack.
+    #[command(
+        after_help = "Example:\n  tallygate bench attacks --trials 100000 --seed 7 --format json"
+    )]
+    Attacks(Attacks),
+    /// How useful figures are: measured errors beside the expected ones, by indicator and level.
+    #[command(after_help = "Example:\n  tallygate bench utility --scale 1")]
+    Utility(Utility),
+    /// The noise's exact probabilities and some draws of it, for other programs to check.
+    #[command(
+        after_help = "Example:\n  tallygate bench noise --variance 40 --draws 100000 --format csv"
+    )]
+    Noise(Noise),
+    /// Times of answers about nobody and about a few, which nobody must be able to tell apart;
+    /// --size is calls.
+    #[command(after_help = "Example:\n  tallygate bench withheld --size 4000")]
+    Withheld(Bench),
+    /// All of them but attacks, utility, noise and linkage, one after the other.
     #[command(after_help = "Example:\n  tallygate bench all --out results")]
     All(Bench),
 }
@@ -101,6 +121,10 @@ impl BenchCommand {
             Self::Growth(bench) => (vec![Measure::Growth], bench),
             Self::Verify(bench) => (vec![Measure::Verify], bench),
             Self::Linkage(linkage) => return linkage.run(console),
+            Self::Attacks(attacks) => return attacks.run(console),
+            Self::Utility(utility) => return utility.run(console),
+            Self::Noise(noise) => return noise.run(console),
+            Self::Withheld(bench) => (vec![Measure::Withheld], bench),
             Self::All(bench) => (Measure::ALL.to_vec(), bench),
         };
         bench.run(measures, console).await

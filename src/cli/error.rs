@@ -122,6 +122,12 @@ pub(super) enum CliError {
     /// A page's token is of another search.
     #[error("this is no token of a search in a mirror: repeat the search that printed it")]
     ForeignToken,
+    /// Areas of another census year than records are placed by.
+    #[error(
+        "the areas are drawn in LSOAs of another census year: give the ONS lookup between 2011 and \
+         2021 with --lookup FILE"
+    )]
+    NoLookup,
     /// The catalogue has no such indicator.
     #[error("the catalogue has no such indicator: `tallygate card --definitions` lists them")]
     NoIndicator,

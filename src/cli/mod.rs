@@ -8,7 +8,9 @@
 //! gateway's API or works offline on files.
 
 mod area;
+mod area_compare;
 mod area_file;
+mod area_lookup;
 mod argument;
 mod audit;
 mod audit_erasures;
@@ -28,16 +30,25 @@ mod audit_verify;
 mod audit_years;
 mod backup;
 mod bench;
+mod bench_attacks;
 mod bench_linkage;
+mod bench_noise;
+mod bench_utility;
 mod card;
 mod card_text;
+mod catalogue;
+mod catalogue_cost;
+mod catalogue_dpia;
 mod consent;
 mod consent_file;
 mod consent_notice;
 mod consent_receipt;
+mod databook;
 mod demo;
 mod erase;
 mod error;
+mod figures;
+mod figures_file;
 mod keys;
 mod keys_versions;
 mod migrate;
@@ -130,7 +141,10 @@ enum Command {
     /// The register of partners: add, list, show, disable.
     #[command(subcommand, after_help = partner::EXAMPLES)]
     Partner(partner::PartnerCommand),
-    /// Reach areas and the postcode lookup: load, list.
+    /// What is counted, what it costs and how wrong it will be: cost, check, show.
+    #[command(subcommand, after_help = catalogue::EXAMPLES)]
+    Catalogue(catalogue::CatalogueCommand),
+    /// Reach areas and the postcode lookup: load, list, compare.
     #[command(subcommand, after_help = area::EXAMPLES)]
     Area(area::AreaCommand),
     /// Sharing protocols: new, sign, verify, submit, list, show, diff, suspend, revoke and more.
@@ -169,6 +183,11 @@ enum Command {
     Query(query::Query),
     /// Prints an area's card: every indicator you may see, with its margin and trend.
     Card(card::Card),
+    /// Writes an area's data book: one page that prints, CSV with metadata, and JSON.
+    Databook(databook::Databook),
+    /// What is published: find it, or ask for what is not; decide such requests.
+    #[command(subcommand, after_help = figures::EXAMPLES)]
+    Figures(figures::FiguresCommand),
     /// The access log: fetch, search, verify, prove, open, reconcile, gaps, trace and more.
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::AuditCommand),
@@ -211,6 +230,7 @@ impl Command {
             Self::Token(token) => token.run(console),
             Self::Synth(synth) => synth.run(console),
             Self::Partner(command) => command.run(console).await,
+            Self::Catalogue(command) => command.run(console),
             Self::Area(command) => command.run(console).await,
             Self::Protocol(command) => command.run(console).await,
             Self::Consent(command) => command.run(console).await,
@@ -226,6 +246,8 @@ impl Command {
             Self::Find(find) => find.run(console).await,
             Self::Query(command) => command.run(console).await,
             Self::Card(command) => command.run(console).await,
+            Self::Databook(command) => command.run(console).await,
+            Self::Figures(command) => command.run(console).await,
             Self::Audit(command) => command.run(console).await,
             Self::Keys(command) => command.run(console).await,
             Self::Bench(command) => command.run(console).await,

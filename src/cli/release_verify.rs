@@ -164,12 +164,14 @@ mod tests {
     fn release(quarter: &str, before: &[Release]) -> Release {
         let catalogue = Catalogue::shipped().unwrap();
         let quarter: Quarter = quarter.parse().unwrap();
-        let tables = catalogue.tables.iter().map(|table| NoisyTable {
+        let tables = catalogue.due_in(quarter).map(|table| NoisyTable {
             id: table.id.clone(),
             base: table.base,
             cells: table.cells.clone(),
             cap: table.cap,
             periods: table.periods,
+            ages: table.ages,
+            adults: table.adults,
             variance: table.variance,
             counts: vec![
                 vec![40; table.cells.len()];
@@ -179,6 +181,7 @@ mod tests {
         let area = |code: &str| ReleasedArea {
             code: code.parse().unwrap(),
             cluster: "CL1".parse().unwrap(),
+            lead_agency: None,
         };
         Release {
             quarter,

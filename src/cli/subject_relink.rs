@@ -44,7 +44,7 @@ impl Relink {
         let record = Record::default()
             .with("state", state)
             .with("rules", answer.rules)
-            .with("subjects_left", answer.subjects_left)
+            .with("tenths_done", answer.tenths_done)
             .with("begun_at", moment(answer.begun_at))
             .with("done_at", moment(answer.done_at));
         console.record(self.printing.format, &record)?;

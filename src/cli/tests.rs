@@ -82,6 +82,10 @@ fn the_contracts_lines_parse() {
         "partner list --format json",
         "partner show health",
         "partner disable health",
+        "catalogue cost",
+        "catalogue cost --file f --areas g --frontier --part errors --format csv",
+        "catalogue check f --format json",
+        "catalogue show --file f",
         "area load f --postcodes g",
         "area list --format csv",
         "protocol new --template health",
@@ -100,6 +104,11 @@ fn the_contracts_lines_parse() {
         "retention prove --quarter 2026Q1",
         "retention prove --day 2026-03-31 --format json",
         "bench protocols --size 100",
+        "databook --area CC01 --period 2026Q1 --out books",
+        "databook --area E08000026 --year 2025 --commentary c.md --out books",
+        "area compare old.toml new.toml --lookup lookup.csv",
+        "figures find new birth visit by day 14",
+        "figures decide 3 --grant --reason ok",
         "push a b --type live_birth --protocol isp-health --dry-run --rejects r --resume",
         "consent record f",
         "consent withdraw C1",
@@ -135,6 +144,10 @@ fn the_contracts_lines_parse() {
         "audit trace --area CC01 --quarter 2026Q1 --indicator registered --tiles d",
         "audit patterns d --config c --fail",
         "bench verify --size 1000000",
+        "bench attacks --trials 100 --seed 1 --format json",
+        "bench utility --scale 0.1 --draws 2",
+        "bench withheld --size 100",
+        "catalogue dpia --out f --trials 100",
     ] {
         assert!(parses(line), "{line}");
     }

@@ -73,8 +73,7 @@ pub(crate) fn areas(place: &PlaceFacts) -> Vec<v1::Area> {
         name: name.to_owned(),
         level: level.into(),
         parent: parent.to_owned(),
-        lsoas: Vec::new(),
-        estimated_under_fives: 0,
+        ..v1::Area::default()
     };
     let (code, name) = (place.authority_code, place.authority_name);
     let mut areas = vec![area(code, name, v1::AreaLevel::Authority, "")];
@@ -85,12 +84,35 @@ pub(crate) fn areas(place: &PlaceFacts) -> Vec<v1::Area> {
         let cluster = place.clusters[reach.cluster].code;
         areas.push(v1::Area {
             lsoas: reach.lsoas.iter().map(|at| place.lsoas[*at].code.to_owned()).collect(),
-            // Some 123 under-fives live in an LSOA of Coventry on average.
-            estimated_under_fives: u32::try_from(reach.lsoas.len() * 123).unwrap_or(0),
+            estimated_under_fives: under_fives(reach.lsoas.len()),
+            deprived_lsoas: reach
+                .lsoas
+                .iter()
+                .map(|at| &place.lsoas[*at])
+                .filter(|lsoa| lsoa.is_deprived())
+                .map(|lsoa| lsoa.code.to_owned())
+                .collect(),
+            neighbourhoods: neighbourhoods(place, &reach.lsoas),
             ..area(reach.code, reach.name, v1::AreaLevel::ReachArea, cluster)
         });
     }
     areas
+}
+
+/// Some 123 under-fives live in an LSOA of Coventry on average.
+fn under_fives(lsoas: usize) -> u32 {
+    u32::try_from(lsoas * 123).unwrap_or(0)
+}
+
+/// A reach area's LSOAs in threes, and what is left over with the last.
+fn neighbourhoods(place: &PlaceFacts, lsoas: &[usize]) -> Vec<v1::Neighbourhood> {
+    let groups = place.neighbourhoods(lsoas);
+    let named = groups.into_iter().map(|own| v1::Neighbourhood {
+        name: format!("around {}", place.lsoas[own[0]].name),
+        lsoas: own.iter().map(|at| place.lsoas[*at].code.to_owned()).collect(),
+        estimated_under_fives: under_fives(own.len()),
+    });
+    named.collect()
 }
 
 /// The data officer submits the signed protocols and the root policy.

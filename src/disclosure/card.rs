@@ -2,8 +2,8 @@
 
 use super::{
     DisclosureError,
-    catalogue::{Catalogue, Indicator, Level},
-    figure::{Figure, figure},
+    catalogue::{Catalogue, Indicator, Level, Target},
+    figure::{Figure, figure_of_rows},
     release::{FeedWeek, Release},
 };
 use crate::domain::{AreaCode, Quarter};
@@ -55,13 +55,17 @@ pub struct CardEntry {
     /// Out of what.
     pub denominator: String,
     /// The target.
-    pub target: Option<String>,
+    pub target: Option<Target>,
 }
+
+/// What an area is, and the rows of a release that it consists of; `None` where there are none.
+pub type Locate<'a> = &'a dyn Fn(&Release) -> Option<(Level, Vec<usize>)>;
 
 /// The card of an area for a quarter.
 ///
-/// `releases` in any order; those after the quarter are not looked at. A quarter whose
-/// geography had no such area, or whose catalogue no such table, is missing from the trend.
+/// `releases` in any order; those after the quarter are not looked at. `locate` finds the area,
+/// as it is drawn in the quarter, in each: a quarter whose geography has no such area nor whole
+/// areas that make it up, or whose catalogue no such table, is missing from the trend.
 ///
 /// # Errors
 /// [`DisclosureError::NotInRelease`] when the quarter is not among the releases,
@@ -71,6 +75,7 @@ pub fn card(
     releases: &[&Release],
     area: &AreaCode,
     quarter: Quarter,
+    locate: Locate<'_>,
 ) -> Result<Card, DisclosureError> {
     let mut past: Vec<&Release> =
         releases.iter().copied().filter(|release| release.quarter <= quarter).collect();
@@ -79,11 +84,10 @@ pub fn card(
         .last()
         .filter(|release| release.quarter == quarter)
         .ok_or(DisclosureError::NotInRelease(quarter))?;
-    let (level, _) =
-        release.geography.locate(area).ok_or_else(|| DisclosureError::UnknownArea(area.clone()))?;
+    let (level, _) = locate(release).ok_or_else(|| DisclosureError::UnknownArea(area.clone()))?;
     let entries = catalogue.indicators.iter().filter_map(|indicator| {
         // An indicator that this release does not hold, or not for this kind of area.
-        entry(catalogue, &past, release, indicator, area)
+        entry(catalogue, &past, release, indicator, area, locate)
     });
     Ok(Card {
         area: area.clone(),
@@ -103,9 +107,10 @@ fn entry(
     release: &Release,
     indicator: &Indicator,
     area: &AreaCode,
+    locate: Locate<'_>,
 ) -> Option<CardEntry> {
     let of = |release: &Release, part: Option<&str>| {
-        figure(catalogue, release, &indicator.id, part, area).ok()
+        figure_of_rows(catalogue, release, &indicator.id, part, area, locate(release)?).ok()
     };
     Some(CardEntry {
         number: indicator.number,

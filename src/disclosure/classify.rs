@@ -1,193 +1,288 @@
-//! Which cell of each table a person falls in: pure functions of facts and period.
+//! Which cells of each table a person falls in: pure functions of facts and period.
 //!
 //! Why it exists: a table is a name in the catalogue and a classification here, one short
-//! file a table in `tables/`. A classification gives at most one cell, so no person can
-//! add more than one to a table whatever its records say; where and how often it may is
-//! checked against the catalogue's declaration ([`super::check`]).
+//! file a table (or a family of tables) in `tables/`. Who can be in a table at all is said
+//! once, in its `Definition`, and held to in one place ([`Classification::admits`]): the
+//! budget counts on it that nobody is in two tables of different ages in one quarter. Where,
+//! how often and in how many cells it may count somebody is checked against the
+//! catalogue's declaration ([`super::check`]).
 
-use super::{facts::PersonFacts, period::Period, tables};
-use crate::domain::{Event, RecordType, Role, TableId, records::registration};
+use super::{
+    catalogue::{Base, Months},
+    geography::Place,
+    known::Known,
+    period::Period,
+    tables,
+};
+use crate::domain::{Event, RecordType, TableId};
 
 /// A cell's place in its table's list.
 pub type Cell = u8;
 
-/// How a table is filled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Classification {
-    /// Under-fives by registration and attendance.
-    Engagement,
-    /// Under-fives by year of age.
-    UnderFives,
-    /// Births counted in the quarter.
-    Births,
-    /// Last quarter's births by prompt registration.
-    Prompt,
-    /// Children on the latest list of eligible two-year-olds.
-    Twos,
-    /// Persons referred in the quarter.
-    Referrals,
-    /// Reference children under five of open cases.
-    Families,
-    /// The same by type of case.
-    FamilyTypes,
+/// The most cells of one table that one person may add one to.
+pub const MOST_CELLS: usize = 4;
+
+/// The cells of one person in one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cells {
+    at: [Cell; MOST_CELLS],
+    count: u8,
 }
 
-/// A child under five is so on exactly 20 quarters' last days.
-const CHILDHOOD: u32 = 20;
-/// The rolling horizon of what can happen to a person of any age: five years.
-const HORIZON: u32 = 20;
+impl Cells {
+    /// Adds one; no more than [`MOST_CELLS`], and none twice.
+    pub fn push(&mut self, cell: Cell) {
+        let count = usize::from(self.count);
+        if count < MOST_CELLS && !self.at[..count].contains(&cell) {
+            self.at[count] = cell;
+            self.count += 1;
+        }
+    }
+
+    /// Them.
+    pub fn iter(&self) -> impl Iterator<Item = Cell> + '_ {
+        self.at[..usize::from(self.count)].iter().copied()
+    }
+}
+
+impl From<Option<Cell>> for Cells {
+    fn from(cell: Option<Cell>) -> Self {
+        let mut cells = Self::default();
+        cell.into_iter().for_each(|cell| cells.push(cell));
+        cells
+    }
+}
+
+/// How a table sorts.
+#[derive(Clone, Copy)]
+pub(super) enum Sort {
+    /// A person into at most one cell.
+    One(fn(&Known<'_>) -> Option<Cell>),
+    /// The same, where the cell depends on where in the area the person lives.
+    Placed(fn(&Known<'_>, Place) -> Option<Cell>),
+    /// A person into several cells.
+    Several(fn(&Known<'_>, Place) -> Cells),
+    /// Organisations, from all records about nobody: a cell for each.
+    Organisations(fn(&[Event], &Period) -> Vec<Cell>),
+}
+
+/// All that is fixed about a table's classification.
+pub(super) struct Definition {
+    pub(super) name: &'static str,
+    pub(super) cells: &'static [&'static str],
+    /// The children it admits, by age on the last day.
+    pub(super) ages: Option<Months>,
+    /// Whether it admits persons of 16 or more, or of unknown age.
+    pub(super) adults: bool,
+    /// Whether it counts a person in one quarter of a lifetime only, whatever its ages.
+    pub(super) once: bool,
+    /// Whether that holds only where it is counted in one quarter of a year.
+    pub(super) yearly: bool,
+    /// The most cells that it gives one person.
+    pub(super) cap: u32,
+    /// The record types whose content it reads; an address may come from more.
+    pub(super) reads: &'static [RecordType],
+    /// Nobody is in it without a record of one of these of its own; empty where none is needed.
+    pub(super) needs: &'static [RecordType],
+    /// The finest base it may be counted for.
+    pub(super) finest: Base,
+    /// Whether it counts organisations that are no natural persons, which may be exact.
+    pub(super) exact: bool,
+    pub(super) sort: Sort,
+}
+
+/// Living under-fives.
+pub(super) const UNDER_FIVE: Option<Months> = Some(Months { from: 0, to: 60 });
+
+/// From this age on, in months, somebody is an adult here: 16 years. Whoever is between five
+/// and that is in no table but those of the assessment at five.
+pub const ADULT_MONTHS: i32 = 192;
+
+/// The rolling horizon of what can happen to an adult, in quarters: five years.
+pub const HORIZON: u32 = 20;
+
+impl Definition {
+    /// Under-fives of each reach area, each in one cell: what most tables are.
+    pub(super) const fn of_children(
+        name: &'static str,
+        cells: &'static [&'static str],
+        sort: fn(&Known<'_>) -> Option<Cell>,
+    ) -> Self {
+        Self {
+            name,
+            cells,
+            ages: UNDER_FIVE,
+            adults: false,
+            once: false,
+            yearly: false,
+            cap: 1,
+            reads: &[],
+            needs: &[],
+            finest: Base::ReachArea,
+            exact: false,
+            sort: Sort::One(sort),
+        }
+    }
+
+    /// Adults of each reach area, each in one cell.
+    pub(super) const fn of_adults(
+        name: &'static str,
+        cells: &'static [&'static str],
+        sort: fn(&Known<'_>) -> Option<Cell>,
+    ) -> Self {
+        Self { ages: None, adults: true, ..Self::of_children(name, cells, sort) }
+    }
+
+    /// Children from an age to below another, in months.
+    pub(super) const fn aged(self, from: u16, to: u16) -> Self {
+        Self { ages: Some(Months { from, to }), ..self }
+    }
+
+    pub(super) const fn and_adults(self) -> Self {
+        Self { adults: true, ..self }
+    }
+
+    pub(super) const fn once(self) -> Self {
+        Self { once: true, ..self }
+    }
+
+    /// Counted in one quarter of each year.
+    pub(super) const fn yearly(self) -> Self {
+        Self { yearly: true, ..self }
+    }
+
+    pub(super) const fn reading(self, reads: &'static [RecordType]) -> Self {
+        Self { reads, ..self }
+    }
+
+    pub(super) const fn needing(self, needs: &'static [RecordType]) -> Self {
+        Self { needs, ..self }
+    }
+
+    /// Too small or delicate for anything but the authority.
+    pub(super) const fn of_the_authority(self) -> Self {
+        Self { finest: Base::Authority, ..self }
+    }
+}
+
+/// How a table is filled.
+#[derive(Clone, Copy)]
+pub struct Classification(&'static Definition);
+
+impl std::fmt::Debug for Classification {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Classification").field(&self.0.name).finish()
+    }
+}
 
 impl Classification {
     /// The classification of a table's name.
     #[must_use]
     pub fn of(table: &TableId) -> Option<Self> {
-        Some(match table.as_str() {
-            "engagement" => Self::Engagement,
-            "under_fives" => Self::UnderFives,
-            "births" => Self::Births,
-            "prompt" => Self::Prompt,
-            "twos" => Self::Twos,
-            "referrals" => Self::Referrals,
-            "families" => Self::Families,
-            "family_types" => Self::FamilyTypes,
-            _ => return None,
-        })
+        tables::ALL.iter().find(|known| known.name == table.as_str()).map(|known| Self(known))
+    }
+
+    /// Every classification of this program, by name.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        tables::ALL.iter().map(|known| known.name).collect()
     }
 
     /// Its cells, in order.
     #[must_use]
     pub const fn cells(self) -> &'static [&'static str] {
-        match self {
-            Self::Engagement => &tables::engagement::CELLS,
-            Self::UnderFives => &tables::under_fives::CELLS,
-            Self::Births => &tables::births::CELLS,
-            Self::Prompt => &tables::prompt::CELLS,
-            Self::Twos => &tables::twos::CELLS,
-            Self::Referrals => &tables::referrals::CELLS,
-            Self::Families => &tables::families::CELLS,
-            Self::FamilyTypes => &tables::family_types::CELLS,
-        }
+        self.0.cells
     }
 
-    /// The most quarters in which it can give one person a cell (in any five years).
+    /// The children it admits, by age on the quarter's last day.
     #[must_use]
-    pub const fn periods(self) -> u32 {
-        match self {
-            Self::Engagement | Self::UnderFives | Self::Families | Self::FamilyTypes => CHILDHOOD,
-            Self::Births | Self::Prompt => 1,
-            Self::Twos => tables::twos::PERIODS,
-            Self::Referrals => HORIZON,
-        }
+    pub const fn ages(self) -> Option<Months> {
+        self.0.ages
+    }
+
+    /// Whether it admits persons of 16 or more, or of unknown age.
+    #[must_use]
+    pub const fn adults(self) -> bool {
+        self.0.adults
+    }
+
+    /// Whether it counts a person in one quarter of a lifetime only.
+    #[must_use]
+    pub const fn once(self) -> bool {
+        self.0.once
+    }
+
+    /// Whether it must be counted in one quarter of each year, and no more.
+    #[must_use]
+    pub const fn yearly(self) -> bool {
+        self.0.yearly
+    }
+
+    /// The most cells that it gives one person.
+    #[must_use]
+    pub const fn cap(self) -> u32 {
+        self.0.cap
     }
 
     /// The record types whose content it reads; an address may come from more.
     #[must_use]
     pub const fn reads(self) -> &'static [RecordType] {
-        use RecordType as T;
-        match self {
-            Self::Engagement => &[T::Registration, T::Attendance],
-            Self::UnderFives => &[],
-            Self::Births => &[T::LiveBirth],
-            Self::Prompt => &[T::LiveBirth, T::Registration],
-            Self::Twos => &[T::TwoYearOldEligibility, T::FundedPlace, T::Registration],
-            Self::Referrals => &[T::Referral],
-            Self::Families | Self::FamilyTypes => &[T::FamilyCase, T::Registration],
-        }
+        self.0.reads
     }
 
     /// Whether its cells are too small and delicate for anything below the authority.
     #[must_use]
-    pub const fn authority_only(self) -> bool {
-        matches!(self, Self::FamilyTypes)
+    pub fn authority_only(self) -> bool {
+        self.0.finest == Base::Authority
     }
 
-    /// The person's cell, when it is in the table's population.
+    /// Whether it counts organisations that are no natural persons: these may be exact.
     #[must_use]
-    pub fn cell(self, known: &Known<'_>) -> Option<Cell> {
-        match self {
-            Self::Engagement => tables::engagement::cell(known),
-            Self::UnderFives => tables::under_fives::cell(known),
-            Self::Births => tables::births::cell(known),
-            Self::Prompt => tables::prompt::cell(known),
-            Self::Twos => tables::twos::cell(known),
-            Self::Referrals => tables::referrals::cell(known),
-            Self::Families => tables::families::cell(known),
-            Self::FamilyTypes => tables::family_types::cell(known),
-        }
+    pub const fn may_be_exact(self) -> bool {
+        self.0.exact
     }
-}
 
-/// What is known about a person by the quarter's close, worked out once for all tables.
-pub struct Known<'a> {
-    /// The quarter.
-    pub period: &'a Period,
-    /// The date of birth as an epoch day.
-    pub birth: Option<i32>,
-    /// Whole months completed on the last day, of a person born by then.
-    pub months: Option<i32>,
-    /// The start of the earliest registration that is active on the last day.
-    pub registered_since: Option<i32>,
-    events: &'a [Event],
-}
-
-impl<'a> Known<'a> {
-    /// What is known; `None` when the person died on or before the last day.
+    /// Whether it counts organisations and no persons.
     #[must_use]
-    pub fn new(facts: &'a PersonFacts<'a>, period: &'a Period) -> Option<Self> {
-        if facts.death.is_some_and(|death| death <= period.last_date) {
-            return None;
-        }
-        let born = facts.date_of_birth.filter(|birth| *birth <= period.last_date);
-        let mut known = Self {
-            period,
-            birth: born.map(crate::domain::time::epoch_day),
-            months: born.map(|birth| period.months_completed(birth)),
-            registered_since: None,
-            events: facts.events,
+    pub const fn of_organisations(self) -> bool {
+        matches!(self.0.sort, Sort::Organisations(_))
+    }
+
+    /// Whether a person can be in the table at all: by its age, and by what it has records of.
+    #[must_use]
+    pub fn admits(self, known: &Known<'_>) -> bool {
+        let of_age = match known.months {
+            Some(months) if months < ADULT_MONTHS => {
+                self.0.ages.is_some_and(|ages| ages.holds(months))
+            }
+            // Whoever is said to be born later is neither child nor adult.
+            None if known.unborn => false,
+            Some(_) | None => self.0.adults,
         };
-        known.registered_since =
-            known.registrations().filter(|r| r.is_active(period.last)).map(|r| r.start).min();
-        Some(known)
+        of_age && (self.0.needs.is_empty() || known.has_any(self.0.needs))
     }
 
-    /// The person's own records of one type that were known by the close.
-    pub fn events(&self, record_type: RecordType) -> impl Iterator<Item = &'a Event> {
-        let close = self.period.close;
-        self.events.iter().filter(move |event| {
-            event.record_type == record_type
-                && event.role == Role::Principal
-                && event.known <= close
-        })
-    }
-
-    /// The person's registrations that were known by the close.
-    pub fn registrations(&self) -> impl Iterator<Item = Registration> {
-        self.events(RecordType::Registration).filter_map(|event| {
-            let start = event.day_of(registration::START_DATE).or(event.day)?;
-            Some(Registration { start, end: event.day_of(registration::END_DATE) })
-        })
-    }
-
-    /// Whether the person is a living under-five on the last day.
+    /// The person's cells, when it is in the table's population; `place` is where in the
+    /// authority it lives.
     #[must_use]
-    pub fn is_under_five(&self) -> bool {
-        self.months.is_some_and(|months| months < 60)
+    pub fn cells_of(self, known: &Known<'_>, place: Place) -> Cells {
+        if !self.admits(known) {
+            return Cells::default();
+        }
+        match self.0.sort {
+            Sort::One(sort) => sort(known).into(),
+            Sort::Placed(sort) => sort(known, place).into(),
+            Sort::Several(sort) => sort(known, place),
+            Sort::Organisations(_) => Cells::default(),
+        }
     }
-}
 
-/// A registration's days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Registration {
-    /// The day it began.
-    pub start: i32,
-    /// The day it ended.
-    pub end: Option<i32>,
-}
-
-impl Registration {
-    /// Whether it has begun by a day and not ended by it.
+    /// The organisations' cells, one for each; none where it counts persons.
     #[must_use]
-    pub fn is_active(&self, day: i32) -> bool {
-        self.start <= day && self.end.is_none_or(|end| end > day)
+    pub fn organisations(self, events: &[Event], period: &Period) -> Vec<Cell> {
+        match self.0.sort {
+            Sort::Organisations(sort) => sort(events, period),
+            Sort::One(_) | Sort::Placed(_) | Sort::Several(_) => Vec::new(),
+        }
     }
 }

@@ -91,6 +91,60 @@ pub fn balance(one: NoisySum, other: NoisySum, covariance: f64) -> Estimate {
     }
 }
 
+/// One share less another whose noise is independent, in percentage points. The interval puts
+/// the two shares' own together (the method of variance estimates recovery): its lower end lies
+/// below the difference by the root of the squares of the one's lower and the other's upper
+/// side.
+#[must_use]
+pub fn gap(one: &Estimate, other: &Estimate) -> Estimate {
+    let apart = |a: f64, b: f64| (a * a + b * b).sqrt();
+    let value = one.value - other.value;
+    let below = apart(one.value - one.lower, other.upper - other.value);
+    let above = apart(one.upper - one.value, other.value - other.lower);
+    let margin = apart(one.margin, other.margin).max(below).max(above);
+    Estimate {
+        value: tenths(value),
+        lower: hundredths((value - below).clamp(-100.0, 100.0)),
+        upper: hundredths((value + above).clamp(-100.0, 100.0)),
+        margin: (10.0 * margin).ceil() / 10.0,
+    }
+}
+
+/// A count and its interval, neither rounded nor kept above 0: for differences alone.
+pub(super) fn unrounded_count(sum: NoisySum) -> (f64, f64, f64) {
+    let half = Z95 * sum.variance.sqrt();
+    (sum.value, sum.value - half, sum.value + half)
+}
+
+/// A share as a fraction, with Fieller's interval, neither rounded nor kept within 0 and 1.
+pub(super) fn unrounded_share(part: NoisySum, whole: NoisySum, covariance: f64) -> (f64, f64, f64) {
+    let (low, high) = fieller(part, whole, covariance);
+    (part.value / whole.value, low, high)
+}
+
+/// A balance as a fraction, with the interval that [`balance`] shows.
+pub(super) fn unrounded_balance(
+    one: NoisySum,
+    other: NoisySum,
+    covariance: f64,
+) -> (f64, f64, f64) {
+    let (smaller, larger) = if one.value <= other.value { (one, other) } else { (other, one) };
+    let (low, high) = fieller(smaller, larger, covariance);
+    let ratio = smaller.value / larger.value;
+    if high > 1.0 { (ratio, low.min(1.0 / high), 1.0) } else { (ratio, low, high) }
+}
+
+/// One share less another, with the interval that [`gap`] puts together.
+pub(super) fn unrounded_gap(
+    (one, one_low, one_high): (f64, f64, f64),
+    (other, other_low, other_high): (f64, f64, f64),
+) -> (f64, f64, f64) {
+    let value = one - other;
+    let below = (one - one_low).hypot(other_high - other);
+    let above = (one_high - one).hypot(other - other_low);
+    (value, value - below, value + above)
+}
+
 /// Fieller's interval for part / whole, as fractions, not yet kept within 0 and 1.
 fn fieller(part: NoisySum, whole: NoisySum, covariance: f64) -> (f64, f64) {
     let z2 = Z95 * Z95;
@@ -128,6 +182,9 @@ fn hundredths(percent: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disclosure::noise::NoiseTable;
+    use chacha20::ChaCha20Rng;
+    use rand::SeedableRng;
 
     const fn sum(value: f64, variance: f64) -> NoisySum {
         NoisySum { value, variance }
@@ -167,6 +224,37 @@ mod tests {
         let apart = balance(sum(300.0, 100.0), sum(900.0, 100.0), 50.0);
         assert!(apart.upper < 40.0 && apart.lower > 28.0);
         assert_eq!(apart.value, 33.3);
+    }
+
+    #[test]
+    fn a_gap_has_an_interval_of_its_own_whichever_way_it_is_read() {
+        let (one, other) = (
+            share(sum(600.0, 80.0), sum(1000.0, 160.0), 80.0),
+            share(sum(50.0, 80.0), sum(200.0, 160.0), 80.0),
+        );
+        let (there, back) = (gap(&one, &other), gap(&other, &one));
+        assert_eq!((there.value, back.value), (35.0, -35.0));
+        assert!((there.lower + back.upper).abs() < 0.02 && (there.upper + back.lower).abs() < 0.02);
+        // The smaller side's noise is nearly all of it.
+        let wide = other.upper - other.lower;
+        assert!(there.upper - there.lower > wide && there.upper - there.lower < 1.1 * wide);
+        assert!(there.margin >= other.margin);
+    }
+
+    #[test]
+    fn a_gaps_interval_covers_at_about_95_percent_also_of_small_groups() {
+        let mut rng = ChaCha20Rng::seed_from_u64(11);
+        let noise = NoiseTable::new(64);
+        let exact = [90.0, 60.0, 400.0, 100.0];
+        let truth = 100.0 * (90.0 / 150.0 - 400.0 / 500.0);
+        let mut covered = 0;
+        for _ in 0..4_000 {
+            let [a, b, c, d] = exact.map(|count: f64| count + noise.draw(&mut rng) as f64);
+            let of = |part: f64, whole: f64| share(sum(part, 64.0), sum(whole, 128.0), 64.0);
+            let told = gap(&of(a, a + b), &of(c, c + d));
+            covered += u32::from(told.lower <= truth && truth <= told.upper);
+        }
+        assert!((3_760..=3_860).contains(&covered), "{covered} of 4,000");
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub enum DisclosureError {
     /// A geography has no areas, or more than 65,535.
     #[error("a geography has 1 to 65,535 reach areas")]
     GeographySize,
+    /// A neighbourhood or a deprived LSOA is not the geography's.
+    #[error("neighbourhoods and deprived LSOAs must be of the geography, each once")]
+    WrongPlaces,
     /// A person came twice or out of ascending order.
     #[error("persons must be counted once each, in ascending order; stopped at surrogate {0}")]
     PersonOutOfOrder(PersonId),
@@ -38,6 +41,18 @@ pub enum DisclosureError {
         /// Its variance.
         variance: u32,
         /// The policy's floor.
+        floor: u32,
+    },
+    /// Putting the released tables together tells a cell or an area too well.
+    #[error(
+        "table {table}: all tables together tell a cell at variance {variance}, below the floor of {floor}"
+    )]
+    ContrastBelowFloor {
+        /// The table.
+        table: TableId,
+        /// The least variance, rounded down.
+        variance: u32,
+        /// The floor.
         floor: u32,
     },
     /// One quarter would cost more than the policy allows.

@@ -1,7 +1,8 @@
 //! Exact counts, which have no way out but through noise.
 //!
 //! Why it exists: this is the one place where a person adds to a count, and the one place
-//! where counts become releasable. `ExactCount` has no Debug, Display, Clone, PartialEq or
+//! where counts become releasable. (Organisations that are no natural persons are counted
+//! beside them in a type of their own, which no person's record can reach.) `ExactCount` has no Debug, Display, Clone, PartialEq or
 //! serde and no accessor outside tests; [`Counter::freeze`] consumes the counts, and what
 //! is left of them is overwritten. Run it inside the transaction that stores the release:
 //! a crash before the commit leaves nothing, and the next attempt draws anew.
@@ -11,9 +12,10 @@
 use super::{
     DisclosureError,
     catalogue::{Base, Catalogue, Table},
-    classify::{Classification, Known},
+    classify::Classification,
     facts::PersonFacts,
-    geography::Geography,
+    geography::{Geography, Place},
+    known::Known,
     ledger::Ledger,
     noise::NoiseTable,
     period::Period,
@@ -21,9 +23,9 @@ use super::{
         CatalogueReference, Digest, FeedWeek, NoisyTable, ProtocolReference, Release,
         ReleasedGeography,
     },
-    residence::{Sources, residence},
+    residence::{Homes, Sources},
 };
-use crate::domain::{Lsoa, PersonId};
+use crate::domain::{Event, Lsoa, PersonId};
 use jiff::Timestamp;
 use rand::CryptoRng;
 use std::collections::BTreeMap;
@@ -51,39 +53,51 @@ impl Drop for ExactCount {
 }
 
 /// One table while it is being counted.
-struct ExactTable {
+struct ExactTable<'a> {
+    table: &'a Table,
     classification: Classification,
-    base: Base,
-    cells: usize,
     /// Which of the counter's residences it uses.
     residence: usize,
     /// Area after area, each with its cells.
     counts: Vec<ExactCount>,
 }
 
-impl ExactTable {
-    /// The one place where a person is counted: at most one cell of one area, which is
-    /// within every cap, as a right catalogue's caps are 1 or more.
-    fn add(&mut self, known: &Known<'_>, area: u16) {
-        if let Some(cell) = self.classification.cell(known) {
-            let row = match self.base {
-                Base::ReachArea => usize::from(area),
-                Base::Authority => 0,
-            };
-            self.counts[row * self.cells + usize::from(cell)].add_one();
+impl ExactTable<'_> {
+    /// The one place where a person is counted: in at most as many cells of one area as the
+    /// table's cap, and in one that may hold the person at all.
+    fn add(&mut self, known: &Known<'_>, place: Place) {
+        let row = match self.table.base {
+            Base::ReachArea => usize::from(place.area),
+            Base::Authority => 0,
+        };
+        let cap = usize::try_from(self.table.cap).unwrap_or(usize::MAX);
+        for cell in self.classification.cells_of(known, place).iter().take(cap) {
+            self.counts[row * self.table.cells.len() + usize::from(cell)].add_one();
         }
     }
 }
 
-/// Counts every table of a catalogue in one pass over the persons.
+/// Organisations, by table: plain numbers, as bodies have no privacy that noise would protect.
+/// Those that may be persons are exact counts like persons and get noise.
+#[derive(Default)]
+struct Bodies(Vec<i64>);
+
+/// Counts every table of a catalogue that is due, in one pass over the persons.
 pub struct Counter<'a> {
     catalogue: &'a Catalogue,
     digest: Digest,
     geography: &'a Geography,
     period: Period,
-    tables: Vec<ExactTable>,
+    /// The tables due in the quarter, in the catalogue's order.
+    tables: Vec<ExactTable<'a>>,
+    /// The exact tables' counts, by the table's place.
+    bodies: BTreeMap<usize, Bodies>,
     /// The distinct sets of sources; tables of one set share a residence.
     sources: Vec<Sources>,
+    /// The present person's residences, by set, as far as any table asked.
+    places: Vec<Option<Option<Place>>>,
+    homes: Homes,
+    order: u64,
     last: Option<PersonId>,
 }
 
@@ -118,7 +132,7 @@ impl<'a> Counter<'a> {
             return Err(DisclosureError::WrongCatalogue(mistakes));
         }
         let (mut tables, mut sources) = (Vec::new(), Vec::new());
-        for table in &catalogue.tables {
+        for table in catalogue.due_in(period.quarter) {
             // A checked catalogue has a classification for each table.
             let Some(classification) = Classification::of(&table.id) else { continue };
             let set = Sources::new(&table.sources);
@@ -126,13 +140,32 @@ impl<'a> Counter<'a> {
                 sources.push(set);
                 sources.len() - 1
             });
-            let (base, cells) = (table.base, table.cells.len());
-            let size = rows(table, geography) * cells;
+            let size = rows(table, geography) * table.cells.len();
             let counts = std::iter::repeat_with(|| ExactCount(0)).take(size).collect();
-            tables.push(ExactTable { classification, base, cells, residence, counts });
+            tables.push(ExactTable { table, classification, residence, counts });
         }
-        let digest = catalogue.digest()?;
-        Ok(Self { catalogue, digest, geography, period, tables, sources, last: None })
+        Ok(Self {
+            catalogue,
+            digest: catalogue.digest()?,
+            geography,
+            period,
+            tables,
+            bodies: BTreeMap::new(),
+            places: vec![None; sources.len()],
+            sources,
+            homes: Homes::new(),
+            order: 0,
+            last: None,
+        })
+    }
+
+    /// The key of the order in which a person of more groups than a table's cap counts in some
+    /// of them. Drawn anew for each release, so that nobody chose it; the guarantee does not
+    /// rest on it.
+    #[must_use]
+    pub const fn in_order_of(mut self, key: u64) -> Self {
+        self.order = key;
+        self
     }
 
     /// Adds one person to every table whose population it belongs to.
@@ -145,21 +178,46 @@ impl<'a> Counter<'a> {
             return Err(DisclosureError::PersonOutOfOrder(facts.person));
         }
         self.last = Some(facts.person);
-        let Some(known) = Known::new(facts, &self.period) else { return Ok(()) };
-        let mut looked_up: Option<(Lsoa, Option<u16>)> = None;
-        for (index, sources) in self.sources.iter().enumerate() {
-            let Some(lsoa) = residence(facts, &self.period, *sources) else { continue };
-            let area = match looked_up {
-                Some((same, area)) if same == lsoa => area,
-                _ => self.geography.area_of(lsoa),
-            };
-            looked_up = Some((lsoa, area));
-            let Some(area) = area else { continue };
-            for table in self.tables.iter_mut().filter(|table| table.residence == index) {
-                table.add(&known, area);
+        let Some(known) = Known::new(facts, &self.period, self.order) else { return Ok(()) };
+        self.homes.read(facts, &self.period);
+        self.places.fill(None);
+        // Most people live in one place by all sets of sources.
+        let mut looked_up: Option<(Lsoa, Option<Place>)> = None;
+        for table in &mut self.tables {
+            if !table.classification.admits(&known) {
+                continue;
+            }
+            let (homes, geography) = (&self.homes, self.geography);
+            let sources = self.sources[table.residence];
+            let place = self.places[table.residence].get_or_insert_with(|| {
+                let lsoa = homes.of(sources)?;
+                let place = match looked_up {
+                    Some((same, place)) if same == lsoa => place,
+                    _ => geography.place_of(lsoa),
+                };
+                looked_up = Some((lsoa, place));
+                place
+            });
+            if let Some(place) = *place {
+                table.add(&known, place);
             }
         }
         Ok(())
+    }
+
+    /// Adds all organisations: `events` are all records about nobody that may be used. To be
+    /// called once; each organisation counts once, however many records it has.
+    pub fn add_organisations(&mut self, events: &[Event]) {
+        for (at, table) in self.tables.iter_mut().enumerate() {
+            let cells = table.classification.organisations(events, &self.period);
+            if table.table.variance == 0 {
+                let bodies = self.bodies.entry(at).or_default();
+                bodies.0.resize(table.table.cells.len(), 0);
+                cells.into_iter().for_each(|cell| bodies.0[usize::from(cell)] += 1);
+            } else {
+                cells.into_iter().for_each(|cell| table.counts[usize::from(cell)].add_one());
+            }
+        }
     }
 
     /// Asks the ledger, then draws fresh noise for every cell, empty ones too, and gives
@@ -180,7 +238,7 @@ impl<'a> Counter<'a> {
             catalogue: CatalogueReference { version, digest: self.digest },
             policy: closing.policy,
             geography: ReleasedGeography::of(self.geography),
-            tables: draw(self.catalogue, self.tables, rng),
+            tables: draw(self.tables, &self.bodies, rng),
             budget,
             feeds: closing.feeds,
             protocols: closing.protocols,
@@ -198,23 +256,33 @@ pub(super) fn rows(table: &Table, geography: &Geography) -> usize {
 }
 
 fn draw<R: CryptoRng + ?Sized>(
-    catalogue: &Catalogue,
-    exact: Vec<ExactTable>,
+    exact: Vec<ExactTable<'_>>,
+    bodies: &BTreeMap<usize, Bodies>,
     rng: &mut R,
 ) -> Vec<NoisyTable> {
     let mut noises: BTreeMap<u32, NoiseTable> = BTreeMap::new();
-    let drawn = catalogue.tables.iter().zip(exact).map(|(table, exact)| {
-        let noise = noises.entry(table.variance).or_insert_with(|| NoiseTable::new(table.variance));
-        let values: Vec<i64> =
-            exact.counts.into_iter().map(|count| count.with_noise(noise, rng)).collect();
+    let drawn = exact.into_iter().enumerate().map(|(at, ExactTable { table, mut counts, .. })| {
+        let values: Vec<i64> = if table.variance == 0 {
+            // Nothing that a person's record says is in here: see `add_organisations`.
+            let none = || vec![0; table.cells.len()];
+            bodies.get(&at).map_or_else(none, |bodies| bodies.0.clone())
+        } else {
+            let noise =
+                noises.entry(table.variance).or_insert_with(|| NoiseTable::new(table.variance));
+            // Nothing is left where a count was: moved out of the list alone it would lie on there.
+            let taken = counts.iter_mut().map(|count| std::mem::replace(count, ExactCount(0)));
+            taken.map(|count| count.with_noise(noise, rng)).collect()
+        };
         NoisyTable {
             id: table.id.clone(),
             base: table.base,
             cells: table.cells.clone(),
             cap: table.cap,
             periods: table.periods,
+            ages: table.ages,
+            adults: table.adults,
             variance: table.variance,
-            counts: values.chunks(exact.cells).map(<[i64]>::to_vec).collect(),
+            counts: values.chunks(table.cells.len()).map(<[i64]>::to_vec).collect(),
         }
     });
     drawn.collect()

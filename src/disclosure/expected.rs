@@ -6,11 +6,10 @@
 use super::{
     catalogue::{Assumed, Base, Catalogue, Level, Measure, Table},
     display::Z95,
-    exact::rows,
     figure::Unit,
     geography::Geography,
 };
-use crate::domain::{AreaCode, IndicatorId};
+use crate::domain::{AreaCode, IndicatorId, TableId};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -21,6 +20,8 @@ pub struct ExpectedError {
     pub indicator: IndicatorId,
     /// The part of it.
     pub part: Option<String>,
+    /// The table it is read off.
+    pub table: TableId,
     /// What it is called.
     pub title: String,
     /// For which areas, taken at their mean size.
@@ -45,20 +46,23 @@ struct MeanArea {
     under_fives: f64,
 }
 
-fn mean_areas(geography: &Geography) -> [MeanArea; 3] {
+fn mean_areas(geography: &Geography) -> Vec<MeanArea> {
     let areas = geography.areas();
     let clusters: BTreeSet<&AreaCode> = areas.iter().map(|area| &area.cluster).collect();
+    let agencies: BTreeSet<&AreaCode> =
+        areas.iter().filter_map(|area| area.lead_agency.as_ref()).collect();
     let total: f64 = areas.iter().map(|area| f64::from(area.under_fives)).sum();
     let mean = |level, parts: usize| MeanArea {
         level,
         reach_areas: areas.len() as f64 / parts as f64,
         under_fives: total / parts as f64,
     };
-    [
-        mean(Level::ReachArea, areas.len()),
-        mean(Level::Cluster, clusters.len()),
-        mean(Level::Authority, 1),
-    ]
+    let mut means = vec![mean(Level::ReachArea, areas.len()), mean(Level::Cluster, clusters.len())];
+    if !agencies.is_empty() {
+        means.push(mean(Level::LeadAgency, agencies.len()));
+    }
+    means.push(mean(Level::Authority, 1));
+    means
 }
 
 /// The expected error of every indicator and part at every level it is published for.
@@ -79,6 +83,7 @@ pub fn expected_errors(catalogue: &Catalogue, geography: &Geography) -> Vec<Expe
                 errors.push(ExpectedError {
                     indicator: indicator.id.clone(),
                     part: part.clone(),
+                    table: table.id.clone(),
                     title: title.clone(),
                     level: area.level,
                     unit: unit(measure),
@@ -96,6 +101,7 @@ const fn unit(measure: &Measure) -> Unit {
     match measure {
         Measure::Count { .. } => Unit::Count,
         Measure::Share { .. } | Measure::Balance { .. } => Unit::Percent,
+        Measure::Gap { .. } => Unit::Points,
     }
 }
 
@@ -112,38 +118,21 @@ fn deviation(table: &Table, measure: &Measure, area: MeanArea, size: f64, assume
     let p = f64::from(assumed.percent) / 100.0;
     let numerator =
         variance(first.len()) - 2.0 * p * variance(shared) + p * p * variance(second.len());
-    100.0 * numerator.sqrt() / size
+    // Of a gap both sides are taken to be as the smaller one.
+    let sides = if measure.against().is_some() { 2.0_f64 } else { 1.0 };
+    100.0 * (sides * numerator).sqrt() / size
 }
 
-/// The least variance with which anybody can know one base cell from everything that is
-/// released, by least squares: tables of one population have equal totals (of
-/// births across two quarters), which tells a little about each of their cells.
-///
-/// For a cell of variance v in a table whose total has variance s, when other tables tell
-/// the same total with variance t: v - v^2 / (s + t).
-#[must_use]
-pub fn minimum_contrast_variance(catalogue: &Catalogue, geography: &Geography) -> f64 {
-    let total = |table: &Table, rows: usize| {
-        f64::from(table.variance) * table.cells.len() as f64 * rows as f64
-    };
-    let of_cell = |table: &Table| {
-        let variance = f64::from(table.variance);
-        let others = catalogue
-            .tables
-            .iter()
-            .filter(|other| other.id != table.id && other.population == table.population);
-        // Two totals can be compared at the coarser of their bases.
-        let precision: f64 = others
-            .map(|other| {
-                let coarse = table.base == Base::Authority || other.base == Base::Authority;
-                let rows_of = |table: &Table| if coarse { rows(table, geography) } else { 1 };
-                let own = total(table, rows_of(table));
-                let told = total(other, rows_of(other));
-                // Its gain in precision, as if it were the only other table.
-                variance * variance / (own + told)
-            })
-            .sum();
-        variance - precision.min(variance)
-    };
-    catalogue.tables.iter().map(of_cell).fold(f64::INFINITY, f64::min)
+/// The 95% margin of a measure for one reach area of so many under-fives; `None` where it is
+/// not published for one.
+pub(super) fn margin_of_area(
+    catalogue: &Catalogue,
+    measure: &Measure,
+    assumed: Assumed,
+    under_fives: f64,
+) -> Option<f64> {
+    let table = catalogue.table(measure.table()).filter(|table| table.base == Base::ReachArea)?;
+    let area = MeanArea { level: Level::ReachArea, reach_areas: 1.0, under_fives };
+    let size = under_fives * f64::from(assumed.per_thousand) / 1000.0;
+    Some(Z95 * deviation(table, measure, area, size, assumed))
 }

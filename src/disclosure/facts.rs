@@ -1,6 +1,6 @@
 //! What the classification needs to know about one resolved person, and nothing else.
 
-use crate::domain::{Event, PersonId};
+use crate::domain::{Event, PersonId, row::Sex};
 use jiff::civil::Date;
 
 /// One resolved person's facts. No Debug: it holds a date of birth.
@@ -9,6 +9,8 @@ pub struct PersonFacts<'a> {
     pub person: PersonId,
     /// When it is known.
     pub date_of_birth: Option<Date>,
+    /// Its sex.
+    pub sex: Sex,
     /// The day of death, when there was one: it stops everything that would count.
     pub death: Option<Date>,
     /// All that is kept about the person and may be used, in any order: withdrawn,

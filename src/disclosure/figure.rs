@@ -34,6 +34,8 @@ pub enum Unit {
     Count,
     /// Percent, 0 to 100.
     Percent,
+    /// Percentage points between two shares, -100 to 100.
+    Points,
 }
 
 /// A shown value with its margin of error, which covers the noise and the rounding and not
@@ -48,7 +50,7 @@ pub struct Reading {
     pub upper: f64,
     /// What to print after ±.
     pub margin: f64,
-    /// Of a percentage: what it is out of, to the nearest 5.
+    /// Of a percentage: what it is out of, to the nearest 5; of a gap the smaller of the two.
     pub out_of: Option<f64>,
     /// Of a share: inspection's word, unless the margin spans an edge.
     pub word: Option<&'static str>,
@@ -90,29 +92,31 @@ pub fn figure(
     part: Option<&str>,
     area: &AreaCode,
 ) -> Result<Figure, DisclosureError> {
-    let declared = catalogue
-        .indicator(indicator)
-        .ok_or_else(|| DisclosureError::UnknownIndicator(indicator.clone()))?;
-    let measure = declared.measure_of(part)?;
-    let title = part.map(|id| declared.part(id)).transpose()?.map_or(&declared.title, |p| &p.title);
-    let (level, rows) =
-        release.geography.locate(area).ok_or_else(|| DisclosureError::UnknownArea(area.clone()))?;
-    let missing = || DisclosureError::NotInRelease(release.quarter);
-    let table = release.table(measure.table()).ok_or_else(missing)?;
-    let rows = match (table.base, level) {
-        (Base::ReachArea, _) => rows,
-        (Base::Authority, Level::Authority) => vec![0],
-        (Base::Authority, _) => return Err(DisclosureError::AuthorityOnly),
-    };
-    let (first, second) = measure.cells();
-    let first = columns(table, first).ok_or_else(missing)?;
-    let second = columns(table, second).ok_or_else(missing)?;
-    let sums = Sums::of(table, &rows, &first, &second);
-    let (unit, value, withheld_below) = read(measure, &sums);
+    let located = release.geography.locate(area);
+    let located = located.ok_or_else(|| DisclosureError::UnknownArea(area.clone()))?;
+    figure_of_rows(catalogue, release, indicator, part, area, located)
+}
+
+/// The same of the release's rows that make up an area, which the caller has found: those of an
+/// earlier geography may bear other codes ([`super::Geography::rows_before`]).
+///
+/// # Errors
+/// As [`figure`].
+pub fn figure_of_rows(
+    catalogue: &Catalogue,
+    release: &Release,
+    indicator: &IndicatorId,
+    part: Option<&str>,
+    area: &AreaCode,
+    located: (Level, Vec<usize>),
+) -> Result<Figure, DisclosureError> {
+    let level = located.0;
+    let read = ReadOff::of(catalogue, release, indicator, part, located)?;
+    let (unit, value, withheld_below) = read.shown();
     Ok(Figure {
         indicator: indicator.clone(),
         part: part.map(str::to_owned),
-        title: title.clone(),
+        title: read.title.to_owned(),
         area: area.clone(),
         level,
         period: release.quarter,
@@ -120,6 +124,88 @@ pub fn figure(
         value,
         withheld_below,
     })
+}
+
+/// A figure before it is rounded, with its 95% interval: what differences are made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Unrounded {
+    pub(super) unit: Unit,
+    /// A count, or a fraction of 1.
+    pub(super) value: f64,
+    pub(super) lower: f64,
+    pub(super) upper: f64,
+}
+
+/// The figure unrounded, where it is shown; a withheld one has no difference from anything.
+pub(super) fn unrounded(
+    catalogue: &Catalogue,
+    release: &Release,
+    indicator: &IndicatorId,
+    part: Option<&str>,
+    located: (Level, Vec<usize>),
+) -> Result<Option<Unrounded>, DisclosureError> {
+    let read = ReadOff::of(catalogue, release, indicator, part, located)?;
+    let (unit, value, _) = read.shown();
+    let Sums { first, second, covariance } = read.own;
+    let (value, lower, upper) = match (value, read.measure, &read.against) {
+        (Released::Withheld, ..) => return Ok(None),
+        (_, Measure::Count { .. }, _) => display::unrounded_count(first),
+        (_, Measure::Balance { .. }, _) => display::unrounded_balance(first, second, covariance),
+        (_, _, Some(other)) => display::unrounded_gap(
+            display::unrounded_share(first, second, covariance),
+            display::unrounded_share(other.first, other.second, other.covariance),
+        ),
+        (_, _, None) => display::unrounded_share(first, second, covariance),
+    };
+    Ok(Some(Unrounded { unit, value, lower, upper }))
+}
+
+/// What a figure is made of.
+struct ReadOff<'c> {
+    measure: &'c Measure,
+    title: &'c str,
+    own: Sums,
+    /// The other share of a gap.
+    against: Option<Sums>,
+}
+
+impl<'c> ReadOff<'c> {
+    fn of(
+        catalogue: &'c Catalogue,
+        release: &Release,
+        indicator: &IndicatorId,
+        part: Option<&str>,
+        (level, rows): (Level, Vec<usize>),
+    ) -> Result<Self, DisclosureError> {
+        let declared = catalogue
+            .indicator(indicator)
+            .ok_or_else(|| DisclosureError::UnknownIndicator(indicator.clone()))?;
+        let measure = declared.measure_of(part)?;
+        let part = part.map(|id| declared.part(id)).transpose()?;
+        let title = part.map_or(&declared.title, |part| &part.title);
+        let missing = || DisclosureError::NotInRelease(release.quarter);
+        let table = release.table(measure.table()).ok_or_else(missing)?;
+        let rows = match (table.base, level) {
+            (Base::ReachArea, _) => rows,
+            (Base::Authority, Level::Authority) => vec![0],
+            (Base::Authority, _) => return Err(DisclosureError::AuthorityOnly),
+        };
+        let sums = |(first, second): (&[String], &[String])| {
+            let first = columns(table, first).ok_or_else(missing)?;
+            let second = columns(table, second).ok_or_else(missing)?;
+            Ok::<_, DisclosureError>(Sums::of(table, &rows, &first, &second))
+        };
+        let own = sums(measure.cells())?;
+        let against = measure.against().map(sums).transpose()?;
+        Ok(Self { measure, title, own, against })
+    }
+
+    fn shown(&self) -> (Unit, Released<Reading>, f64) {
+        match &self.against {
+            Some(other) => read_gap(&self.own, other),
+            None => read(self.measure, &self.own),
+        }
+    }
 }
 
 fn columns(table: &NoisyTable, cells: &[String]) -> Option<Vec<usize>> {
@@ -153,7 +239,9 @@ fn read(measure: &Measure, sums: &Sums) -> (Unit, Released<Reading>, f64) {
     let larger = if first.value > second.value { first } else { second };
     let (unit, judged, estimate) = match measure {
         Measure::Count { .. } => (Unit::Count, first, display::count(first)),
-        Measure::Share { .. } => (Unit::Percent, second, display::share(first, second, covariance)),
+        Measure::Share { .. } | Measure::Gap { .. } => {
+            (Unit::Percent, second, display::share(first, second, covariance))
+        }
         Measure::Balance { .. } => {
             (Unit::Percent, larger, display::balance(first, second, covariance))
         }
@@ -168,6 +256,20 @@ fn read(measure: &Measure, sums: &Sums) -> (Unit, Released<Reading>, f64) {
     (unit, value, withheld_below)
 }
 
+/// One share less the other. It is shown where each of them would be.
+fn read_gap(one: &Sums, other: &Sums) -> (Unit, Released<Reading>, f64) {
+    let share = |sums: &Sums| display::share(sums.first, sums.second, sums.covariance);
+    let Estimate { value, lower, upper, margin } = display::gap(&share(one), &share(other));
+    let least = |sums: &Sums| display::least_shown(sums.second.variance);
+    let shown = |sums: &Sums| sums.second.value >= least(sums);
+    let smaller = if one.second.value < other.second.value { one.second } else { other.second };
+    let out_of = Some(display::count(smaller).value);
+    let reading = Reading { value, lower, upper, margin, out_of, word: None };
+    let both = shown(one) && shown(other);
+    let value = if both { Released::Shown(reading) } else { Released::Withheld };
+    (Unit::Points, value, least(one).max(least(other)))
+}
+
 /// "71.3% ± 1.1: large majority", "34% ± 12", "1410 ± 36", "withheld (below 13)".
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,6 +279,7 @@ impl fmt::Display for Figure {
         let Reading { value, margin, word, .. } = reading;
         match self.unit {
             Unit::Count => write!(f, "{value} ± {margin}")?,
+            Unit::Points => write!(f, "{value:+.1} points ± {margin:.1}")?,
             Unit::Percent if margin < 5.0 => write!(f, "{value:.1}% ± {margin:.1}")?,
             Unit::Percent => write!(f, "{:.0}% ± {:.0}", value.round(), margin.ceil())?,
         }

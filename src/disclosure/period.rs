@@ -1,17 +1,10 @@
-//! A quarter as the definitions see it: days as numbers, and the latest list.
+//! A quarter as the definitions see it: days as numbers.
 
-use crate::domain::{
-    Quarter,
-    time::{days_after, epoch_day},
-};
+use crate::domain::{Quarter, time::epoch_day};
 use jiff::{ToSpan, civil::Date};
 
-/// How old the latest list of eligible two-year-olds may be at a quarter's end, in days.
-pub const LIST_AGE_DAYS: i32 = 120;
-
-/// The least number of children that makes a day's records a list, and not an error in a
-/// date. A single person decides only where a list has exactly this many or one fewer.
-pub const LEAST_LIST: u64 = 50;
+/// How old a list of eligible two-year-olds may be at a quarter's end, in days: about a term.
+const LIST_AGE_DAYS: i32 = 120;
 
 /// A quarter (Q), its last day (S) and what follows from them. Days are epoch days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +12,8 @@ pub struct Period {
     /// The quarter.
     pub quarter: Quarter,
     pub(super) last_date: Date,
+    /// The last day of the quarter before.
+    last_before: Date,
     pub(super) first: i32,
     /// S.
     pub(super) last: i32,
@@ -32,24 +27,19 @@ pub struct Period {
     pub(super) year_ago: i32,
     /// The number of the school term in which the quarter's take-up is counted.
     pub(super) term: i32,
-    /// The latest list's date, when there is one that is young enough.
-    pub(super) list: Option<i32>,
 }
 
 impl Period {
-    /// A quarter, with the date of the latest list of eligible two-year-olds.
-    ///
-    /// `latest_list` is taken from the authority's declaration or from [`latest_list`];
-    /// were it the greatest date of any record, one wrong record could empty the table.
+    /// A quarter.
     #[must_use]
-    pub fn new(quarter: Quarter, latest_list: Option<Date>) -> Self {
+    pub fn new(quarter: Quarter) -> Self {
         let (first, last) = (quarter.first_day(), quarter.last_day());
-        let list = latest_list.map(epoch_day).filter(|day| is_young(*day, epoch_day(last)));
         // Spring is January to March, summer April to August, autumn September to December.
         let term_of_year = [0, 1, 1, 2][usize::from(quarter.number().unsigned_abs() - 1)];
         Self {
             quarter,
             last_date: last,
+            last_before: quarter.previous().last_day(),
             first: epoch_day(first),
             last: epoch_day(last),
             close: epoch_day(quarter.close_day()),
@@ -57,7 +47,6 @@ impl Period {
             first_before: epoch_day(quarter.previous().first_day()),
             year_ago: epoch_day(last.saturating_sub(12.months())),
             term: i32::from(quarter.year()) * 3 + term_of_year,
-            list,
         }
     }
 
@@ -67,36 +56,35 @@ impl Period {
         day <= self.last && known <= self.close && (day >= self.first || known > self.close_before)
     }
 
+    /// Whether a list of this day is one of the last before S. Which lists there are must hang
+    /// on no other person's records: "the latest list" would, and whoever's record makes a list the
+    /// latest would move everybody else's cell.
+    pub(super) fn lists(&self, day: i32) -> bool {
+        (self.last - LIST_AGE_DAYS..=self.last).contains(&day)
+    }
+
     /// Whole months that a person born on `birth` has completed on the last day.
     pub(super) fn months_completed(&self, birth: Date) -> i32 {
-        let last = self.last_date;
-        let months = (i32::from(last.year()) - i32::from(birth.year())) * 12
-            + i32::from(last.month())
-            - i32::from(birth.month());
-        months - i32::from(last.day() < birth.day())
+        months_between(birth, self.last_date)
+    }
+
+    /// The same on the last day of the quarter before; negative before the birth.
+    pub(super) fn months_completed_before(&self, birth: Date) -> i32 {
+        months_between(birth, self.last_before)
     }
 }
 
-const fn is_young(list: i32, last: i32) -> bool {
-    list <= last && list >= last - LIST_AGE_DAYS
-}
-
-/// The date of the latest list of eligible two-year-olds at a quarter's end: the greatest
-/// of the 120 days before it on which at least [`LEAST_LIST`] children are listed.
-///
-/// `listed` holds each list date and the number of records that name it.
-#[must_use]
-pub fn latest_list(quarter: Quarter, listed: &[(Date, u64)]) -> Option<Date> {
-    let (last, earliest) = (quarter.last_day(), days_after(quarter.last_day(), -LIST_AGE_DAYS));
-    let young =
-        listed.iter().filter(|(date, n)| *date <= last && *date >= earliest && *n >= LEAST_LIST);
-    young.map(|(date, _)| *date).max()
+/// Whole months from a birth to a day.
+pub(super) fn months_between(birth: Date, last: Date) -> i32 {
+    let months = (i32::from(last.year()) - i32::from(birth.year())) * 12 + i32::from(last.month())
+        - i32::from(birth.month());
+    months - i32::from(last.day() < birth.day())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::field::term_number;
+    use crate::domain::{field::term_number, time::days_after};
     use jiff::civil::date;
 
     fn quarter(text: &str) -> Quarter {
@@ -111,7 +99,7 @@ mod tests {
             ("2025Q3", "2025-summer"),
             ("2025Q4", "2025-autumn"),
         ] {
-            assert_eq!(Some(Period::new(quarter(q), None).term), term_number(term), "{q}");
+            assert_eq!(Some(Period::new(quarter(q)).term), term_number(term), "{q}");
         }
     }
 
@@ -125,7 +113,7 @@ mod tests {
                 let wanted = Quarter::of(day).max(Quarter::first_that_knows(known));
                 let counted: Vec<Quarter> = all
                     .iter()
-                    .filter(|q| Period::new(**q, None).flows_in(epoch_day(day), epoch_day(known)))
+                    .filter(|q| Period::new(**q).flows_in(epoch_day(day), epoch_day(known)))
                     .copied()
                     .collect();
                 assert_eq!(counted, [wanted], "{day} {known}");
@@ -134,16 +122,10 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_list_is_young_enough_and_has_enough_children() {
-        let q = quarter("2026Q1");
-        let edge = days_after(q.last_day(), -120);
-        assert_eq!(latest_list(q, &[(edge, 50)]), Some(edge));
-        assert_eq!(latest_list(q, &[(days_after(edge, -1), 500)]), None);
-        assert_eq!(latest_list(q, &[(q.last_day(), 500)]), Some(q.last_day()));
-        assert_eq!(latest_list(q, &[(q.next().first_day(), 500)]), None);
-        let mistyped = (date(2026, 3, 9), 49);
-        assert_eq!(latest_list(q, &[(edge, 50), mistyped]), Some(edge));
-        assert_eq!(Period::new(q, Some(edge)).list, Some(epoch_day(edge)));
-        assert_eq!(Period::new(q, Some(days_after(edge, -1))).list, None);
+    fn a_list_is_of_the_last_120_days() {
+        let period = Period::new(quarter("2026Q1"));
+        let last = epoch_day(date(2026, 3, 31));
+        assert!(period.lists(last) && period.lists(last - 120));
+        assert!(!period.lists(last + 1) && !period.lists(last - 121));
     }
 }

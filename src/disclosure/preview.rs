@@ -8,8 +8,9 @@ use super::{
     DisclosureError,
     accounting::{change_accuracy, epsilon},
     catalogue::{Base, Catalogue},
+    contrast,
     exact::rows,
-    expected::{ExpectedError, expected_errors, minimum_contrast_variance},
+    expected::{ExpectedError, expected_errors},
     geography::Geography,
     ledger::{Ledger, Spending},
     release::{Digest, FeedWeek},
@@ -85,7 +86,7 @@ impl Risk {
 /// The preview of a quarter's release.
 ///
 /// # Errors
-/// As [`Ledger::cost`].
+/// As [`Ledger::cost`]; [`DisclosureError::ContrastBelowFloor`].
 pub fn preview(
     catalogue: &Catalogue,
     geography: &Geography,
@@ -94,7 +95,8 @@ pub fn preview(
     feeds: Vec<FeedWeek>,
 ) -> Result<Preview, DisclosureError> {
     let budget = ledger.cost(catalogue, quarter)?;
-    let tables = catalogue.tables.iter().map(|table| PreviewTable {
+    contrast::check(catalogue, geography)?;
+    let tables = catalogue.due_in(quarter).map(|table| PreviewTable {
         id: table.id.clone(),
         title: table.title.clone(),
         base: table.base,
@@ -108,8 +110,11 @@ pub fn preview(
         catalogue: catalogue.digest()?,
         geography: geography.version().to_owned(),
         tables: tables.collect(),
-        errors: expected_errors(catalogue, geography),
-        minimum_contrast_variance: minimum_contrast_variance(catalogue, geography),
+        errors: expected_errors(catalogue, geography)
+            .into_iter()
+            .filter(|error| catalogue.table(&error.table).is_some_and(|t| t.is_due(quarter)))
+            .collect(),
+        minimum_contrast_variance: contrast::minimum_contrast_variance(catalogue, geography),
         quarter_risk: Risk::of(budget.quarter.value()),
         lifetime_risk: Risk::of(budget.lifetime.value()),
         budget,

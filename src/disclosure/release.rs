@@ -7,8 +7,8 @@
 
 use super::{
     DisclosureError,
-    catalogue::{Base, Level},
-    geography::Geography,
+    catalogue::{Base, Level, Months, is_false},
+    geography::{self, Geography},
     ledger::Spending,
 };
 pub use crate::domain::Digest;
@@ -85,6 +85,9 @@ pub struct ReleasedArea {
     pub code: AreaCode,
     /// Its cluster.
     pub cluster: AreaCode,
+    /// The agency that runs it, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead_agency: Option<AreaCode>,
 }
 
 /// One table's noisy base cells.
@@ -101,7 +104,14 @@ pub struct NoisyTable {
     pub cap: u32,
     /// Its periods in a lifetime.
     pub periods: u32,
-    /// Its noise's variance a cell.
+    /// The children who can be in it. A table that says neither this nor `adults` is one of
+    /// before they were said: anybody can be in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ages: Option<Months>,
+    /// Whether persons of 16 or more, and of unknown age, can be in it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub adults: bool,
+    /// Its noise's variance a cell; 0 for organisations' exact counts.
     pub variance: u32,
     /// A row for each base area: exact count plus noise, which may be below zero.
     pub counts: Vec<Vec<i64>>,
@@ -231,7 +241,11 @@ impl ReleasedGeography {
             version: geography.version().to_owned(),
             authority: geography.authority().clone(),
             areas: areas
-                .map(|a| ReleasedArea { code: a.code.clone(), cluster: a.cluster.clone() })
+                .map(|a| ReleasedArea {
+                    code: a.code.clone(),
+                    cluster: a.cluster.clone(),
+                    lead_agency: a.lead_agency.clone(),
+                })
                 .collect(),
         }
     }
@@ -239,25 +253,18 @@ impl ReleasedGeography {
     /// What an area is, and the rows of the reach areas it consists of.
     #[must_use]
     pub fn locate(&self, area: &AreaCode) -> Option<(Level, Vec<usize>)> {
-        let rows = |wanted: &dyn Fn(&ReleasedArea) -> bool| -> Vec<usize> {
-            (0..self.areas.len()).filter(|row| wanted(&self.areas[*row])).collect()
-        };
-        if *area == self.authority {
-            return Some((Level::Authority, rows(&|_| true)));
-        }
-        let by_cluster = rows(&|a| a.cluster == *area);
-        if !by_cluster.is_empty() {
-            return Some((Level::Cluster, by_cluster));
-        }
-        let by_code = rows(&|a| a.code == *area);
-        (!by_code.is_empty()).then_some((Level::ReachArea, by_code))
+        let keys = self.areas.iter().map(|a| (&a.code, &a.cluster, a.lead_agency.as_ref()));
+        geography::locate(&self.authority, keys, area)
     }
 
-    /// Every area of it, the authority first, then clusters, then reach areas.
+    /// Every area of it: the authority, lead agencies, clusters, reach areas.
     #[must_use]
     pub fn all_areas(&self) -> Vec<(Level, AreaCode)> {
         let clusters: BTreeSet<&AreaCode> = self.areas.iter().map(|a| &a.cluster).collect();
+        let agencies: BTreeSet<&AreaCode> =
+            self.areas.iter().filter_map(|a| a.lead_agency.as_ref()).collect();
         std::iter::once((Level::Authority, self.authority.clone()))
+            .chain(agencies.into_iter().map(|code| (Level::LeadAgency, code.clone())))
             .chain(clusters.into_iter().map(|code| (Level::Cluster, code.clone())))
             .chain(self.areas.iter().map(|a| (Level::ReachArea, a.code.clone())))
             .collect()

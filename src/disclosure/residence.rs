@@ -23,33 +23,49 @@ impl Sources {
     const fn bit(record_type: RecordType) -> u64 {
         1_u64.wrapping_shl(record_type.number() as u32)
     }
-
-    const fn contains(self, record_type: RecordType) -> bool {
-        self.0 & Self::bit(record_type) != 0
-    }
 }
 
-/// The LSOA of residence at the end of the period.
-pub(super) fn residence(
-    facts: &PersonFacts<'_>,
-    period: &Period,
-    sources: Sources,
-) -> Option<Lsoa> {
-    let birth = facts.date_of_birth.map(epoch_day);
-    let mut best: Option<(i32, bool, Reverse<Option<Lsoa>>)> = None;
-    for event in facts.events {
-        let place = event.place.filter(|_| !is_gone(event));
-        if place.is_none() && !is_gone(event) {
-            continue;
-        }
-        if !sources.contains(event.record_type) || event.known > period.close {
-            continue;
-        }
-        let Some(day) = day_of(event, birth).filter(|day| *day <= period.last) else { continue };
-        let health = event.record_type.definition().health;
-        best = best.max(Some((day, health, Reverse(place))));
+/// A record's claim to be the residence: its day, whether from Health, its place.
+type Claim = (i32, bool, Reverse<Option<Lsoa>>);
+
+/// The best claim of each record type that a person has, so that any set of sources is
+/// answered without looking at the records again.
+pub(super) struct Homes {
+    /// By type, in the order of their first record; few.
+    claims: Vec<(u64, Claim)>,
+}
+
+impl Homes {
+    pub(super) const fn new() -> Self {
+        Self { claims: Vec::new() }
     }
-    best.and_then(|(_, _, Reverse(place))| place)
+
+    /// Takes in a person's records, in place of the last one's.
+    pub(super) fn read(&mut self, facts: &PersonFacts<'_>, period: &Period) {
+        self.claims.clear();
+        let birth = facts.date_of_birth.map(epoch_day);
+        for event in facts.events {
+            let place = event.place.filter(|_| !is_gone(event));
+            if (place.is_none() && !is_gone(event)) || event.known > period.close {
+                continue;
+            }
+            let Some(day) = day_of(event, birth).filter(|day| *day <= period.last) else {
+                continue;
+            };
+            let own = Sources::bit(event.record_type);
+            let claim = (day, event.record_type.definition().health, Reverse(place));
+            match self.claims.iter_mut().find(|(bit, _)| *bit == own) {
+                Some((_, best)) => *best = claim.max(*best),
+                None => self.claims.push((own, claim)),
+            }
+        }
+    }
+
+    /// The LSOA of residence at the end of the period, by the records of some sources.
+    pub(super) fn of(&self, sources: Sources) -> Option<Lsoa> {
+        let claims = self.claims.iter().filter(|(bit, _)| sources.0 & bit != 0);
+        claims.map(|(_, claim)| claim).max().and_then(|(_, _, Reverse(place))| *place)
+    }
 }
 
 /// Whether the person moved away that day.
@@ -69,7 +85,7 @@ fn day_of(event: &Event, birth: Option<i32>) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::PersonId;
+    use crate::domain::{PersonId, row::Sex};
     use jiff::civil::date;
 
     const ALL: [RecordType; 4] = [
@@ -85,16 +101,19 @@ mod tests {
     }
 
     fn lives(events: &[Event]) -> Option<u32> {
-        let period = Period::new("2026Q1".parse().unwrap(), None);
+        let period = Period::new("2026Q1".parse().unwrap());
         let date_of_birth = Some(date(2025, 6, 1));
-        let facts = PersonFacts { person: PersonId::new(1), date_of_birth, death: None, events };
-        residence(&facts, &period, Sources::new(&ALL)).map(Lsoa::number)
+        let (person, sex) = (PersonId::new(1), Sex::NotKnown);
+        let facts = PersonFacts { person, date_of_birth, sex, death: None, events };
+        let mut homes = Homes::new();
+        homes.read(&facts, &period);
+        homes.of(Sources::new(&ALL)).map(Lsoa::number)
     }
 
     #[test]
     fn the_latest_place_known_by_the_close_is_the_residence() {
         use RecordType::{Attendance, HealthReview, LiveBirth, Registration};
-        let period = Period::new("2026Q1".parse().unwrap(), None);
+        let period = Period::new("2026Q1".parse().unwrap());
         let (s, close) = (period.last, period.close);
         let birth = event(LiveBirth, None, s - 100, Some(5));
         let cases: &[(&[Event], Option<u32>, &str)] = &[

@@ -124,17 +124,16 @@ pub fn verify_release(
         catalogue.table(&noisy.id).is_some_and(|table| {
             (noisy.base, noisy.cap, noisy.periods, noisy.variance)
                 == (table.base, table.cap, table.periods, table.variance)
+                && (noisy.ages, noisy.adults) == (table.ages, table.adults)
                 && noisy.cells == table.cells
                 && noisy.counts.len() == rows(table.base)
                 && noisy.counts.iter().all(|row| row.len() == table.cells.len())
         })
     };
     let ids = |index: usize| release.tables.get(index).map(|table| &table.id);
-    let in_order = (0..).zip(&catalogue.tables).all(|(i, table)| ids(i) == Some(&table.id));
-    if release.tables.len() != catalogue.tables.len()
-        || !in_order
-        || !release.tables.iter().all(agrees)
-    {
+    let due = || catalogue.due_in(release.quarter);
+    let in_order = (0..).zip(due()).all(|(i, table)| ids(i) == Some(&table.id));
+    if release.tables.len() != due().count() || !in_order || !release.tables.iter().all(agrees) {
         return wrong(Contradiction::Tables);
     }
     let last = before.last().map(Release::digest).transpose()?;

@@ -38,7 +38,7 @@ macro_rules! text_id {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let one_case = !text.bytes().any(|b| text_id!(@wrong $case b));
-                if is_slug(text, $max, $extra) && one_case {
+                if is_slug(text, $max, $extra.as_bytes()) && one_case {
                     Ok(Self(text.to_owned()))
                 } else {
                     Err(InvalidId { kind: $kind, rule: text_id!(@rule $case $max $extra) })
@@ -68,36 +68,36 @@ macro_rules! text_id {
     (@wrong lower $b:ident) => { $b.is_ascii_uppercase() };
     (@wrong upper $b:ident) => { $b.is_ascii_lowercase() };
     (@rule lower $max:literal $extra:literal) => {
-        concat!("1 to ", stringify!($max), " lower-case ASCII letters, digits or ", stringify!($extra))
+        concat!("1 to ", stringify!($max), " lower-case ASCII letters, digits or ", $extra)
     };
     (@rule upper $max:literal $extra:literal) => {
-        concat!("1 to ", stringify!($max), " upper-case ASCII letters, digits or ", stringify!($extra))
+        concat!("1 to ", stringify!($max), " upper-case ASCII letters, digits or ", $extra)
     };
 }
 
 text_id!(
     /// An organisation in the gateway's register: `health`, `centres`.
-    PartnerId, "partner id", 40, b"-", lower
+    PartnerId, "partner id", 40, "-", lower
 );
 text_id!(
     /// A sharing protocol's id: `isp-health-2026`.
-    ProtocolId, "protocol id", 64, b"-", lower
+    ProtocolId, "protocol id", 64, "-", lower
 );
 text_id!(
     /// A reach area, cluster or authority: `CC01`, `CL1`, `E08000026`.
-    AreaCode, "area code", 16, b"-", upper
+    AreaCode, "area code", 16, "-", upper
 );
 text_id!(
     /// A children's centre's code, as its lead agency writes it: `CC01`.
-    CentreCode, "centre code", 16, b"-", upper
+    CentreCode, "centre code", 16, "-", upper
 );
 text_id!(
     /// A partition table of the catalogue: `engagement`.
-    TableId, "table id", 40, b"_", lower
+    TableId, "table id", 40, "_", lower
 );
 text_id!(
     /// An indicator of the catalogue: `registered`.
-    IndicatorId, "indicator id", 40, b"_", lower
+    IndicatorId, "indicator id", 40, "_", lower
 );
 
 macro_rules! number_id {

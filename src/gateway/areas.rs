@@ -39,7 +39,7 @@ pub struct PostcodePlace {
 pub struct AreasInForce {
     /// The geography's version.
     pub version: u32,
-    /// Authority, clusters, reach areas.
+    /// Authority, lead agencies, clusters, reach areas.
     pub areas: Vec<AreaEntry>,
 }
 

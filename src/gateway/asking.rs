@@ -2,7 +2,9 @@
 //! table, and the leaf that grows with both.
 
 use super::{
-    Actor, Gateway, RefusalKind, Refused, Snapshot, asked::AnsweredFrom, close_plan::blame,
+    Actor, Gateway, RefusalKind, Refused, Snapshot,
+    asked::{AnsweredFrom, MOST_PURPOSES},
+    close_plan::blame,
     released::Frozen,
 };
 use crate::{
@@ -58,6 +60,14 @@ impl<'a> Asking<'a> {
             self.leaf.area = Some(area.clone());
         }
         Ok(area)
+    }
+
+    /// Each purpose is one more question to the policy for every table.
+    pub(super) fn few_purposes(&self, purposes: &[String]) -> Result<(), No> {
+        if purposes.len() <= MOST_PURPOSES {
+            return Ok(());
+        }
+        Err(self.no(Refused::invalid("purposes", "at most 16")))
     }
 
     pub(super) fn quarter(&self, field: &'static str, text: &str) -> Result<Option<Quarter>, No> {

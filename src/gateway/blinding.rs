@@ -24,7 +24,10 @@ use crate::{
     },
 };
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::task::spawn_blocking;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+};
 
 /// The most forms of names, dates and addresses that a person of the gateway's records is compared
 /// by.
@@ -54,6 +57,26 @@ impl Quotas {
     #[must_use]
     pub fn of(&self, partner: &PartnerId) -> Option<u64> {
         self.0.get(partner).copied()
+    }
+}
+
+/// What bounds evaluating: each partner's quota, and how many batches are evaluated at once,
+/// whoever sends them.
+#[derive(Debug)]
+pub(super) struct Evaluations {
+    quotas: Quotas,
+    turns: Arc<Semaphore>,
+}
+
+impl Evaluations {
+    /// As many at once as there are cores but one: the others keep one for everything else.
+    pub(super) fn within(quotas: Quotas) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { quotas, turns: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))) }
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, GatewayError> {
+        Arc::clone(&self.turns).acquire_owned().await.map_err(|_| GatewayError::Unsettled)
     }
 }
 
@@ -145,10 +168,11 @@ impl Gateway {
             return Err(self.refuse_malformed(actor, refused).await);
         };
         self.fits_here(actor, blinding, &open.record_type).await?;
-        let Some(quota) = self.quotas.of(&actor.partner) else {
+        let Some(quota) = self.evaluations.quotas.of(&actor.partner) else {
             return Err(self.refuse_malformed(actor, NO_FEED).await);
         };
-        // Decompressing points is work, too.
+        // Decompressing points is work, too: for those alone who may send.
+        drop(self.permit(actor, &open).await?);
         let read = spawn_blocking(move || BlindedElements::read(&elements)).await;
         let read = match read.map_err(|_| GatewayError::Unsettled)? {
             Ok(read) => read,
@@ -158,8 +182,10 @@ impl Gateway {
             }
         };
         let spent = self.spend(actor, &open, quota, read.count() as u64).await?;
+        let turn = self.evaluations.turn().await?;
         let (keys, mut rng) = (self.keys(), self.rng());
         let evaluated = spawn_blocking(move || {
+            let _turn = turn;
             let oprf = keys.pseudonymiser.oprf().ok_or(crate::keys::KeyError::NotBlinded)?;
             oprf.evaluate_blinded(&read, &mut rng)
         });

@@ -3,6 +3,7 @@
 use super::{
     Actor, Gateway, Refused, Snapshot,
     asking::{Asking, No},
+    back_series::Drawn,
     figure_text::FigureText,
     figures::{CardAnswer, CardLine, CardRequest, Granted},
     released::{Frozen, Releases},
@@ -19,7 +20,7 @@ use std::{
 };
 
 /// The permit of each table that the caller may see.
-type Permits<'a> = BTreeMap<&'a TableId, FigurePermit>;
+pub(super) type Permits<'a> = BTreeMap<&'a TableId, FigurePermit>;
 
 impl Gateway {
     pub(super) fn decide_card(
@@ -33,7 +34,8 @@ impl Gateway {
         let claimed = request.purposes.first().map_or("", String::as_str);
         let area = asking.area(&request.area, claimed)?;
         let quarter = asking.quarter("quarter", &request.quarter)?;
-        let (permits, refused) = self.card_permits(&asking, request, &area);
+        asking.few_purposes(&request.purposes)?;
+        let (permits, refused) = self.area_permits(&asking, &request.purposes, &area);
         let Some(leading) = self.leading(&permits) else {
             return Err(asking.refused_by(refused.as_ref()));
         };
@@ -42,8 +44,11 @@ impl Gateway {
             None => releases.latest(),
         };
         let Some(frozen) = frozen else { return Err(asking.no(Refused::not_found())) };
-        let card = releases.card(&self.catalogue, &area, frozen.release.quarter);
-        let Ok(card) = card else { return Err(asking.no(Refused::not_found())) };
+        let drawn = Drawn::new(snapshot, &area, self.today());
+        let card = drawn.and_then(|drawn| {
+            releases.card(&self.catalogue, &area, frozen.release.quarter, &drawn).ok()
+        });
+        let Some(card) = card else { return Err(asking.no(Refused::not_found())) };
         asking.grant(leading, frozen);
         for permit in permits.values() {
             asking.from.permit(permit);
@@ -57,7 +62,7 @@ impl Gateway {
             asking.from.release(frozen);
         }
         let answer = CardAnswer {
-            area_name: area_name(snapshot, frozen, &area),
+            area_name: self.area_name(snapshot, frozen, &area),
             quarter: card.period,
             notices: releases.notices(&quarters),
             lines,
@@ -69,14 +74,14 @@ impl Gateway {
     }
 
     /// Asks for each table under the purposes in their order; the refusal is the first table's.
-    fn card_permits(
+    pub(super) fn area_permits(
         &self,
         asking: &Asking<'_>,
-        request: &CardRequest,
+        purposes: &[String],
         area: &AreaCode,
     ) -> (Permits<'_>, Option<Refusal>) {
         let (mut permits, mut first) = (Permits::new(), None);
-        let mut purposes = request.purposes.iter().map(String::as_str);
+        let mut purposes = purposes.iter().map(String::as_str);
         let claimed = purposes.next().unwrap_or_default();
         for table in tables_of(&self.catalogue) {
             let ask = |purpose| asking.permit(table, area, purpose);
@@ -114,7 +119,7 @@ impl Gateway {
                 title: indicator.title.clone(),
                 definition: entry.definition.clone(),
                 denominator: entry.denominator.clone(),
-                target: entry.target.clone().unwrap_or_default(),
+                target: entry.target.as_ref().map(|t| t.words.clone()).unwrap_or_default(),
                 figure: shown(&entry.figure)?,
                 parts: entry.parts.iter().filter_map(shown).collect(),
                 trend: before.filter_map(shown).collect(),
@@ -124,8 +129,22 @@ impl Gateway {
         lines.collect()
     }
 
+    /// The name that the area has in the release's own boundaries; where these don't have it, as it
+    /// is drawn since.
+    pub(super) fn area_name(
+        &self,
+        snapshot: &Snapshot,
+        frozen: &Frozen,
+        area: &AreaCode,
+    ) -> String {
+        let of_then = snapshot.areas_version(&frozen.release.geography.version);
+        let of_then = of_then.filter(|areas| areas.area(area).is_some());
+        let areas = of_then.or_else(|| snapshot.areas_with(area, self.today()));
+        areas.and_then(|areas| areas.area(area)).map(|a| a.name.clone()).unwrap_or_default()
+    }
+
     /// The permit of the first indicator's table that is permitted.
-    fn leading<'a>(&self, permits: &'a Permits<'_>) -> Option<&'a FigurePermit> {
+    pub(super) fn leading<'a>(&self, permits: &'a Permits<'_>) -> Option<&'a FigurePermit> {
         self.catalogue.indicators.iter().find_map(|i| permits.get(i.measure.table()))
     }
 }
@@ -144,12 +163,6 @@ fn tables_of(catalogue: &Catalogue) -> Vec<&TableId> {
     tables
 }
 
-fn feeds_of(table: &Table, feeds: &[FeedWeek]) -> Vec<FeedWeek> {
+pub(super) fn feeds_of(table: &Table, feeds: &[FeedWeek]) -> Vec<FeedWeek> {
     feeds.iter().filter(|feed| table.sources.contains(&feed.record_type)).cloned().collect()
-}
-
-/// The name that the area had in the release's own boundaries.
-fn area_name(snapshot: &Snapshot, frozen: &Arc<Frozen>, area: &AreaCode) -> String {
-    let areas = snapshot.areas_version(&frozen.release.geography.version);
-    areas.and_then(|areas| areas.area(area)).map(|a| a.name.clone()).unwrap_or_default()
 }

@@ -6,10 +6,15 @@ use crate::{
     audit::{self, Leaf},
     disclosure::{
         Digest, DisclosureError, FeedWeek, Ledger, Limits, ProtocolReference,
+        classify::Classification,
+        contrast,
         display::{LEAST_SHOWN, ROUND_TO},
     },
     domain::{PartnerId, Quarter, RecordType},
-    protocol::{ConsentTerms, Refusal, ReleasePermit, RootPolicy, vocabulary::ConsentRule},
+    protocol::{
+        ConsentTerms, Refusal, ReleasePermit, RootPolicy, root_policy::TableFloor,
+        vocabulary::ConsentRule,
+    },
     store::feeds::Freshness,
 };
 use jiff::civil::Date;
@@ -134,7 +139,7 @@ impl Gateway {
         }
         let limits = self.may_follow(snapshot, releases, quarter).map_err(|no| (no, None))?;
         let permits: Result<Vec<_>, _> =
-            self.release_permits(snapshot, today).into_iter().collect();
+            self.release_permits(snapshot, quarter, today).into_iter().collect();
         let permits =
             permits.map_err(|refusal| (Refused::by(&refusal), Some(Box::new(refusal))))?;
         let Some((limits, policy)) = limits else {
@@ -142,7 +147,10 @@ impl Gateway {
         };
         self.keeps_to(snapshot).map_err(|no| (no, None))?;
         let ledger = Ledger::after(limits, releases.all().iter().map(|frozen| &frozen.release));
-        if let Err(error) = ledger.cost(&self.catalogue, quarter) {
+        let counted = snapshot.areas(quarter.last_day()).map(AreaSet::counted);
+        let costs = ledger.cost(&self.catalogue, quarter).map(drop);
+        let kept = |areas| contrast::check(&self.catalogue, areas);
+        if let Err(error) = costs.and_then(|()| counted.map_or(Ok(()), kept)) {
             return Err((over_budget(&error), None));
         }
         let previous = releases.latest().map(|frozen| frozen.digest);
@@ -150,13 +158,14 @@ impl Gateway {
         Ok(Plan { quarter, snapshot, ledger, policy, previous, last_close, today, permits })
     }
 
-    /// A permit or a refusal for each table of the catalogue, in its order.
+    /// A permit or a refusal for each table that is due, in the catalogue's order.
     pub(super) fn release_permits(
         &self,
         snapshot: &Snapshot,
+        quarter: Quarter,
         today: Date,
     ) -> Vec<Result<ReleasePermit, Refusal>> {
-        let tables = self.catalogue.tables.iter();
+        let tables = self.catalogue.due_in(quarter);
         tables.map(|t| snapshot.policy().may_release(&t.id, &t.sources, today)).collect()
     }
 
@@ -221,11 +230,16 @@ pub(super) const fn root_missing() -> Refused {
 
 /// The policy's limits as the ledger takes them; the floors of single tables are checked
 /// beside it.
-fn limits(policy: &RootPolicy) -> Option<Limits> {
+pub(super) fn limits(policy: &RootPolicy) -> Option<Limits> {
+    // What is exact has no noise to ask for.
+    let is_exact = |floor: &&TableFloor| {
+        Classification::of(&floor.table).is_some_and(Classification::may_be_exact)
+    };
+    let noisy = policy.tables.iter().filter(|floor| !is_exact(floor));
     Some(Limits {
         quarter: policy.quarterly_rho.to_string().parse().ok()?,
         lifetime: policy.lifetime_rho.to_string().parse().ok()?,
-        minimum_variance: policy.tables.iter().map(|floor| floor.minimum_variance).min()?,
+        minimum_variance: noisy.map(|floor| floor.minimum_variance).min()?,
     })
 }
 

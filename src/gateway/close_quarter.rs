@@ -8,7 +8,7 @@
 //! dropped unseen, and a new attempt counts and draws anew: nobody can pick among draws.
 //! A crash before the commit leaves nothing.
 //!
-//! The pass reads one snapshot of the store ([`scan`]). Reading a range and counting the
+//! The pass reads one snapshot of the store ([`super::close_read`]). Reading a range and counting the
 //! one before it run beside each other, with at most three ranges in memory.
 
 use super::{
@@ -16,36 +16,23 @@ use super::{
     approval::{Intention, Standing},
     checklist::{self, Feeds, Point, must_match, open_points, read_points},
     close_plan::{Plan, blame},
+    close_read::{Before, Read, Told, read_before},
     link::facts_cell,
     released::{Frozen, seal},
 };
 use crate::{
     audit::{Hash, LeafKind},
-    disclosure::{
-        Closing, Counter, FeedWeek, PersonFacts, Release,
-        period::{Period, latest_list},
-    },
-    domain::{
-        Event, FeedId, Quarter, RecordType, Role,
-        records::two_year_old_eligibility::LIST_DATE,
-        time::{date_of, epoch_day},
-    },
+    disclosure::{Closing, Counter, PersonFacts, Release, period::Period},
+    domain::{Event, Quarter, RecordType, Role, row::Sex, time::date_of},
     keys::Sealer,
     linkage::Facts,
     protocol::CallerRole,
-    store::{
-        ActError, Effect, Logged, Rights, StoreError, Tx,
-        consents::{self, Unconsented},
-        feeds, key_versions,
-        scan::{self, RANGE, StoredPerson},
-    },
+    store::{ActError, Effect, Logged, Rights, StoreError, key_versions, scan::StoredPerson},
 };
 use jiff::civil::Date;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
-use tokio::{sync::mpsc, task::JoinHandle};
+use rand::Rng as _;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::mpsc;
 
 /// What a call to close a quarter came to.
 #[derive(Debug)]
@@ -54,23 +41,6 @@ pub enum Closed {
     Waiting(Waiting),
     /// It was the second person's.
     Released(Arc<Frozen>),
-}
-
-/// What the reader hands to the counter.
-enum Read {
-    /// The next range.
-    Persons(Vec<StoredPerson>),
-    /// There are no more. Without it nothing is frozen: a reader that broke off would
-    /// otherwise leave a release of half the children.
-    All,
-}
-
-/// What the store says before the pass.
-struct Before {
-    feeds: Vec<FeedWeek>,
-    list: Option<Date>,
-    ranges: mpsc::Receiver<Result<Read, StoreError>>,
-    reading: JoinHandle<()>,
 }
 
 impl Gateway {
@@ -235,9 +205,9 @@ impl Gateway {
         }
         let before = read_before(tx, &known, plan).await?;
         let (gateway, plan) = (Arc::clone(self), Arc::clone(plan));
-        let Before { feeds, list, ranges, reading } = before;
+        let Before { told, ranges, reading } = before;
         let counting = tokio::task::spawn_blocking(move || {
-            gateway.count_ranges(&plan, &keys.sealer, (feeds, list), ranges)
+            gateway.count_ranges(&plan, &keys.sealer, told, ranges)
         });
         let release = finished(counting.await)?;
         finished(reading.await)?;
@@ -249,12 +219,14 @@ impl Gateway {
         &self,
         plan: &Plan,
         sealer: &Sealer,
-        (feeds, list): (Vec<FeedWeek>, Option<Date>),
+        told: Told,
         mut ranges: mpsc::Receiver<Result<Read, StoreError>>,
     ) -> Result<Release, GatewayError> {
         let areas = plan.areas().ok_or(GatewayError::Unsettled)?;
-        let period = Period::new(plan.quarter, list);
-        let mut counter = Counter::new(&self.catalogue, period, areas.counted())?;
+        let period = Period::new(plan.quarter);
+        let counter = Counter::new(&self.catalogue, period, areas.counted())?;
+        let mut counter = counter.in_order_of(self.rng().next_u64());
+        counter.add_organisations(&told.organisations);
         loop {
             match ranges.blocking_recv() {
                 Some(Ok(Read::Persons(persons))) => {
@@ -270,7 +242,7 @@ impl Gateway {
         let closing = Closing {
             ledger: &plan.ledger,
             policy: plan.policy,
-            feeds,
+            feeds: told.feeds,
             protocols: plan.protocols(),
             previous: plan.previous,
             created_at: self.now(),
@@ -285,13 +257,17 @@ fn add(
     sealer: &Sealer,
 ) -> Result<(), GatewayError> {
     let events = person.events()?;
-    let birth = match &person.facts {
-        Some((subject, sealed)) => Facts::open(facts_cell(*subject), sealer, sealed)?.birth,
-        None => None,
+    let (birth, sex) = match &person.facts {
+        Some((subject, sealed)) => {
+            let Facts { birth, sex } = Facts::open(facts_cell(*subject), sealer, sealed)?;
+            (birth, sex)
+        }
+        None => (None, Sex::NotKnown),
     };
     let mut facts = PersonFacts {
         person: person.person,
         date_of_birth: birth.and_then(|birth| date_of(-birth.days_until(0))),
+        sex,
         death: first_death(&events),
         events: &events,
     };
@@ -317,76 +293,4 @@ fn finished<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T, GatewayEr
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(_) => GatewayError::LogUnavailable,
     })
-}
-
-/// Reads what is needed before the pass, and starts the reading.
-async fn read_before(mut tx: Tx, known: &Feeds, plan: &Plan) -> Result<Before, GatewayError> {
-    let (sources, asked) = (plan.sources(), plan.consent_terms());
-    let mut serving: Vec<(FeedId, RecordType)> = Vec::new();
-    let (mut terms, mut deaths) = (BTreeMap::new(), Vec::new());
-    for (feed, partner, record_type) in feeds::all(&mut tx).await? {
-        let source = (partner, record_type);
-        if sources.contains(&source) {
-            serving.push((feed, record_type));
-            terms.extend(asked.get(&source).map(|asked| (feed, asked.clone())));
-        } else if record_type == RecordType::Death {
-            // A death serves no table: it only takes a person out of all of them.
-            deaths.push(feed);
-        }
-    }
-    let unconsented = consents::unconsented(&mut tx, &terms, epoch_day(plan.today)).await?;
-    let list = list_date(&mut tx, &serving, plan.quarter, &unconsented).await?;
-    let (sender, ranges) = mpsc::channel(1);
-    let feed_ids = serving.iter().map(|(feed, _)| *feed).chain(deaths).collect();
-    let reading = tokio::spawn(read_ranges(tx, feed_ids, unconsented, sender));
-    Ok(Before { feeds: known.weeks(&sources), list, ranges, reading })
-}
-
-/// The date of the latest list of eligible two-year-olds, from the records that are known
-/// by the close.
-async fn list_date(
-    tx: &mut Tx,
-    serving: &[(FeedId, RecordType)],
-    quarter: Quarter,
-    unconsented: &Unconsented,
-) -> Result<Option<Date>, StoreError> {
-    let lists = serving.iter().filter(|(_, r)| *r == RecordType::TwoYearOldEligibility);
-    let lists: Vec<FeedId> = lists.map(|(feed, _)| *feed).collect();
-    if lists.is_empty() {
-        return Ok(None);
-    }
-    let close = epoch_day(quarter.close_day());
-    let mut days: BTreeMap<i32, u64> = BTreeMap::new();
-    for event in scan::principal_events(tx, &lists, unconsented).await? {
-        if let Some(day) = event.day_of(LIST_DATE).or(event.day).filter(|_| event.known <= close) {
-            *days.entry(day).or_default() += 1;
-        }
-    }
-    let listed: Vec<(Date, u64)> =
-        days.into_iter().filter_map(|(day, n)| Some((date_of(day)?, n))).collect();
-    Ok(latest_list(quarter, &listed))
-}
-
-/// The reading task. It ends early when nobody counts any more.
-async fn read_ranges(
-    mut tx: Tx,
-    feeds: Vec<FeedId>,
-    unconsented: Unconsented,
-    sender: mpsc::Sender<Result<Read, StoreError>>,
-) {
-    let last = match scan::last_person(&mut tx).await {
-        Ok(last) => last,
-        Err(error) => return drop(sender.send(Err(error)).await),
-    };
-    let mut after = 0;
-    while after < last {
-        let until = after.saturating_add(RANGE).min(last);
-        let read = scan::consented_persons(&mut tx, &feeds, &unconsented, after, until).await;
-        let broken = read.is_err();
-        if sender.send(read.map(Read::Persons)).await.is_err() || broken {
-            return;
-        }
-        after = until;
-    }
-    let _ = sender.send(Ok(Read::All)).await;
 }

@@ -7,7 +7,7 @@
 //! | Act | Items | Why off the log |
 //! |---|---|---|
 //! | a batch | one a record that it brought or withdrew: the sender's id of it, keyed; whether it came or went; a salted hash of what is kept of it. Rows sent before or rejected changed nothing and are none. | so that "was this record part of that batch" has a proof, and erasing a record leaves its neighbours theirs |
-//! | a card, a query, and the refusal of one | one: the caller as its partner calls it, what was asked in words, and every table, release and protocol version that the answer came from | a name of a member of staff; words that the leaf has no place for. The leaf names the leading table and the last release alone |
+//! | a card, a query, a data book, and the refusal of one | one: the caller as its partner calls it, what was asked in words, and every table, release and protocol version that the answer came from | a name of a member of staff; words that the leaf has no place for. The leaf names the leading table and the last release alone |
 //! | consents | one a consent: its reference, keyed; state; day | as records. An erased record does not take its consent along: that it was refused must go on being honoured |
 //! | a look at one's own records, or wanting them erased | one: the caller's words, and which of the two it was; not which records | a leaf of an erasure would time it ([`super::erase`]) |
 //! | the day's erasures | one an erased item: its batch's commitment and number | the leaf says a class of sizes alone |

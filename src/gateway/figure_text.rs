@@ -36,7 +36,7 @@ pub struct FigureText {
     pub out_of: String,
     /// Inspection's word; else empty.
     pub word: &'static str,
-    /// `persons`, `families`, `percent` or `ratio`.
+    /// `persons`, `families`, `percent`, `points` or `ratio`.
     pub unit: &'static str,
 }
 
@@ -59,6 +59,7 @@ impl FigureText {
         let families = table.is_some_and(|table| table.population == "families");
         let (unit, text): (_, fn(f64) -> String) = match (figure.unit, measure) {
             (_, Measure::Balance { .. }) => ("ratio", |percent| format!("{:.3}", percent / 100.0)),
+            (Unit::Points, _) => ("points", |points| format!("{points:.1}")),
             (Unit::Percent, _) => ("percent", |percent| format!("{percent:.1}")),
             (Unit::Count, _) if families => ("families", |count| format!("{count:.0}")),
             (Unit::Count, _) => ("persons", |count| format!("{count:.0}")),

@@ -11,12 +11,13 @@ use super::{
     Actor, DECISIONS, Denied, Gateway, GatewayError, Refused, Snapshot,
     asked::{AnsweredFrom, Asked},
     asking::{Asking, No, READERS},
+    back_series::Drawn,
     figure_text::{FigureText, ReleaseNotice},
     released::Releases,
 };
 use crate::{
     audit::{Leaf, LeafKind},
-    disclosure::{Digest, FeedWeek, Measure, figure},
+    disclosure::{Digest, FeedWeek, Measure, figure_of_rows},
     domain::{AreaCode, Quarter},
     protocol::FigurePermit,
     store::{ActError, Effect, Logged},
@@ -147,7 +148,7 @@ impl Gateway {
     }
 
     /// Decides on a snapshot, logs, and answers; decides anew where the policy changed.
-    async fn answer<T>(
+    pub(super) async fn answer<T>(
         &self,
         actor: &Actor,
         asked: &Asked,
@@ -191,12 +192,11 @@ impl Gateway {
         let from = asking.quarter("from_quarter", &request.from)?;
         let to = asking.quarter("to_quarter", &request.to)?;
         let indicator = asking.indicator(&request.indicator, &area, &request.purpose)?;
-        let parts: Vec<Option<&str>> = match (&indicator.by, request.by.as_str()) {
-            (_, "") => vec![None],
-            (Some(by), dimension) if by.dimension == dimension => {
-                by.parts.iter().map(|part| Some(part.id.as_str())).collect()
-            }
-            _ => {
+        let parts: Vec<Option<&str>> = match (request.by.as_str(), indicator.parts_by(&request.by))
+        {
+            ("", _) => vec![None],
+            (_, Some(parts)) => parts.iter().map(|part| Some(part.id.as_str())).collect(),
+            (_, None) => {
                 let rule = "a dimension that the catalogue has for the indicator, or empty";
                 return Err(asking.no(Refused::invalid("by", rule)));
             }
@@ -221,13 +221,20 @@ impl Gateway {
         let latest = releases.latest().map(|frozen| frozen.release.quarter);
         let Some(from) = from.or(latest) else { return Err(asking.no(Refused::not_found())) };
         let to = to.unwrap_or(from);
+        let asked = || {
+            let all = releases.all().iter();
+            all.filter(move |frozen| (from..=to).contains(&frozen.release.quarter))
+        };
+        let drawn = Drawn::new(snapshot, &area, self.today());
         let mut figures = Vec::new();
-        for frozen in releases.all() {
-            if !(from..=to).contains(&frozen.release.quarter) {
+        for frozen in asked() {
+            let release = &frozen.release;
+            let Some(rows) = drawn.as_ref().and_then(|drawn| drawn.rows_of(release)) else {
                 continue;
-            }
+            };
             for (part, measure) in parts.iter().zip(&measures) {
-                let read = figure(&self.catalogue, &frozen.release, &indicator.id, *part, &area);
+                let (id, rows) = (&indicator.id, rows.clone());
+                let read = figure_of_rows(&self.catalogue, release, id, *part, &area, rows);
                 if let Ok(read) = read {
                     let text = FigureText::of(&self.catalogue, &read, measure);
                     figures.push(releases.shown(text));

@@ -98,7 +98,7 @@ async fn settle(
         new.push(id);
     }
     closure.follow(tx).await?;
-    let (moves, mut settled) = closure.resolve(tx, &new).await?;
+    let (moves, mut settled) = closure.resolve(tx).await?;
     let mut rows = Vec::with_capacity(newcomers.len());
     for (identity, id) in newcomers.iter().zip(&new) {
         let subject = settled.remove(id).ok_or(StoreError::Corrupt {
@@ -125,7 +125,7 @@ pub(super) async fn resolve_again(
         closure.begin_stored(subject)?;
     }
     closure.follow(tx).await?;
-    Ok(closure.resolve(tx, &[]).await?.0)
+    Ok(closure.resolve(tx).await?.0)
 }
 
 /// What hung together by an identity that is gone may come apart.

@@ -12,11 +12,15 @@ mod approval;
 mod areas;
 mod asked;
 mod asking;
+mod back_series;
 mod blinding;
+mod book;
+mod book_line;
 mod card;
 mod checklist;
 mod close_plan;
 mod close_quarter;
+mod close_read;
 mod consents;
 mod cosigning;
 mod decide;
@@ -25,6 +29,7 @@ mod details;
 mod erase;
 mod figure_text;
 mod figures;
+mod find_figures;
 mod forms;
 mod geography;
 mod history;
@@ -51,6 +56,7 @@ mod rights;
 mod rotate_keys;
 mod snapshot;
 mod subjects;
+mod table_requests;
 #[cfg(test)]
 mod tests;
 mod undo_stream;
@@ -65,6 +71,10 @@ pub use actor::{Actor, CallerName};
 pub use approval::Waiting;
 pub use areas::{AreasInForce, MOST_POSTCODES, PostcodePlace};
 pub use blinding::{EVALUATIONS_A_RECORD, Evaluated, Quotas};
+pub use book::{
+    Beside, BesideLine, BookAnswer, BookArea, BookLine, BookRequest, ChangeText, PartLine,
+    TargetText,
+};
 pub use close_quarter::Closed;
 pub use consents::{
     AskedConsent, ConsentRejection, KnownConsent, KnownStatement, MOST_CONSENTS, RecordedConsents,
@@ -75,7 +85,8 @@ pub use destroy_keys::{DestroyReason, Destroyed, DestroyedKeys};
 pub use erase::{MOST_RECORDS, NamedRecords};
 pub use figure_text::{FigureText, ReleaseNotice};
 pub use figures::{CardAnswer, CardLine, CardRequest, QueryAnswer, QueryRequest};
-pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet};
+pub use find_figures::FoundFigure;
+pub use geography::{AreaEntry, AreaFault, AreaLevel, AreaSet, Neighbourhood};
 pub use history::HistoryError;
 pub use intake::{
     Accepted, BlindedPerson, BlindedRow, Blinding, Intake, KeyedBatch, MOST_ROWS, OpenStream,
@@ -109,6 +120,7 @@ pub use subjects::{
     AskReport, IdentityProof, MarkedRecords, NamedSubject, Reported, SealedReport, SubjectRequest,
     WithholdReason, report_info,
 };
+pub use table_requests::{TableRequest, base_of};
 pub use undo_stream::{UndoCause, UndoneStream};
 pub use withdraw_consent::Withdrawing;
 pub use witnessing::{Answering, AskWitness, NoAnswer, Reply, Witness, Witnesses};
@@ -188,7 +200,7 @@ pub struct Gateway {
     log: LogSigner,
     catalogue: Catalogue,
     witnesses: Arc<Witnesses>,
-    quotas: Quotas,
+    evaluations: blinding::Evaluations,
     now: Now,
     rng: Mutex<StdRng>,
     snapshot: ArcSwap<Snapshot>,
@@ -254,7 +266,7 @@ impl Gateway {
             log,
             catalogue,
             witnesses,
-            quotas,
+            evaluations: blinding::Evaluations::within(quotas),
             now,
             rng: Mutex::new(rng),
             snapshot: ArcSwap::from_pointee(snapshot),

@@ -4,7 +4,7 @@
 //! Which releases there are is known as of a policy epoch, which a freeze raises: an
 //! answer decided under an older list is not committed but decided anew.
 
-use super::{Gateway, GatewayError, Snapshot};
+use super::{Gateway, GatewayError, Snapshot, back_series::Drawn};
 use crate::{
     disclosure::{self, Card, Catalogue, Digest, DisclosureError, Release, SealedRelease},
     domain::{AreaCode, Quarter},
@@ -45,7 +45,7 @@ pub struct Withdrawn {
 pub(super) struct Releases {
     epoch: u64,
     frozen: Vec<Arc<Frozen>>,
-    cards: Mutex<HashMap<(AreaCode, Quarter), Arc<Card>>>,
+    cards: Mutex<HashMap<(AreaCode, Quarter, u32), Arc<Card>>>,
 }
 
 impl Releases {
@@ -69,20 +69,23 @@ impl Releases {
         self.frozen.last()
     }
 
-    /// An area's card, made once. Only areas and quarters that exist are kept.
+    /// An area's card, made once for each drawing of it. Only areas and quarters that exist are kept.
+    /// Geographies never change, so that of two snapshots with the same version either will do.
     pub(super) fn card(
         &self,
         catalogue: &Catalogue,
         area: &AreaCode,
         quarter: Quarter,
+        drawn: &Drawn<'_>,
     ) -> Result<Arc<Card>, DisclosureError> {
-        let key = (area.clone(), quarter);
+        let key = (area.clone(), quarter, drawn.version());
         let known = || self.cards.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(card) = known().get(&key) {
             return Ok(Arc::clone(card));
         }
         let past: Vec<&Release> = self.frozen.iter().map(|frozen| &frozen.release).collect();
-        let card = Arc::new(disclosure::card(catalogue, &past, area, quarter)?);
+        let locate = |release: &Release| drawn.rows_of(release);
+        let card = Arc::new(disclosure::card(catalogue, &past, area, quarter, &locate)?);
         known().insert(key, Arc::clone(&card));
         Ok(card)
     }

@@ -84,7 +84,7 @@ impl Gateway {
         let today = self.today();
         let mut warnings = Vec::new();
         let mut permits: Vec<ReleasePermit> = Vec::new();
-        for decided in self.release_permits(snapshot, today) {
+        for decided in self.release_permits(snapshot, quarter, today) {
             match decided {
                 Ok(permit) => permits.push(permit),
                 Err(refusal) => warnings.push(Warning::refused(&refusal)),

@@ -14,9 +14,10 @@ use super::{Actor, DECISIONS, Denied, Gateway, GatewayError, link, refused::word
 use crate::{
     audit::{Leaf, LeafKind, SizeClass},
     domain::PersonId,
+    keys::KeyError,
     linkage::COMPARISON_RULES,
     protocol::CallerRole,
-    store::{Act, ActError, Effect, Logged, Rights, key_versions, relinking, subjects},
+    store::{Act, ActError, Effect, Logged, Rights, StoreError, key_versions, relinking, subjects},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
@@ -36,8 +37,9 @@ pub struct Relinking {
     pub rules: u16,
     /// Whether this call began it.
     pub begun: bool,
-    /// At most so many subjects are left to look at.
-    pub left: u64,
+    /// How far it is, in tenths: how many subjects there are would tell, from one run to the next,
+    /// whether somebody was new.
+    pub tenths_done: u8,
     /// When it began, microseconds since 1970-01-01 UTC.
     pub begun_at: i64,
     /// When it ended; `None` while it goes on.
@@ -46,11 +48,14 @@ pub struct Relinking {
 
 impl From<relinking::Run> for Relinking {
     fn from(run: relinking::Run) -> Self {
-        let left = run.until.number().saturating_sub(run.place.number());
+        let tenths = run.place.number().saturating_mul(10) / run.until.number().max(1);
         Self {
             rules: run.rules,
             begun: false,
-            left: if run.done_at.is_some() { 0 } else { u64::try_from(left).unwrap_or(0) },
+            tenths_done: match run.done_at {
+                Some(_) => 10,
+                None => u8::try_from(tenths.clamp(0, 9)).unwrap_or(0),
+            },
             begun_at: run.begun_at,
             done_at: run.done_at,
         }
@@ -60,6 +65,15 @@ impl From<relinking::Run> for Relinking {
 fn noted(leaf: &mut Leaf, rules: u16, cause: &'static str) {
     leaf.notes.key = format!("rules/{rules}").parse().ok();
     leaf.notes.cause = Some(word(cause));
+}
+
+/// Whether an error is of what one row holds, and comes again however often it is tried.
+const fn is_of_a_row(error: &GatewayError) -> bool {
+    matches!(
+        error,
+        GatewayError::Store(StoreError::Corrupt { .. })
+            | GatewayError::Key(KeyError::NotOpened { .. })
+    )
 }
 
 impl Gateway {
@@ -139,6 +153,34 @@ impl Gateway {
         if run.is_none_or(|run| run.done_at.is_some()) {
             return Ok(false);
         }
+        match self.relink_some(BATCH).await {
+            Err(error) if is_of_a_row(&error) => {}
+            done => return done,
+        }
+        // One row that can't be read must not keep all others from being resolved.
+        match self.relink_some(1).await {
+            Err(error) if is_of_a_row(&error) => {
+                tracing::warn!(%error, "a subject is left as it was by relinking");
+                self.pass_one_over().await
+            }
+            done => done,
+        }
+    }
+
+    /// Leaves the next subject as it is.
+    async fn pass_one_over(&self) -> Result<bool, GatewayError> {
+        let mut tx = self.store.transact(Rights::Intake).await?;
+        let run = relinking::latest(&mut tx).await?.filter(|run| run.done_at.is_none());
+        let Some(run) = run else { return Ok(false) };
+        if let Some((next, _)) = relinking::behind(&mut tx, &run, 1).await?.last() {
+            relinking::keep(&mut tx, &run, *next, 0).await?;
+            tx.commit().await?;
+        }
+        Ok(true)
+    }
+
+    /// Resolves so many subjects anew at most, or ends the run.
+    async fn relink_some(&self, most: i64) -> Result<bool, GatewayError> {
         let keys = self.writing_keys().await?;
         let mut tx = self.store.transact(Rights::Intake).await?;
         subjects::link_alone(&mut tx).await?;
@@ -150,7 +192,7 @@ impl Gateway {
         // Read again behind the lock: another gateway may have gone on.
         let run = relinking::latest(&mut tx).await?.filter(|run| run.done_at.is_none());
         let Some(run) = run else { return Ok(false) };
-        let some = relinking::behind(&mut tx, &run, BATCH).await?;
+        let some = relinking::behind(&mut tx, &run, most).await?;
         let Some((last, _)) = some.last().copied() else {
             drop(tx);
             return self.end_relinking(&run).await;

@@ -4,7 +4,7 @@
 //! was made under. What can't be read or verified permits nothing.
 
 use super::{
-    geography::{AreaEntry, AreaSet},
+    geography::{AreaEntry, AreaSet, Places},
     register::Register,
 };
 use crate::{
@@ -127,10 +127,10 @@ impl Snapshot {
             Some(entry) => verify_root(&entry, &register),
             None => None,
         };
-        let areas = geographies.last().map(|(_, areas)| areas);
-        let in_same_places = before.filter(|before| match (areas, before.geographies.last()) {
-            (Some(areas), Some((_, held))) => Arc::ptr_eq(areas, held),
-            (areas, held) => areas.is_none() && held.is_none(),
+        let in_same_places = before.filter(|before| {
+            let both = || geographies.iter().zip(&before.geographies);
+            geographies.len() == before.geographies.len()
+                && both().all(|((_, areas), (_, held))| Arc::ptr_eq(areas, held))
         });
         let protocols = load_protocols(tx, &register, &Held::of(before)).await?;
         let compiled = in_same_places.map(|before| (Held::of(Some(before)), &before.policy));
@@ -139,10 +139,7 @@ impl Snapshot {
             _ => entry(record),
         });
         let before = in_same_places.map(|before| &before.policy);
-        let policy = match areas {
-            Some(areas) => Policy::after(before, epoch, root, entries, &**areas),
-            None => Policy::after(before, epoch, root, entries, &Nowhere),
-        };
+        let policy = Policy::after(before, epoch, root, entries, &Places(&geographies));
         let policy = policy.with_notices(Notices::new(privacy_notices::all(tx).await?));
         Ok(Self { epoch, policy, register, protocols, geographies, versions })
     }
@@ -194,7 +191,7 @@ impl Snapshot {
         newest.or_else(|| versions.next_back())
     }
 
-    /// The geography that the policy was compiled with: the one that begins last.
+    /// The geography that begins last.
     #[must_use]
     pub fn newest_areas(&self) -> Option<&AreaSet> {
         self.geographies.last().map(|(_, areas)| &**areas)
@@ -212,6 +209,13 @@ impl Snapshot {
     pub fn areas(&self, day: Date) -> Option<&AreaSet> {
         let day = time::epoch_day(day);
         self.geographies.iter().rev().find(|(from, _)| *from <= day).map(|(_, areas)| &**areas)
+    }
+
+    /// The newest version in force by a day that has an area: what its code means.
+    pub(super) fn areas_with(&self, area: &AreaCode, day: Date) -> Option<&AreaSet> {
+        let day = time::epoch_day(day);
+        let by_then = self.geographies.iter().rev().filter(|(from, _)| *from <= day);
+        by_then.map(|(_, areas)| &**areas).find(|areas| areas.area(area).is_some())
     }
 
     /// A version of the areas, as releases name it.

@@ -3,7 +3,7 @@
 use super::{Frame, reading, receipt};
 use crate::{
     domain::Lsoa,
-    gateway::{AreaEntry, AreaLevel, PostcodePlace, Refused},
+    gateway::{AreaEntry, AreaLevel, Neighbourhood, PostcodePlace, Refused},
     wire::v1::{
         self, ListAreasRequest, ListAreasResponse, LoadAreasRequest, LoadAreasResponse,
         LoadPostcodesRequest, LoadPostcodesResponse, area_service_server,
@@ -74,27 +74,40 @@ fn area_entry(at: usize, area: v1::Area) -> Result<AreaEntry, Refused> {
     let level = match area.level() {
         v1::AreaLevel::ReachArea => AreaLevel::ReachArea,
         v1::AreaLevel::Cluster => AreaLevel::Cluster,
+        v1::AreaLevel::LeadAgency => AreaLevel::LeadAgency,
         v1::AreaLevel::Authority => AreaLevel::Authority,
         v1::AreaLevel::Unspecified => {
-            return Err(Refused::invalid(field("level"), "reach area, cluster or authority"));
+            let rule = "reach area, cluster, lead agency or authority";
+            return Err(Refused::invalid(field("level"), rule));
         }
     };
-    let parent = match area.parent.as_str() {
-        "" => None,
-        parent => Some(reading::word(parent, &field("parent"), code)?),
+    let other = |text: &str, name: &str| match text {
+        "" => Ok(None),
+        text => reading::word(text, &field(name), code).map(Some),
     };
-    let lsoas = area
-        .lsoas
-        .iter()
-        .map(|lsoa| reading::word::<Lsoa>(lsoa, &field("lsoas"), "LSOA codes: E01 and six digits"));
     Ok(AreaEntry {
         code: reading::word(&area.code, &field("code"), code)?,
         level,
-        parent,
-        lsoas: lsoas.collect::<Result<_, _>>()?,
+        parent: other(&area.parent, "parent")?,
+        lead_agency: other(&area.lead_agency, "lead_agency")?,
+        lsoas: of_lsoas(&area.lsoas, &field("lsoas"))?,
         under_fives: area.estimated_under_fives,
         name: area.name,
+        deprived: of_lsoas(&area.deprived_lsoas, &field("deprived_lsoas"))?,
+        neighbourhoods: area
+            .neighbourhoods
+            .into_iter()
+            .map(|own| {
+                let lsoas = of_lsoas(&own.lsoas, &field("neighbourhoods"))?;
+                Ok(Neighbourhood { name: own.name, lsoas, under_fives: own.estimated_under_fives })
+            })
+            .collect::<Result<_, Refused>>()?,
     })
+}
+
+fn of_lsoas(codes: &[String], field: &str) -> Result<Vec<Lsoa>, Refused> {
+    let rule = "LSOA codes: E01 and six digits";
+    codes.iter().map(|lsoa| reading::word::<Lsoa>(lsoa, field, rule)).collect()
 }
 
 impl From<AreaEntry> for v1::Area {
@@ -102,6 +115,7 @@ impl From<AreaEntry> for v1::Area {
         let level = match area.level {
             AreaLevel::ReachArea => v1::AreaLevel::ReachArea,
             AreaLevel::Cluster => v1::AreaLevel::Cluster,
+            AreaLevel::LeadAgency => v1::AreaLevel::LeadAgency,
             AreaLevel::Authority => v1::AreaLevel::Authority,
         };
         Self {
@@ -109,8 +123,19 @@ impl From<AreaEntry> for v1::Area {
             name: area.name,
             level: level.into(),
             parent: area.parent.map(|parent| parent.to_string()).unwrap_or_default(),
+            lead_agency: area.lead_agency.map(|code| code.to_string()).unwrap_or_default(),
             lsoas: area.lsoas.iter().map(ToString::to_string).collect(),
             estimated_under_fives: area.under_fives,
+            deprived_lsoas: area.deprived.iter().map(ToString::to_string).collect(),
+            neighbourhoods: area
+                .neighbourhoods
+                .into_iter()
+                .map(|own| v1::Neighbourhood {
+                    name: own.name,
+                    lsoas: own.lsoas.iter().map(ToString::to_string).collect(),
+                    estimated_under_fives: own.under_fives,
+                })
+                .collect(),
         }
     }
 }

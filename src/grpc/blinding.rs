@@ -61,7 +61,13 @@ fn person(person: &v1::BlindedPerson) -> Option<BlindedPerson> {
         Some((by, value(&key.key)?))
     };
     let lookups: Vec<_> = person.lookups.iter().map(lookup).collect::<Option<_>>()?;
-    if !(once(&match_keys) && once(&lookups)) {
+    // A value stands for one thing alone, and the first rung's for a number that is there.
+    let values = match_keys.iter().map(|(_, value)| value).chain(lookups.iter().map(|(_, v)| v));
+    let values: Vec<&[u8; 16]> = values.collect();
+    let distinct = (1..values.len()).all(|at| !values[..at].contains(&values[at]));
+    let numbered =
+        match_keys.iter().all(|(rung, _)| *rung != Rung::NhsBirth) || !person.nhs.is_empty();
+    if !(once(&match_keys) && once(&lookups) && distinct && numbered) {
         return None;
     }
     let identity = BlindedIdentity {
@@ -106,6 +112,7 @@ mod tests {
         let key = v1::BlindedMatchKey { rung: 1, key: vec![3; 16] };
         let person = v1::BlindedPerson {
             fingerprint: vec![2; 16],
+            nhs: vec![4; 16],
             match_keys: vec![key],
             comparison: comparison(),
             ..v1::BlindedPerson::default()
@@ -118,7 +125,7 @@ mod tests {
         let good = blinded_row(row()).unwrap();
         assert_eq!((good.record, good.consent), ([1; 16], None));
         assert_eq!(good.persons[0].role, Role::Principal);
-        let spoil: [fn(&mut v1::BlindedRow); 11] = [
+        let spoil: [fn(&mut v1::BlindedRow); 13] = [
             |row| row.record = Vec::new(),
             |row| row.record.push(0),
             |row| row.consent = vec![1; 15],
@@ -128,6 +135,8 @@ mod tests {
             |row| row.persons[0].comparison.clear(),
             |row| row.persons[0].lookups = vec![v1::BlindedMatchKey { rung: 1, key: vec![3; 16] }],
             |row| row.persons[0].match_keys[0].rung = 99,
+            |row| row.persons[0].nhs.clear(),
+            |row| row.persons[0].lookups = vec![v1::BlindedMatchKey { rung: 16, key: vec![3; 16] }],
             |row| {
                 let again = row.persons[0].match_keys[0].clone();
                 row.persons[0].match_keys.push(again);

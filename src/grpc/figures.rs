@@ -3,7 +3,9 @@
 use super::{Frame, receipt};
 use crate::{
     disclosure::FeedWeek,
-    gateway::{CardAnswer, CardLine, CardRequest, FigureText, QueryRequest, ReleaseNotice},
+    gateway::{
+        BookRequest, CardAnswer, CardLine, CardRequest, FigureText, QueryRequest, ReleaseNotice,
+    },
     wire::v1::{self, figure_service_server},
 };
 use std::sync::Arc;
@@ -43,6 +45,30 @@ impl figure_service_server::FigureService for FigureService {
             notices: answer.notices.into_iter().map(v1::ReleaseNotice::from).collect(),
             receipt: Some(receipt(&proof)),
         }))
+    }
+
+    async fn get_data_book(
+        &self,
+        request: Request<v1::GetDataBookRequest>,
+    ) -> Result<Response<v1::GetDataBookResponse>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let asked = BookRequest::from(request.into_inner());
+        let answered = self.0.gateway().data_book(&actor, &asked).await;
+        let (book, proof) = answered.map_err(|denied| self.0.status(denied))?.into_parts();
+        let mut response = v1::GetDataBookResponse::from(book);
+        response.receipt = Some(receipt(&proof));
+        Ok(Response::new(response))
+    }
+
+    async fn find_figures(
+        &self,
+        request: Request<v1::FindFiguresRequest>,
+    ) -> Result<Response<v1::FindFiguresResponse>, Status> {
+        let actor = self.0.recognise(&request).await?;
+        let found = self.0.gateway().find_figures(&actor, &request.get_ref().question).await;
+        let (found, proof) = found.map_err(|denied| self.0.status(denied))?.into_parts();
+        let figures = found.into_iter().map(v1::FoundFigure::from).collect();
+        Ok(Response::new(v1::FindFiguresResponse { figures, receipt: Some(receipt(&proof)) }))
     }
 }
 

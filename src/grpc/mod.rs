@@ -4,6 +4,7 @@
 mod access_log;
 mod areas;
 mod blinding;
+mod book;
 mod consents;
 mod entry_stream;
 mod figures;
@@ -19,6 +20,7 @@ mod rights;
 mod router;
 mod status;
 mod subjects;
+mod table_requests;
 
 pub use access_log::AccessLogService;
 pub use areas::AreaService;
@@ -35,6 +37,7 @@ pub use retention::RetentionService;
 pub use rights::RightsService;
 pub use router::{Services, server, services};
 pub use subjects::SubjectService;
+pub use table_requests::TableRequestService;
 
 use crate::{audit, wire::v1};
 

@@ -7,7 +7,7 @@
 use super::{
     AccessLogService, AreaService, BlindingService, ConsentService, FigureService, Frame,
     IntakeService, KeyService, PartnerService, ProtocolService, ReleaseService, RetentionService,
-    RightsService, SubjectService,
+    RightsService, SubjectService, TableRequestService,
 };
 use crate::wire::{
     DESCRIPTORS,
@@ -21,6 +21,7 @@ use crate::wire::{
         release_service_server::ReleaseServiceServer,
         retention_service_server::RetentionServiceServer,
         rights_service_server::RightsServiceServer, subject_service_server::SubjectServiceServer,
+        table_request_service_server::TableRequestServiceServer,
     },
 };
 use http::{Request, Response};
@@ -146,4 +147,5 @@ pub fn services(frame: &Arc<Frame>) -> Services {
         .with(RightsServiceServer::new(RightsService(of())))
         .with(SubjectServiceServer::new(SubjectService(of())))
         .with(RetentionServiceServer::new(RetentionService(of())))
+        .with(TableRequestServiceServer::new(TableRequestService(of())))
 }

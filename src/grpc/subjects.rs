@@ -92,7 +92,7 @@ impl subject_service_server::SubjectService for SubjectService {
             Some(run) => v1::RelinkSubjectsResponse {
                 rules: run.rules.into(),
                 begun: run.begun,
-                subjects_left: run.left,
+                tenths_done: run.tenths_done.into(),
                 begun_at: run.begun_at,
                 done_at: run.done_at.unwrap_or_default(),
                 receipt,

@@ -2,7 +2,7 @@
 //!
 //! This room exists so that identifiers have one door. A raw value enters as a [`RawIdentifier`],
 //! [`RawText`] or [`BirthDate`], which can be neither printed, compared, copied nor stored, and
-//! leaves only as a [`Pseudonym`] or sealed. Nothing here knows a store, a clock or an ambient
+//! leaves only as a [`Pseudonym`] or sealed, or at a partner's connector blinded. Nothing here knows a store, a clock or an ambient
 //! source of randomness: generators are parameters.
 //!
 //! Invariants:
@@ -23,12 +23,14 @@
 
 mod file;
 pub mod hpke;
+mod identifier_kind;
 mod in_use;
 mod mac_input;
 mod master;
 mod master_file;
 pub mod oblivious;
 mod prf_input;
+mod prf_output;
 mod pseudonym;
 mod pseudonymiser;
 mod raw;
@@ -36,14 +38,16 @@ mod sealing;
 mod signing;
 
 pub use hpke::{RecipientKey, RecipientSecret};
+pub use identifier_kind::{IDENTIFIER_RULES, IdentifierKind};
 pub use in_use::{KeysInUse, VersionState, Versions};
 pub use mac_input::{MacInput, Unblinded, WholeInput};
 pub use master::{MasterKeys, SecretKey};
 pub use master_file::{MasterFile, PassphraseSource};
 pub use oblivious::{Prf, PrfPublicKey};
 pub use prf_input::{Output, PrfInput};
+pub use prf_output::PrfOutput;
 pub use pseudonym::{KeyVersion, Pseudonym, PseudonymDomain};
-pub use pseudonymiser::{IDENTIFIER_RULES, IdentifierKind, PrfOutput, Pseudonymiser};
+pub use pseudonymiser::Pseudonymiser;
 pub use raw::{BirthDate, RawIdentifier, RawText};
 pub use sealing::{Cell, SEALED_OVERHEAD, Sealer};
 pub use signing::{

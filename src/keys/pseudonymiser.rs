@@ -15,16 +15,16 @@
 //! gateway can't see whose scope stands in the input.
 //!
 //! A field that is a pseudonym enters as its inner value: match keys and fingerprints therefore
-//! need no raw identifier beside its one exit, and do not change when a wrapping key does.
+//! need no raw identifier beside its exits, and do not change when a wrapping key does.
 //!
 //! Speed: the keyed state, label included, is computed once a domain and cloned. An identifier costs
 //! two SHA-256 blocks, one AES block and the wiping: 1.6 to 1.8 times the bare hash of ten bytes in
-//! the same run (176 ns on quiet cores, so about 300); a whole identity with two match keys and a
-//! fingerprint about 4 us on busy ones, next to the 20 to 60 us that the store takes for its rows.
+//! the same run (176 ns on quiet cores, so about 300); a whole identity takes some 27 of them
+//! (`tallygate bench linkage` counts them).
 
 use super::{
-    KeyError, KeyVersion, MacInput, MasterKeys, Output, Prf, PrfInput, Pseudonym, PseudonymDomain,
-    WholeInput,
+    IDENTIFIER_RULES, IdentifierKind, KeyError, KeyVersion, MacInput, MasterKeys, Output, Prf,
+    PrfInput, PrfOutput, Pseudonym, PseudonymDomain, WholeInput,
     mac_input::{Taking, Unblinded, absorb},
     oblivious::OprfKey,
 };
@@ -32,200 +32,17 @@ use crate::domain::PartnerId;
 use aes::Aes256;
 use aes::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt};
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-/// The version of the rules for identifiers, which are hashed in their canonical form.
-pub const IDENTIFIER_RULES: u16 = 1;
 /// In place of the rules where a partner's own values are bound to it.
 const OWN_RULES: u16 = 0xffff;
+/// In place of the rules where an identity's fingerprint is bound to all that came with it.
+const WHOLE_RULES: u16 = 0xfffe;
 /// The version of pseudonyms at a connector, which wraps nothing.
 const UNWRAPPED: KeyVersion = KeyVersion::new(0);
 /// The version of a pseudonym at a connector that is not evaluated yet.
 pub(super) const UNKNOWN: KeyVersion = KeyVersion::new(u16::MAX);
-
-/// What an identifier is and, where two partners may use one value for different things, whose.
-#[derive(Debug, Clone, Copy)]
-pub enum IdentifierKind<'a> {
-    /// An NHS number.
-    Nhs,
-    /// A unique learner number.
-    Uln,
-    /// A unique pupil number.
-    Upn,
-    /// A National Insurance number.
-    Nino,
-    /// An early-years provider's number.
-    Provider,
-    /// A partner's own id for a person.
-    Local {
-        /// Whose.
-        partner: &'a PartnerId,
-    },
-    /// A record's id within its feed.
-    Record {
-        /// Who sends the feed.
-        partner: &'a PartnerId,
-        /// What it consists of: `live_birth`.
-        record_type: &'a str,
-    },
-    /// A consent reference.
-    Consent {
-        /// Whose.
-        partner: &'a PartnerId,
-    },
-    /// A partner's own reference of who gave a consent, under one consent reference alone: no
-    /// two consents show that one person gave both.
-    Giver {
-        /// Whose.
-        partner: &'a PartnerId,
-        /// Of which consent.
-        consent: &'a str,
-    },
-    /// A partner's own reference of what proves a consent.
-    Evidence {
-        /// Whose.
-        partner: &'a PartnerId,
-        /// Of which consent.
-        consent: &'a str,
-    },
-    /// A family's case.
-    Case {
-        /// Whose.
-        partner: &'a PartnerId,
-    },
-    /// A person who uses the gateway.
-    User {
-        /// Whose staff.
-        partner: &'a PartnerId,
-    },
-    /// A case of a subject's rights, by its opener's own reference.
-    RightsCase {
-        /// Whose.
-        partner: &'a PartnerId,
-    },
-}
-
-impl<'a> IdentifierKind<'a> {
-    /// Whose own it is, of what may come blinded.
-    const fn owner(&self) -> Option<&'a PartnerId> {
-        match self {
-            Self::Local { partner }
-            | Self::Record { partner, .. }
-            | Self::Consent { partner }
-            | Self::Case { partner } => Some(partner),
-            Self::Nhs | Self::Uln | Self::Upn | Self::Nino | Self::Provider => None,
-            Self::Giver { .. }
-            | Self::Evidence { .. }
-            | Self::User { .. }
-            | Self::RightsCase { .. } => None,
-        }
-    }
-
-    /// Whether it only ever comes in clear.
-    const fn is_always_clear(&self) -> bool {
-        matches!(
-            self,
-            Self::Giver { .. }
-                | Self::Evidence { .. }
-                | Self::User { .. }
-                | Self::RightsCase { .. }
-        )
-    }
-
-    /// The domain that its pseudonyms belong to.
-    #[must_use]
-    pub const fn domain(&self) -> PseudonymDomain {
-        match self {
-            Self::Nhs => PseudonymDomain::Nhs,
-            Self::Uln => PseudonymDomain::Uln,
-            Self::Upn => PseudonymDomain::Upn,
-            Self::Nino => PseudonymDomain::Nino,
-            Self::Provider => PseudonymDomain::Provider,
-            Self::Local { .. } => PseudonymDomain::Local,
-            Self::Record { .. } => PseudonymDomain::Record,
-            // Four fields in place of two: no giver is anybody's consent.
-            Self::Consent { .. } | Self::Giver { .. } | Self::Evidence { .. } => {
-                PseudonymDomain::Consent
-            }
-            Self::Case { .. } => PseudonymDomain::Case,
-            Self::User { .. } => PseudonymDomain::User,
-            Self::RightsCase { .. } => PseudonymDomain::Suppression,
-        }
-    }
-
-    /// Whose it is, before the value; at most three fields.
-    fn scope(&self) -> [Option<&[u8]>; 3] {
-        match self {
-            Self::Nhs | Self::Uln | Self::Upn | Self::Nino | Self::Provider => [None; 3],
-            Self::Local { partner }
-            | Self::Consent { partner }
-            | Self::Case { partner }
-            | Self::User { partner }
-            | Self::RightsCase { partner } => [Some(partner.as_str().as_bytes()), None, None],
-            Self::Giver { partner, consent } => {
-                [Some(partner.as_str().as_bytes()), Some(consent.as_bytes()), Some(b"giver")]
-            }
-            Self::Evidence { partner, consent } => {
-                [Some(partner.as_str().as_bytes()), Some(consent.as_bytes()), Some(b"evidence")]
-            }
-            Self::Record { partner, record_type } => {
-                [Some(partner.as_str().as_bytes()), Some(record_type.as_bytes()), None]
-            }
-        }
-    }
-
-    /// The input of one identifier.
-    pub(super) fn input(&self, value: &[u8]) -> PrfInput {
-        let input = PrfInput::begin(self.domain(), IDENTIFIER_RULES);
-        let scoped = self.scope().into_iter().flatten().fold(input, PrfInput::code);
-        scoped.secret(value)
-    }
-}
-
-/// What the keyed function gave for one input: below the wrapping, transient, wiped when dropped. No
-/// Debug, no way into the store but as a pseudonym or sealed.
-pub struct PrfOutput {
-    bytes: Zeroizing<[u8; 32]>,
-    /// Not at a connector that has yet to ask for it.
-    known: bool,
-}
-
-impl PrfOutput {
-    pub(super) fn of(mac: Hmac<Sha256>) -> Self {
-        let mut hash = mac.finalize().into_bytes();
-        let mut bytes = Zeroizing::new([0; 32]);
-        bytes.copy_from_slice(&hash);
-        hash.as_mut_slice().zeroize();
-        Self { bytes, known: true }
-    }
-
-    pub(super) fn unknown() -> Self {
-        Self { bytes: Zeroizing::new([0; 32]), known: false }
-    }
-
-    /// Of an input that consists of outputs: secret without a key.
-    fn digest(whole: &WholeInput) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(b"tallygate derived");
-        hash.update(&**whole);
-        Self { bytes: Zeroizing::new(hash.finalize().into()), known: true }
-    }
-
-    /// Four bytes of it that no pseudonym holds, for a sealed comparison: below what tells people
-    /// apart in a list, enough to tell two values of one field apart.
-    #[must_use]
-    pub fn tag(&self) -> u32 {
-        let mut tag = [0; 4];
-        tag.copy_from_slice(&self.bytes[16..20]);
-        u32::from_be_bytes(tag)
-    }
-
-    /// The inner value: the first 128 bits.
-    fn inner(&self) -> &[u8; 16] {
-        self.bytes.first_chunk().unwrap_or(&[0; 16])
-    }
-}
 
 fn earlier(made: &[PrfOutput], at: usize) -> Result<&PrfOutput, KeyError> {
     made.get(at).ok_or(KeyError::Refused("look ahead"))
@@ -316,12 +133,6 @@ impl Pseudonymiser {
             Function::Oprf(key) => Some(key),
             Function::Hmac | Function::Unblinded(_) => None,
         }
-    }
-
-    /// The key version under which new pseudonyms of a domain are wrapped.
-    #[must_use]
-    pub fn current_version(&self, domain: PseudonymDomain) -> KeyVersion {
-        self.domains[domain.index()].current.0
     }
 
     /// Begins the keyed hash over several fields. `rules` is the version of the rules that
@@ -490,6 +301,36 @@ impl Pseudonymiser {
         let mut mask = mac.finalize().into_bytes();
         inner.iter_mut().zip(&mask).for_each(|(byte, mask)| *byte ^= mask);
         mask.as_mut_slice().zeroize();
+    }
+
+    /// The fingerprint of an identity of which partners say themselves what stands for it, bound to
+    /// all that they say: `parts`, in one order for everybody, and `rest`. Who sends another's
+    /// fingerprint with other keys has made another identity, not changed what the other is known
+    /// by. Where pseudonyms are made of what came in clear, the fingerprint as it is.
+    ///
+    /// # Errors
+    /// [`KeyError::NoWrappingKey`] where a part's key is not held.
+    pub fn bound_to(
+        &self,
+        fingerprint: &Pseudonym,
+        parts: &[(u8, &Pseudonym)],
+        rest: &[&[u8]],
+    ) -> Result<Pseudonym, KeyError> {
+        let Function::Oprf(_) = self.function else { return Ok(*fingerprint) };
+        let domain = &self.domains[fingerprint.domain().index()];
+        let mut mac = domain.keyed.clone();
+        mac.update(&WHOLE_RULES.to_be_bytes());
+        absorb(&mut mac, &*self.unwrap(fingerprint)?);
+        for (number, part) in parts {
+            absorb(&mut mac, &[*number]);
+            absorb(&mut mac, &*self.unwrap(part)?);
+        }
+        rest.iter().for_each(|field| absorb(&mut mac, field));
+        let mut whole = mac.finalize().into_bytes();
+        let inner = Zeroizing::new(*whole.first_chunk().unwrap_or(&[0; 16]));
+        whole.as_mut_slice().zeroize();
+        let (version, key) = &domain.current;
+        Ok(wrap(fingerprint.domain(), *version, key, inner))
     }
 
     /// The inner value of a partner's own pseudonym as its connector knows it.

@@ -23,7 +23,7 @@ impl RawIdentifier {
         Self(Zeroizing::new(validated))
     }
 
-    /// The one exit.
+    /// The exit to a pseudonym.
     #[must_use]
     pub fn pseudonymise(self, kind: IdentifierKind<'_>, with: &Pseudonymiser) -> Pseudonym {
         with.identifier(kind, self.0.as_bytes())

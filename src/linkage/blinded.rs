@@ -7,9 +7,13 @@
 //! What arrives beside them, readable to the gateway: date of birth and sex, since ages, windows
 //! and a birth's month are counted (sealed at once, as ever), and the LSOA where the sender gives
 //! one. What the gateway can't check any more: that an NHS number is well-formed, or that the values
-//! belong to the date of birth. It never could check that they belong to a child.
+//! belong to the date of birth. It never could check that they belong to a child. What it stores as
+//! the fingerprint is bound to everything else that came, so that nobody can send another's
+//! fingerprint first, with keys of his own, and have the other's records follow these.
 
-use super::{Comparison, Facts, KeyedIdentity, Lookup, MatchKey, MatchKeys, RawIdentity, Rung};
+use super::{
+    Comparison, Facts, KeyedIdentity, Lookup, MatchKey, MatchKeys, RawIdentity, Rung, Sex,
+};
 use crate::{
     domain::{
         PartnerId,
@@ -97,7 +101,7 @@ impl BlindedIdentity {
         let local = self
             .local_id
             .map(|inner| with.of_blinded(PseudonymDomain::Local, inner, Some(partner)));
-        Ok(KeyedIdentity {
+        KeyedIdentity {
             fingerprint: with.of_blinded(PseudonymDomain::Subject, self.fingerprint, owner)?,
             nhs: shared(PseudonymDomain::Nhs, self.nhs)?,
             uln: shared(PseudonymDomain::Uln, self.uln)?,
@@ -108,7 +112,15 @@ impl BlindedIdentity {
             lookups: lookups.collect::<Result<_, KeyError>>()?,
             comparison: self.comparison.clone(),
             facts,
-        })
+        }
+        .bound(with)
+    }
+
+    /// Whether what it is compared by can belong to somebody of whom the row shows this sex: tags
+    /// of no other kind than a record's, and the NHS number's exactly with the number.
+    #[must_use]
+    pub fn agrees_with(&self, sex: Sex) -> bool {
+        self.comparison.is_of_a_record(sex, self.nhs.is_some())
     }
 }
 

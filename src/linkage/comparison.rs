@@ -98,6 +98,16 @@ impl Comparison {
         self.marks.has(mark)
     }
 
+    /// Whether a record of the gateway's types can have it: this sex, the NHS number's tag exactly
+    /// where there is a number, and nothing of what only other sources have.
+    pub(super) fn is_of_a_record(&self, sex: Sex, numbered: bool) -> bool {
+        let foreign = [Slot::Number].iter().chain(&Slot::ALL[Slot::House as usize..]);
+        self.sex == sex
+            && self.tag(Slot::Nhs).is_some() == numbered
+            && self.near.is_empty()
+            && foreign.copied().all(|slot| self.tag(slot).is_none())
+    }
+
     /// How many tags there are.
     #[must_use]
     pub fn tags(&self) -> usize {

@@ -143,6 +143,30 @@ fn present(text: Option<RawText>, rule: fn(&str) -> String) -> Option<RawText> {
 }
 
 impl KeyedIdentity {
+    /// The same with a fingerprint that is bound to all of it, where partners say themselves what
+    /// stands for an identity ([`Pseudonymiser::bound_to`]). One that is its partner's own already
+    /// stays as it is.
+    pub(super) fn bound(mut self, with: &Pseudonymiser) -> Result<Self, KeyError> {
+        if self.match_keys.is_empty() {
+            return Ok(self);
+        }
+        let numbers = [&self.nhs, &self.uln, &self.upn, &self.nino, &self.local_id];
+        // Stored rungs and lookups have numbers below these.
+        let numbers = (128_u8..).zip(numbers);
+        let mut parts: Vec<(u8, &Pseudonym)> =
+            numbers.filter_map(|(number, held)| Some((number, held.as_ref()?))).collect();
+        parts.extend(self.match_keys.iter().map(|key| (key.rung.number(), &key.key)));
+        parts.extend(self.lookups.iter().map(|(by, key)| (by.number(), key)));
+        parts.sort_unstable_by_key(|(number, _)| *number);
+        let birth = self.facts.birth.as_ref().map(|birth| birth.days_until(0).to_be_bytes());
+        let birth = zeroize::Zeroizing::new(birth.unwrap_or_default());
+        let (known, sex) = ([u8::from(self.facts.birth.is_some())], [self.facts.sex.letter()]);
+        let compared = self.comparison.to_bytes();
+        let rest: [&[u8]; 4] = [&known, &*birth, &sex, &compared];
+        self.fingerprint = with.bound_to(&self.fingerprint, &parts, &rest)?;
+        Ok(self)
+    }
+
     /// The same identity under another key version.
     ///
     /// # Errors
@@ -245,7 +269,7 @@ impl IdentityInputs {
         }
         let of =
             |wanted: Use| made.iter().find_map(|(use_as, p)| (*use_as == wanted).then_some(*p));
-        Ok(KeyedIdentity {
+        KeyedIdentity {
             fingerprint: of(Use::Fingerprint).ok_or(incomplete)?,
             nhs: of(Use::Nhs),
             uln: of(Use::Uln),
@@ -256,7 +280,8 @@ impl IdentityInputs {
             lookups,
             comparison,
             facts: self.facts,
-        })
+        }
+        .bound(with)
     }
 }
 

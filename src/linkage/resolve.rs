@@ -124,34 +124,6 @@ impl Group {
 /// A partition of subjects into persons, ordered by their oldest subjects.
 pub type Resolution = Vec<Group>;
 
-/// What a newcomer changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// The newcomer is a new person; nobody else changes.
-    New,
-    /// The newcomer belongs to a person; nobody else changes.
-    Attach {
-        /// Whom.
-        person: PersonId,
-        /// What ties the newcomer.
-        links: Vec<Link>,
-    },
-    /// The newcomer shows that several persons are one.
-    Merge {
-        /// The oldest of them, which keeps its number.
-        into: PersonId,
-        /// The others, which end.
-        absorbed: Vec<PersonId>,
-        /// All links of the merged person: they replace those of its parts.
-        links: Vec<Link>,
-    },
-    /// The newcomer shows that what was tied must come apart (or be tied otherwise).
-    Split {
-        /// All persons that there are now among the subjects given, the newcomer's included.
-        groups: Vec<Group>,
-    },
-}
-
 /// Partitions subjects into persons.
 ///
 /// # Errors
@@ -167,6 +139,7 @@ pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
     }
     let mut forest = Forest::of(&ordered);
     let likenesses = ties_by_likeness(&ordered);
+    let apart = Apart::of(&ordered);
     let mut links = Vec::new();
     let mut unsettled = BTreeSet::new();
     for rule in Rule::ALL.iter().copied() {
@@ -183,7 +156,7 @@ pub fn resolve(subjects: &[Subject]) -> Result<Resolution, LinkageError> {
             if rung.is_none() {
                 ties.retain(|(a, b)| !unsettled.contains(a) && !unsettled.contains(b));
             }
-            let (ties, fits_several) = forest.settled(&ordered, &ties);
+            let (ties, fits_several) = forest.settled(&apart, &ties);
             unsettled.extend(fits_several);
             for (older, younger) in ties {
                 if forest.union(older, younger) {
@@ -301,6 +274,36 @@ fn ties_by_likeness(ordered: &[&Subject]) -> Weighed {
     ties
 }
 
+/// Which pairs can't be one person, each looked at once: resolving asks at every level of surety.
+struct Apart {
+    pairs: Vec<bool>,
+    count: usize,
+}
+
+impl Apart {
+    fn of(ordered: &[&Subject]) -> Self {
+        let count = ordered.len();
+        let mut pairs = vec![false; count * count];
+        for (a, one) in ordered.iter().enumerate() {
+            for (b, other) in ordered.iter().enumerate().skip(a + 1) {
+                let apart = one.apart(other);
+                pairs[a * count + b] = apart;
+                pairs[b * count + a] = apart;
+            }
+        }
+        Self { pairs, count }
+    }
+
+    fn are(&self, a: usize, b: usize) -> bool {
+        self.pairs[a * self.count + b]
+    }
+
+    /// Whether any two of some places are.
+    fn among(&self, places: &[usize]) -> bool {
+        places.iter().enumerate().any(|(at, a)| places[at + 1..].iter().any(|b| self.are(*a, *b)))
+    }
+}
+
 /// Disjoint sets of places whose root is the least place, each with its NHS number, if any.
 #[derive(Clone)]
 struct Forest {
@@ -345,11 +348,7 @@ impl Forest {
 
     /// The ties whose chain, all ties taken together, makes one person of nobody who can't be; and
     /// who is tied by the others to several that can't be one person.
-    fn settled(
-        &self,
-        ordered: &[&Subject],
-        ties: &[(usize, usize)],
-    ) -> (Vec<(usize, usize)>, Vec<usize>) {
+    fn settled(&self, apart: &Apart, ties: &[(usize, usize)]) -> (Vec<(usize, usize)>, Vec<usize>) {
         if ties.is_empty() {
             return (Vec::new(), Vec::new());
         }
@@ -357,24 +356,26 @@ impl Forest {
         for (a, b) in ties {
             all.union(*a, *b);
         }
+        // A set that no tie leads to is as it was.
+        let touched: BTreeSet<usize> = ties.iter().map(|tie| all.root_of(tie.0)).collect();
         let mut trees: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for place in 0..ordered.len() {
-            trees.entry(all.root(place)).or_default().push(place);
+        for place in 0..self.parents.len() {
+            let root = all.root(place);
+            if touched.contains(&root) {
+                trees.entry(root).or_default().push(place);
+            }
         }
-        let one_person = |root: usize, tree: &Vec<usize>| {
-            let pairs = tree.iter().enumerate();
-            let mut pairs = pairs.flat_map(|(at, a)| tree[at + 1..].iter().map(move |b| (*a, *b)));
-            all.numbers[root].len() <= 1 && !pairs.any(|(a, b)| ordered[a].apart(ordered[b]))
-        };
+        let one_person =
+            |root: usize, tree: &[usize]| all.numbers[root].len() <= 1 && !apart.among(tree);
         let sound: BTreeSet<usize> =
             trees.iter().filter(|(root, tree)| one_person(**root, tree)).map(|(r, _)| *r).collect();
         let (sure, dropped): (Vec<_>, Vec<_>) =
             ties.iter().copied().partition(|tie| sound.contains(&all.root_of(tie.0)));
-        (sure, self.fits_several(ordered, &dropped))
+        (sure, self.fits_several(apart, &dropped))
     }
 
     /// The members of every set that ties lead from to two sets that can't be one person.
-    fn fits_several(&self, ordered: &[&Subject], ties: &[(usize, usize)]) -> Vec<usize> {
+    fn fits_several(&self, cannot: &Apart, ties: &[(usize, usize)]) -> Vec<usize> {
         if ties.is_empty() {
             return Vec::new();
         }
@@ -385,15 +386,13 @@ impl Forest {
             around.entry(b).or_default().insert(a);
         }
         let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for place in 0..ordered.len() {
+        for place in 0..self.parents.len() {
             members.entry(self.root_of(place)).or_default().push(place);
         }
         let apart = |a: &usize, b: &usize| {
             let (one, other) = (&self.numbers[*a], &self.numbers[*b]);
             (!one.is_empty() && !other.is_empty() && one != other)
-                || members[a]
-                    .iter()
-                    .any(|x| members[b].iter().any(|y| ordered[*x].apart(ordered[*y])))
+                || members[a].iter().any(|x| members[b].iter().any(|y| cannot.are(*x, *y)))
         };
         let several = around.iter().filter(|(_, others)| {
             others.iter().enumerate().any(|(at, a)| others.iter().skip(at + 1).any(|b| apart(a, b)))
@@ -410,85 +409,25 @@ impl Forest {
     }
 }
 
-/// Resolves anew subjects that are persons already: after an erasure, or under new rules. Give all
-/// remaining subjects of every person concerned.
+/// Resolves subjects that are persons already, newcomers among them as persons of their own, and
+/// says which group keeps which person's number: the one with the person's oldest subject; of
+/// several numbers the oldest. Give every subject of every person concerned.
 ///
 /// # Errors
 /// As [`resolve`].
 pub fn reresolve(subjects: &[(Subject, PersonId)]) -> Result<Vec<Group>, LinkageError> {
-    let assigned: Vec<_> = subjects.iter().map(|(s, person)| (s.clone(), Some(*person))).collect();
-    regroup(&assigned)
-}
-
-/// Resolves and says which group keeps which person's number: the one with the person's oldest
-/// subject; of several numbers the oldest.
-fn regroup(subjects: &[(Subject, Option<PersonId>)]) -> Result<Vec<Group>, LinkageError> {
     let all: Vec<Subject> = subjects.iter().map(|(subject, _)| subject.clone()).collect();
     let mut groups = resolve(&all)?;
     let mut oldest: BTreeMap<PersonId, SubjectId> = BTreeMap::new();
     for (subject, person) in subjects {
-        if let Some(person) = person {
-            let first = oldest.entry(*person).or_insert(subject.id);
-            *first = subject.id.min(*first);
-        }
+        let first = oldest.entry(*person).or_insert(subject.id);
+        *first = subject.id.min(*first);
     }
     for group in &mut groups {
         let claims = oldest.iter().filter(|(_, s)| group.members.binary_search(s).is_ok());
         group.keeps = claims.map(|(person, _)| *person).min();
     }
     Ok(groups)
-}
-
-/// What a newcomer changes.
-///
-/// `touched` holds every subject of every person that hangs together with the newcomer by ties,
-/// made or unmade, to the end.
-///
-/// # Errors
-/// As [`resolve`]; the newcomer then stays a person of its own.
-pub fn decide(
-    touched: &[(Subject, PersonId)],
-    newcomer: &Subject,
-) -> Result<Decision, LinkageError> {
-    if touched.is_empty() {
-        return Ok(Decision::New);
-    }
-    let mut person_of: BTreeMap<SubjectId, PersonId> = BTreeMap::new();
-    let mut sizes: BTreeMap<PersonId, usize> = BTreeMap::new();
-    for (subject, person) in touched {
-        person_of.insert(subject.id, *person);
-        *sizes.entry(*person).or_default() += 1;
-    }
-    let mut subjects: Vec<_> =
-        touched.iter().map(|(s, person)| (s.clone(), Some(*person))).collect();
-    subjects.push((newcomer.clone(), None));
-    let groups = regroup(&subjects)?;
-
-    let mut joined = None;
-    for group in &groups {
-        let persons: BTreeSet<PersonId> =
-            group.members.iter().filter_map(|id| person_of.get(id).copied()).collect();
-        let known = group.members.iter().filter(|id| **id != newcomer.id).count();
-        let whole = persons.iter().filter_map(|p| sizes.get(p)).sum::<usize>() == known;
-        if group.members.contains(&newcomer.id) && whole {
-            joined = Some((persons, &group.links));
-        } else if !(whole && persons.len() == 1) {
-            return Ok(Decision::Split { groups });
-        }
-    }
-    let Some((persons, links)) = joined else { return Ok(Decision::Split { groups }) };
-    let mut persons = persons.into_iter();
-    let Some(into) = persons.next() else { return Ok(Decision::New) };
-    let absorbed: Vec<_> = persons.collect();
-    Ok(if absorbed.is_empty() {
-        let of_newcomer = |l: &&Link| l.subject == newcomer.id || l.to == newcomer.id;
-        Decision::Attach {
-            person: into,
-            links: links.iter().filter(of_newcomer).copied().collect(),
-        }
-    } else {
-        Decision::Merge { into, absorbed, links: links.clone() }
-    })
 }
 
 #[cfg(test)]

@@ -390,7 +390,6 @@ impl Pair {
         let mistyped = match (given, birth) {
             (Absent | Different, _) | (_, Absent | Different) => false,
             // Of a house whose lines agree; by a postcode alone, twins of rare names would be one.
-            // Of a house whose lines agree; by a postcode alone, twins of rare names would be one.
             (Initial, _) => family.is_like() && on_the_day && lines >= 3 && !self.initial,
             (Weak, _) => on_the_day && (lines >= 4 || (lines >= 3 && family.is_like())),
             (_, Close) => given >= Close && family.is_like() && here,
@@ -417,13 +416,19 @@ impl Pair {
     }
 }
 
-/// Forename and surname in each other's place: what either is like then.
+/// Forename and surname in each other's place: what either is like then. Where one of them is the
+/// other's and the rest differs (one of the two has another surname, too), the forenames are at
+/// least not known to be different names.
 fn swapped(a: &Comparison, b: &Comparison) -> Option<(Likeness, Likeness)> {
     let across = [text(a, &FORENAME, b, &SURNAME), text(a, &SURNAME, b, &FORENAME)];
     let one = across.iter().any(|l| l.is_like());
     let neither_differs = across.iter().all(|l| *l == Absent || *l >= Weak);
     let family = if across.contains(&Absent) { Absent } else { Sound };
-    (one && neither_differs).then_some((Sound, family))
+    match (one && neither_differs, across.contains(&Exact)) {
+        (true, _) => Some((Sound, family)),
+        (false, true) => Some((Weak, Different)),
+        (false, false) => None,
+    }
 }
 
 /// The rule that ties two subjects by what they are compared by, if any does, and the weight of all

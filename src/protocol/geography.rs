@@ -5,11 +5,11 @@ use crate::domain::{AreaCode, Lsoa};
 
 /// The geography in force, as far as protocols name it.
 pub trait Geography {
-    /// The LSOAs of an area: the one of an LSOA code, all of a reach area's, cluster's or authority's;
+    /// The LSOAs of an area: the one of an LSOA code, all of a reach area's or of whatever holds some;
     /// `None` for an unknown code.
     fn lsoas(&self, area: &AreaCode) -> Option<Vec<Lsoa>>;
 
-    /// The published areas (reach area, cluster, authority) that nest in `area`, itself included, with
+    /// The published areas (reach area, cluster, lead agency, authority) that nest in `area`, itself included, with
     /// their levels; `None` for a code that is not published.
     fn nested(&self, area: &AreaCode) -> Option<Vec<(AreaCode, AreaLevel)>>;
 

@@ -87,8 +87,8 @@ pub struct RootController {
 pub struct TableFloor {
     /// The table.
     pub table: TableId,
-    /// The least variance of each base cell's noise, in persons squared.
-    #[schemars(range(min = 1))]
+    /// The least variance of each base cell's noise, in persons squared. 0 lets a table be exact, which
+    /// a gateway takes for tables of bodies alone, who are no natural persons.
     pub minimum_variance: u32,
 }
 
@@ -234,11 +234,6 @@ impl RootPolicy {
         }
         refuse_if(self.tables.is_empty(), "/tables", Rule::Empty)?;
         distinct(&self.tables, "/tables", |floor| floor.table.clone())?;
-        for (t, floor) in self.tables.iter().enumerate() {
-            // No noise at all would be an exact count.
-            let at = format!("/tables/{t}/minimum_variance");
-            refuse_if(floor.minimum_variance == 0, &at, Rule::OutOfRange)?;
-        }
         refuse_if(self.quarterly_rho.nano() == 0, "/quarterly_rho", Rule::OutOfRange)?;
         let lifetime_too_small = self.lifetime_rho < self.quarterly_rho;
         refuse_if(lifetime_too_small, "/lifetime_rho", Rule::OutOfRange)?;

@@ -321,6 +321,7 @@ closed! {
     pub enum AreaLevel {
         ReachArea = "reach_area", "reach area";
         Cluster = "cluster", "cluster";
+        LeadAgency = "lead_agency", "lead agency";
         Authority = "authority", "authority";
     }
 }

@@ -57,10 +57,24 @@ pub(super) async fn insert(
     columns: &[(&'static str, Column<'_>)],
     tail: &'static str,
 ) -> Result<u64, StoreError> {
+    insert_as(tx, "INSERT INTO", (table, columns, tail)).await
+}
+
+/// What SQLite calls inserting rows of which none may be there already. A statement that breaks a
+/// constraint takes back none of its own rows: whoever sees the error takes back the transaction,
+/// or the savepoint. So SQLite need not copy each page that the statement changes.
+pub(super) const INSERT_NEW: &str = "INSERT OR FAIL INTO";
+
+async fn insert_as(
+    tx: &mut Tx,
+    on_sqlite: &'static str,
+    (table, columns, tail): (&'static str, &[(&'static str, Column<'_>)], &'static str),
+) -> Result<u64, StoreError> {
     let rows = columns.first().map_or(0, |(_, values)| values.len());
     debug_assert!(columns.iter().all(|(_, values)| values.len() == rows));
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-    let head = format!("INSERT INTO {table} ({})", names.join(", "));
+    let names = format!("{table} ({})", names.join(", "));
+    let head = format!("INSERT INTO {names}");
     let mut touched = 0;
     #[cfg(test)]
     let due = super::faults::before_bulk(tx, &head).await?;
@@ -69,7 +83,8 @@ pub(super) async fn insert(
             let mut first = 0;
             for size in chunk_sizes(rows) {
                 let row = format!("({})", vec!["?"; columns.len()].join(", "));
-                let sql = format!("{head} VALUES {} {tail}", vec![&*row; size].join(", "));
+                let rows = vec![&*row; size].join(", ");
+                let sql = format!("{on_sqlite} {names} VALUES {rows} {tail}");
                 let mut query = sqlx::query(AssertSqlSafe(sql));
                 for row in first..first + size {
                     for (_, values) in columns {
@@ -122,7 +137,7 @@ pub(super) async fn insert_new(
     columns: &[(&'static str, Column<'_>)],
 ) -> Result<(), StoreError> {
     let rows = columns.first().map_or(0, |(_, values)| values.len());
-    touched(insert(tx, table, columns, "").await?, rows, table)
+    touched(insert_as(tx, INSERT_NEW, (table, columns, "")).await?, rows, table)
 }
 
 /// Rewrites columns of rows, found by other columns, and tells how many were touched: a row

@@ -3,7 +3,7 @@
 use super::{
     StoreError, Tx, access, approvals, cases, consents, details, erasures, evaluations, feeds,
     geography, key_versions, papers, partners, privacy_notices, protocols, releases, relinking,
-    retention, tx::on, undo,
+    retention, table_requests, tx::on, undo,
 };
 use crate::{
     domain::{BatchId, Quarter},
@@ -76,6 +76,10 @@ pub enum Effect {
     },
     /// A run through the subjects has come to its end.
     EndRelinking(i64),
+    /// A request for a table that is not published is entered.
+    AskTable(Box<table_requests::NewRequest>),
+    /// Such a request is decided.
+    DecideTable(Box<table_requests::Decided>),
     /// What changes with a leaf that commits to a private detail, which is kept with it. It
     /// stands outermost: the sequencer keeps it where it writes the leaf.
     Keep(Box<(details::Kept, Effect)>),
@@ -155,6 +159,9 @@ impl Effect {
             | Self::Acknowledge(_)
             | Self::NameRetention(_)
             | Self::Evaluate(_)
+            // A request changes no catalogue: controllers sign that.
+            | Self::AskTable(_)
+            | Self::DecideTable(_)
             // Nothing rests on it: intake and counts read who is who as it stands.
             | Self::BeginRelinking { .. }
             | Self::EndRelinking(_) => false,
@@ -219,6 +226,8 @@ async fn change(tx: &mut Tx, effect: &Effect, at: Timestamp) -> Result<Outcome, 
         Effect::Evaluate(spending) => evaluations::spend(tx, spending).await,
         Effect::BeginRelinking { rules } => relinking::begin(tx, *rules, at).await.map(done),
         Effect::EndRelinking(number) => relinking::end(tx, *number, at).await.map(done),
+        Effect::AskTable(new) => table_requests::ask(tx, new, at).await,
+        Effect::DecideTable(decided) => table_requests::decide(tx, decided, at).await.map(done),
         // A detail inside another effect would be lost: it is refused, never dropped.
         Effect::Keep(_) => Err(StoreError::Unchanged { table: "act_detail" }),
     }

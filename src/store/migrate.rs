@@ -40,6 +40,7 @@ steps![
     "0011_linkage",
     "0012_blinded",
     "0013_families",
+    "0014_requests",
 ];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the

@@ -54,6 +54,7 @@ pub mod sequencer;
 mod sqlite;
 mod statements;
 pub mod subjects;
+pub mod table_requests;
 pub mod tables;
 mod tx;
 mod unconsented;

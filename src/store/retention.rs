@@ -11,7 +11,7 @@
 
 use super::{
     StoreError, Tx, bulk,
-    error::{counted, key16, stored},
+    error::{counted, stored},
     tx::on,
 };
 use crate::domain::{BatchId, FeedId, ProtocolId, RecordType, SubjectId};
@@ -184,28 +184,6 @@ pub async fn kept(tx: &mut Tx, after: BatchId, most: i64) -> Result<Vec<Batch>, 
          WHERE batch_id > $1 AND state IN (1, 3) ORDER BY batch_id LIMIT $2")
         .bind(after.number()).bind(most).fetch_all(c).await)?;
     rows.into_iter().map(batch).collect()
-}
-
-/// The keys under which records of a batch were sent, by number, with their versions: for batches whose private
-/// detail can't tell. Looks through the whole feed.
-///
-/// # Errors
-/// When they can't be read or one is corrupt.
-pub async fn keys_of(
-    tx: &mut Tx,
-    feed: FeedId,
-    batch: BatchId,
-) -> Result<Vec<(i64, [u8; 16], u16)>, StoreError> {
-    let rows: Vec<(i64, Vec<u8>, i64)> = on!(tx, c => sqlx::query_as(
-        "SELECT event_number, record_key, key_version FROM sent \
-         WHERE feed_id = $1 AND batch_id = $2")
-        .bind(feed.number()).bind(batch.number()).fetch_all(c).await)?;
-    let row = |(number, key, version): (i64, Vec<u8>, i64)| {
-        let corrupt = StoreError::Corrupt { table: "sent", column: "key_version", row: number };
-        let version = u16::try_from(version).map_err(|_| corrupt)?;
-        Ok((number, key16(&key, "sent", "record_key")?, version))
-    };
-    rows.into_iter().map(row).collect()
 }
 
 /// A record is let go: its key goes after this day, so that it does not come in again before.

@@ -135,7 +135,7 @@ pub async fn persons_with(tx: &mut Tx, keys: &[[u8; 16]]) -> Result<Vec<PersonId
     let rows: Vec<(i64,)> = bulk::select(
         tx,
         "SELECT DISTINCT s.person_id FROM subject_key k \
-         JOIN subject s ON s.subject_id = k.subject_id WHERE k.match_key",
+         JOIN subject s ON s.subject_id = k.subject_id WHERE k.rung < 16 AND k.match_key",
         None,
         &Among::Keys(keys),
         "",
@@ -185,16 +185,16 @@ pub async fn holders(tx: &mut Tx, keys: &[[u8; 16]]) -> Result<Vec<Holder>, Stor
 }
 
 /// subject_id, person_id, nhs, key_version, comparison, own_person, linked_to, link_rule,
-/// link_rules, rung, match_key.
-type SubjectRow =
-    (i64, i64, Option<Vec<u8>>, i64, Option<Vec<u8>>, i64, i64, i64, i64, i64, Vec<u8>);
+/// link_rules.
+type SubjectRow = (i64, i64, Option<Vec<u8>>, i64, Option<Vec<u8>>, i64, i64, i64, i64);
+/// subject_id, rung, match_key.
+type KeyRow = (i64, i64, Vec<u8>);
 
 macro_rules! subjects_by {
     ($column:literal) => {
         concat!(
-            "SELECT s.subject_id, s.person_id, s.nhs, s.key_version, s.comparison, s.own_person, \
-             s.linked_to, s.link_rule, s.link_rules, k.rung, k.match_key \
-             FROM subject s JOIN subject_key k ON k.subject_id = s.subject_id WHERE s.",
+            "SELECT subject_id, person_id, nhs, key_version, comparison, own_person, linked_to, \
+             link_rule, link_rules FROM subject WHERE ",
             $column
         )
     };
@@ -202,6 +202,7 @@ macro_rules! subjects_by {
 
 const OF_PERSONS: &str = subjects_by!("person_id");
 const OF_NUMBERS: &str = subjects_by!("subject_id");
+const KEYS_OF: &str = "SELECT subject_id, rung, match_key FROM subject_key WHERE subject_id";
 
 /// Every subject of some persons, with its keys, by number.
 ///
@@ -229,30 +230,18 @@ async fn whole(
     let rows: Vec<SubjectRow> = bulk::select(tx, head, None, &Among::Numbers(numbers), "").await?;
     let mut found: BTreeMap<i64, Subject> = BTreeMap::new();
     for row in rows {
-        let (id, person, nhs, version, comparison, own, to, rule, rules, rung, key) = row;
-        let corrupt = |column| StoreError::Corrupt { table: "subject", column, row: id };
-        let nhs = nhs.map(|n| key16(&n, "subject", "nhs")).transpose()?;
-        let rung = u8::try_from(rung).map_err(|_| corrupt("rung"))?;
-        let key_version = u16::try_from(version).map_err(|_| corrupt("key_version"))?;
-        let link = StoredLink {
-            to: SubjectId::new(to),
-            rule: u8::try_from(rule).map_err(|_| corrupt("link_rule"))?,
-            rules: u16::try_from(rules).map_err(|_| corrupt("link_rules"))?,
-        };
+        found.insert(row.0, subject_of(row)?);
+    }
+    let numbers: Vec<i64> = found.keys().copied().collect();
+    // Apart from the subjects: a row each would carry all of the subject beside every key.
+    let keys: Vec<KeyRow> = bulk::select(tx, KEYS_OF, None, &Among::Numbers(&numbers), "").await?;
+    for (id, rung, key) in keys {
+        let corrupt = StoreError::Corrupt { table: "subject_key", column: "rung", row: id };
+        let rung = u8::try_from(rung).map_err(|_| corrupt)?;
         let key = key16(&key, "subject_key", "match_key")?;
-        let subject = found.entry(id).or_insert_with(|| Subject {
-            id: SubjectId::new(id),
-            person: PersonId::new(person),
-            nhs,
-            keys: Vec::with_capacity(8),
-            key_version,
-            tie: Tie {
-                comparison,
-                own_person: (own != 0).then(|| PersonId::new(own)),
-                link: (to != 0).then_some(link),
-            },
-        });
-        subject.keys.push((rung, key));
+        if let Some(subject) = found.get_mut(&id) {
+            subject.keys.push((rung, key));
+        }
     }
     // In one order on every engine: what is resolved must not hang on how rows come.
     let mut found: Vec<Subject> = found.into_values().collect();
@@ -260,6 +249,28 @@ async fn whole(
         subject.keys.sort_unstable();
     }
     Ok(found)
+}
+
+fn subject_of(row: SubjectRow) -> Result<Subject, StoreError> {
+    let (id, person, nhs, version, comparison, own, to, rule, rules) = row;
+    let corrupt = |column| StoreError::Corrupt { table: "subject", column, row: id };
+    let link = StoredLink {
+        to: SubjectId::new(to),
+        rule: u8::try_from(rule).map_err(|_| corrupt("link_rule"))?,
+        rules: u16::try_from(rules).map_err(|_| corrupt("link_rules"))?,
+    };
+    Ok(Subject {
+        id: SubjectId::new(id),
+        person: PersonId::new(person),
+        nhs: nhs.map(|n| key16(&n, "subject", "nhs")).transpose()?,
+        keys: Vec::with_capacity(8),
+        key_version: u16::try_from(version).map_err(|_| corrupt("key_version"))?,
+        tie: Tie {
+            comparison,
+            own_person: (own != 0).then(|| PersonId::new(own)),
+            link: (to != 0).then_some(link),
+        },
+    })
 }
 
 /// Writes the links of subjects anew.
@@ -318,14 +329,18 @@ pub async fn insert(tx: &mut Tx, new: &[NewSubject]) -> Result<(), StoreError> {
         ],
     )
     .await?;
-    let keys = || subjects().flat_map(|s| s.keys.iter().map(move |(rung, key)| (s, *rung, key)));
+    let keys = subjects()
+        .flat_map(|s| s.keys.iter().map(|(rung, key)| (key, s.id.number(), i64::from(*rung))));
+    // In the order of the tree that they go into: neighbours are written together.
+    let mut keys: Vec<(&[u8; 16], i64, i64)> = keys.collect();
+    keys.sort_unstable();
     bulk::insert_new(
         tx,
         "subject_key",
         &[
-            ("match_key", Bytes(keys().map(|(_, _, key)| &key[..]).collect())),
-            ("subject_id", Integers(keys().map(|(s, ..)| s.id.number()).collect())),
-            ("rung", Integers(keys().map(|(_, rung, _)| i64::from(rung)).collect())),
+            ("match_key", Bytes(keys.iter().map(|(key, ..)| &key[..]).collect())),
+            ("subject_id", Integers(keys.iter().map(|(_, subject, _)| *subject).collect())),
+            ("rung", Integers(keys.iter().map(|(.., rung)| *rung).collect())),
         ],
     )
     .await

@@ -61,6 +61,9 @@ pub fn tables_at(level: usize) -> impl Iterator<Item = &'static Table> {
     TABLES.iter().filter(move |table| table.columns_at(level).next().is_some())
 }
 
+/// The place of `0014_requests` among the migrations.
+const REQUESTS: usize = 14;
+
 const fn column(name: &'static str, kind: Kind, since: usize) -> Column {
     Column { name, kind, nullable: false, since }
 }
@@ -468,6 +471,20 @@ pub const TABLES: &[Table] = &[
             integer("due_on", 8),
             integer("asked_at", 8),
             integer("done_at", 8),
+        ],
+    ),
+    table(
+        "table_request",
+        1,
+        &[
+            integer("number", REQUESTS),
+            text("partner_id", REQUESTS),
+            integer("asked_at", REQUESTS),
+            text("document", REQUESTS),
+            text("cost", REQUESTS),
+            integer("state", REQUESTS),
+            text("reason", REQUESTS),
+            integer("decided_at", REQUESTS),
         ],
     ),
     table("batch_keeping", 1, &[integer("batch_id", 8), integer("look_day", 8)]),

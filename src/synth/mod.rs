@@ -28,6 +28,7 @@ mod dice;
 mod dirt;
 mod ground;
 mod identifiers;
+mod lives;
 mod movement;
 mod names;
 mod nobody;
@@ -46,6 +47,7 @@ use std::io::Write;
 use std::path::Path;
 
 pub use canaries::Canary;
+pub use lives::{Life, lives};
 pub use output::FileSummary;
 pub use place::{
     ATTRIBUTION, Cluster, Lsoa, Place, PlaceFacts, Postcode, ReachArea, UnknownPlace, place,

@@ -37,6 +37,12 @@ impl Origin {
         NAMES[usize::from(self.0)]
     }
 
+    /// The NHS's code of the ethnic group.
+    pub(super) fn nhs_code(self) -> &'static str {
+        const CODES: [&str; ORIGINS.len()] = ["A", "H", "J", "C", "C", "C", "N", "N"];
+        CODES[usize::from(self.0)]
+    }
+
     /// Whether the household counts as a minority ethnic one.
     pub(super) fn is_minority(self) -> bool {
         self.0 != 0

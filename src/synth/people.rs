@@ -57,6 +57,10 @@ pub(super) enum Coin {
     Notice,
     /// Who gave the consent.
     GivenBy,
+    /// What the nursery says of special needs.
+    Needs,
+    /// What the midwife wrote of the ethnic group.
+    Ethnicity,
 }
 
 impl Person {
@@ -67,6 +71,8 @@ impl Person {
             Coin::Consent => 1,
             Coin::Notice => 2,
             Coin::GivenBy => 3,
+            Coin::Needs => 4,
+            Coin::Ethnicity => 5,
         };
         mix(self.luck ^ mix(purpose)) % 1_000
     }

@@ -99,6 +99,28 @@ pub struct Lsoa {
     pub boundary: Vec<(f64, f64)>,
 }
 
+impl Lsoa {
+    /// Whether it is among the most deprived 30%.
+    pub fn is_deprived(&self) -> bool {
+        self.decile <= 3
+    }
+}
+
+/// How many LSOAs make up a neighbourhood, at least.
+const NEIGHBOURHOOD_LSOAS: usize = 3;
+
+impl PlaceFacts {
+    /// A reach area's LSOAs by neighbourhood: in threes, what is left over with the last.
+    pub fn neighbourhoods<'a>(&self, lsoas: &'a [usize]) -> Vec<&'a [usize]> {
+        let groups = (lsoas.len() / NEIGHBOURHOOD_LSOAS).clamp(1, 6);
+        let part = |n: usize| {
+            let end = if n + 1 == groups { lsoas.len() } else { (n + 1) * NEIGHBOURHOOD_LSOAS };
+            &lsoas[n * NEIGHBOURHOOD_LSOAS..end]
+        };
+        (0..groups).map(part).collect()
+    }
+}
+
 /// A postcode and the LSOA it falls in.
 pub struct Postcode {
     /// Upper case with one space.

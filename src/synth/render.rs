@@ -18,7 +18,7 @@ use super::calendar::{Day, Period};
 use super::dirt::{mistyped_birth, mistyped_name, shows_nhs_number};
 use super::ground::Ground;
 use super::output::{ConsentRef, Kind, local_id};
-use super::people::{Part, People, Person};
+use super::people::{Coin, Part, People, Person};
 use super::record::{Entry, Facts, Feed, Flaw, Home, Partner};
 
 /// What rows are made from.
@@ -55,12 +55,13 @@ pub(super) fn own_columns(record_type: RecordType) -> &'static [&'static str] {
             "mother_date_of_birth",
             "plurality",
             "birth_order",
+            "ethnicity",
         ],
         RecordType::HealthReview => &["review", "outcome"],
         RecordType::TwoYearOldEligibility => {
             &["parent_nino", "parent_forename", "parent_surname", "list_date", "criterion"]
         }
-        RecordType::FundedPlace => &["term", "funded_age", "hours", "provider_urn"],
+        RecordType::FundedPlace => &["term", "funded_age", "hours", "provider_urn", "sen"],
         RecordType::LearningAim => &[
             "uln",
             "aim_reference",
@@ -213,7 +214,13 @@ impl<W: Write> Sheet<W> {
                 self.show(&term)?;
                 self.show(&age)?;
                 self.show(&hours)?;
-                self.show(&format_args!("EY{:06}", 500_000 + u32::from(provider) * 37))
+                self.show(&format_args!("EY{:06}", 500_000 + u32::from(provider) * 37))?;
+                // Eleven in a hundred have support, three a plan.
+                self.text(match person.coin(Coin::Needs) {
+                    0..30 => "E",
+                    30..140 => "K",
+                    _ => "N",
+                })
             }
             Facts::Aim { .. } | Facts::CaseMember { .. } => self.adult_services(person, entry),
             Facts::Registration { .. } | Facts::Attendance { .. } | Facts::Referral { .. } => {
@@ -233,7 +240,10 @@ impl<W: Write> Sheet<W> {
             Part::Adult { .. } => (1, 1),
         };
         self.show(&plurality)?;
-        self.show(&birth_order)
+        self.show(&birth_order)?;
+        // Four in a hundred are not stated.
+        let origin = world.people.household(person.household).origin;
+        self.text(if person.coin(Coin::Ethnicity) < 40 { "Z" } else { origin.nhs_code() })
     }
 
     fn adult_services(&mut self, person: &Person, entry: &Entry) -> Result<(), SynthError> {

@@ -28,10 +28,16 @@
 //! - `referrals`: numerator the persons referred in, denominator the persons referred out (who was both is
 //!   in both), each referral in the later of its own quarter and the first that knows it.
 //! - `families_known`: of the reference children under five with a case open at S, those registered at S.
+//! - The others are in [`further`], by the data book's own words; every quarter is counted, also where the
+//!   gateway counts one in the year.
+
+mod further;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+use further::{Further, Looking, NAMES};
 
 use super::calendar::{Closing, Day, Period};
 use super::ground::Ground;
@@ -73,6 +79,7 @@ pub(super) struct Counts {
     referred_out: u32,
     families: u32,
     families_registered: u32,
+    further: Further,
 }
 
 impl Counts {
@@ -93,9 +100,18 @@ impl Counts {
         self.referred_out += other.referred_out;
         self.families += other.families;
         self.families_registered += other.families_registered;
+        for (sum, more) in self.further.iter_mut().zip(&other.further) {
+            *sum = (sum.0 + more.0, sum.1 + more.1);
+        }
     }
 
-    fn figures(&self) -> [(&'static str, u32, Option<u32>); 11] {
+    fn figures(&self) -> Vec<(&'static str, u32, Option<u32>)> {
+        let further = NAMES.iter().zip(self.further);
+        let further = further.map(|(name, (counted, out_of))| (*name, counted, Some(out_of)));
+        self.first().into_iter().chain(further).collect()
+    }
+
+    fn first(&self) -> [(&'static str, u32, Option<u32>); 11] {
         [
             ("births", self.births, None),
             ("under_fives", self.under_fives, None),
@@ -227,6 +243,7 @@ impl<'a> Truth<'a> {
             counts.listed_registered += u32::from(registered.is_some());
         }
         self.referrals(&known, position, counts);
+        Looking { known: &known, person, closing }.count(self, position, counts);
     }
 
     /// The area of the LSOA in which a person lived at S, as far as was known by the close.
@@ -288,10 +305,12 @@ impl<'a> Truth<'a> {
     }
 }
 
-/// Whether a record is a source of any table, or takes its person out of all: an address that is in
-/// no source moves nobody.
+/// Whether a record is a source of any table, or takes its person out of all. Of the agencies' further
+/// files what is said counts, and no address moves anybody.
 fn serves(entry: &Entry) -> bool {
-    !matches!(entry.facts, Facts::More(more) if !matches!(more, More::Death))
+    let no_source =
+        |more| matches!(more, More::Antenatal { .. } | More::Work { .. } | More::Support { .. });
+    !matches!(entry.facts, Facts::More(more) if no_source(more))
 }
 
 /// The start of the earliest registration that is active at S.

@@ -18,9 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const LONDON: &str = "Europe/London";
 
 /// The kinds of leaf that a trace is made of.
-pub const TRACED_KINDS: [&str; 6] = [
+pub const TRACED_KINDS: [&str; 7] = [
     "batch_accepted",
     "card_answered",
+    "data_book_answered",
     "intake_stream_undone",
     "query_answered",
     "release_frozen",
@@ -95,7 +96,7 @@ pub struct Trace {
     pub release: TracedRelease,
     /// The feeds behind it: what had been accepted, and not taken back, when it was frozen.
     pub feeds: Vec<TracedFeed>,
-    /// How many cards of the area were given out of it, as a size class.
+    /// How many cards and data books of the area were given out of it, as a size class.
     pub cards: &'static str,
     /// How many figures of the area were given out of it, as a size class.
     pub queries: &'static str,
@@ -170,7 +171,7 @@ impl Tracer {
                     }
                 }
             }
-            Some("card_answered") if self.is_told(leaf) => self.cards += 1,
+            Some("card_answered" | "data_book_answered") if self.is_told(leaf) => self.cards += 1,
             Some("query_answered") if self.is_told(leaf) => self.queries += 1,
             _ => {}
         }

@@ -207,8 +207,8 @@ async fn a_stream_is_blinded_as_a_whole_and_for_this_deployment() {
     let shown = ["", "2026-05-01", "2026-02-03", "", "", "", "2024-02-28", "2", "", "twelve_month"];
     let shown: [&str; 11] = [&shown[..], &["completed"]].concat().try_into().unwrap();
     let value = |byte: u8| vec![byte; 16];
-    // Nothing known: form, sex, marks, no tags.
-    let comparison = [&[1, b'X', 0][..], &[0; 8]].concat();
+    // Nothing known but the sex that the row shows: form, sex, marks, no tags.
+    let comparison = [&[1, b'F', 0][..], &[0; 8]].concat();
     let fingerprint = value(2);
     let person = v1::BlindedPerson { fingerprint, comparison, ..v1::BlindedPerson::default() };
     let blinded =
@@ -216,16 +216,20 @@ async fn a_stream_is_blinded_as_a_whole_and_for_this_deployment() {
     let clear = [&["R-1"], &shown[1..]].concat().try_into().unwrap();
     let mut wrong = blinded.clone();
     wrong.persons[0].fingerprint.pop();
+    let mut other = blinded.clone();
+    other.persons[0].comparison[1] = b'M';
     let rows = vec![
         row(shown, Some(blinded.clone())),
         row(clear, Some(blinded.clone())),
         row(shown, None),
         row(shown, Some(wrong)),
+        row(shown, Some(other)),
     ];
     let taken = sent(health().await, open(true), rows).await.unwrap();
     let told: Vec<_> = taken.rejections.iter().map(|r| (r.row, &*r.field, &*r.rule)).collect();
     let form = "blinded-form";
-    let expected = [(1, "record_id", "clear-in-blinded"), (2, "", form), (3, "", form)];
+    let expected =
+        [(1, "record_id", "clear-in-blinded"), (2, "", form), (3, "", form), (4, "sex", form)];
     assert_eq!((taken.well_formed, &told[..]), (1, &expected[..]));
     // A blinded row where rows come in clear, and a blinded stream to whoever hashes.
     let refused = sent(health().await, open(false), vec![row(shown, Some(blinded))]).await;

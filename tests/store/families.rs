@@ -147,6 +147,7 @@ async fn an_edge_counts_as_its_record_does_and_goes_with_it(fresh: Fresh) {
     fresh.accept(second).await.unwrap();
     assert_eq!(fresh.open(feed, DAY).await, [[(2, Kin::CaseChild)]]);
     // Erased.
+    assert_eq!((fresh.told(1).await, fresh.cared(feed, 1).await.len()), (1, 1));
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     erasures::erase_record(&mut tx, 1, Some(&[SubjectId::new(1)])).await.unwrap();
     tx.commit().await.unwrap();
@@ -156,6 +157,9 @@ async fn an_edge_counts_as_its_record_does_and_goes_with_it(fresh: Fresh) {
     let third = fresh.stage(feed, 9, &[super::records::stored(4, 9, None)]).await;
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     families::stage(&mut tx, third, &[edge(9, 4, None, Kin::CaseOther)]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(fresh.told(9).await, 1);
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     feeds::abandon(&mut tx, &[third]).await.unwrap();
     feeds::clear_unaccepted(&mut tx, super::now()).await.unwrap();
     tx.commit().await.unwrap();

@@ -127,10 +127,6 @@ async fn everything_of_a_batch_is_found_by_it(fresh: Fresh) {
     assert_eq!(withdrawn().await, [None, None]);
     fresh.accept(third).await.unwrap();
     assert_eq!(withdrawn().await, [Some(now().as_microsecond()), None]);
-    let mut tx = fresh.read(Rights::Intake).await;
-    let mut keys = retention::keys_of(&mut tx, feed, two).await.unwrap();
-    keys.sort();
-    assert_eq!(keys, [(3, key(3), 1), (4, key(4), 1)]);
 }
 
 async fn a_record_let_go_is_known_until_its_day(fresh: Fresh) {

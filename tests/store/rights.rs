@@ -180,6 +180,8 @@ async fn nobody_changes_or_deletes_the_log_or_a_release() {
             "TRUNCATE consent_statement",
             "UPDATE subject_request SET due_on = 1",
             "DELETE FROM subject_request",
+            "UPDATE table_request SET document = document",
+            "DELETE FROM table_request",
             "DELETE FROM withheld_record",
             "DELETE FROM withheld_feed",
             "DELETE FROM withheld_key",
@@ -238,6 +240,8 @@ async fn only_the_sequencer_gives_words_notices_and_undoes() {
             "UPDATE withheld_record SET state = 2",
             "INSERT INTO subject_request VALUES (1, 'authority', 'p', 0, 0, 0, 0)",
             "UPDATE subject_request SET done_at = 1",
+            "INSERT INTO table_request VALUES (1, 'health', 0, '{}', '{}', 0, '', 0)",
+            "UPDATE table_request SET state = 1",
             "INSERT INTO consent_statement \
              VALUES (1, '\\x00', 0, NULL, 1, 1, 0, 0, 0, '', '', '', NULL, NULL, 1)",
         ] {

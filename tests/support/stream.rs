@@ -31,6 +31,9 @@ pub(crate) fn nhs_number(n: usize) -> String {
     valid[n].to_string()
 }
 
+/// So many children a long run has; beyond, they come again.
+const MOST_CHILDREN: usize = 800_000;
+
 /// Health reviews of the children `range`, each with a record id of its own.
 pub(crate) fn rows(prefix: &str, range: std::ops::Range<usize>) -> Vec<v1::RecordRow> {
     range
@@ -39,7 +42,7 @@ pub(crate) fn rows(prefix: &str, range: std::ops::Range<usize>) -> Vec<v1::Recor
             let values =
                 [&id, "2026-05-01", "2026-02-03", "", "2024-02-28", "twelve_month", "completed"];
             let mut values = values.map(str::to_owned).to_vec();
-            values[3] = nhs_number(n);
+            values[3] = nhs_number(n % MOST_CHILDREN);
             v1::RecordRow { values, blinded: None }
         })
         .collect()
@@ -59,20 +62,30 @@ impl Stream {
     }
 
     pub(crate) async fn open_with(health: Service, columns: &[&str]) -> Result<Self, Status> {
+        let feed = ("isp-health", "health_review", "2026-05-10");
+        Self::open_feed(health, feed, columns).await
+    }
+
+    /// The same of any sender: under a protocol, of a record type, extracted on a day.
+    pub(crate) async fn open_feed(
+        sender: Service,
+        (protocol, record_type, extract_day): (&str, &str, &str),
+        columns: &[&str],
+    ) -> Result<Self, Status> {
         let (send, receive) = mpsc::channel(4);
         let open = v1::PushOpen {
-            protocol_id: "isp-health".to_owned(),
+            protocol_id: protocol.to_owned(),
             protocol_version: 0,
-            record_type: "health_review".to_owned(),
+            record_type: record_type.to_owned(),
             purpose: String::new(),
             columns: columns.iter().map(|column| (*column).to_owned()).collect(),
-            extract_day: "2026-05-10".to_owned(),
+            extract_day: extract_day.to_owned(),
             dry_run: false,
             blinded: None,
         };
         let message = Some(push_request::Message::Open(open));
         send.send(v1::PushRequest { message }).await.ok();
-        let answers = IntakeServiceClient::new(health).push(ReceiverStream::new(receive)).await?;
+        let answers = IntakeServiceClient::new(sender).push(ReceiverStream::new(receive)).await?;
         let mut stream = Self { send, answers: answers.into_inner(), opened: None };
         let first = stream.answers.message().await?.ok_or_else(gone)?;
         if let Some(push_response::Message::Opened(opened)) = first.message {

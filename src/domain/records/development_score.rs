@@ -65,3 +65,6 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
     PAYLOAD,
 )
 .health();
+
+/// Stored number of `on_track`.
+pub const ON_TRACK: u8 = DEFINITION.number("on_track");

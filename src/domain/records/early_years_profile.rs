@@ -71,3 +71,14 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
 )
 .termly()
 .ruled(&[RowRule::Follows { flag: "good_level", from: GOOD_LEVEL, codes: &["2", "3"] }]);
+
+/// Stored number of `year`.
+pub const YEAR: u8 = DEFINITION.number("year");
+/// Stored number of `good_level`.
+pub const REACHED: u8 = DEFINITION.number("good_level");
+/// Stored number of `free_school_meals`.
+pub const MEALS: u8 = DEFINITION.number("free_school_meals");
+/// Stored number of `sen`.
+pub const SEN: u8 = DEFINITION.number("sen");
+/// Stored number of `ethnicity`.
+pub const ETHNICITY: u8 = DEFINITION.number("ethnicity");

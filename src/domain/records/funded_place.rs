@@ -39,3 +39,5 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
 pub const TERM: u8 = DEFINITION.number("term");
 /// Stored number of `funded_age`.
 pub const FUNDED_AGE: u8 = DEFINITION.number("funded_age");
+/// Stored number of `sen`.
+pub const SEN: u8 = DEFINITION.number("sen");

@@ -38,3 +38,8 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
     PAYLOAD,
 )
 .health();
+
+/// Stored number of `review`.
+pub const WHICH: u8 = DEFINITION.number("review");
+/// Stored number of `outcome`.
+pub const CAME_OF_IT: u8 = DEFINITION.number("outcome");

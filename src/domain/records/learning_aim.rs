@@ -67,3 +67,14 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
     PAYLOAD,
 )
 .ruled(&[RowRule::InOrder("start_date", "planned_end_date")]);
+
+/// Stored number of `planned_end_date`.
+pub const PLANNED_END: u8 = DEFINITION.number("planned_end_date");
+/// Stored number of `completion_status`.
+pub const COMPLETED: u8 = DEFINITION.number("completion_status");
+/// Stored number of `outcome`.
+pub const ACHIEVED: u8 = DEFINITION.number("outcome");
+/// Stored number of `destination`.
+pub const WENT_TO: u8 = DEFINITION.number("destination");
+/// Stored number of `esol`.
+pub const IS_ESOL: u8 = DEFINITION.number("esol");

@@ -63,3 +63,5 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
 
 /// Stored number of `plurality`.
 pub const PLURALITY: u8 = DEFINITION.number("plurality");
+/// Stored number of `ethnicity`.
+pub const ETHNICITY: u8 = DEFINITION.number("ethnicity");

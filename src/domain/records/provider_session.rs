@@ -38,3 +38,12 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
     &[],
     PAYLOAD,
 );
+
+/// Stored number of `provider_urn`.
+pub const URN: u8 = DEFINITION.number("provider_urn");
+/// Stored number of `provider_kind`.
+pub const WHAT: u8 = DEFINITION.number("provider_kind");
+/// Stored number of `session`.
+pub const WHICH: u8 = DEFINITION.number("session");
+/// Stored number of `attended`.
+pub const CAME: u8 = DEFINITION.number("attended");

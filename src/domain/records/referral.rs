@@ -68,3 +68,9 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
 
 /// Stored number of `direction`.
 pub const WHICH_WAY: u8 = DEFINITION.number("direction");
+/// Stored number of `other_party`.
+pub const PARTY: u8 = DEFINITION.number("other_party");
+/// Stored number of `outcome`.
+pub const CAME_OF_IT: u8 = DEFINITION.number("outcome");
+/// Stored number of `outcome_date`.
+pub const CAME_ON: u8 = DEFINITION.number("outcome_date");

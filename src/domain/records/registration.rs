@@ -62,3 +62,7 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
 pub const START_DATE: u8 = DEFINITION.number("start_date");
 /// Stored number of `end_date`.
 pub const END_DATE: u8 = DEFINITION.number("end_date");
+/// Stored number of `target_groups`.
+pub const GROUPS: u8 = DEFINITION.number("target_groups");
+/// Stored number of `ethnicity`.
+pub const ETHNICITY: u8 = DEFINITION.number("ethnicity");

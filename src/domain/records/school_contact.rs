@@ -33,3 +33,8 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
     &[],
     PAYLOAD,
 );
+
+/// Stored number of `school_urn`.
+pub const URN: u8 = DEFINITION.number("school_urn");
+/// Stored number of `engaged`.
+pub const ENGAGED: u8 = DEFINITION.number("engaged");

@@ -34,3 +34,9 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
 
 /// Stored number of `term`.
 pub const TERM: u8 = DEFINITION.number("term");
+/// Stored number of `possible`.
+pub const POSSIBLE: u8 = DEFINITION.number("possible");
+/// Stored number of `attended`.
+pub const ATTENDED: u8 = DEFINITION.number("attended");
+/// Stored number of `sen`.
+pub const SEN: u8 = DEFINITION.number("sen");

@@ -49,3 +49,8 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
     PERSON,
     PAYLOAD,
 );
+
+/// Stored number of `survey`.
+pub const WHICH: u8 = DEFINITION.number("survey");
+/// Stored number of `satisfaction`.
+pub const SATISFACTION: u8 = DEFINITION.number("satisfaction");

@@ -40,3 +40,12 @@ pub const DEFINITION: RecordDefinition = RecordDefinition::new(
     PAYLOAD,
 )
 .ruled(&[RowRule::InOrder("start_date", "end_date")]);
+
+/// Stored number of `start_date`.
+pub const START_DATE: u8 = DEFINITION.number("start_date");
+/// Stored number of `end_date`.
+pub const END_DATE: u8 = DEFINITION.number("end_date");
+/// Stored number of `outcome`.
+pub const WENT_TO: u8 = DEFINITION.number("outcome");
+/// Stored number of `target_groups`.
+pub const GROUPS: u8 = DEFINITION.number("target_groups");

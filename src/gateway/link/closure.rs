@@ -13,7 +13,10 @@ use crate::{
     domain::{PersonId, SubjectId},
     gateway::forms::Forms,
     keys::{KeyError, KeyVersion, KeysInUse, Pseudonym, PseudonymDomain},
-    linkage::{self, COMPARISON_RULES, Comparison, Lookup, MAX_HOLDERS, MatchKey, MatchKeys, Rung},
+    linkage::{
+        self, COMPARISON_RULES, Comparison, Lookup, MAX_COMPONENT, MAX_HOLDERS, MatchKey,
+        MatchKeys, Rung,
+    },
     store::{
         StoreError, Tx,
         subjects::{self, Move, StoredLink, Subject},
@@ -44,6 +47,7 @@ pub(super) struct Closure<'a> {
     asked: HashSet<Key>,
     holders: HashMap<Key, BTreeSet<SubjectId>>,
     crowded: HashSet<Key>,
+    newcomers: BTreeSet<SubjectId>,
 }
 
 impl<'a> Closure<'a> {
@@ -56,12 +60,14 @@ impl<'a> Closure<'a> {
             asked: HashSet::new(),
             holders: HashMap::new(),
             crowded: HashSet::new(),
+            newcomers: BTreeSet::new(),
         }
     }
 
     /// Begins with a newcomer.
     pub(super) fn begin(&mut self, stored: Subject, comparison: Option<Comparison>) {
         let compared = for_linkage(&stored, comparison);
+        self.newcomers.insert(stored.id);
         self.join(Member { stored, compared });
     }
 
@@ -149,7 +155,11 @@ impl<'a> Closure<'a> {
             let holders = self.holders.entry(*key).or_default();
             let before = stored.len();
             holders.extend(stored.iter().copied());
-            if is_lookup(*rung) && holders.len() > MAX_HOLDERS {
+            if !is_lookup(*rung) && before > MAX_COMPONENT {
+                // More than is ever resolved: nobody of them is read, and all stay as they are.
+                self.crowded.insert(*key);
+                holders.retain(|id| self.members.contains_key(id));
+            } else if is_lookup(*rung) && holders.len() > MAX_HOLDERS {
                 self.crowded.insert(*key);
                 if before <= MAX_HOLDERS {
                     must.extend(stored);
@@ -207,11 +217,10 @@ impl<'a> Closure<'a> {
     }
 
     /// Resolves all that hangs together, stores where stored subjects go and what ties them, and
-    /// gives back the newcomers (`new`) as they are to be stored.
+    /// gives back the newcomers as they are to be stored.
     pub(super) async fn resolve(
         mut self,
         tx: &mut Tx,
-        new: &[SubjectId],
     ) -> Result<(Vec<Move>, BTreeMap<SubjectId, Subject>), GatewayError> {
         let crowded = &self.crowded;
         for member in self.members.values_mut() {
@@ -227,7 +236,7 @@ impl<'a> Closure<'a> {
         }
         let mut moves = Vec::new();
         let mut relinked = Vec::new();
-        let new: BTreeSet<SubjectId> = new.iter().copied().collect();
+        let new = std::mem::take(&mut self.newcomers);
         for (id, (from, link)) in &before {
             let Some(member) = self.members.get(id).filter(|_| !new.contains(id)) else { continue };
             if member.stored.person != *from {
@@ -275,6 +284,17 @@ impl<'a> Closure<'a> {
         groups.into_values().collect()
     }
 
+    /// Whether nobody outside a component is stored as a person.
+    async fn is_free(
+        &self,
+        tx: &mut Tx,
+        person: PersonId,
+        component: &[SubjectId],
+    ) -> Result<bool, GatewayError> {
+        let holders = subjects::of_persons(tx, &[person]).await?;
+        Ok(holders.iter().all(|holder| component.contains(&holder.id)))
+    }
+
     /// Resolves one component and writes each member's person and link.
     async fn resolve_component(
         &mut self,
@@ -290,9 +310,12 @@ impl<'a> Closure<'a> {
         for group in groups {
             let oldest = group.members.first().and_then(|id| self.members.get(id));
             let own = oldest.and_then(|oldest| oldest.stored.tie.own_person);
-            let person = match group.keeps.or(own.filter(|own| !taken.contains(own))) {
-                Some(person) => person,
-                None => PersonId::new(subjects::take_person_numbers(tx, 1).await?),
+            let person = match (group.keeps, own.filter(|own| !taken.contains(own))) {
+                (Some(person), _) => person,
+                // Its first number again, so that a split undoes a merge exactly; unless somebody
+                // who does not hang together with it any more has it.
+                (None, Some(own)) if self.is_free(tx, own, component).await? => own,
+                (None, _) => PersonId::new(subjects::take_person_numbers(tx, 1).await?),
             };
             taken.insert(person);
             let parents = group.parents();

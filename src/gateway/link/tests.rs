@@ -7,6 +7,7 @@ use crate::{
     linkage::{MAX_HOLDERS, RawIdentity, Sender, Sex},
     store::{
         Location, Rights, Store, erasures,
+        faults::world::{database, postgres::Database},
         records::{self, NewEvent},
     },
 };
@@ -55,6 +56,15 @@ async fn store() -> (Store, tempfile::TempDir) {
     let store = Store::open(&Location::Sqlite(dir.path().join("g.db").into())).await.unwrap();
     store.migrate(None).await.unwrap();
     (store, dir)
+}
+
+/// A store as a gateway opens it, whose user owns nothing.
+async fn on_postgres(database: &Database) -> Store {
+    let at = |user| Location::Postgres(database.location(user));
+    let owner = Store::open(&at("owner")).await.unwrap();
+    owner.migrate(Some("gateway")).await.unwrap();
+    owner.close().await;
+    Store::open(&at("gateway")).await.unwrap()
 }
 
 fn keys(rng: &mut StdRng) -> KeysInUse {
@@ -112,10 +122,19 @@ fn partition(placed: &[(SubjectId, PersonId)]) -> BTreeSet<BTreeSet<usize>> {
 #[tokio::test]
 async fn a_thousand_orders_give_the_same_persons() {
     let (store, _dir) = store().await;
+    let on_sqlite = persons_in_orders(&store, 1_000).await;
+    let Some(database) = database().await else { return };
+    let store = on_postgres(&database).await;
+    assert_eq!(persons_in_orders(&store, 25).await, on_sqlite);
+    store.close().await;
+}
+
+/// The persons of the hard set, the same in so many orders.
+async fn persons_in_orders(store: &Store, orders: usize) -> BTreeSet<BTreeSet<usize>> {
     let mut tx = store.transact(Rights::Intake).await.unwrap();
     let mut rng = StdRng::seed_from_u64(5);
     let mut first = None;
-    for order in 0..1_000 {
+    for order in 0..orders {
         // Other keys, other persons: nothing of an order before is found again.
         let keys = keys(&mut rng);
         let all: Vec<_> = HARD.iter().enumerate().map(|(at, s)| keyed(&keys, at, s)).collect();
@@ -137,6 +156,7 @@ async fn a_thousand_orders_give_the_same_persons() {
     for (a, b) in apart {
         assert!(!together(a, b), "{:?} and {:?}", HARD[a], HARD[b]);
     }
+    persons
 }
 
 /// One that stands alone, its namesake of another postcode with a number, and what shows that they
@@ -150,6 +170,14 @@ const MERGED: [Stated; 3] = [
 #[tokio::test]
 async fn a_split_undoes_a_merge_exactly() {
     let (store, _dir) = store().await;
+    merged_and_split(&store).await;
+    let Some(database) = database().await else { return };
+    let store = on_postgres(&database).await;
+    merged_and_split(&store).await;
+    store.close().await;
+}
+
+async fn merged_and_split(store: &Store) {
     let mut tx = store.transact(Rights::Intake).await.unwrap();
     let mut rng = StdRng::seed_from_u64(6);
     let keys = keys(&mut rng);
@@ -216,5 +244,5 @@ async fn a_lookup_key_that_many_hold_is_not_followed_whoever_came_last() {
         closure.begin_stored(subject).unwrap();
     }
     closure.follow(&mut tx).await.unwrap();
-    assert_eq!(closure.resolve(&mut tx, &[]).await.unwrap().0, []);
+    assert_eq!(closure.resolve(&mut tx).await.unwrap().0, []);
 }

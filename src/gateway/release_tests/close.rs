@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     audit::{Leaf, LeafKind},
-    disclosure::{Catalogue, Limits, verify_release},
+    disclosure::{Catalogue, verify_release},
     domain::{Event, RecordType, Role, field::Value, records::registration, time::epoch_day},
     gateway::Closed,
     protocol::{Act, CallerRole, Coverage, template::Template},
@@ -43,15 +43,15 @@ async fn a_closed_quarter_counts_what_was_accepted_with_fresh_noise() {
 
     // 3,000 under-fives in each area, 2,000 of them registered on 5 January and so 85 days.
     for row in cells(frozen.value(), "engagement") {
-        assert!(near(row[0], 1_000, 40) && near(row[2], 2_000, 40), "{row:?}");
-        assert!([1, 3, 4, 5, 6, 7].iter().all(|cell| near(row[*cell], 0, 40)), "{row:?}");
+        assert!(near(row[0], 1_000, 110) && near(row[2], 2_000, 110), "{row:?}");
+        assert!([1, 3, 4, 5, 6, 7].iter().all(|cell| near(row[*cell], 0, 110)), "{row:?}");
     }
     // Of each 1,400 birth days the last 699 are on the list; 18 months old by 31 March
     // 2026 are those born by 30 September 2024, day 972.
     let listed = children.iter().enumerate().filter(|(n, _)| (701..=972).contains(&(n % 1_400)));
     let listed = i64::try_from(listed.count()).unwrap();
     let twos: i64 = cells(frozen.value(), "twos").concat().iter().sum();
-    assert!(near(twos, listed, 12 * 50), "{twos} of {listed}");
+    assert!(near(twos, listed, 12 * 64), "{twos} of {listed}");
 
     assert_eq!(release.protocols.len(), 5);
     let week = |sender: &str, record_type| {
@@ -63,7 +63,7 @@ async fn a_closed_quarter_counts_what_was_accepted_with_fresh_noise() {
     assert_eq!(week("health", RecordType::LiveBirth).as_deref(), Some("2026-W15"));
     assert_eq!(week("health", RecordType::HealthReview), None);
     let catalogue = Catalogue::shipped().unwrap();
-    assert_eq!(verify_release(release, &catalogue, Limits::recommended(), &[]), Ok(()));
+    assert_eq!(verify_release(release, &catalogue, release.budget.limits, &[]), Ok(()));
 
     // The next quarter draws anew, although nothing was added.
     town.set_clock("2026-08-13T12:00:00Z");
@@ -72,7 +72,7 @@ async fn a_closed_quarter_counts_what_was_accepted_with_fresh_noise() {
     assert_ne!(cells(next.value(), "referrals"), cells(frozen.value(), "referrals"));
     let before = [release.clone()];
     let verified =
-        verify_release(&next.value().release, &catalogue, Limits::recommended(), &before);
+        verify_release(&next.value().release, &catalogue, release.budget.limits, &before);
     assert_eq!(verified, Ok(()));
 }
 
@@ -117,7 +117,7 @@ async fn what_may_not_serve_is_not_counted() {
     }
     let frozen = town.close(QUARTER).await;
     let row = &cells(frozen.value(), "engagement")[0];
-    assert!(near(row[0], 100, 40) && near(row[2], 200, 40), "{row:?}");
+    assert!(near(row[0], 100, 110) && near(row[2], 200, 110), "{row:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,6 +292,23 @@ async fn the_list_is_for_parties_and_whole_releases_for_officers_and_auditors() 
     assert_eq!(refused(gateway.release(&stranger, QUARTER).await).0, "wrong_role");
     assert_eq!(refused(gateway.release(&town.officer(), "2025Q4").await).0, "not_found");
     assert_eq!(refused(gateway.release(&town.officer(), "spring").await).0, "invalid_argument");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_templates_permit_every_table_of_the_catalogue_in_its_quarter() {
+    let town = Town::new().await;
+    let (snapshot, today) = (town.gateway.snapshot(), town.gateway.today());
+    let mut permitted = std::collections::BTreeSet::new();
+    for quarter in ["2025Q2", "2025Q3", "2025Q4", "2026Q1"] {
+        let quarter = quarter.parse().unwrap();
+        for permit in town.gateway.release_permits(&snapshot, quarter, today) {
+            permitted.insert(permit.unwrap().table().clone());
+        }
+    }
+    let catalogue = Catalogue::shipped().unwrap();
+    assert!(permitted.into_iter().eq(
+        catalogue.tables.iter().map(|t| t.id.clone()).collect::<std::collections::BTreeSet<_>>()
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]

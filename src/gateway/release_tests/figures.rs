@@ -52,7 +52,7 @@ async fn a_manager_sees_the_card_of_the_own_area_and_of_no_other() {
     );
     // The list of two-year-olds serves another purpose, so its indicators are not there.
     let numbers: Vec<u8> = shown.lines.iter().map(|line| line.number).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 14, 16]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 12, 13, 17, 18, 19, 21, 22, 26]);
     let registered = &shown.lines[2];
     assert_eq!(registered.figure.word, "large majority");
     let percent: f64 = registered.figure.value.parse().unwrap();
@@ -60,8 +60,9 @@ async fn a_manager_sees_the_card_of_the_own_area_and_of_no_other() {
     assert_eq!(registered.figure.unit, "percent");
     assert!(registered.trend.is_empty() && registered.feeds.len() == 5);
     assert_eq!(shown.lines[1].parts.len(), 5);
-    // Case types are published for the authority only.
-    assert!(shown.lines[8].parts.is_empty());
+    // Registration by age and deprivation is counted in a first quarter, by sex in a second.
+    let parts: Vec<&str> = registered.parts.iter().map(|part| part.part.as_str()).collect();
+    assert_eq!((parts.len(), parts[0], parts[5]), (7, "registered_age_0", "deprived"));
 
     let leaf = last_leaf(&town).await;
     assert_eq!(leaf.kind, LeafKind::CardAnswered);
@@ -110,7 +111,7 @@ async fn purposes_tables_and_protocols_decide_each_query() {
     let leaf = last_leaf(&town).await;
     assert_eq!(leaf.kind, LeafKind::QueryAnswered);
     assert_eq!(leaf.indicator.unwrap().as_str(), "registered");
-    assert_eq!(leaf.table.unwrap().as_str(), "engagement");
+    assert_eq!(leaf.table.unwrap().as_str(), "registered");
 
     for purpose in ["", "marketing", "public_health"] {
         let (reason, clause) = refused(ask("registered", "CC01", "", purpose).await);
@@ -125,7 +126,7 @@ async fn purposes_tables_and_protocols_decide_each_query() {
     assert_eq!(reason_of(&last_leaf(&town).await), "table_not_listed");
     let not_ours = refused(ask("families_known", "CC01", "case_type", PLANNING).await);
     assert_eq!((unknown.0, &unknown), ("table_not_listed", &not_ours));
-    assert_eq!(refused(ask("registered", "CC01", "age", PLANNING).await).0, "invalid_argument");
+    assert_eq!(refused(ask("registered", "CC01", "colour", PLANNING).await).0, "invalid_argument");
     assert_eq!(refused(ask("registered", "cc 01", "", PLANNING).await).0, "invalid_argument");
     let provider = town.actor("centres", &[CallerRole::Provider], None);
     let asked = query("registered", "CC01", "", PLANNING);
@@ -152,14 +153,17 @@ async fn officers_and_auditors_see_all_areas_and_the_authoritys_breakdowns() {
     let town = released().await;
     for actor in [town.officer(), town.auditor()] {
         let whole = town.gateway.card(&actor, &card("E08000026", "", PLANNING)).await.unwrap();
-        assert_eq!(whole.value().lines.last().unwrap().parts.len(), 4);
+        let families = whole.value().lines.iter().find(|line| line.title == "Families known");
+        assert_eq!(families.unwrap().parts.len(), 4);
         for area in ["CL1", "CC03"] {
             town.gateway.card(&actor, &card(area, QUARTER, PLANNING)).await.unwrap();
         }
         let asked = query("families_known", "E08000026", "case_type", PLANNING);
         let found = town.gateway.query_figures(&actor, &asked).await.unwrap();
         assert_eq!(found.value().figures.len(), 4);
-        assert!(found.value().figures.iter().all(|figure| figure.value == "<10"));
+        // Nobody has a case; one draw in 44 passes the edge all the same.
+        let withheld = found.value().figures.iter().filter(|figure| figure.value == "<10");
+        assert!(withheld.count() >= 2);
     }
 }
 
@@ -192,7 +196,10 @@ async fn quarters_that_are_not_released_are_not_found() {
     let latest = gateway.query_figures(&officer, &asked).await.unwrap();
     assert_eq!(latest.value().figures[0].quarter.to_string(), "2026Q2");
     let shown = gateway.card(&officer, &card(whole, "", PLANNING)).await.unwrap();
-    assert!(shown.value().lines.iter().all(|line| line.trend.len() == 1));
+    // What is due in one quarter of the year has no other yet.
+    let trends: Vec<usize> = shown.value().lines.iter().map(|line| line.trend.len()).collect();
+    assert!(trends.iter().all(|n| *n <= 1) && trends.iter().sum::<usize>() > 15, "{trends:?}");
+    assert_eq!(trends[..3], [1, 1, 1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! Closing, figures, the log's readers and its files, on one small town.
 
 mod approval;
+mod books;
+mod boundaries;
 mod cases;
 mod close;
 mod details;
@@ -17,6 +19,7 @@ mod rights;
 mod search;
 mod subjects;
 mod support;
+mod table_requests;
 mod undo;
 mod unused;
 mod withdraw;

@@ -3,8 +3,8 @@
 use super::{
     details::{last_of, opened, text},
     last_leaf, refused,
-    support::{Town, partner},
-    undo::{counted, health, open, push, reviews, take, withdrawals},
+    support::{AREAS, Town, partner},
+    undo::{COLUMNS, counted, health, open, push, reviews, reviews_stream, take, withdrawals},
 };
 use crate::{
     audit::{Code, LeafKind, SizeClass},
@@ -12,7 +12,9 @@ use crate::{
         BatchId, Event, PersonId, RecordType, Role, field::Value, records::family_case,
         time::epoch_day,
     },
-    gateway::{GatewayError, NamedRecords, RetentionLine, RetentionProof, Sought, Verdict},
+    gateway::{
+        GatewayError, NamedRecords, OpenStream, RetentionLine, RetentionProof, Sought, Verdict,
+    },
     protocol::{
         Act, Protocol, SignatoryRole,
         document::Retention,
@@ -74,6 +76,40 @@ fn of_day(day: &str, range: std::ops::Range<usize>) -> Vec<Vec<String>> {
     let mut rows = reviews(range);
     rows.iter_mut().for_each(|row| day.clone_into(&mut row[3]));
     rows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hung_together_by_a_record_that_is_let_go_comes_apart() {
+    let town = kept_for(120, RetentionStart::EventDate).await;
+    let open = OpenStream {
+        columns: ["surname", "forename", "sex", "postcode", "lsoa_2011"]
+            .iter()
+            .chain(&COLUMNS)
+            .map(|column| (*column).to_owned())
+            .collect(),
+        ..reviews_stream()
+    };
+    let opened = town.gateway.open_stream(health(&town), open).await.unwrap();
+    let mut intake = opened.into_parts().0;
+    let of = |n: usize, day: &str, postcode: &str, numbered: bool| {
+        let mut row = of_day(day, n..n + 1).remove(0);
+        row[4] = if numbered { reviews(0..1)[0][4].clone() } else { String::new() };
+        let who = ["Example", "Adaeze", "2", postcode, AREAS[0].2].map(str::to_owned);
+        [&who[..], &row].concat()
+    };
+    // One number at two addresses, and the second address without the number: the first and the
+    // last have nothing in common but names and a birth date.
+    let rows = vec![
+        of(0, "2026-04-20", "CV1 1AH", true),
+        of(1, "2026-02-03", "CV6 5HB", true),
+        of(2, "2026-04-20", "CV6 5HB", false),
+    ];
+    let accepted = take(&mut intake, rows).await;
+    assert_eq!((accepted.well_formed, &accepted.rejections[..]), (3, &[][..]));
+    intake.close().await.unwrap();
+    assert_eq!(counted(&town).await, 1);
+    apply_on(&town, "2026-06-03T23:30:00Z").await;
+    assert_eq!(counted(&town).await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -311,19 +311,31 @@ impl Town {
     }
 
     pub(super) async fn put_geography(&self) {
+        self.put_areas(date(2024, 4, 1), &AREAS).await;
+    }
+
+    /// Reach areas in clusters, each of these LSOAs (by commas), from a day on, all run by one
+    /// lead agency but for the first.
+    pub(super) async fn put_areas(&self, from: Date, reach_areas: &[(&str, &str, &str)]) {
         let area = |code: &str, level: &str, parent: Option<&str>, lsoas: Vec<&str>| {
             serde_json::json!({ "code": code, "name": format!("Area {code}"), "level": level,
                 "parent": parent, "lsoas": lsoas, "under_fives": 1_000 })
         };
         let mut areas = vec![area("E08000026", "authority", None, vec![])];
-        for cluster in ["CL1", "CL2"] {
+        let clusters: BTreeSet<&str> = reach_areas.iter().map(|area| area.1).collect();
+        for cluster in clusters {
             areas.push(area(cluster, "cluster", Some("E08000026"), vec![]));
         }
-        for (code, cluster, lsoa) in AREAS {
-            areas.push(area(code, "reach_area", Some(cluster), vec![lsoa]));
+        areas.push(area("LA1", "lead_agency", Some("E08000026"), vec![]));
+        for (at, (code, cluster, lsoas)) in reach_areas.iter().enumerate() {
+            let mut area = area(code, "reach_area", Some(cluster), lsoas.split(',').collect());
+            if at > 0 || reach_areas.len() == 1 {
+                area["lead_agency"] = "LA1".into();
+            }
+            areas.push(area);
         }
         let entry = geography::Entry {
-            valid_from: epoch_day(date(2024, 4, 1)),
+            valid_from: epoch_day(from),
             json: serde_json::to_string(&areas).unwrap(),
         };
         self.act(LeafKind::AreasLoaded, Effect::PutGeography(entry)).await;

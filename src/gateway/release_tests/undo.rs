@@ -15,7 +15,7 @@ use crate::{
     store::{Rights, feeds, scan},
 };
 
-const COLUMNS: [&str; 8] = [
+pub(super) const COLUMNS: [&str; 8] = [
     "record_id",
     "operation",
     "extracted_at",
@@ -60,8 +60,9 @@ pub(super) fn health(town: &Town) -> Actor {
     town.actor("health", &[CallerRole::Provider], None)
 }
 
-pub(super) async fn open(town: &Town) -> (Intake, Opened) {
-    let open = OpenStream {
+/// A stream of health's, of rows as [`reviews`] makes them.
+pub(super) fn reviews_stream() -> OpenStream {
+    OpenStream {
         protocol: "isp-health".to_owned(),
         version: 0,
         record_type: "health_review".to_owned(),
@@ -70,8 +71,11 @@ pub(super) async fn open(town: &Town) -> (Intake, Opened) {
         extract_day: "2026-05-10".to_owned(),
         dry_run: false,
         blinding: None,
-    };
-    let opened = town.gateway.open_stream(health(town), open).await.unwrap();
+    }
+}
+
+pub(super) async fn open(town: &Town) -> (Intake, Opened) {
+    let opened = town.gateway.open_stream(health(town), reviews_stream()).await.unwrap();
     let (intake, receipt) = opened.into_parts();
     (intake, Opened { index: receipt.leaf_index, hash: *receipt.leaf_hash.as_bytes() })
 }

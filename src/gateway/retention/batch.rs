@@ -10,7 +10,12 @@ use crate::{
         event::CorruptEvent,
         time::{date_of, epoch_day},
     },
-    gateway::{Gateway, GatewayError, erase::Wanted, link::facts_cell, rights::stored_forms},
+    gateway::{
+        Gateway, GatewayError,
+        erase::Wanted,
+        link::{facts_cell, resolve_after_erasure},
+        rights::stored_forms,
+    },
     keys::PseudonymDomain,
     linkage::Facts,
     protocol::{End, KeptRecord, ProtocolVersion},
@@ -120,6 +125,9 @@ impl Gateway {
         wanted.numbers.extend(&numbers);
         wanted.batches.push_back(batch.batch);
         let mut named = self.erase_items(&mut tx, &mut wanted).await?;
+        let of_items = named.values().flatten().copied();
+        let whom = distinct(of_items.collect(), due.iter().flat_map(|due| &due.subjects));
+        let persons = subjects::persons_of(&mut tx, &whom).await?;
         for due in due {
             let known_until = due.known_until;
             if let Some(token) = &due.unused {
@@ -143,13 +151,17 @@ impl Gateway {
                 cases::forget_late(&mut tx, *number).await?;
             }
         }
+        resolve_after_erasure(&keys, &mut tx, &persons).await?;
         retention::count(&mut tx, record_type, due.len() as u64).await?;
         tx.commit().await?;
         Ok(true)
     }
 }
 
-fn distinct(mut some: Vec<SubjectId>, more: &[SubjectId]) -> Vec<SubjectId> {
+fn distinct<'a>(
+    mut some: Vec<SubjectId>,
+    more: impl IntoIterator<Item = &'a SubjectId>,
+) -> Vec<SubjectId> {
     some.extend(more);
     some.sort_unstable();
     some.dedup();

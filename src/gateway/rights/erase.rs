@@ -7,8 +7,8 @@
 
 use super::reach::reached;
 use crate::{
-    domain::{BatchId, FeedId},
-    gateway::{Gateway, GatewayError, erase::Wanted},
+    domain::{BatchId, FeedId, SubjectId},
+    gateway::{Gateway, GatewayError, erase::Wanted, link::resolve_after_erasure},
     keys::{KeyVersion, Pseudonym, PseudonymDomain},
     protocol::Choice,
     store::{
@@ -118,6 +118,8 @@ impl Gateway {
         }
         let days = self.days_before_erasure(feed, due).await?;
         let found = self.erase_items(tx, &mut wanted).await?;
+        let named: Vec<SubjectId> = found.values().flatten().copied().collect();
+        let persons = subjects::persons_of(tx, &named).await?;
         let stopping = cases::stopping(tx, &numbers).await?;
         let mut withdrawals = erasures::withdrawals(tx, &numbers).await?;
         for number in &numbers {
@@ -126,6 +128,7 @@ impl Gateway {
             cases::forget_stops(tx, *number).await?;
             cases::forget_late(tx, *number).await?;
         }
+        resolve_after_erasure(&keys, tx, &persons).await?;
         let only: Vec<[u8; 16]> = tokens.iter().map(|(token, _)| *token).collect();
         // One that was taken late is again what it was before: sent then, and not used.
         let before = cases::dropped(tx, feed, &only).await?;

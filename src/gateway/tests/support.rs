@@ -344,8 +344,11 @@ pub(super) fn areas(lsoas: &[&str; 2]) -> Vec<AreaEntry> {
         name: code.to_owned(),
         level,
         parent: parent.map(id),
+        lead_agency: None,
         lsoas,
         under_fives: 100,
+        deprived: Vec::new(),
+        neighbourhoods: Vec::new(),
     };
     vec![
         area("E08000026", AreaLevel::Authority, None, vec![]),

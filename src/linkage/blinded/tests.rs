@@ -74,7 +74,8 @@ fn blinded_and_in_clear_are_one_person() {
         let (sent, asked) =
             connector(&gateway, |with| BlindedIdentity::of(&keyed(which, &health, with)));
         assert!(asked >= 2, "{which}: {asked}");
-        let taken = sent.keyed(facts(), &health, &gateway).unwrap();
+        assert!(sent.agrees_with(identity(which).sex.unwrap_or(Sex::NotKnown)), "{which}");
+        let taken = sent.keyed(facts(which), &health, &gateway).unwrap();
         assert_eq!(taken.fingerprint, clear.fingerprint, "{which}");
         assert_eq!((taken.nhs, taken.local_id), (clear.nhs, clear.local_id));
         assert_eq!(taken.match_keys, clear.match_keys);
@@ -83,7 +84,7 @@ fn blinded_and_in_clear_are_one_person() {
         // Of another partner: the same person exactly where a rung of the ladder says so.
         let (theirs, _) =
             connector(&gateway, |with| BlindedIdentity::of(&keyed(which, &centres, with)));
-        let theirs = theirs.keyed(facts(), &centres, &gateway).unwrap();
+        let theirs = theirs.keyed(facts(which), &centres, &gateway).unwrap();
         assert_eq!(theirs.fingerprint == clear.fingerprint, which == 0, "{which}");
         assert_eq!(theirs.match_keys, clear.match_keys);
     }
@@ -96,8 +97,63 @@ fn blinded_and_in_clear_are_one_person() {
     assert_eq!((asked, *taken.as_bytes()), (1, postcode(&gateway)));
 }
 
-fn facts() -> Facts {
-    Facts { birth: None, sex: Sex::NotKnown }
+/// What a row shows of an identity.
+fn facts(which: u8) -> Facts {
+    let RawIdentity { birth, sex, .. } = identity(which);
+    Facts { birth, sex: sex.unwrap_or(Sex::NotKnown) }
+}
+
+#[test]
+fn anothers_fingerprint_with_other_values_is_another_identity() {
+    let gateway = gateway();
+    let [health, centres]: [PartnerId; 2] = ["health", "centres"].map(|id| id.parse().unwrap());
+    let own = keyed(0, &health, &gateway);
+    let (honest, _) = connector(&gateway, |with| BlindedIdentity::of(&keyed(0, &centres, with)));
+    let stored =
+        |sent: &BlindedIdentity, facts| sent.keyed(facts, &centres, &gateway).unwrap().fingerprint;
+    assert_eq!(stored(&honest, facts(0)), own.fingerprint);
+    // Whoever knows somebody's words has their fingerprint evaluated, sends it first, and says of it
+    // what would have the honest records follow: none of that reaches what the honest one is known by.
+    let spoil: [fn(&mut BlindedIdentity); 5] = [
+        |sent| sent.match_keys.truncate(1),
+        |sent| sent.match_keys[1].1 = [9; 16],
+        |sent| sent.lookups.clear(),
+        |sent| sent.nhs = Some([9; 16]),
+        |sent| sent.comparison.put(super::super::comparison::Slot::Postcode, 7),
+    ];
+    for (case, spoil) in spoil.into_iter().enumerate() {
+        let mut sent = honest.clone();
+        spoil(&mut sent);
+        assert_ne!(stored(&sent, facts(0)), own.fingerprint, "{case}");
+    }
+    let born = |day| Some(BirthDate::new(date(2024, 2, day)));
+    assert_ne!(stored(&honest, Facts { birth: born(27), sex: Sex::Female }), own.fingerprint);
+    assert_ne!(stored(&honest, Facts { birth: born(28), sex: Sex::Male }), own.fingerprint);
+    // The order in which its keys come says nothing.
+    let mut turned = honest.clone();
+    turned.match_keys.reverse();
+    turned.lookups.reverse();
+    assert_eq!(stored(&turned, facts(0)), own.fingerprint);
+}
+
+#[test]
+fn what_no_record_of_the_gateway_has_agrees_with_none() {
+    use super::super::comparison::Slot;
+    let (gateway, health) = (gateway(), "health".parse().unwrap());
+    let (honest, _) = connector(&gateway, |with| BlindedIdentity::of(&keyed(0, &health, with)));
+    assert!(honest.agrees_with(Sex::Female) && !honest.agrees_with(Sex::Male));
+    let spoil: [fn(&mut BlindedIdentity); 5] = [
+        |sent| sent.nhs = None,
+        |sent| sent.comparison.near.push(3),
+        |sent| sent.comparison.put(Slot::Number, 3),
+        |sent| sent.comparison.put(Slot::House, 3),
+        |sent| sent.comparison.put(Slot::LocalityLetters, 3),
+    ];
+    for (case, spoil) in spoil.into_iter().enumerate() {
+        let mut sent = honest.clone();
+        spoil(&mut sent);
+        assert!(!sent.agrees_with(Sex::Female), "{case}");
+    }
 }
 
 #[test]
@@ -113,7 +169,7 @@ fn nobody_reaches_anothers_records_by_evaluating_its_words() {
     assert_ne!(theirs, own);
     // So it is with a subject that nothing but health's own id tells.
     let (stolen, _) = connector(&gateway, |with| BlindedIdentity::of(&keyed(1, &health, with)));
-    let theirs = stolen.keyed(facts(), &centres, &gateway).unwrap();
+    let theirs = stolen.keyed(facts(1), &centres, &gateway).unwrap();
     let own = keyed(1, &health, &gateway);
     assert_ne!(theirs.fingerprint, own.fingerprint);
     assert_ne!(theirs.local_id, own.local_id);

@@ -107,29 +107,25 @@ fn the_size_is_capped_and_a_subject_counts_once() {
 }
 
 #[test]
-fn a_newcomer_decides() {
+fn a_newcomer_is_tied_stays_alone_or_brings_two_together() {
     let names = Rule::NamesBirthSexPostcode;
-    assert_eq!(decide(&[], &subject(9, None, Some(1))), Ok(Decision::New));
-    let one = [(subject(1, Some(1), Some(1)), person(10))];
-    assert_eq!(
-        decide(&one, &subject(9, None, Some(1))),
-        Ok(Decision::Attach {
-            person: person(10),
-            links: vec![Link { subject: id(9), to: id(1), rule: names }]
-        })
-    );
-    assert_eq!(decide(&one, &subject(9, Some(2), Some(1))), Ok(Decision::New));
+    let one = (subject(1, Some(1), Some(1)), person(10));
+    let newcomer = |nhs| (subject(9, nhs, Some(1)), person(19));
+    let groups = reresolve(&[one.clone(), newcomer(None)]).unwrap();
+    assert_eq!((groups.len(), groups[0].keeps), (1, Some(person(10))));
+    assert_eq!(groups[0].links, [Link { subject: id(9), to: id(1), rule: names }]);
+    let groups = reresolve(&[one, newcomer(Some(2))]).unwrap();
+    let kept: Vec<_> = groups.iter().map(|group| group.keeps).collect();
+    assert_eq!(kept, [Some(person(10)), Some(person(19))]);
     let two = [(subject(1, None, Some(1)), person(10)), (subject(2, Some(1), Some(2)), person(11))];
+    let groups = reresolve(&[&two[..], &[newcomer(Some(1))]].concat()).unwrap();
+    assert_eq!((groups.len(), groups[0].keeps), (1, Some(person(10))));
     assert_eq!(
-        decide(&two, &subject(9, Some(1), Some(1))),
-        Ok(Decision::Merge {
-            into: person(10),
-            absorbed: vec![person(11)],
-            links: vec![
-                Link { subject: id(9), to: id(2), rule: Rule::NhsBirth },
-                Link { subject: id(9), to: id(1), rule: names },
-            ]
-        })
+        groups[0].links,
+        [
+            Link { subject: id(9), to: id(2), rule: Rule::NhsBirth },
+            Link { subject: id(9), to: id(1), rule: names },
+        ]
     );
 }
 
@@ -140,12 +136,11 @@ fn a_second_child_of_the_same_names_splits_what_was_tied() {
         (subject(2, Some(1), Some(1)), person(10)),
         (subject(3, Some(1), Some(2)), person(10)),
     ];
-    let Ok(Decision::Split { groups }) = decide(&tied, &subject(9, Some(2), Some(1))) else {
-        panic!("not split");
-    };
+    let newcomer = (subject(9, Some(2), Some(1)), person(11));
+    let groups = reresolve(&[&tied[..], &[newcomer]].concat()).unwrap();
     let seen: Vec<_> = groups.iter().map(|g| (g.keeps, g.members.len(), g.links.len())).collect();
     // The oldest subject keeps the person's number.
-    assert_eq!(seen, [(Some(person(10)), 1, 0), (None, 2, 1), (None, 1, 0)]);
+    assert_eq!(seen, [(Some(person(10)), 1, 0), (None, 2, 1), (Some(person(11)), 1, 0)]);
     // Without the second child everything is as it was.
     let again = [tied[0].clone(), (tied[1].0.clone(), person(12)), (tied[2].0.clone(), person(12))];
     let groups = reresolve(&again).unwrap();
@@ -153,7 +148,7 @@ fn a_second_child_of_the_same_names_splits_what_was_tied() {
     assert_eq!(groups[0].keeps, Some(person(10)));
 }
 
-/// What the store keeps: subjects with their persons, changed only as decisions say.
+/// What the store keeps: subjects with their persons, changed only as resolving says.
 #[derive(Default)]
 struct Model {
     subjects: Vec<(Subject, PersonId)>,
@@ -173,35 +168,20 @@ impl Model {
         self.subjects.iter().filter(|(_, p)| persons.contains(p)).cloned().collect()
     }
 
+    /// As the gateway does it: the newcomer, as a person of its own, with all that it touches.
     fn arrive(&mut self, newcomer: Subject) {
-        let person = match decide(&self.touched_by(&newcomer), &newcomer).unwrap() {
-            Decision::New => self.new_person(),
-            Decision::Attach { person, .. } => person,
-            Decision::Merge { into, absorbed, .. } => {
-                for (_, p) in &mut self.subjects {
-                    if absorbed.contains(p) {
-                        *p = into;
-                    }
+        let mut touched = self.touched_by(&newcomer);
+        let own = self.new_person();
+        self.subjects.push((newcomer.clone(), own));
+        touched.push((newcomer, own));
+        for group in reresolve(&touched).unwrap() {
+            let kept = group.keeps.unwrap_or_else(|| self.new_person());
+            for (s, p) in &mut self.subjects {
+                if group.members.contains(&s.id) {
+                    *p = kept;
                 }
-                into
             }
-            Decision::Split { groups } => {
-                let mut own = person(0);
-                for group in groups {
-                    let kept = group.keeps.unwrap_or_else(|| self.new_person());
-                    for (s, p) in &mut self.subjects {
-                        if group.members.contains(&s.id) {
-                            *p = kept;
-                        }
-                    }
-                    if group.members.contains(&newcomer.id) {
-                        own = kept;
-                    }
-                }
-                own
-            }
-        };
-        self.subjects.push((newcomer, person));
+        }
     }
 
     /// The partition, by the names the subjects have outside of the model.
@@ -243,7 +223,7 @@ proptest! {
             .into_iter()
             .map(|g| g.into_iter().map(|s| usize::try_from(s.number()).unwrap()).collect())
             .collect();
-        // One by one, numbered as they arrive, moved only by decisions.
+        // One by one, numbered as they arrive.
         let mut model = Model::default();
         let mut names = BTreeMap::new();
         for (number, at) in order.iter().enumerate() {

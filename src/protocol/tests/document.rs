@@ -224,7 +224,7 @@ fn the_root_policy_is_checked_too() {
     refuses("/schema", json!(9), Rule::UnknownSchema);
     refuses("/controllers", json!([]), Rule::NoController);
     refuses("/tables", json!([]), Rule::Empty);
-    refuses("/tables/0/minimum_variance", json!(0), Rule::OutOfRange);
+    refuses("/tables/0/minimum_variance", json!(-1), Rule::NotAWholeNumber);
     refuses("/tables/1/table", json!("engagement"), Rule::Duplicate);
     refuses("/quarterly_rho", json!("0"), Rule::OutOfRange);
     refuses("/quarterly_rho", json!("-1"), Rule::Malformed);

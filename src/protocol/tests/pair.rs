@@ -2,7 +2,7 @@
 
 use super::support::{Places, kids, particulars};
 use crate::domain::RecordType;
-use crate::protocol::document::Protocol;
+use crate::protocol::document::{Output, Protocol};
 use crate::protocol::pair::Pair;
 use crate::protocol::vocabulary::{PartyRole, ProtocolKind};
 
@@ -44,7 +44,10 @@ fn schools_send_places_and_get_the_list() {
         flows,
         [("schools", RecordType::FundedPlace), ("authority", RecordType::TwoYearOldEligibility)]
     );
-    // Benefit data serve eligibility alone.
     let tables: Vec<_> = isp.outputs.iter().map(|output| output.table.as_str()).collect();
-    assert_eq!(tables, ["twos"]);
+    assert_eq!(tables, ["twos", "by_needs", "target_groups", "three_four"]);
+    // Benefit data serve eligibility alone.
+    let lists = |output: &&Output| output.sources.iter().any(|source| source.flow == 1);
+    let served: Vec<_> = isp.outputs.iter().filter(lists).collect();
+    assert!(served.len() == 1 && served[0].table.as_str() == "twos");
 }

@@ -1,6 +1,9 @@
 //! The family edges of batches.
 
-use super::{Column, Many, Rows};
+use super::{
+    Many,
+    rows::{Column, Rows},
+};
 use crate::store::{StoreError, Tx, tx::on};
 use std::collections::BTreeMap;
 

@@ -43,7 +43,7 @@ fn signer() -> LogSigner {
 }
 
 /// The database of one test on PostgreSQL; `None` on a machine without it.
-async fn database() -> Option<Database> {
+pub(crate) async fn database() -> Option<Database> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
     Some(SHARED.get_or_init(|| Cluster::start(&[])).as_ref()?.database(None).await)
 }

@@ -10,7 +10,7 @@ use super::{Agency, months_old};
 
 /// Review codes with the days of age between which each falls.
 const REVIEWS: [(u8, i32, i32); 4] = [(1, 10, 14), (2, 42, 58), (3, 335, 400), (AT_TWO, 735, 900)];
-pub(super) const AT_TWO: u8 = 4;
+pub(in crate::synth) const AT_TWO: u8 = 4;
 
 /// The trust hears of a move by the child's new practice, when there is one.
 const HEARD: f64 = 0.6;

@@ -2,8 +2,7 @@
 //! deaths; work status; nursery sessions and profiles; support, surveys and volunteers.
 //!
 //! Made after those, from what they say (a development score belongs to a review, a session to a
-//! funded place), with chance of its own: the main files are the same bytes as without. None of it is
-//! a source of a table yet, so the truth looks at deaths alone. A death comes after all that was
+//! funded place), with chance of its own: the main files are the same bytes as without. A death comes after all that was
 //! recorded of a person.
 
 use std::collections::BTreeMap;
@@ -266,12 +265,15 @@ fn surveys(agency: &mut Agency<'_>, feeds: &[Feed]) -> Feed {
     for household in &people.households {
         let asked = agency.dice.chance(0.02 * (1.0 - household.keen));
         let Some(day) = some_day(agency, household) else { continue };
-        if asked {
+        // Why a child does not come is asked of its parents, and is about the child.
+        let born = |child: &&PersonId| people.person(**child).born <= day;
+        let child = household.children.iter().rev().find(born).copied();
+        if let Some(child) = child.filter(|_| asked) {
             let centre = centres::centre(agency, household, day);
             let why_not = 1 << agency.dice.small(0, 5);
             let facts = More::Survey { kind: NON_ATTENDER, centre, satisfaction: 0, why_not };
             let home = Home::At(household.home_on(day));
-            feed.entries.push(agency.entry(household.adult, day, home, Facts::More(facts)));
+            feed.entries.push(agency.entry(child, day, home, Facts::More(facts)));
         }
     }
     feed

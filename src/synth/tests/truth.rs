@@ -11,7 +11,7 @@ fn a_tiny_plan_has_all_areas_and_its_parts_add_up() {
     let figures = Truth::new(&made.people, &made.ground, &made.period, &made.feeds).figures();
     assert_eq!(figures.len(), 8);
     for (quarter, indicators) in &figures {
-        assert_eq!(indicators.len(), 11, "{quarter}");
+        assert_eq!(indicators.len(), 11 + 14, "{quarter}");
         for (indicator, areas) in indicators {
             assert_eq!(areas.len(), 17 + 8 + 1);
             let sum = |codes: &mut dyn Iterator<Item = &'static str>| {

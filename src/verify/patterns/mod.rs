@@ -330,7 +330,7 @@ impl Patterns {
 /// A question for figures: one that was answered, or one refused that named what it wanted.
 fn is_question(leaf: &Leaf<'_>) -> bool {
     match leaf.kind {
-        Some("card_answered" | "query_answered") => true,
+        Some("card_answered" | "data_book_answered" | "query_answered") => true,
         Some("refused") => leaf.area.is_some() || leaf.indicator.is_some(),
         _ => false,
     }

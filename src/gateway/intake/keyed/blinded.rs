@@ -9,7 +9,7 @@ use crate::{
         PartnerId, Role,
         field::{FieldKind, Rule, Value},
         record::{About, RecordDefinition},
-        row::{CheckedRow, Identity, RowLayout, Violation},
+        row::{CheckedRow, Content, Identity, RowLayout, Violation},
     },
     gateway::{GatewayError, forms},
     keys::{BirthDate, KeyError, Pseudonym, PseudonymDomain, Pseudonymiser},
@@ -44,6 +44,14 @@ pub struct BlindedPerson {
     pub postcode: Option<[u8; 16]>,
 }
 
+/// What a row shows of one of its persons.
+fn shown<'c, 'a>(content: &'c Content<'a>, role: Role) -> Option<&'c Identity<'a>> {
+    match role {
+        Role::Principal => Some(&content.principal),
+        _ => content.others.iter().find_map(|(of, who)| (*of == role).then_some(who)),
+    }
+}
+
 /// How a row came.
 pub(super) enum Sent {
     InClear,
@@ -70,7 +78,8 @@ impl Sent {
         if sent.supersedes.is_some_and(|earlier| withdraws || earlier == sent.record) {
             return violation("supersedes", Rule::Supersedes);
         }
-        match sent.fits(layout.record_type().definition(), withdraws) {
+        let fits = sent.fits(layout.record_type().definition(), withdraws);
+        match fits.and_then(|()| sent.agrees(checked.content.as_ref())) {
             Ok(()) => Ok((checked, Some(sent))),
             Err(field) => violation(field, Rule::BlindedForm),
         }
@@ -116,6 +125,16 @@ impl BlindedRow {
             _ => roles.first() == Some(&Role::Principal),
         };
         if once && principal && roles.iter().all(of_type) { Ok(()) } else { Err("") }
+    }
+
+    /// Whether its persons are what the row shows of them; else the column at fault.
+    fn agrees(&self, content: Option<&Content<'_>>) -> Result<(), &'static str> {
+        let Some(content) = content else { return Ok(()) };
+        let agrees = |person: &BlindedPerson| {
+            let sex = shown(content, person.role).and_then(|shown| shown.sex);
+            person.identity.agrees_with(sex.unwrap_or(Sex::NotKnown))
+        };
+        if self.persons.iter().all(agrees) { Ok(()) } else { Err("sex") }
     }
 
     /// The pseudonyms of its id, of the earlier record's and of the consent.

@@ -1,0 +1,192 @@
+//! What else the attacker looks at than a release's cells, through the code that reads figures.
+
+use super::{
+    Build,
+    world::{self, CLUSTER},
+};
+use crate::disclosure::{
+    DisclosureError, Indicator, Ledger, Measure, Reading, Release, Released, Table,
+    display::{self, NoisySum},
+    figure,
+};
+
+/// The indicator that the ratio attack reads, and which of its table's columns it adds up.
+struct Share<'a> {
+    indicator: &'a Indicator,
+    table: &'a Table,
+    numerator: Vec<usize>,
+    denominator: Vec<usize>,
+}
+
+fn columns(table: &Table, cells: &[String]) -> Vec<usize> {
+    cells.iter().filter_map(|cell| table.cells.iter().position(|own| own == cell)).collect()
+}
+
+fn first_share(build: &Build) -> Option<Share<'_>> {
+    build.claimed.indicators.iter().find_map(|indicator| {
+        let Measure::Share { table, numerator, denominator } = &indicator.measure else {
+            return None;
+        };
+        let table = build.claimed.table(table).filter(|table| table.id.as_str() == world::TABLE)?;
+        let (numerator, denominator) = (columns(table, numerator), columns(table, denominator));
+        (numerator.len() < denominator.len()).then_some(Share {
+            indicator,
+            table,
+            numerator,
+            denominator,
+        })
+    })
+}
+
+fn area(release: &Release, row: usize) -> &crate::domain::AreaCode {
+    &release.geography.areas[row].code
+}
+
+/// The log-likelihood ratio of what stands behind the first percentage of an area's card:
+/// every pair of noisy counts that would be displayed just so.
+pub(super) fn ratio(
+    build: &Build,
+    quarter: &[Release; 3],
+    row: usize,
+) -> Result<f64, DisclosureError> {
+    let [without, with, seen] = quarter;
+    let Some(share) = first_share(build) else { return Ok(0.0) };
+    let code = area(seen, row);
+    let read = figure(&build.claimed, seen, &share.indicator.id, None, code)?;
+    let Released::Shown(reading) = read.value else { return Ok(0.0) };
+    let sums = |release: &Release| {
+        let counts = release.table(&share.table.id).and_then(|table| table.counts.get(row));
+        let sum = |columns: &[usize]| -> f64 {
+            counts.map_or(0.0, |counts| columns.iter().map(|c| counts[*c] as f64).sum())
+        };
+        (sum(&share.numerator), sum(&share.denominator))
+    };
+    let variance = |cells: usize| cells as f64 * f64::from(share.table.variance);
+    let (counted, rest) = (
+        variance(share.numerator.len()),
+        variance(share.denominator.len() - share.numerator.len()),
+    );
+    let behind = candidates(&reading, counted, counted + rest);
+    let likelihood = |release: &Release| -> f64 {
+        let (part, whole) = sums(release);
+        let of = |(a, b): &(f64, f64)| {
+            let (one, other) = (a - part, (b - a) - (whole - part));
+            (-one * one / (2.0 * counted) - other * other / (2.0 * rest)).exp()
+        };
+        behind.iter().map(of).sum::<f64>()
+    };
+    let (without, with) = (likelihood(without), likelihood(with));
+    Ok(if without > 0.0 && with > 0.0 { (with / without).ln() } else { 0.0 })
+}
+
+/// The pairs of noisy counts that are displayed as this reading.
+fn candidates(reading: &Reading, part: f64, whole: f64) -> Vec<(f64, f64)> {
+    let mut found = Vec::new();
+    let out_of = reading.out_of.unwrap_or(0.0);
+    let mut b = out_of - 3.0;
+    while b <= out_of + 3.0 {
+        let near = |percent: f64| (b * percent / 100.0).floor();
+        let mut a = near(reading.value - 0.1);
+        while a <= near(reading.value + 0.1) + 1.0 {
+            let shown = display::share(
+                NoisySum { value: a, variance: part },
+                NoisySum { value: b, variance: whole },
+                part,
+            );
+            let same = shown.value == reading.value
+                && shown.lower == reading.lower
+                && shown.upper == reading.upper;
+            if same {
+                found.push((a, b));
+            }
+            a += 1.0;
+        }
+        b += 1.0;
+    }
+    found
+}
+
+/// The log-likelihood ratio of what a cluster's card tells beyond its areas' cells: nothing,
+/// where it is the display of their sum; a view of its own, where it is anything else.
+pub(super) fn clusters_beyond_their_areas(
+    build: &Build,
+    quarter: &[Release; 3],
+    row: usize,
+) -> Result<f64, DisclosureError> {
+    let [without, with, seen] = quarter;
+    let first = row / CLUSTER * CLUSTER;
+    let cluster = &seen.geography.areas[row].cluster;
+    let mut ratio = 0.0;
+    for indicator in &build.claimed.indicators {
+        let Measure::Count { table, cells } = &indicator.measure else { continue };
+        let Some(table) = build.claimed.table(table).filter(|table| world::is_by_area(table))
+        else {
+            continue;
+        };
+        let columns = columns(table, cells);
+        let sum = |release: &Release, rows: std::ops::Range<usize>| -> f64 {
+            let counts = release.table(&table.id).and_then(|table| table.counts.get(rows));
+            let line = |row: &Vec<i64>| columns.iter().map(|c| row[*c] as f64).sum::<f64>();
+            counts.map_or(0.0, |counts| counts.iter().map(line).sum())
+        };
+        let variance = (columns.len() * CLUSTER) as f64 * f64::from(table.variance);
+        let value = sum(seen, first..first + CLUSTER);
+        let read = figure(&build.claimed, seen, &indicator.id, None, cluster)?;
+        let Released::Shown(reading) = read.value else { continue };
+        let expected = display::count(NoisySum { value, variance });
+        if expected.lower == reading.lower && expected.upper == reading.upper {
+            continue;
+        }
+        let own = sum(seen, row..row + 1);
+        let noisy = f64::midpoint(reading.lower, reading.upper) - (value - own);
+        let [without, with] = [without, with].map(|release| sum(release, row..row + 1));
+        ratio += ((noisy - without).powi(2) - (noisy - with).powi(2)) / (2.0 * variance);
+    }
+    Ok(ratio)
+}
+
+/// Whether asking for an area's figures again gives other answers.
+pub(super) fn answers_differ(
+    build: &Build,
+    release: &Release,
+    row: usize,
+) -> Result<bool, DisclosureError> {
+    let code = area(release, row);
+    let mut differ = false;
+    for indicator in build.claimed.indicators.iter().take(3) {
+        let ask = || figure(&build.claimed, release, &indicator.id, None, code);
+        let (first, again, clone) = (ask(), ask(), ask());
+        differ |= first != again || again != clone;
+        // Other spellings name no area at all.
+        let spelt: Option<crate::domain::AreaCode> =
+            format!("{code}-").parse().ok().filter(|other| other != code);
+        if let Some(other) = spelt {
+            differ |= figure(&build.claimed, release, &indicator.id, None, &other).is_ok();
+        }
+    }
+    Ok(differ)
+}
+
+/// Whether a quarter may be released again, on other boundaries.
+pub(super) fn second_version_is_allowed(build: &Build, release: &Release) -> bool {
+    let limits = world::without_limits();
+    limits.is_ok_and(|limits| {
+        Ledger::after(limits, [release]).cost(&build.built, release.quarter).is_ok()
+    })
+}
+
+/// Whether anything answers that the catalogue does not hold: a part that leaves an attribute
+/// out, a union of areas, an indicator of the attacker's own.
+pub(super) fn answers_to_what_is_not_published(build: &Build, release: &Release) -> bool {
+    let code = area(release, 0);
+    let part = build.claimed.indicators.iter().any(|indicator| {
+        figure(&build.claimed, release, &indicator.id, Some("without_registration"), code).is_ok()
+    });
+    let own = "area_without_registration".parse();
+    let own = own.is_ok_and(|own| figure(&build.claimed, release, &own, None, code).is_ok());
+    let union = build.claimed.indicators.iter().any(|indicator| {
+        let both = "A0000-A0001".parse();
+        both.is_ok_and(|both| figure(&build.claimed, release, &indicator.id, None, &both).is_ok())
+    });
+    part || own || union
+}

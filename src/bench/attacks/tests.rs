@@ -1,0 +1,75 @@
+//! The suite wins against the rules in use as published, never against ours, and always against
+//! a build with half of the noise.
+
+use super::*;
+
+/// Enough that half of the noise shows, few enough for a build that is not optimised.
+const TRIALS: u64 = 960;
+
+fn shipped() -> Catalogue {
+    Catalogue::shipped().unwrap()
+}
+
+fn accuracy(rows: &[Row], number: u8, mechanism: &str) -> f64 {
+    let wanted = format!("{number} ");
+    let row = rows.iter().find(|r| r.attack.starts_with(&wanted) && r.mechanism == mechanism);
+    row.unwrap().accuracy
+}
+
+#[test]
+fn the_rules_in_use_fall_as_published_and_ours_stands() {
+    let rows = run(&shipped(), TRIALS, 11).unwrap();
+    assert_eq!(rows.len(), ATTACKS.len() * 7);
+    let beyond: Vec<_> = rows.iter().filter(|row| row.within == Some(false)).collect();
+    assert!(beyond.is_empty(), "{beyond:?}");
+    // The design's table: presence on average, presence at the worst, a withdrawal.
+    let published = [
+        ("threshold", [1.0, 1.0, 1.0]),
+        ("hes", [0.6, 1.0, 0.6]),
+        ("ons_10_5", [0.6, 1.0, 0.6]),
+        ("cell_keys_1", [0.69, 0.69, 0.89]),
+        ("cell_keys_9_5", [0.56, 0.56, 0.79]),
+        ("tallygate_9", [0.57, 0.57, 0.57]),
+    ];
+    for (mechanism, [mean, worst, withdrawal]) in published {
+        for (number, wanted) in [(0, mean), (9, worst), (10, withdrawal)] {
+            let seen = accuracy(&rows, number, mechanism);
+            // Four deviations of the sample, and what two decimals leave open.
+            let error = 4.0 * (wanted * (1.0 - wanted) / TRIALS as f64).sqrt() + 0.015;
+            let more = if number == 9 && wanted < 1.0 { 0.02 } else { 0.0 };
+            assert!((seen - wanted).abs() <= error + more, "{number} {mechanism}: {seen}");
+        }
+    }
+    // A move between two cells at variance 9.
+    let moved = rows.iter().find(|r| r.attack.starts_with("2 ") && r.mechanism == "tallygate_9");
+    assert!((moved.unwrap().bound.unwrap() - 0.593).abs() < 1e-3);
+}
+
+#[test]
+fn a_build_with_half_of_the_noise_is_caught() {
+    let honest = Build::of(&shipped());
+    let halved = honest.clone().with_half_the_noise();
+    let caught = |build: &Build, number: usize, trials: u64| {
+        let attack = &ATTACKS[number];
+        let mut dice = Dice::new([5, 6, 7, 8]);
+        let found = build.attacked(attack.ours, trials, &mut dice).unwrap();
+        row(attack, Against::Ours(build), &found).within == Some(false)
+    };
+    assert!(!caught(&honest, 12, 2_000));
+    assert!(caught(&halved, 12, 2_000));
+    assert!(caught(&Build::at_nine(&shipped()).with_half_the_noise(), 4, 6_000));
+}
+
+#[test]
+fn a_run_depends_on_its_seed_alone() {
+    let small = |seed| run_on(&[Build::at_nine(&shipped())], 60, seed).unwrap();
+    assert_eq!(small(1), small(1));
+    assert_ne!(small(1), small(2));
+}
+
+#[test]
+fn the_exact_bounds_of_the_shipped_catalogue_are_within_what_it_promises() {
+    let [quarter, childhood] = exact_bounds(&shipped());
+    assert!(quarter > 0.5 && quarter < 0.60, "{quarter}");
+    assert!(childhood > quarter && childhood < 0.80, "{childhood}");
+}
