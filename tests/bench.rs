@@ -59,6 +59,7 @@ fn every_measure_has_its_limit_and_the_files_say_the_same() {
         "protocols_figure",
         "protocols_rebuild",
         "release",
+        "release_joined",
         "verify",
         "withheld",
     ];

@@ -105,6 +105,22 @@ impl Inventor {
         Ok(raw.pseudonymise(sender, &self.keys.pseudonymiser)?)
     }
 
+    /// A store of so many persons. Opened anew once it is full: what filling it held must not
+    /// show in what linking needs.
+    async fn filled(
+        &self,
+        scratch: &mut Scratch,
+        name: &str,
+        persons: u64,
+        rng: &mut StdRng,
+    ) -> Result<Store, BenchError> {
+        let at = scratch.database(name).await?;
+        let store = scratch.store_at(&at).await?;
+        self.fill(&store, persons, rng).await?;
+        store.close().await;
+        Ok(Store::open(&at).await?)
+    }
+
     /// Fills a store with persons numbered from 1.
     async fn fill(&self, store: &Store, persons: u64, rng: &mut StdRng) -> Result<(), BenchError> {
         let mut keys: Vec<BareKey> = Vec::new();
@@ -223,10 +239,9 @@ pub(super) async fn measure(
     for (name, database) in [("linking_new", "linking_new"), ("linking_mix", "linking_mix")] {
         let mixed = name == "linking_mix";
         say(&format!("{name}: filling two stores with {persons} persons each"));
-        let store = scratch.store(database).await?;
-        inventor.fill(&store, persons, &mut rng).await?;
-        let empty = scratch.store(&format!("{database}_bare")).await?;
-        inventor.fill(&empty, persons, &mut rng).await?;
+        let store = inventor.filled(scratch, database, persons, &mut rng).await?;
+        let empty = format!("{database}_bare");
+        let empty = inventor.filled(scratch, &empty, persons, &mut rng).await?;
         say(&format!("{name}: linking {records} records"));
         let of = |record: u64| match record * 37 % 100 {
             _ if !mixed => (persons + record, Form::Same),

@@ -89,7 +89,13 @@ impl Scratch {
 
     /// The same, open and migrated.
     pub(super) async fn store(&mut self, name: &str) -> Result<Store, BenchError> {
-        let store = Store::open(&self.database(name).await?).await?;
+        let at = self.database(name).await?;
+        self.store_at(&at).await
+    }
+
+    /// The same of a database that is there.
+    pub(super) async fn store_at(&self, at: &Location) -> Result<Store, BenchError> {
+        let store = Store::open(at).await?;
         store.migrate(self.server.as_ref().map(PostgresLocation::user)).await?;
         Ok(store)
     }

@@ -6,8 +6,8 @@ use crate::{
     disclosure::FeedWeek,
     domain::{Event, FeedId, RecordType, record::About, time::epoch_day},
     store::{
-        StoreError, Tx,
-        consents::{self, Unconsented},
+        StoreError, Tx, consents,
+        counted::Counted,
         feeds,
         scan::{self, RANGE, StoredPerson},
     },
@@ -65,19 +65,15 @@ pub(super) async fn read_before(
         false => scan::principal_events(&mut tx, &of_nobody, &unconsented).await?,
     };
     let (sender, ranges) = mpsc::channel(1);
-    let feed_ids = serving.iter().map(|(feed, _)| *feed).chain(deaths).collect();
-    let reading = tokio::spawn(read_ranges(tx, feed_ids, unconsented, sender));
+    let feeds: Vec<FeedId> = serving.iter().map(|(feed, _)| *feed).chain(deaths).collect();
+    let counted = Counted::read(&mut tx, &feeds, &unconsented).await?;
+    let reading = tokio::spawn(read_ranges(tx, counted, sender));
     let told = Told { feeds: known.weeks(&sources), organisations };
     Ok(Before { told, ranges, reading })
 }
 
 /// The reading task. It ends early when nobody counts any more.
-async fn read_ranges(
-    mut tx: Tx,
-    feeds: Vec<FeedId>,
-    unconsented: Unconsented,
-    sender: mpsc::Sender<Result<Read, StoreError>>,
-) {
+async fn read_ranges(mut tx: Tx, counted: Counted, sender: mpsc::Sender<Result<Read, StoreError>>) {
     let last = match scan::last_person(&mut tx).await {
         Ok(last) => last,
         Err(error) => return drop(sender.send(Err(error)).await),
@@ -85,7 +81,7 @@ async fn read_ranges(
     let mut after = 0;
     while after < last {
         let until = after.saturating_add(RANGE).min(last);
-        let read = scan::consented_persons(&mut tx, &feeds, &unconsented, after, until).await;
+        let read = scan::counted_persons(&mut tx, &counted, after, until).await;
         let broken = read.is_err();
         if sender.send(read.map(Read::Persons)).await.is_err() || broken {
             return;

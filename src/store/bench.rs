@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 pub use batches::{BareBatch, StoredEvent, batches, write};
 pub use database::{create_database, drop_database};
 pub use log::{RawLog, fill_log};
-pub use people::{Pattern, load, patterns, scan, take_numbers};
+pub use people::{Pattern, Scan, load, patterns, scan, take_numbers};
 pub use subjects::{BareKey, StoredSubject};
 
 /// Rows of many batches or persons, by its number.

@@ -11,9 +11,10 @@ use super::{
         self, Among,
         Column::{Integers, OptionalBytes, OptionalIntegers},
     },
+    counted::Counted,
     error::key16,
-    scan,
     tx::on,
+    unconsented::Unconsented,
 };
 use crate::domain::{BatchId, Event, FeedId, PersonId, SubjectId, family::Tie};
 use std::collections::BTreeMap;
@@ -67,8 +68,8 @@ pub async fn stage(tx: &mut Tx, batch: BatchId, edges: &[NewEdge]) -> Result<(),
     .await
 }
 
-/// case_token, person_id, tie, body.
-type MemberRow = (Vec<u8>, i64, i64, Vec<u8>);
+/// case_token, person_id, tie, body, item.
+type MemberRow = (Vec<u8>, i64, i64, Vec<u8>, String);
 
 /// The families with a case that is open on a day, by records of these feeds that count and were
 /// known by another: the members of each, in order.
@@ -81,20 +82,22 @@ pub async fn with_open_case(
     day: i32,
     known: i32,
 ) -> Result<Vec<Family>, StoreError> {
+    let counted = Counted::read(tx, feeds, &Unconsented::default()).await?;
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT x.case_token, s.person_id, x.tie, e.body FROM family_edge x \
+        "SELECT x.case_token, s.person_id, x.tie, e.body, CAST({} AS TEXT) FROM family_edge x \
          JOIN subject s ON s.subject_id = x.subject_id \
          JOIN event e ON e.person_id = s.person_id AND e.event_number = x.event_number \
          AND e.subject_id = x.subject_id \
          WHERE x.case_token IS NOT NULL AND (x.from_day IS NULL OR x.from_day <= $1) \
          AND (x.until_day IS NULL OR x.until_day > $2) AND {}",
-        scan::counted(feeds)
+        Counted::item(tx),
+        counted.by_person()
     ));
     let rows: Vec<MemberRow> = on!(tx, c => sqlx::query_as(sql)
         .bind(i64::from(day)).bind(i64::from(day)).fetch_all(c).await)?;
     let mut families: BTreeMap<[u8; 16], Family> = BTreeMap::new();
-    for (case, person, tie, body) in rows {
-        if is_known(person, &body, known)? {
+    for (case, person, tie, body, item) in rows {
+        if counted.counts(&item)? && is_known(person, &body, known)? {
             let case = key16(&case, "family_edge", "case_token")?;
             families.entry(case).or_default().push((PersonId::new(person), tie_of(tie)?));
         }
@@ -108,8 +111,8 @@ pub async fn with_open_case(
     Ok(families)
 }
 
-/// person_id of the one and the other, tie, body.
-type PairRow = (i64, i64, i64, Vec<u8>);
+/// person_id of the one and the other, tie, body, item.
+type PairRow = (i64, i64, i64, Vec<u8>, String);
 
 /// Whose parent or carer some persons are on a day, by records of these feeds that count and were
 /// known by another: the one, the other, and how the one stands to the other.
@@ -124,21 +127,23 @@ pub async fn cared_for(
     known: i32,
 ) -> Result<Vec<(PersonId, PersonId, Tie)>, StoreError> {
     let mut found = Vec::new();
+    let counted = Counted::read(tx, feeds, &Unconsented::default()).await?;
     for person in persons {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT s.person_id, o.person_id, x.tie, e.body FROM subject s \
+            "SELECT s.person_id, o.person_id, x.tie, e.body, CAST({} AS TEXT) FROM subject s \
              JOIN family_edge x ON x.subject_id = s.subject_id \
              JOIN subject o ON o.subject_id = x.other_id \
              JOIN event e ON e.person_id = s.person_id AND e.event_number = x.event_number \
              AND e.subject_id = x.subject_id \
              WHERE s.person_id = $1 AND (x.from_day IS NULL OR x.from_day <= $2) \
              AND (x.until_day IS NULL OR x.until_day > $3) AND {}",
-            scan::counted(feeds)
+            Counted::item(tx),
+            counted.by_person()
         ));
         let rows: Vec<PairRow> = on!(&mut *tx, c => sqlx::query_as(sql).bind(person.number())
             .bind(i64::from(day)).bind(i64::from(day)).fetch_all(c).await)?;
-        for (one, other, tie, body) in rows {
-            if is_known(one, &body, known)? {
+        for (one, other, tie, body, item) in rows {
+            if counted.counts(&item)? && is_known(one, &body, known)? {
                 found.push((PersonId::new(one), PersonId::new(other), tie_of(tie)?));
             }
         }

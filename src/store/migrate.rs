@@ -190,6 +190,23 @@ mod tests {
         assert_eq!(names("postgres"), listed);
     }
 
+    /// Stores that have taken a step don't take it again: what is wrong in one is mended by a
+    /// later one. `sha256sum sqlite/* postgres/* > landed.sha256` adds the new.
+    #[test]
+    fn a_step_that_has_shipped_never_changes() {
+        use sha2::{Digest, Sha256};
+        let folder = format!("{}/migrations", env!("CARGO_MANIFEST_DIR"));
+        let landed = fs::read_to_string(format!("{folder}/landed.sha256")).unwrap();
+        let landed: Vec<&str> = landed.lines().collect();
+        for (line, step) in landed.iter().zip(STEPS.iter().map(|step| step.name).cycle()) {
+            let (digest, file) = line.split_once("  ").unwrap();
+            let bytes = fs::read(format!("{folder}/{file}")).unwrap();
+            assert_eq!(digest, hex::encode(Sha256::digest(bytes)), "{file}");
+            assert!(file.ends_with(&format!("{step}.sql")), "{file} stands where {step} should");
+        }
+        assert_eq!(landed.len(), 2 * STEPS.len());
+    }
+
     /// Name, type, whether it must be there, and its place in the primary key.
     type Shape = (String, String, bool, i64);
 

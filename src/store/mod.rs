@@ -23,6 +23,7 @@ mod bulk;
 pub mod cases;
 pub mod consents;
 pub mod cosignatures;
+pub mod counted;
 pub mod details;
 pub mod effect;
 pub mod erasures;

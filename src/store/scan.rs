@@ -1,25 +1,25 @@
 //! The release builder's pass: persons in stored order, by key range, so that memory
 //! stays bounded.
 //!
-//! One row a person: its events' stored forms behind one another, as hexadecimal, which
-//! both engines can put together themselves; fetching row by row would cost more than all
-//! the counting. What is staged but not accepted, withdrawn, stopped by a subject's choice, rests
-//! on a consent that was withdrawn or refused, or came in a feed that may not serve or under a part
-//! of a protocol that was revoked is left out here, so that no later code can forget it.
+//! One row a person: its events' stored forms behind one another, which both engines can put
+//! together themselves; fetching row by row would cost more than all the counting. Which of them
+//! count is [`Counted`]'s to say.
 //!
 //! All ranges of a pass are read in one transaction: in two, a batch accepted in between
 //! would be counted in part, and a person who was linked to another in between twice or not
 //! at all. The stored forms are taken apart by whoever counts, beside the next range's reading.
 
-use super::{StoreError, Tx, consents::Unconsented, error::key16, tx::on};
+use super::{
+    StoreError, Tx,
+    consents::Unconsented,
+    counted::{Counted, list},
+    tx::on,
+};
 use crate::domain::{Event, FeedId, PersonId, SubjectId};
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many person numbers a range spans.
 pub const RANGE: i64 = 8_000;
-
-/// How many consents one statement names.
-const MOST_NAMED: usize = 4_000;
 
 /// One person as stored.
 #[derive(Debug)]
@@ -28,17 +28,32 @@ pub struct StoredPerson {
     pub person: PersonId,
     /// The subject whose sealed facts stand for the person, and those facts.
     pub facts: Option<(SubjectId, Vec<u8>)>,
-    /// The stored forms of its events, hexadecimal.
-    bodies: String,
+    /// The stored forms of its events.
+    bodies: Vec<u8>,
+    /// Which of them don't count, by place, ascending.
+    left_out: Vec<usize>,
 }
 
 impl StoredPerson {
-    /// Its events.
+    /// Its events that count.
     ///
     /// # Errors
     /// When one is corrupt.
     pub fn events(&self) -> Result<Vec<Event>, StoreError> {
-        decode(self.person.number(), &self.bodies)
+        let mut rest = &*self.bodies;
+        let mut events = Vec::with_capacity(rest.len() / 32 + 1);
+        let mut left_out = self.left_out.iter().copied().peekable();
+        for at in 0.. {
+            if rest.is_empty() {
+                break;
+            }
+            let (event, after) = Event::decode(rest).map_err(|_| corrupt(self.person.number()))?;
+            if left_out.next_if_eq(&at).is_none() {
+                events.push(event);
+            }
+            rest = after;
+        }
+        Ok(events)
     }
 }
 
@@ -52,26 +67,6 @@ pub async fn last_person(tx: &mut Tx) -> Result<i64, StoreError> {
     Ok(next - 1)
 }
 
-/// The condition under which an event counts, for the feeds that may serve.
-pub(super) fn counted(feeds: &[FeedId]) -> String {
-    // No feed has number 0; the engines differ in what they make of an empty list.
-    let mut list = "0".to_owned();
-    for feed in feeds {
-        // Writing to a String can't fail. Numbers of ours, never input.
-        let _ = write!(list, ", {}", feed.number());
-    }
-    format!(
-        "e.batch_id IN (SELECT batch_id FROM batch WHERE state = 1 AND feed_id IN ({list}) \
-             AND batch_id NOT IN (SELECT batch_id FROM frozen_batch)) \
-         AND e.event_number NOT IN (SELECT w.event_number FROM withdrawal w \
-             JOIN batch b ON b.batch_id = w.batch_id AND b.state = 1) \
-         AND e.event_number NOT IN (SELECT r.event_number FROM record_stop r \
-             JOIN rights_case k ON k.case_id = r.case_id AND k.state = 1) \
-         AND (e.consent_key IS NULL \
-             OR e.consent_key NOT IN (SELECT consent_key FROM consent WHERE state IN (2, 3)))"
-    )
-}
-
 /// The persons with numbers above `after` up to `until` that have events in these feeds,
 /// in order.
 ///
@@ -83,68 +78,153 @@ pub async fn persons(
     after: i64,
     until: i64,
 ) -> Result<Vec<StoredPerson>, StoreError> {
-    consented_persons(tx, feeds, &Unconsented::default(), after, until).await
+    let counted = Counted::read(tx, feeds, &Unconsented::default()).await?;
+    counted_persons(tx, &counted, after, until).await
 }
 
-/// The same without records that lack a consent that counts.
+/// The persons in a range that have events that count, in order.
 ///
 /// # Errors
 /// When they can't be read.
-pub async fn consented_persons(
+pub async fn counted_persons(
     tx: &mut Tx,
-    feeds: &[FeedId],
-    unconsented: &Unconsented,
+    counted: &Counted,
     after: i64,
     until: i64,
 ) -> Result<Vec<StoredPerson>, StoreError> {
-    let lacking = lacking(tx, unconsented, Some((after, until))).await?;
-    if lacking.len() > MOST_NAMED && until - after > 1 {
-        // More than a statement should name: by halves. Each is a person's at least.
-        let middle = after + (until - after) / 2;
-        let first = Box::pin(consented_persons(tx, feeds, unconsented, after, middle));
-        let mut persons = first.await?;
-        let second = Box::pin(consented_persons(tx, feeds, unconsented, middle, until));
-        persons.extend(second.await?);
-        return Ok(persons);
+    let mut facts = facts(tx, after, until).await?.into_iter().peekable();
+    let mut persons = Vec::new();
+    let mut unsure = BTreeMap::new();
+    for row in joined(tx, counted, after, until).await? {
+        let mut own = Vec::new();
+        while let Some((owner, subject, sealed)) = facts.next_if(|(owner, ..)| *owner <= row.person)
+        {
+            if owner == row.person {
+                own.push((SubjectId::new(subject), sealed));
+            }
+        }
+        let (all, left_out) = row.left_out(counted)?;
+        if left_out.len() == all {
+            continue;
+        }
+        let person = PersonId::new(row.person);
+        let facts = match row.giver(&own, left_out.is_empty()) {
+            Giver::Certain(at) => at.map(|at| own.swap_remove(at)),
+            Giver::Unsure => {
+                unsure.insert(row.person, (persons.len(), own));
+                None
+            }
+        };
+        persons.push(StoredPerson { person, facts, bodies: row.bodies, left_out });
     }
-    let consented = consented(tx, unconsented, &lacking);
-    let facts = facts(tx, after, until).await?;
-    let mut facts = facts.into_iter().peekable();
-    let (bodies, subjects) = if tx.is_sqlite() {
-        ("group_concat(hex(e.body), '')", "group_concat(DISTINCT e.subject_id)")
+    let serving = serving(tx, counted, unsure.keys()).await?;
+    for (person, (at, own)) in unsure {
+        let mut own = own.into_iter();
+        persons[at].facts = own.find(|(subject, _)| serving.contains(&(person, *subject)));
+    }
+    Ok(persons)
+}
+
+/// A person's events, put together.
+struct Joined {
+    person: i64,
+    bodies: Vec<u8>,
+    /// Their items, as [`Counted::counts`] reads them.
+    items: String,
+    /// The first and the last of the subjects they are of.
+    subjects: (SubjectId, SubjectId),
+}
+
+/// Whose facts stand for a person: a date of birth counts only where the identity that gave it has
+/// an event that counts; one from a batch never accepted or a consent withdrawn is left out, too.
+enum Giver {
+    /// The place of the first of whom it is certain, or that there is none.
+    Certain(Option<usize>),
+    /// It takes a look at each event.
+    Unsure,
+}
+
+impl Joined {
+    /// How many events there are, and which of them don't count.
+    fn left_out(&self, counted: &Counted) -> Result<(usize, Vec<usize>), StoreError> {
+        let (mut all, mut left_out) = (0, Vec::new());
+        for item in self.items.split(',') {
+            if !counted.counts(item)? {
+                left_out.push(all);
+            }
+            all += 1;
+        }
+        Ok((all, left_out))
+    }
+
+    /// Who of those that have facts, the oldest first, gives the person's; `whole` where all
+    /// events count.
+    fn giver(&self, own: &[(SubjectId, Vec<u8>)], whole: bool) -> Giver {
+        let (first, last) = self.subjects;
+        for (at, (subject, _)) in own.iter().enumerate() {
+            if (first..=last).contains(subject) {
+                let has_one = (*subject == first || *subject == last) && (whole || first == last);
+                return if has_one { Giver::Certain(Some(at)) } else { Giver::Unsure };
+            }
+        }
+        Giver::Certain(None)
+    }
+}
+
+/// The persons of a range with what SQL lets count.
+async fn joined(
+    tx: &mut Tx,
+    counted: &Counted,
+    after: i64,
+    until: i64,
+) -> Result<Vec<Joined>, StoreError> {
+    let item = Counted::item(tx);
+    // SQLite puts texts together and gives them back as the bytes they were.
+    let (bodies, items) = if tx.is_sqlite() {
+        ("group_concat(CAST(e.body AS TEXT), '')".to_owned(), format!("group_concat({item}, ',')"))
     } else {
+        let order = "ORDER BY e.event_number, e.role";
         (
-            "string_agg(encode(e.body, 'hex'), '' ORDER BY e.event_number, e.role)",
-            "string_agg(DISTINCT e.subject_id::TEXT, ',')",
+            format!("string_agg(e.body, ''::BYTEA {order})"),
+            format!("string_agg({item}, ',' {order})"),
         )
     };
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT e.person_id, {bodies}, {subjects} FROM event e \
-         WHERE e.person_id > $1 AND e.person_id <= $2 AND {}{consented} \
+        "SELECT e.person_id, {bodies}, {items}, MIN(e.subject_id), MAX(e.subject_id) FROM event e \
+         WHERE e.person_id > $1 AND e.person_id <= $2 AND {} \
          GROUP BY e.person_id ORDER BY e.person_id",
-        counted(feeds)
+        counted.by_person()
     ));
-    let rows: Vec<(i64, String, String)> =
+    let rows: Vec<(i64, Vec<u8>, String, i64, i64)> =
         on!(tx, c => sqlx::query_as(sql).bind(after).bind(until).fetch_all(c).await)?;
-    let mut persons = Vec::with_capacity(rows.len());
-    for (person, bodies, subjects) in rows {
-        while facts.next_if(|(owner, ..)| *owner < person).is_some() {}
-        // A date of birth counts only where the identity that gave it has an event that
-        // counts: one from a batch never accepted or a consent withdrawn is left out, too.
-        let counts = |subject: i64| subjects.split(',').any(|id| id.parse() == Ok(subject));
-        let mut own = None;
-        while let Some(found) = facts.next_if(|(owner, ..)| *owner == person) {
-            if own.is_none() && counts(found.1) {
-                own = Some(found);
-            }
+    let joined = rows.into_iter().map(|(person, bodies, items, first, last)| {
+        let subjects = (SubjectId::new(first), SubjectId::new(last));
+        Joined { person, bodies, items, subjects }
+    });
+    Ok(joined.collect())
+}
+
+/// Which subjects of these persons have an event that counts.
+async fn serving(
+    tx: &mut Tx,
+    counted: &Counted,
+    persons: impl Iterator<Item = &i64>,
+) -> Result<BTreeSet<(i64, SubjectId)>, StoreError> {
+    let mut serving = BTreeSet::new();
+    let persons = list(persons.copied());
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT e.person_id, e.subject_id, CAST({} AS TEXT) FROM event e \
+         WHERE e.person_id IN ({persons}) AND {}",
+        Counted::item(tx),
+        counted.by_person()
+    ));
+    let rows: Vec<(i64, i64, String)> = on!(tx, c => sqlx::query_as(sql).fetch_all(c).await)?;
+    for (person, subject, item) in rows {
+        if counted.counts(&item)? {
+            serving.insert((person, SubjectId::new(subject)));
         }
-        persons.push(StoredPerson {
-            person: PersonId::new(person),
-            facts: own.map(|(_, subject, sealed)| (SubjectId::new(subject), sealed)),
-            bodies,
-        });
     }
-    Ok(persons)
+    Ok(serving)
 }
 
 /// Every counted event of some feeds that is about a record's principal, in no order: for
@@ -157,91 +237,23 @@ pub async fn principal_events(
     feeds: &[FeedId],
     unconsented: &Unconsented,
 ) -> Result<Vec<Event>, StoreError> {
-    let mut own = unconsented.clone();
-    own.asked.retain(|feed| feeds.contains(feed));
-    own.not_counting.retain(|feed, _| feeds.contains(feed));
-    let lacking = lacking(tx, &own, None).await?;
-    let consented = consented(tx, &own, &lacking);
+    let counted = Counted::read(tx, feeds, unconsented).await?;
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT e.person_id, e.body FROM event e WHERE e.role = 0 AND {}{consented}",
-        counted(feeds)
+        "SELECT e.person_id, e.body, CAST({} AS TEXT) FROM event e WHERE e.role = 0 AND {}",
+        Counted::item(tx),
+        counted.by_batch()
     ));
-    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(sql).fetch_all(c).await)?;
-    rows.into_iter()
-        .map(|(person, body)| match Event::decode(&body) {
-            Ok((event, [])) => Ok(event),
-            _ => Err(corrupt(person)),
-        })
-        .collect()
-}
-
-/// The consents among these persons' records, or all, that are given and don't count for the
-/// feed that relies on them.
-async fn lacking(
-    tx: &mut Tx,
-    unconsented: &Unconsented,
-    persons: Option<(i64, i64)>,
-) -> Result<Vec<(FeedId, [u8; 16])>, StoreError> {
-    if unconsented.not_counting.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (after, until) = persons.unwrap_or((i64::MIN, i64::MAX));
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT DISTINCT b.feed_id, e.consent_key FROM event e \
-         JOIN batch b ON b.batch_id = e.batch_id AND b.feed_id IN ({}) \
-         WHERE e.person_id > $1 AND e.person_id <= $2 AND e.consent_key IS NOT NULL",
-        numbers(unconsented.not_counting.keys())
-    ));
-    let rows: Vec<(i64, Vec<u8>)> =
-        on!(tx, c => sqlx::query_as(sql).bind(after).bind(until).fetch_all(c).await)?;
-    let mut lacking = Vec::new();
-    for (feed, key) in rows {
-        let (feed, key) = (FeedId::new(feed), key16(&key, "event", "consent_key")?);
-        if unconsented.not_counting.get(&feed).is_some_and(|keys| keys.contains(&key)) {
-            lacking.push((feed, key));
+    let rows: Vec<(i64, Vec<u8>, String)> = on!(tx, c => sqlx::query_as(sql).fetch_all(c).await)?;
+    let mut events = Vec::new();
+    for (person, body, item) in rows {
+        if counted.counts(&item)? {
+            match Event::decode(&body) {
+                Ok((event, [])) => events.push(event),
+                _ => return Err(corrupt(person)),
+            }
         }
     }
-    Ok(lacking)
-}
-
-/// The condition that leaves them out, and whatever names no given consent where one is asked
-/// for. Numbers and keys are ours, never input.
-fn consented(tx: &Tx, unconsented: &Unconsented, lacking: &[(FeedId, [u8; 16])]) -> String {
-    let mut sql = String::new();
-    if unconsented.asked.is_empty() {
-        return sql;
-    }
-    let of = |feeds: &str| {
-        format!("e.batch_id IN (SELECT batch_id FROM batch WHERE feed_id IN ({feeds}))")
-    };
-    // Writing to a String can't fail.
-    let _ = write!(
-        sql,
-        " AND NOT ({} AND (e.consent_key IS NULL \
-         OR NOT EXISTS (SELECT 1 FROM consent c \
-         WHERE c.consent_key = e.consent_key AND c.state = 1)))",
-        of(&numbers(unconsented.asked.iter()))
-    );
-    let (open, close) = if tx.is_sqlite() { ("X'", "'") } else { ("decode('", "', 'hex')") };
-    for feed in unconsented.not_counting.keys() {
-        let keys = lacking.iter().filter(|(of, _)| of == feed);
-        let keys: Vec<String> =
-            keys.map(|(_, key)| format!("{open}{}{close}", hex::encode(key))).collect();
-        if !keys.is_empty() {
-            let feed = of(&feed.number().to_string());
-            let _ = write!(
-                sql,
-                " AND NOT ({feed} AND e.consent_key IS NOT NULL \
-                 AND e.consent_key IN ({}))",
-                keys.join(", ")
-            );
-        }
-    }
-    sql
-}
-
-fn numbers<'a>(feeds: impl Iterator<Item = &'a FeedId>) -> String {
-    feeds.map(|feed| feed.number().to_string()).collect::<Vec<_>>().join(", ")
+    Ok(events)
 }
 
 /// The sealed facts of each person's subjects that have any, the oldest first.
@@ -258,16 +270,4 @@ async fn facts(
 
 const fn corrupt(person: i64) -> StoreError {
     StoreError::Corrupt { table: "event", column: "body", row: person }
-}
-
-fn decode(person: i64, hexadecimal: &str) -> Result<Vec<Event>, StoreError> {
-    let bytes = hex::decode(hexadecimal).map_err(|_| corrupt(person))?;
-    let mut rest = &*bytes;
-    let mut events = Vec::with_capacity(bytes.len() / 40 + 1);
-    while !rest.is_empty() {
-        let (event, after) = Event::decode(rest).map_err(|_| corrupt(person))?;
-        events.push(event);
-        rest = after;
-    }
-    Ok(events)
 }

@@ -8,6 +8,7 @@ use tallygate::{
     store::{
         ActError, Effect, Outcome, Rights,
         consents::Unconsented,
+        counted::Counted,
         erasures,
         feeds::{self, NewBatch},
         records::{self, NewEvent, NewWithdrawal},
@@ -305,7 +306,8 @@ async fn the_pass_leaves_out_what_does_not_count(fresh: Fresh) {
     let mut unconsented = Unconsented { asked: [reviews].into(), ..Unconsented::default() };
     let counted = async |tx: &mut _, unconsented: &Unconsented| {
         let feeds = [reviews, other];
-        let found = scan::consented_persons(tx, &feeds, unconsented, 0, 9).await.unwrap();
+        let counted = Counted::read(tx, &feeds, unconsented).await.unwrap();
+        let found = scan::counted_persons(tx, &counted, 0, 9).await.unwrap();
         let number =
             |person: &scan::StoredPerson| (person.person.number(), person.events().unwrap().len());
         found.iter().map(number).collect::<Vec<_>>()

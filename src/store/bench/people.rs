@@ -7,27 +7,27 @@ use super::{
 };
 use crate::{
     domain::PersonId,
-    store::{Store, StoreError, scan as scan_order, tx::on},
+    store::{Store, StoreError, Tx, scan as scan_order, tx::on},
 };
 use std::collections::BTreeMap;
 
+/// How a bare scan reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scan {
+    /// Row by row, as the rows are stored.
+    Rows,
+    /// With a person's events put together by the engine, as the release's pass has them.
+    Joined,
+}
+
 /// Reads every event and every sealed fact once, in stored order, by key range as a release
-/// does, joining a person's events into one row; decodes and decides nothing. Returns the
-/// persons and the bytes.
+/// does; decodes and decides nothing. Returns the persons and the bytes.
 ///
 /// # Errors
 /// When they can't be read.
-pub async fn scan(store: &Store) -> Result<(u64, u64), StoreError> {
+pub async fn scan(store: &Store, how: Scan) -> Result<(u64, u64), StoreError> {
     let mut tx = look(store).await?;
     let last = scan_order::last_person(&mut tx).await?;
-    let joined = if tx.is_sqlite() {
-        "SELECT person_id, group_concat(hex(body), '') FROM event \
-         WHERE person_id > $1 AND person_id <= $2 GROUP BY person_id ORDER BY person_id"
-    } else {
-        "SELECT person_id, string_agg(encode(body, 'hex'), '' ORDER BY event_number, role) \
-         FROM event WHERE person_id > $1 AND person_id <= $2 \
-         GROUP BY person_id ORDER BY person_id"
-    };
     let (mut persons, mut bytes, mut after) = (0, 0, 0);
     while after < last {
         let until = after.saturating_add(scan_order::RANGE).min(last);
@@ -35,14 +35,43 @@ pub async fn scan(store: &Store) -> Result<(u64, u64), StoreError> {
             "SELECT person_id, facts FROM subject WHERE person_id > $1 AND person_id <= $2 \
              AND facts IS NOT NULL ORDER BY person_id, subject_id")
             .bind(after).bind(until).fetch_all(c).await)?;
-        let bodies: Vec<(i64, String)> = on!(&mut tx, c => sqlx::query_as(joined)
-            .bind(after).bind(until).fetch_all(c).await)?;
-        persons += bodies.len() as u64;
         bytes += facts.iter().map(|(_, facts)| facts.len() as u64).sum::<u64>();
-        bytes += bodies.iter().map(|(_, body)| body.len() as u64 / 2).sum::<u64>();
+        let (some, of_events) = match how {
+            Scan::Rows => rows(&mut tx, after, until).await?,
+            Scan::Joined => joined(&mut tx, after, until).await?,
+        };
+        persons += some;
+        bytes += of_events;
         after = until;
     }
     Ok((persons, bytes))
+}
+
+/// An event as it is stored.
+type EventRow = (i64, i64, i64, i64, i64, Option<Vec<u8>>, Vec<u8>);
+
+async fn rows(tx: &mut Tx, after: i64, until: i64) -> Result<(u64, u64), StoreError> {
+    let mut rows: Vec<EventRow> = on!(tx, c => sqlx::query_as(
+        "SELECT person_id, event_number, role, subject_id, batch_id, consent_key, body FROM event \
+         WHERE person_id > $1 AND person_id <= $2 ORDER BY person_id, event_number, role")
+        .bind(after).bind(until).fetch_all(c).await)?;
+    let bytes = rows.iter().map(|row| row.6.len() as u64).sum();
+    rows.dedup_by_key(|row| row.0);
+    Ok((rows.len() as u64, bytes))
+}
+
+async fn joined(tx: &mut Tx, after: i64, until: i64) -> Result<(u64, u64), StoreError> {
+    let joined = if tx.is_sqlite() {
+        "SELECT person_id, group_concat(CAST(body AS TEXT), '') FROM event \
+         WHERE person_id > $1 AND person_id <= $2 GROUP BY person_id ORDER BY person_id"
+    } else {
+        "SELECT person_id, string_agg(body, ''::BYTEA ORDER BY event_number, role) \
+         FROM event WHERE person_id > $1 AND person_id <= $2 \
+         GROUP BY person_id ORDER BY person_id"
+    };
+    let rows: Vec<(i64, Vec<u8>)> = on!(tx, c => sqlx::query_as(joined)
+        .bind(after).bind(until).fetch_all(c).await)?;
+    Ok((rows.len() as u64, rows.iter().map(|(_, body)| body.len() as u64).sum()))
 }
 
 /// A person with everything that a release reads of it.
