@@ -163,6 +163,7 @@ fn margins(found: &v1::FoundFigure) -> Vec<String> {
         let level = margin.level.replace('_', " ");
         match margin.unit.as_str() {
             "count" => format!("{level} \u{b1} {:.0}", margin.margin.ceil()),
+            "points" => format!("{level} \u{b1} {:.1} points", margin.margin),
             _ => format!("{level} \u{b1} {:.1}%", margin.margin),
         }
     };

@@ -4,12 +4,13 @@
 //! consent that was withdrawn or refused, or came in a feed that may not serve or under a part of
 //! a protocol that was revoked does not count.
 //!
-//! What goes by batch is decided in SQL. What goes by record is decided here, from sets that are
-//! read once: an engine would build its list of them again for each range of a pass, and asking
-//! row by row costs more than reading the rows. So a statement names each record by its *item*:
-//! its number, and where it rests on a consent also its batch and the consent's key.
+//! What goes by batch and by consent is decided in SQL. What goes by record is decided here, from
+//! sets that are read once: an engine would build its list of them again for each range of a pass,
+//! and asking row by row costs more than reading the rows. So a statement names each record by its
+//! *item*: its number, and where some consents don't count for its feed also its batch and the
+//! consent's key.
 
-use super::{StoreError, Tx, error::key16, tx::on, unconsented::Unconsented};
+use super::{StoreError, Tx, tx::on, unconsented::Unconsented};
 use crate::domain::FeedId;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -28,9 +29,9 @@ pub struct Counted {
     by_batch: String,
     /// Records that were withdrawn or stopped.
     stopped: HashSet<i64>,
-    /// Consents that were withdrawn or refused.
-    refused: HashSet<[u8; 16]>,
-    /// The feeds of batches for which some given consents don't count.
+    /// How a statement names an event `e`.
+    item: String,
+    /// The batches for whose feed some given consents don't count.
     not_counting: BTreeMap<i64, FeedId>,
     unconsented: Unconsented,
 }
@@ -53,12 +54,12 @@ impl Counted {
         let of = |(batch, feed): &(i64, Option<FeedId>)| {
             feed.filter(|feed| own.not_counting.contains_key(feed)).map(|feed| (*batch, feed))
         };
-        let not_counting = batches.iter().filter_map(of).collect();
+        let not_counting: BTreeMap<i64, FeedId> = batches.iter().filter_map(of).collect();
         Ok(Self {
             by_person: condition(&batches, &feeds, &own.asked, "+"),
             by_batch: condition(&batches, &feeds, &own.asked, ""),
             stopped: stopped(tx).await?,
-            refused: refused(tx).await?,
+            item: item(tx, &not_counting),
             not_counting,
             unconsented: own,
         })
@@ -76,14 +77,8 @@ impl Counted {
     }
 
     /// How a statement names an event `e`, for [`Self::counts`].
-    pub(super) const fn item(tx: &Tx) -> &'static str {
-        if tx.is_sqlite() {
-            "CASE WHEN e.consent_key IS NULL THEN e.event_number \
-             ELSE e.event_number || ':' || e.batch_id || ':' || hex(e.consent_key) END"
-        } else {
-            "CASE WHEN e.consent_key IS NULL THEN e.event_number::TEXT \
-             ELSE e.event_number || ':' || e.batch_id || ':' || encode(e.consent_key, 'hex') END"
-        }
+    pub(super) fn item(&self) -> &str {
+        &self.item
     }
 
     /// Whether the event of an item counts.
@@ -102,12 +97,6 @@ impl Counted {
         let (batch, key) = consent.split_once(':').ok_or(CORRUPT)?;
         let mut bytes = [0; 16];
         hex::decode_to_slice(key, &mut bytes).map_err(|_| CORRUPT)?;
-        if self.refused.contains(&bytes) {
-            return Ok(false);
-        }
-        if self.not_counting.is_empty() {
-            return Ok(true);
-        }
         let batch: i64 = batch.parse().map_err(|_| CORRUPT)?;
         let of_feed = self.not_counting.get(&batch);
         let keys = of_feed.and_then(|feed| self.unconsented.not_counting.get(feed));
@@ -135,7 +124,11 @@ fn condition(
     asked: &BTreeSet<FeedId>,
     sign: &str,
 ) -> String {
-    let serving = of_feeds(batches, feeds, sign);
+    let serving = format!(
+        "{} AND (e.consent_key IS NULL OR NOT EXISTS (SELECT 1 FROM consent c \
+         WHERE c.consent_key = e.consent_key AND c.state IN (2, 3)))",
+        of_feeds(batches, feeds, sign)
+    );
     if asked.is_empty() {
         return serving;
     }
@@ -152,10 +145,11 @@ fn condition(
 fn of_feeds(batches: &[(i64, Option<FeedId>)], feeds: &BTreeSet<FeedId>, sign: &str) -> String {
     let of = |feed: Option<FeedId>| feed.is_some_and(|feed| feeds.contains(&feed));
     let (within, without): (Vec<_>, Vec<_>) = batches.iter().partition(|(_, feed)| of(*feed));
-    let (not, named) = if without.len() <= within.len() { ("NOT", without) } else { ("", within) };
+    let (how, named) =
+        if without.len() <= within.len() { ("NOT IN", without) } else { ("IN", within) };
     if named.len() <= MOST_NAMED {
         let named = list(named.iter().map(|(batch, _)| *batch));
-        return format!("{sign}e.batch_id {not} IN ({named})");
+        return format!("{sign}e.batch_id {how} ({named})");
     }
     let feeds = list(feeds.iter().map(|feed| feed.number()));
     format!(
@@ -174,6 +168,26 @@ pub(super) fn list(numbers: impl Iterator<Item = i64>) -> String {
     list
 }
 
+/// How a statement names an event `e`. Where many batches' consents are looked at, all are.
+fn item(tx: &Tx, not_counting: &BTreeMap<i64, FeedId>) -> String {
+    let (number, key) = if tx.is_sqlite() {
+        ("e.event_number", "hex(e.consent_key)")
+    } else {
+        ("e.event_number::TEXT", "encode(e.consent_key, 'hex')")
+    };
+    if not_counting.is_empty() {
+        return number.to_owned();
+    }
+    let among = match not_counting.len() {
+        ..=MOST_NAMED => format!("AND e.batch_id IN ({})", list(not_counting.keys().copied())),
+        _ => String::new(),
+    };
+    format!(
+        "CASE WHEN e.consent_key IS NOT NULL {among} \
+         THEN e.event_number || ':' || e.batch_id || ':' || {key} ELSE {number} END"
+    )
+}
+
 /// The records that were withdrawn or that a subject's choice stopped.
 async fn stopped(tx: &mut Tx) -> Result<HashSet<i64>, StoreError> {
     let rows: Vec<(i64,)> = on!(tx, c => sqlx::query_as(
@@ -184,9 +198,52 @@ async fn stopped(tx: &mut Tx) -> Result<HashSet<i64>, StoreError> {
     Ok(rows.into_iter().map(|(number,)| number).collect())
 }
 
-/// The consents that were withdrawn or refused.
-async fn refused(tx: &mut Tx) -> Result<HashSet<[u8; 16]>, StoreError> {
-    let rows: Vec<(Vec<u8>,)> = on!(tx, c => sqlx::query_as(
-        "SELECT consent_key FROM consent WHERE state IN (2, 3)").fetch_all(c).await)?;
-    rows.iter().map(|(key,)| key16(key, "consent", "consent_key")).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(numbers: std::ops::Range<i64>, feed: i64) -> Vec<(i64, Option<FeedId>)> {
+        numbers.map(|batch| (batch, Some(FeedId::new(feed)))).collect()
+    }
+
+    #[test]
+    fn the_fewer_batches_are_named_and_of_many_the_tables_are_asked() {
+        let feeds = [FeedId::new(7)].into();
+        let mut batches = live(1..4, 7);
+        batches.push((9, None));
+        assert_eq!(of_feeds(&batches, &feeds, "+"), "+e.batch_id NOT IN (0, 9)");
+        batches.extend(live(10..20, 8));
+        assert_eq!(of_feeds(&batches, &feeds, ""), "e.batch_id IN (0, 1, 2, 3)");
+        assert_eq!(of_feeds(&[], &feeds, ""), "e.batch_id NOT IN (0)");
+        let many = i64::try_from(MOST_NAMED).unwrap() + 100;
+        batches.extend(live(100..100 + many, 7));
+        assert!(of_feeds(&batches, &feeds, "+").starts_with("+e.batch_id NOT IN (0, 9, 10"));
+        batches.extend(live(100 + many..100 + 2 * many, 8));
+        let asked = of_feeds(&batches, &feeds, "+");
+        assert!(asked.starts_with("+e.batch_id IN (SELECT") && asked.contains("(0, 7)"), "{asked}");
+    }
+
+    #[test]
+    fn an_item_is_left_out_by_its_number_or_its_consent_in_its_feed() {
+        let other = [2; 16];
+        let feed = FeedId::new(5);
+        let unconsented =
+            Unconsented { not_counting: [(feed, [other].into())].into(), ..Unconsented::default() };
+        let counted = Counted {
+            by_person: String::new(),
+            by_batch: String::new(),
+            stopped: [3].into(),
+            item: String::new(),
+            not_counting: [(40, feed)].into(),
+            unconsented,
+        };
+        let counts = |item: String| counted.counts(&item).unwrap();
+        assert!(counts("2".to_owned()) && !counts("3".to_owned()));
+        let relying = |batch: i64, key: [u8; 16]| format!("2:{batch}:{}", hex::encode_upper(key));
+        assert!(!counts(relying(40, other)));
+        assert!(counts(relying(41, other)) && counts(relying(40, [9; 16])));
+        for wrong in ["", "x", "2:", "2:40", "2:40:zz", "2:x:02020202020202020202020202020202"] {
+            assert!(counted.counts(wrong).is_err(), "{wrong}");
+        }
+    }
 }

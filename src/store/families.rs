@@ -90,7 +90,7 @@ pub async fn with_open_case(
          AND e.subject_id = x.subject_id \
          WHERE x.case_token IS NOT NULL AND (x.from_day IS NULL OR x.from_day <= $1) \
          AND (x.until_day IS NULL OR x.until_day > $2) AND {}",
-        Counted::item(tx),
+        counted.item(),
         counted.by_person()
     ));
     let rows: Vec<MemberRow> = on!(tx, c => sqlx::query_as(sql)
@@ -137,7 +137,7 @@ pub async fn cared_for(
              AND e.subject_id = x.subject_id \
              WHERE s.person_id = $1 AND (x.from_day IS NULL OR x.from_day <= $2) \
              AND (x.until_day IS NULL OR x.until_day > $3) AND {}",
-            Counted::item(tx),
+            counted.item(),
             counted.by_person()
         ));
         let rows: Vec<PairRow> = on!(&mut *tx, c => sqlx::query_as(sql).bind(person.number())

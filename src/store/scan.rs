@@ -178,7 +178,7 @@ async fn joined(
     after: i64,
     until: i64,
 ) -> Result<Vec<Joined>, StoreError> {
-    let item = Counted::item(tx);
+    let item = counted.item();
     // SQLite puts texts together and gives them back as the bytes they were.
     let (bodies, items) = if tx.is_sqlite() {
         ("group_concat(CAST(e.body AS TEXT), '')".to_owned(), format!("group_concat({item}, ',')"))
@@ -215,7 +215,7 @@ async fn serving(
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT e.person_id, e.subject_id, CAST({} AS TEXT) FROM event e \
          WHERE e.person_id IN ({persons}) AND {}",
-        Counted::item(tx),
+        counted.item(),
         counted.by_person()
     ));
     let rows: Vec<(i64, i64, String)> = on!(tx, c => sqlx::query_as(sql).fetch_all(c).await)?;
@@ -240,7 +240,7 @@ pub async fn principal_events(
     let counted = Counted::read(tx, feeds, unconsented).await?;
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT e.person_id, e.body, CAST({} AS TEXT) FROM event e WHERE e.role = 0 AND {}",
-        Counted::item(tx),
+        counted.item(),
         counted.by_batch()
     ));
     let rows: Vec<(i64, Vec<u8>, String)> = on!(tx, c => sqlx::query_as(sql).fetch_all(c).await)?;

@@ -24,6 +24,7 @@ on_both!(
     a_withdrawal_of_an_accepted_batch_stays,
     subjects_are_found_by_every_key_and_move_with_their_events,
     the_pass_leaves_out_what_does_not_count,
+    facts_are_of_the_first_who_has_an_event_that_counts,
     many_rows_fit_one_call,
     what_is_about_nobody_is_told_its_day_and_erased,
 );
@@ -323,6 +324,43 @@ async fn the_pass_leaves_out_what_does_not_count(fresh: Fresh) {
     assert_eq!(range.iter().map(|p| p.person.number()).collect::<Vec<_>>(), [2]);
     let days: Vec<_> = range[0].events().unwrap().iter().map(|event| event.day).collect();
     assert_eq!(days, [Some(19_002)]);
+}
+
+async fn facts_are_of_the_first_who_has_an_event_that_counts(fresh: Fresh) {
+    let reviews = fresh.feed("health", RecordType::HealthReview).await;
+    let other = fresh.feed("dwp", RecordType::TwoYearOldEligibility).await;
+    // Three identities of one person, of another two.
+    let all = [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2)];
+    let all = all.map(|(id, person)| subject(id, person, &[(0, usize::try_from(id).unwrap())]));
+    fresh.insert(&all).await;
+    let of = |subject: i64, person: i64, number: i64| NewEvent {
+        subject: SubjectId::new(subject),
+        ..stored(person, number, None)
+    };
+    let events = [of(2, 1, 12), of(3, 1, 13), of(5, 2, 15)];
+    let batch = fresh.stage(reviews, 1, &events).await;
+    fresh.accept(batch).await.unwrap();
+    let batch = fresh.stage(other, 1, &[of(1, 1, 11), of(4, 2, 14)]).await;
+    fresh.accept(batch).await.unwrap();
+    assert_eq!(fresh.counted(&[reviews, other]).await, [(1, 3, Some(1)), (2, 2, Some(4))]);
+    assert_eq!(fresh.counted(&[reviews]).await, [(1, 2, Some(2)), (2, 1, Some(5))]);
+    // Withdrawn one by one: the first, then the second; of the other person all.
+    let withdraw = async |numbers: &[i64]| {
+        let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+        let batch = feeds::stage(&mut tx, &batch_of(reviews)).await.unwrap();
+        let day = 19_500;
+        let all: Vec<_> = numbers
+            .iter()
+            .map(|number| NewWithdrawal { event_number: *number, known: day })
+            .collect();
+        records::stage_withdrawals(&mut tx, batch, &all).await.unwrap();
+        tx.commit().await.unwrap();
+        fresh.accept(batch).await.unwrap();
+    };
+    withdraw(&[11, 14]).await;
+    assert_eq!(fresh.counted(&[reviews, other]).await, [(1, 2, Some(2)), (2, 1, Some(5))]);
+    withdraw(&[12, 15]).await;
+    assert_eq!(fresh.counted(&[reviews, other]).await, [(1, 1, Some(3))]);
 }
 
 async fn many_rows_fit_one_call(fresh: Fresh) {
