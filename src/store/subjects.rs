@@ -210,24 +210,8 @@ const KEYS_OF: &str = "SELECT subject_id, rung, match_key FROM subject_key WHERE
 /// When they can't be read or one is corrupt.
 pub async fn of_persons(tx: &mut Tx, persons: &[PersonId]) -> Result<Vec<Subject>, StoreError> {
     let numbers: Vec<i64> = persons.iter().map(|person| person.number()).collect();
-    whole(tx, OF_PERSONS, &numbers).await
-}
-
-/// Some subjects, with their keys, by number.
-///
-/// # Errors
-/// When they can't be read or one is corrupt.
-pub async fn of_numbers(tx: &mut Tx, subjects: &[SubjectId]) -> Result<Vec<Subject>, StoreError> {
-    let numbers: Vec<i64> = subjects.iter().map(|subject| subject.number()).collect();
-    whole(tx, OF_NUMBERS, &numbers).await
-}
-
-async fn whole(
-    tx: &mut Tx,
-    head: &'static str,
-    numbers: &[i64],
-) -> Result<Vec<Subject>, StoreError> {
-    let rows: Vec<SubjectRow> = bulk::select(tx, head, None, &Among::Numbers(numbers), "").await?;
+    let rows: Vec<SubjectRow> =
+        bulk::select(tx, OF_PERSONS, None, &Among::Numbers(&numbers), "").await?;
     let mut found: BTreeMap<i64, Subject> = BTreeMap::new();
     for row in rows {
         found.insert(row.0, subject_of(row)?);
@@ -248,6 +232,20 @@ async fn whole(
     for subject in &mut found {
         subject.keys.sort_unstable();
     }
+    Ok(found)
+}
+
+/// Some subjects without their keys, by number: most who are looked at are nobody's kin, and their
+/// keys would be most of what is read.
+///
+/// # Errors
+/// When they can't be read or one is corrupt.
+pub async fn without_keys(tx: &mut Tx, subjects: &[SubjectId]) -> Result<Vec<Subject>, StoreError> {
+    let numbers: Vec<i64> = subjects.iter().map(|subject| subject.number()).collect();
+    let rows: Vec<SubjectRow> =
+        bulk::select(tx, OF_NUMBERS, None, &Among::Numbers(&numbers), "").await?;
+    let mut found: Vec<Subject> = rows.into_iter().map(subject_of).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|subject| subject.id);
     Ok(found)
 }
 

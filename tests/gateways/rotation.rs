@@ -680,9 +680,11 @@ async fn many_records_are_moved_and_none_is_lost() {
         process: None,
     };
     let sending = tokio::spawn(async move { send(&beside, size(), size() + more).await });
+    // Looking counts rows: of a million, seldom, or it would be most of what goes on.
+    let pause = Duration::from_millis((size() as u64 / 200).max(20));
     for kill in 1..=KILLS as u64 {
         while is_rotating(&location).await && moved(&location).await < all * kill / 6 {
-            sleep(Duration::from_millis(20)).await;
+            sleep(pause).await;
         }
         assert!(is_rotating(&location).await, "over before kill {kill}");
         node.kill();

@@ -42,8 +42,9 @@ pub(super) struct Closure<'a> {
     members: BTreeMap<SubjectId, Member>,
     /// Whose keys are to be looked for next.
     next: Vec<SubjectId>,
-    /// Read, and so far tied to nobody here.
+    /// Read, and so far tied to nobody here; of their keys those that members were found to have.
     strangers: BTreeMap<SubjectId, Member>,
+    shared: HashMap<SubjectId, Vec<(u8, Key)>>,
     asked: HashSet<Key>,
     holders: HashMap<Key, BTreeSet<SubjectId>>,
     crowded: HashSet<Key>,
@@ -57,6 +58,7 @@ impl<'a> Closure<'a> {
             members: BTreeMap::new(),
             next: Vec::new(),
             strangers: BTreeMap::new(),
+            shared: HashMap::new(),
             asked: HashSet::new(),
             holders: HashMap::new(),
             crowded: HashSet::new(),
@@ -119,12 +121,9 @@ impl<'a> Closure<'a> {
             let around = std::mem::take(&mut self.next);
             let must = self.look(tx, &around).await?;
             let tied = self.tied_to(&around);
-            for id in tied.into_iter().chain(must) {
-                if let Some(member) = self.strangers.remove(&id) {
-                    self.join(member);
-                }
-            }
-            self.join_persons(tx).await?;
+            let joining = tied.iter().chain(&must).filter_map(|id| self.strangers.get(id));
+            let persons = joining.map(|member| member.stored.person).collect();
+            self.join_persons(tx, persons).await?;
         }
         Ok(())
     }
@@ -150,8 +149,15 @@ impl<'a> Closure<'a> {
             found.entry(forms.current(key)).or_default().push(id);
         }
         let mut must = Vec::new();
+        let mut met: BTreeSet<SubjectId> = BTreeSet::new();
         for (rung, key) in &asked {
             let stored = found.remove(key).unwrap_or_default();
+            if !is_lookup(*rung) {
+                for id in &stored {
+                    self.shared.entry(*id).or_default().push((*rung, *key));
+                }
+                met.extend(&stored);
+            }
             let holders = self.holders.entry(*key).or_default();
             let before = stored.len();
             holders.extend(stored.iter().copied());
@@ -178,11 +184,26 @@ impl<'a> Closure<'a> {
         unread.extend(&must);
         unread.retain(|id| !self.members.contains_key(id) && !self.strangers.contains_key(id));
         let unread: Vec<SubjectId> = unread.into_iter().collect();
-        for stored in subjects::of_numbers(tx, &unread).await? {
+        for stored in subjects::without_keys(tx, &unread).await? {
             let member = self.opened(stored)?;
+            met.insert(member.stored.id);
             self.strangers.insert(member.stored.id, member);
         }
+        self.tell_shared(&met);
         Ok(must)
+    }
+
+    /// Gives strangers the keys that a rule may tie them by: a member's keys were all asked for, so
+    /// that whatever the two have in common is among them.
+    fn tell_shared(&mut self, met: &BTreeSet<SubjectId>) {
+        let version = self.keys.current();
+        for id in met {
+            let (Some(stranger), Some(shared)) = (self.strangers.get_mut(id), self.shared.get(id))
+            else {
+                continue;
+            };
+            stranger.compared.keys = match_keys(version, shared);
+        }
     }
 
     /// The strangers that a rule ties to one of some members with whom they share a key.
@@ -202,10 +223,12 @@ impl<'a> Closure<'a> {
         tied
     }
 
-    /// Takes in whoever is one person with a member: they move together or come apart.
-    async fn join_persons(&mut self, tx: &mut Tx) -> Result<(), GatewayError> {
-        let new = self.next.iter().filter_map(|id| self.members.get(id));
-        let persons: BTreeSet<PersonId> = new.map(|member| member.stored.person).collect();
+    /// Takes in all of some persons: they move together or come apart.
+    async fn join_persons(
+        &mut self,
+        tx: &mut Tx,
+        persons: BTreeSet<PersonId>,
+    ) -> Result<(), GatewayError> {
         let persons: Vec<PersonId> = persons.into_iter().collect();
         for stored in subjects::of_persons(tx, &persons).await? {
             if !self.members.contains_key(&stored.id) {
@@ -337,18 +360,22 @@ fn for_linkage(subject: &Subject, comparison: Option<Comparison>) -> linkage::Su
     // Resolution compares pseudonyms of one version: [`renew`] makes them so.
     let version = KeyVersion::new(subject.key_version);
     let stored = |domain, bytes: &Key| Pseudonym::from_stored(domain, version, bytes).ok();
-    let keys = subject.keys.iter().filter_map(|(rung, key)| {
-        let rung = Rung::from_number(*rung)?;
-        Some(MatchKey { rung, key: stored(rung.domain(), key)? })
-    });
     let lookups = subject.keys.iter().filter_map(|(number, key)| {
         Some((Lookup::from_number(*number)?, stored(Lookup::domain(), key)?))
     });
     linkage::Subject {
         id: subject.id,
         nhs: subject.nhs.as_ref().and_then(|nhs| stored(PseudonymDomain::Nhs, nhs)),
-        keys: MatchKeys::from_stored(keys),
+        keys: match_keys(version, &subject.keys),
         lookups: lookups.collect(),
         comparison,
     }
+}
+
+fn match_keys(version: KeyVersion, keys: &[(u8, Key)]) -> MatchKeys {
+    MatchKeys::from_stored(keys.iter().filter_map(|(rung, bytes)| {
+        let rung = Rung::from_number(*rung)?;
+        let key = Pseudonym::from_stored(rung.domain(), version, bytes).ok()?;
+        Some(MatchKey { rung, key })
+    }))
 }
