@@ -5,7 +5,10 @@
 //! is not the display of noisy cells already published would be a second look at the same
 //! children, with noise of its own: the difference would be a count without any.
 
-use super::{Later, Service, areas, released::{QUARTERS, catalogue_of, query, released}};
+use super::{
+    Later, Service, areas,
+    released::{QUARTERS, catalogue_of, query, released},
+};
 use std::collections::BTreeMap;
 use tallygate::{
     disclosure::{
@@ -94,10 +97,7 @@ async fn history(
     all
 }
 
-fn of_quarter(
-    all: &BTreeMap<(String, String), Figure>,
-    quarter: &str,
-) -> BTreeMap<String, Figure> {
+fn of_quarter(all: &BTreeMap<(String, String), Figure>, quarter: &str) -> BTreeMap<String, Figure> {
     let own = all.iter().filter(|((_, own), _)| own == quarter);
     own.map(|((indicator, _), figure)| (indicator.clone(), figure.clone())).collect()
 }

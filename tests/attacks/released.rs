@@ -45,7 +45,12 @@ fn card(area: &str, quarter: &str) -> v1::GetCardRequest {
     v1::GetCardRequest { area: area.to_owned(), quarter: quarter.to_owned(), purposes }
 }
 
-pub(super) fn query(indicator: &str, area: &str, quarter: &str, by: &str) -> v1::QueryFiguresRequest {
+pub(super) fn query(
+    indicator: &str,
+    area: &str,
+    quarter: &str,
+    by: &str,
+) -> v1::QueryFiguresRequest {
     v1::QueryFiguresRequest {
         indicator: indicator.to_owned(),
         area: area.to_owned(),
