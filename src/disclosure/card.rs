@@ -127,3 +127,13 @@ fn entry(
         target: indicator.target.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_note_says_how_many_records_may_be_unlinked() {
+        assert!(LINKAGE_NOTE.contains(UNLINKED));
+    }
+}

@@ -82,7 +82,7 @@ fn a_count_beyond_what_the_ledger_charges_is_caught() {
     let (counted, charged) = (found.counted.accuracy(), found.charged.accuracy());
     assert!(counted < charged && counted > charged - 0.01, "{counted} {charged}");
     let mut more = found.clone();
-    more.counted.add(110, 1, 8);
+    more.counted.add(110, 1, 40);
     let of = |found: &Found| row(attack, Against::Ours(&honest), found).within;
     assert_eq!((of(&found), of(&more)), (Some(true), Some(false)));
 }
