@@ -72,7 +72,7 @@ impl Dpia {
             }
             Form::Markdown => {
                 let rows = attacks::run(&catalogue, self.trials, self.seed, &mut |doing| {
-                    console.note(doing)
+                    console.note(doing);
                 })
                 .map_err(|error| CliError::Failed { act: "attack", source: error.into() })?;
                 section(&catalogue, &periods, &rows)

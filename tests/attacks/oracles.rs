@@ -150,9 +150,9 @@ fn leaking(trials: &[Trial], secret: Secret, leak: fn(&mut [Said])) -> Vec<Trial
 const LEAKS: [fn(&mut [Said]); 5] = [
     |told| told[0].text = told[0].text.replacen("sent_before: 0", "sent_before: 1", 1),
     |told| {
-        told[1..]
-            .iter_mut()
-            .for_each(|said| (said.leaf, said.size) = (said.leaf + 1, said.size + 1))
+        for said in &mut told[1..] {
+            (said.leaf, said.size) = (said.leaf + 1, said.size + 1);
+        }
     },
     |told| told[2].text.push_str("(\"/note\", 3)"),
     |told| told[0].size += 1,

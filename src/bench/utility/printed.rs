@@ -200,6 +200,6 @@ fn value(kind: Kind, [one, other, third, fourth]: [f64; 4]) -> f64 {
 /// What the whole persons of a percentage leave open: half a person where nearly nobody or nearly
 /// everybody is counted, as then only the numerator's noise moves it, and half of that elsewhere.
 pub(super) fn half_of(percent: f64, size: f64) -> f64 {
-    let whole = percent < 5.0 || percent > 95.0;
+    let whole = !(5.0..=95.0).contains(&percent);
     (if whole { 50.0 } else { 25.0 }) / size
 }

@@ -8,8 +8,9 @@
 //!
 //! What is not apart as much as the ledger charges: births have one cell; who does not come can be
 //! asked why only if registered; and a profile is counted once, but charged twice to a child who is 60
-//! months old on one last day of September and 72 on the next. So these two are a little harder to tell apart
-//! after a whole childhood (0.793) than the ledger allows (0.800).
+//! months old on one last day of September and 72 on the next; a baby of two months is charged for the
+//! quarter's births and for those of the quarter before, and is one of them. So these two are a little harder to
+//! tell apart (0.585 in a quarter, 0.793 in a childhood) than the ledger allows (0.594, 0.800).
 
 use super::{
     super::{bound::Contrast, cells::Dice},
