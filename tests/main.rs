@@ -57,5 +57,6 @@ mod tiles;
 mod truth;
 #[cfg(test)]
 mod undo;
+mod utility;
 #[cfg(test)]
 mod witness;

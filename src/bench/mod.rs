@@ -220,6 +220,14 @@ pub(crate) enum BenchError {
         /// Which row, from 1 on below the heading.
         row: u64,
     },
+    /// What is drawn for a bench is not what a freeze draws.
+    #[error(
+        "the bench's releases are not what a freeze of the same count gives: a fault in either"
+    )]
+    OtherNoise,
+    /// A synthetic place's areas that are none.
+    #[error("the synthetic place's areas break a rule")]
+    Areas,
     /// There was nobody to count.
     #[error("nobody was taken in, so there is nobody to count: give a larger --size")]
     Nobody,
@@ -229,6 +237,12 @@ impl From<tonic::Status> for BenchError {
     fn from(status: tonic::Status) -> Self {
         Self::Refused(Box::new(status))
     }
+}
+
+/// The nearest whole number of a count, a percentage or the like.
+#[expect(clippy::cast_possible_truncation, reason = "far below 2^53")]
+fn whole(value: f64) -> i64 {
+    value.round() as i64
 }
 
 /// Measures, one after the other; `say` hears what is going on.

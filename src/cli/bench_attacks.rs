@@ -24,7 +24,7 @@ impl Attacks {
         let Self { trials, seed, printing } = self;
         let failed = |source| CliError::Failed { act: "attack", source };
         let catalogue = Catalogue::shipped().map_err(|error| failed(error.into()))?;
-        let rows = attacks::run(&catalogue, trials, seed);
+        let rows = attacks::run(&catalogue, trials, seed, &mut |doing| console.note(doing));
         let rows = rows.map_err(|error| failed(error.into()))?;
         let mut table = Table::new(&[
             "attack",
@@ -34,6 +34,7 @@ impl Attacks {
             "low",
             "high",
             "bound",
+            "ledger",
             "epsilon",
             "mu",
             "within",
@@ -47,6 +48,7 @@ impl Attacks {
                 json!(row.low),
                 json!(row.high),
                 json!(row.bound),
+                json!(row.ledger),
                 json!(row.epsilon),
                 json!(row.mu),
                 json!(row.within),

@@ -10,13 +10,12 @@ use super::{
 use crate::{
     demo::journey,
     disclosure::{
-        Catalogue, DisclosureError, Geography, Limits, ReachArea, contrast,
+        Catalogue, DisclosureError, Geography, Limits, contrast,
         cost::cost,
         explain::{Explained, explain},
     },
-    domain::{AreaCode, Lsoa},
+    grpc::area_set,
     synth::{self, Place},
-    wire::v1,
 };
 use clap::Subcommand;
 use serde_json::json;
@@ -104,38 +103,11 @@ pub(super) fn read_areas(path: Option<&Path>) -> Result<Geography, CliError> {
         Some(path) => area_file::drawn(path)?.request.areas,
         None => journey::areas(synth::place(Place::Coventry)),
     };
-    geography(&areas).ok_or_else(|| CliError::WrongForm {
+    let compiled = area_set(areas).map_err(|_| CliError::WrongForm {
         path: path.map(Path::to_owned).unwrap_or_default(),
-        expected: "areas: one authority, clusters in it, reach areas in these",
-    })
-}
-
-/// Clusters count by their reach areas' parents.
-fn geography(areas: &[v1::Area]) -> Option<Geography> {
-    let of_level = |level: v1::AreaLevel| areas.iter().filter(move |area| area.level() == level);
-    let authority: AreaCode = of_level(v1::AreaLevel::Authority).next()?.code.parse().ok()?;
-    let lsoas = |codes: &[String]| -> Option<Vec<Lsoa>> {
-        codes.iter().map(|code| code.parse().ok()).collect()
-    };
-    let (mut reach, mut neighbourhoods, mut deprived) = (Vec::new(), Vec::new(), Vec::new());
-    for area in of_level(v1::AreaLevel::ReachArea) {
-        for (number, own) in (0_u8..).zip(&area.neighbourhoods) {
-            neighbourhoods.extend(lsoas(&own.lsoas)?.into_iter().map(|lsoa| (number, lsoa)));
-        }
-        deprived.extend(lsoas(&area.deprived_lsoas)?);
-        reach.push(ReachArea {
-            code: area.code.parse().ok()?,
-            cluster: area.parent.parse().ok()?,
-            lead_agency: match area.lead_agency.as_str() {
-                "" => None,
-                code => Some(code.parse().ok()?),
-            },
-            lsoas: lsoas(&area.lsoas)?,
-            under_fives: area.estimated_under_fives,
-        });
-    }
-    let geography = Geography::new("as read".to_owned(), authority, reach).ok()?;
-    geography.with_places(&neighbourhoods, &deprived).ok()
+        expected: "areas that could be loaded: one authority, clusters in it, reach areas in these",
+    })?;
+    Ok(compiled.counted().clone())
 }
 
 impl Check {

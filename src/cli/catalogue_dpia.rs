@@ -6,13 +6,11 @@
 
 use super::{CliError, Console, Outcome, catalogue::read_catalogue};
 use crate::{
-    bench::attacks::{
-        self, Row,
-        life::{self, Lived},
-    },
+    bench::attacks::{self, Row},
     disclosure::{
         Catalogue,
-        cost::{DELTAS, Weighed, cost},
+        card::UNLINKED,
+        cost::{ChargedLife, DELTAS, Lived, Weighed, cost, dearest_life, dearest_quarter},
     },
 };
 use clap::ValueEnum;
@@ -33,9 +31,9 @@ pub(super) struct Dpia {
     /// Write to this file instead of printing.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// A catalogue of your own; the shipped one unless given.
-    #[arg(long, value_name = "TOML")]
-    catalogue: Option<PathBuf>,
+    /// A catalogue, TOML; this program's own when left out.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Trials of each attack.
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(10..))]
     trials: u64,
@@ -57,7 +55,7 @@ struct Period {
 
 impl Dpia {
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
-        let catalogue = read_catalogue(self.catalogue.as_deref())?;
+        let catalogue = read_catalogue(self.file.as_deref())?;
         let [in_quarter, in_childhood] = attacks::exact_bounds(&catalogue);
         let cost = cost(&catalogue);
         let adult = cost.adult;
@@ -73,8 +71,10 @@ impl Dpia {
                 text.map_err(|_| CliError::NotPrintable)? + "\n"
             }
             Form::Markdown => {
-                let rows = attacks::run(&catalogue, self.trials, self.seed)
-                    .map_err(|error| CliError::Failed { act: "attack", source: error.into() })?;
+                let rows = attacks::run(&catalogue, self.trials, self.seed, &mut |doing| {
+                    console.note(doing);
+                })
+                .map_err(|error| CliError::Failed { act: "attack", source: error.into() })?;
                 section(&catalogue, &periods, &rows)
             }
         };
@@ -89,8 +89,8 @@ impl Dpia {
 }
 
 fn numbers(catalogue: &Catalogue, [quarter, childhood, _]: &[Period; 3]) -> Value {
-    let period = |period: &Period, lived: Vec<Lived<'_>>| {
-        let tables = lived.iter().map(|Lived { table, times }| {
+    let period = |period: &Period, life: ChargedLife<'_>| {
+        let tables = life.tables.iter().map(|Lived { table, times }| {
             json!({
                 "id": table.id,
                 "cap": table.cap,
@@ -108,8 +108,8 @@ fn numbers(catalogue: &Catalogue, [quarter, childhood, _]: &[Period; 3]) -> Valu
     };
     json!({
         "catalogue": catalogue.version,
-        "quarter": period(quarter, life::quarter(catalogue)),
-        "childhood": period(childhood, life::childhood(catalogue)),
+        "quarter": period(quarter, dearest_quarter(catalogue)),
+        "childhood": period(childhood, dearest_life(catalogue)),
     })
 }
 
@@ -122,6 +122,20 @@ fn section(catalogue: &Catalogue, periods: &[Period], rows: &[Row]) -> String {
         catalogue.tables.iter().map(|table| table.cells.len()).sum::<usize>(),
         catalogue.tables.len(),
     );
+    let bodies: Vec<&str> = catalogue
+        .tables
+        .iter()
+        .filter(|table| table.variance == 0)
+        .map(|table| table.id.as_str())
+        .collect();
+    let exact = if bodies.is_empty() {
+        "no count is exact".to_owned()
+    } else {
+        format!(
+            "only counts of bodies that are no natural persons are exact (`{}`)",
+            bodies.join("`, `")
+        )
+    };
     let mut text = format!(
         "# Could a motivated intruder find anybody in the published figures?\n\n\
          *For the data protection impact assessment. Computed by tallygate {} from catalogue {}; \
@@ -133,8 +147,8 @@ fn section(catalogue: &Catalogue, periods: &[Period], rows: &[Row]) -> String {
         "## What is published\n\n\
          Up to {cells} counts from {tables} tables are published each quarter for each area or for the \
          authority, and figures that are sums and ratios of them. Random noise is added to every \
-         count, empty ones included, before anything leaves the gateway. The exact counts are \
-         not kept, no other question is answered, and no figure is ever published twice with other \
+         count of persons, empty ones included, before anything leaves the gateway; {exact}. The exact counts of \
+         persons are not kept, no other question is answered, and no figure is ever published twice with other \
          noise. Counts are shown to the nearest five, and withheld alike where they are zero, \
          small or absent.\n\n"
     );
@@ -155,7 +169,7 @@ fn section(catalogue: &Catalogue, periods: &[Period], rows: &[Row]) -> String {
     }
     text += &attack_table(rows);
     text += TESTS;
-    text += RESIDUAL;
+    text += &RESIDUAL.replace("{UNLINKED}", UNLINKED);
     text
 }
 
@@ -199,7 +213,7 @@ of each of them, in the figures or not. [Which figures are near 0 or 100% here?]
 - **Partners who collude**, with knowledge of everyone else: that is what is assumed above. They gain \
 no more than it says; what they hold of a child in their own files they know anyway.
 - **Linkage errors.** A person whose records were not recognised as one person's counts as two, and has the \
-guarantee for each. Some 4 to 5 in 100 records stay unlinked.
+guarantee for each. {UNLINKED} may stay unlinked.
 - **The gateway itself.** Who runs it could read what is stored. This section is about what is published.
 
 [Local circumstances: areas with few children, communities that are easily recognised, press interest, \

@@ -63,6 +63,17 @@ pub fn normal_distribution(x: f64) -> f64 {
     0.5 + sum * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt()
 }
 
+/// The x below which a standard normal value lies with probability `p`, between -8 and 8.
+#[must_use]
+pub fn normal_quantile(p: f64) -> f64 {
+    let (mut low, mut high) = (-8.0, 8.0);
+    for _ in 0..64 {
+        let middle = f64::midpoint(low, high);
+        if normal_distribution(middle) < p { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +108,13 @@ mod tests {
             assert!((normal_distribution(x) - wanted).abs() < 1e-13, "{x}");
         }
         assert!(normal_distribution(9.0) >= 1.0 && normal_distribution(-9.0) <= 0.0);
+    }
+
+    #[test]
+    fn quantiles_undo_the_distribution() {
+        for (p, x) in [(0.5, 0.0), (0.975, 1.959_963_985), (0.001, -3.090_232_306)] {
+            assert!((normal_quantile(p) - x).abs() < 1e-7, "{p}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     catalogue::{Base, Catalogue, Indicator, Measure, Months, Table, TargetKind},
-    classify::Classification,
+    classify::{Classification, Recurs},
     lives::most_quarters,
 };
 use crate::domain::{IndicatorId, RecordType, TableId};
@@ -174,11 +174,13 @@ fn check_table(table: &Table, mistakes: &mut Vec<Mistake>) {
     if !children || (classification.adults() && !table.adults) {
         mistakes.push(Mistake::Ages(id()));
     }
-    if classification.yearly() && table.due.len() != 1 {
+    if classification.recurs() == Recurs::OnceIfYearly && table.due.len() != 1 {
         mistakes.push(Mistake::Yearly(id()));
     }
-    let least =
-        if classification.once() { 1 } else { most_quarters(table.ages, table.adults, &table.due) };
+    let least = match classification.recurs() {
+        Recurs::Once | Recurs::OnceIfYearly => 1,
+        Recurs::WhileOfAge => most_quarters(table.ages, table.adults, &table.due),
+    };
     if table.periods < least {
         mistakes.push(Mistake::Periods { table: id(), least });
     }

@@ -74,10 +74,8 @@ pub(super) struct Definition {
     pub(super) ages: Option<Months>,
     /// Whether it admits persons of 16 or more, or of unknown age.
     pub(super) adults: bool,
-    /// Whether it counts a person in one quarter of a lifetime only, whatever its ages.
-    pub(super) once: bool,
-    /// Whether that holds only where it is counted in one quarter of a year.
-    pub(super) yearly: bool,
+    /// How often one person can be in it.
+    pub(super) recurs: Recurs,
     /// The most cells that it gives one person.
     pub(super) cap: u32,
     /// The record types whose content it reads; an address may come from more.
@@ -89,6 +87,17 @@ pub(super) struct Definition {
     /// Whether it counts organisations that are no natural persons, which may be exact.
     pub(super) exact: bool,
     pub(super) sort: Sort,
+}
+
+/// In how many quarters of a lifetime one person can be in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recurs {
+    /// In each in which it is of the table's ages.
+    WhileOfAge,
+    /// In one, whatever the ages: it counts who turns an age in the quarter.
+    Once,
+    /// In one, as long as the table is counted in the same quarter of each year, and in no other.
+    OnceIfYearly,
 }
 
 /// Living under-fives.
@@ -113,8 +122,7 @@ impl Definition {
             cells,
             ages: UNDER_FIVE,
             adults: false,
-            once: false,
-            yearly: false,
+            recurs: Recurs::WhileOfAge,
             cap: 1,
             reads: &[],
             needs: &[],
@@ -143,12 +151,12 @@ impl Definition {
     }
 
     pub(super) const fn once(self) -> Self {
-        Self { once: true, ..self }
+        Self { recurs: Recurs::Once, ..self }
     }
 
-    /// Counted in one quarter of each year.
-    pub(super) const fn yearly(self) -> Self {
-        Self { yearly: true, ..self }
+    /// Counted in one quarter of each year, and each person in one of them.
+    pub(super) const fn once_if_yearly(self) -> Self {
+        Self { recurs: Recurs::OnceIfYearly, ..self }
     }
 
     pub(super) const fn reading(self, reads: &'static [RecordType]) -> Self {
@@ -206,16 +214,10 @@ impl Classification {
         self.0.adults
     }
 
-    /// Whether it counts a person in one quarter of a lifetime only.
+    /// How often one person can be in it.
     #[must_use]
-    pub const fn once(self) -> bool {
-        self.0.once
-    }
-
-    /// Whether it must be counted in one quarter of each year, and no more.
-    #[must_use]
-    pub const fn yearly(self) -> bool {
-        self.0.yearly
+    pub const fn recurs(self) -> Recurs {
+        self.0.recurs
     }
 
     /// The most cells that it gives one person.
@@ -240,12 +242,6 @@ impl Classification {
     #[must_use]
     pub const fn may_be_exact(self) -> bool {
         self.0.exact
-    }
-
-    /// Whether it counts organisations and no persons.
-    #[must_use]
-    pub const fn of_organisations(self) -> bool {
-        matches!(self.0.sort, Sort::Organisations(_))
     }
 
     /// Whether a person can be in the table at all: by its age, and by what it has records of.

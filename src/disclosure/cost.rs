@@ -9,10 +9,10 @@ use super::{
     catalogue::{Base, Catalogue, Months, Table},
     expected::margin_of_area,
     ledger::{Limits, Rho, lifetime, quarterly, quarterly_in, some_quarter},
-    lives,
+    lives::{self, Charge, Dearest, Releases},
     noise::NoiseTable,
 };
-use crate::domain::TableId;
+use crate::domain::{Quarter, TableId};
 use jiff::civil::Date;
 use serde::Serialize;
 
@@ -145,6 +145,78 @@ pub fn cost(catalogue: &Catalogue) -> Cost {
     }
 }
 
+/// A table, and in how many releases one life is charged for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Lived<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// How often.
+    pub times: u32,
+}
+
+/// A life, and the tables that it is charged for; exact tables, which charge nobody, left out.
+#[derive(Debug, Clone)]
+pub struct ChargedLife<'a> {
+    /// The date of birth; none for an adult.
+    pub born: Option<Date>,
+    /// The quarters that it was gone through in.
+    pub quarters: Vec<Quarter>,
+    /// The tables.
+    pub tables: Vec<Lived<'a>>,
+}
+
+/// The dearest person of any one quarter.
+#[must_use]
+pub fn dearest_quarter(catalogue: &Catalogue) -> ChargedLife<'_> {
+    let quarters = std::iter::successors(Some(some_quarter()), |quarter| Some(quarter.next()));
+    let lives = quarters.take(4).map(|quarter| {
+        let releases = releases(catalogue, &[quarter]);
+        (lives::dearest(&releases), quarter)
+    });
+    let dearest = lives.max_by_key(|(life, _)| life.rho);
+    let (life, quarter) = dearest.unwrap_or_else(|| (Dearest::default(), some_quarter()));
+    charged(catalogue, &life, vec![quarter])
+}
+
+/// The dearest life of all.
+#[must_use]
+pub fn dearest_life(catalogue: &Catalogue) -> ChargedLife<'_> {
+    let releases: Releases = lives::to_come(catalogue.tables.iter(), some_quarter()).collect();
+    charged(catalogue, &lives::dearest(&releases), releases.into_keys().collect())
+}
+
+/// What a child born on a day is charged in these quarters.
+#[must_use]
+pub fn charged_in<'a>(
+    catalogue: &'a Catalogue,
+    born: Date,
+    quarters: &[Quarter],
+) -> ChargedLife<'a> {
+    let releases = releases(catalogue, quarters);
+    charged(catalogue, &lives::of_child(&releases, born), quarters.to_vec())
+}
+
+fn releases(catalogue: &Catalogue, quarters: &[Quarter]) -> Releases {
+    let due = |quarter: &Quarter| {
+        let due = catalogue.due_in(*quarter).map(|table| (table.id.clone(), Charge::of(table)));
+        (*quarter, due.collect())
+    };
+    quarters.iter().map(due).collect()
+}
+
+fn charged<'a>(
+    catalogue: &'a Catalogue,
+    life: &Dearest,
+    quarters: Vec<Quarter>,
+) -> ChargedLife<'a> {
+    let noisy = catalogue.tables.iter().filter(|table| table.variance > 0);
+    let lived = noisy.filter_map(|table| {
+        let (times, _) = life.tables.get(&table.id)?;
+        Some(Lived { table, times: *times })
+    });
+    ChargedLife { born: life.born, quarters, tables: lived.collect() }
+}
+
 /// How far the exact accuracy of telling one person in one cell lies above the formula's, at
 /// most over the catalogue's variances: what the discrete noise adds to every figure here.
 fn discrete_excess(catalogue: &Catalogue) -> f64 {
@@ -216,6 +288,25 @@ mod tests {
         let parts: Rho = cost.tables.iter().map(|table| table.of_dearest).sum();
         assert_eq!(parts, cost.lifetime.rho);
         assert!(cost.quarters.iter().all(|q| q.rho <= cost.quarter.rho));
+    }
+
+    #[test]
+    fn the_dearest_lives_tables_add_up_to_what_the_ledger_says() {
+        let catalogue = Catalogue::shipped().unwrap();
+        for (life, rho) in [
+            (dearest_quarter(&catalogue), quarterly(&catalogue)),
+            (dearest_life(&catalogue), lifetime(&catalogue)),
+        ] {
+            let one = |lived: &Lived<'_>| Rho::of(lived.table.cap, 1, lived.table.variance);
+            let times = |lived: &Lived<'_>| (0..lived.times).map(|_| one(lived)).sum::<Rho>();
+            assert_eq!(life.tables.iter().map(times).sum::<Rho>(), rho);
+            let born = life.born.unwrap();
+            let again = charged_in(&catalogue, born, &life.quarters);
+            let told = |life: &ChargedLife<'_>| -> Vec<(TableId, u32)> {
+                life.tables.iter().map(|own| (own.table.id.clone(), own.times)).collect()
+            };
+            assert_eq!(told(&again), told(&life));
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@
 
 use super::{
     DisclosureError,
-    accounting::normal_distribution,
+    accounting::normal_quantile,
     catalogue::{Catalogue, Level},
     display::{ROUND_TO, Z95},
     figure::{Unit, Unrounded, unrounded},
@@ -165,13 +165,7 @@ fn quantile(comparisons: usize) -> f64 {
     if comparisons <= 1 {
         return Z95;
     }
-    let tail = 0.025 / comparisons as f64;
-    let (mut low, mut high) = (Z95, 8.0);
-    for _ in 0..60 {
-        let middle = f64::midpoint(low, high);
-        if 1.0 - normal_distribution(middle) > tail { low = middle } else { high = middle }
-    }
-    f64::midpoint(low, high)
+    normal_quantile(1.0 - 0.025 / comparisons as f64)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{
     geography::{Geography, Place},
     known::Known,
     ledger::Ledger,
-    noise::NoiseTable,
+    noise::{NoiseTable, Noises},
     period::Period,
     release::{
         CatalogueReference, Digest, FeedWeek, NoisyTable, ProtocolReference, Release,
@@ -42,7 +42,7 @@ impl ExactCount {
     /// The only exit.
     fn with_noise<R: CryptoRng + ?Sized>(self, noise: &NoiseTable, rng: &mut R) -> i64 {
         // A count of persons is far below 2^63.
-        i64::try_from(self.0).unwrap_or(i64::MAX).saturating_add(noise.draw(rng))
+        noise.noised(i64::try_from(self.0).unwrap_or(i64::MAX), rng)
     }
 }
 
@@ -260,15 +260,14 @@ fn draw<R: CryptoRng + ?Sized>(
     bodies: &BTreeMap<usize, Bodies>,
     rng: &mut R,
 ) -> Vec<NoisyTable> {
-    let mut noises: BTreeMap<u32, NoiseTable> = BTreeMap::new();
+    let mut noises = Noises::default();
     let drawn = exact.into_iter().enumerate().map(|(at, ExactTable { table, mut counts, .. })| {
         let values: Vec<i64> = if table.variance == 0 {
             // Nothing that a person's record says is in here: see `add_organisations`.
             let none = || vec![0; table.cells.len()];
             bodies.get(&at).map_or_else(none, |bodies| bodies.0.clone())
         } else {
-            let noise =
-                noises.entry(table.variance).or_insert_with(|| NoiseTable::new(table.variance));
+            let noise = noises.of(table.variance);
             // Nothing is left where a count was: moved out of the list alone it would lie on there.
             let taken = counts.iter_mut().map(|count| std::mem::replace(count, ExactCount(0)));
             taken.map(|count| count.with_noise(noise, rng)).collect()

@@ -99,12 +99,6 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// Whether the person is a living under-five on the last day.
-    #[must_use]
-    pub fn is_under_five(&self) -> bool {
-        self.months.is_some_and(|months| months < 60)
-    }
-
     /// A cell's offset: 0 for the registered, 1 for others.
     pub(super) fn unregistered(&self) -> u8 {
         u8::from(self.registered_since.is_none())

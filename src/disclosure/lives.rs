@@ -16,7 +16,7 @@
 
 use super::{
     catalogue::{Months, Table},
-    classify::{ADULT_MONTHS, Classification, HORIZON},
+    classify::{ADULT_MONTHS, Classification, HORIZON, Recurs},
     ledger::Rho,
     period::months_between,
     release::NoisyTable,
@@ -66,7 +66,7 @@ impl Charge {
 /// table is counted. One that is counted once a year holds a person in one quarter only as long
 /// as that stays the same quarter of the year: there the ages say how often it was.
 fn turning(table: &TableId) -> bool {
-    Classification::of(table).is_some_and(|known| known.once() && !known.yearly())
+    Classification::of(table).is_some_and(|known| known.recurs() == Recurs::Once)
 }
 
 /// Exact counts are of bodies, whom nothing is charged.
@@ -102,42 +102,73 @@ struct Due {
     charges: Vec<(usize, Charge)>,
 }
 
-/// The dearest life.
-pub(super) fn dearest(releases: &Releases) -> Dearest {
-    let mut numbers: BTreeMap<&TableId, usize> = BTreeMap::new();
-    for table in releases.values().flat_map(BTreeMap::keys) {
-        let next = numbers.len();
-        numbers.entry(table).or_insert(next);
+/// Releases as lives are gone through in them.
+struct Gone<'a> {
+    numbers: BTreeMap<&'a TableId, usize>,
+    quarters: Vec<Due>,
+}
+
+impl<'a> Gone<'a> {
+    fn new(releases: &'a Releases) -> Self {
+        let mut numbers: BTreeMap<&TableId, usize> = BTreeMap::new();
+        for table in releases.values().flat_map(BTreeMap::keys) {
+            let next = numbers.len();
+            numbers.entry(table).or_insert(next);
+        }
+        let due = |(quarter, charges): (&Quarter, &BTreeMap<TableId, Charge>)| Due {
+            quarter: *quarter,
+            last: quarter.last_day(),
+            charges: charges.iter().map(|(table, charge)| (numbers[table], *charge)).collect(),
+        };
+        let quarters = releases.iter().map(due).collect();
+        Self { numbers, quarters }
     }
-    let due = |(quarter, charges): (&Quarter, &BTreeMap<TableId, Charge>)| Due {
-        quarter: *quarter,
-        last: quarter.last_day(),
-        charges: charges.iter().map(|(table, charge)| (numbers[table], *charge)).collect(),
-    };
-    let quarters: Vec<Due> = releases.iter().map(due).collect();
-    let children = births(releases).map(|born| {
-        let ages = quarters.iter().filter_map(move |due| {
+
+    fn child(&self, born: Date) -> Vec<(u32, Rho)> {
+        let ages = self.quarters.iter().filter_map(move |due| {
             let months = months_between(born, due.last);
             (0..ADULT_MONTHS).contains(&months).then_some((months, due))
         });
-        (Some(born), spent(numbers.len(), ages))
-    });
-    let window = |start: &Due| {
+        spent(self.numbers.len(), ages)
+    }
+
+    /// The years that begin with a quarter.
+    fn adult(&self, start: &Due) -> Vec<(u32, Rho)> {
         let from = ordinal(start.quarter);
         let inside = move |quarter: Quarter| {
             u32::try_from(ordinal(quarter) - from).is_ok_and(|n| n < HORIZON)
         };
-        let years = quarters.iter().filter(move |due| inside(due.quarter));
-        (None, spent(numbers.len(), years.map(|due| (ADULT_MONTHS, due))))
-    };
-    let all = children.chain(quarters.iter().map(window));
-    let total = |spent: &[(u32, Rho)]| spent.iter().map(|(_, rho)| *rho).sum::<Rho>();
+        let years = self.quarters.iter().filter(move |due| inside(due.quarter));
+        spent(self.numbers.len(), years.map(|due| (ADULT_MONTHS, due)))
+    }
+
+    fn told(self, born: Option<Date>, spent: &[(u32, Rho)]) -> Dearest {
+        let tables = self.numbers.into_iter().map(|(table, number)| (table.clone(), spent[number]));
+        let tables = tables.filter(|(_, (count, _))| *count > 0).collect();
+        Dearest { rho: total(spent), tables, born }
+    }
+}
+
+fn total(spent: &[(u32, Rho)]) -> Rho {
+    spent.iter().map(|(_, rho)| *rho).sum()
+}
+
+/// The dearest life.
+pub(super) fn dearest(releases: &Releases) -> Dearest {
+    let gone = Gone::new(releases);
+    let children = births(releases).map(|born| (Some(born), gone.child(born)));
+    let all = children.chain(gone.quarters.iter().map(|start| (None, gone.adult(start))));
     let Some((born, spent)) = all.max_by_key(|(_, spent)| total(spent)) else {
         return Dearest::default();
     };
-    let tables = numbers.into_iter().map(|(table, number)| (table.clone(), spent[number]));
-    let tables = tables.filter(|(_, (count, _))| *count > 0).collect();
-    Dearest { rho: total(&spent), tables, born }
+    gone.told(born, &spent)
+}
+
+/// What a child born on a day is charged.
+pub(super) fn of_child(releases: &Releases, born: Date) -> Dearest {
+    let gone = Gone::new(releases);
+    let spent = gone.child(born);
+    gone.told(Some(born), &spent)
 }
 
 /// The months in which somebody may be born whom any release holds as a child below the oldest

@@ -15,7 +15,7 @@
 
 use num_bigint::BigUint;
 use rand::CryptoRng;
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 /// Fraction bits of the arithmetic that makes the table.
 const FRACTION_BITS: u64 = 512;
@@ -72,6 +72,11 @@ impl NoiseTable {
         self.at(uniform)
     }
 
+    /// A count with one draw added: all that ever stands in a release in a count's place.
+    pub fn noised<R: CryptoRng + ?Sized>(&self, count: i64, rng: &mut R) -> i64 {
+        count.saturating_add(self.draw(rng))
+    }
+
     /// The value at which the distribution function first exceeds `uniform` / 2^128.
     fn at(&self, uniform: u128) -> i64 {
         let below: i64 = self.cumulative.iter().map(|c| i64::from(*c <= uniform)).sum();
@@ -112,6 +117,17 @@ impl NoiseTable {
     #[must_use]
     pub fn presence_accuracy(&self) -> f64 {
         0.5 + 0.5 * fraction(self.probability(0))
+    }
+}
+
+/// The noise of every variance of a release, each made once.
+#[derive(Debug, Default)]
+pub struct Noises(BTreeMap<u32, NoiseTable>);
+
+impl Noises {
+    /// That of one variance.
+    pub fn of(&mut self, variance: u32) -> &NoiseTable {
+        self.0.entry(variance).or_insert_with(|| NoiseTable::new(variance))
     }
 }
 

@@ -50,6 +50,12 @@ impl Period {
         }
     }
 
+    /// The number of the school term in which the quarter's take-up is counted.
+    #[must_use]
+    pub const fn term(&self) -> i32 {
+        self.term
+    }
+
     /// Whether something that happened on `day` and became known on `known` counts in
     /// this quarter: the later of its own quarter and the first that knows it.
     pub(super) const fn flows_in(&self, day: i32, known: i32) -> bool {

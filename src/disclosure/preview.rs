@@ -6,9 +6,9 @@
 
 use super::{
     DisclosureError,
-    accounting::{change_accuracy, epsilon},
     catalogue::{Base, Catalogue},
     contrast,
+    cost::Weighed,
     exact::rows,
     expected::{ExpectedError, expected_errors},
     geography::Geography,
@@ -17,9 +17,6 @@ use super::{
 };
 use crate::domain::{Quarter, TableId};
 use serde::Serialize;
-
-/// The delta at which epsilons are stated.
-pub const STATED_DELTA: f64 = 1e-6;
 
 /// What is known of a release before it is made.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,9 +38,9 @@ pub struct Preview {
     /// What it will cost.
     pub budget: Spending,
     /// That cost in other words.
-    pub quarter_risk: Risk,
+    pub quarter_risk: Weighed,
     /// The cost of a whole lifetime in other words.
-    pub lifetime_risk: Risk,
+    pub lifetime_risk: Weighed,
     /// How fresh each feed is.
     pub feeds: Vec<FeedWeek>,
 }
@@ -63,24 +60,6 @@ pub struct PreviewTable {
     pub cells: Vec<String>,
     /// Each cell's standard deviation.
     pub deviation: f64,
-}
-
-/// A budget in words that people can weigh.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Risk {
-    /// The least epsilon at [`STATED_DELTA`].
-    pub epsilon: f64,
-    /// How often an attacker who knows everyone else tells one person's cells right, at
-    /// even prior odds; 0.5 is chance.
-    pub attacker_accuracy: f64,
-}
-
-impl Risk {
-    /// The risk of a rho.
-    #[must_use]
-    pub fn of(rho: f64) -> Self {
-        Self { epsilon: epsilon(rho, STATED_DELTA), attacker_accuracy: change_accuracy(rho) }
-    }
 }
 
 /// The preview of a quarter's release.
@@ -115,8 +94,8 @@ pub fn preview(
             .filter(|error| catalogue.table(&error.table).is_some_and(|t| t.is_due(quarter)))
             .collect(),
         minimum_contrast_variance: contrast::minimum_contrast_variance(catalogue, geography),
-        quarter_risk: Risk::of(budget.quarter.value()),
-        lifetime_risk: Risk::of(budget.lifetime.value()),
+        quarter_risk: Weighed::of(budget.quarter),
+        lifetime_risk: Weighed::of(budget.lifetime),
         budget,
         feeds,
     })

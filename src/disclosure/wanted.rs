@@ -2,19 +2,22 @@
 //!
 //! Why it exists: a new table is paid for by everybody's privacy, so whoever decides on a request
 //! for one sees the price beforehand. Computed from the request, the catalogue in force and the
-//! limits of the root policy, with the same functions that cost the catalogue; nothing here can
-//! read data. A wanted table is no table: it is counted only once it stands in a catalogue that
+//! limits of the root policy; nothing here can read data. The margins are those that the catalogue's own
+//! tables would have. What is added to the budget is an upper bound: of a request nobody
+//! knows yet whom the table holds, so it is added to the dearest quarter and to the dearest life, as if these
+//! were the lives that it is in; once it stands in a catalogue with its ages and quarters, the
+//! ledger may find it cheaper, never dearer. A wanted table is no table: it is counted only once it stands in a catalogue that
 //! all controllers have signed.
 
 use super::{
     accounting::{change_accuracy, epsilon},
-    catalogue::{Assumed, Base, Catalogue, Level, Measure},
-    expected::expected_errors,
-    figure::Unit,
+    catalogue::{Base, Catalogue, Level, Measure},
+    cost::DELTAS,
+    expected::{MeanArea, margin, mean_areas},
     geography::Geography,
     ledger::{Limits, Rho, lifetime, quarterly},
-    preview::STATED_DELTA,
 };
+use crate::domain::TableId;
 use serde::{Deserialize, Serialize};
 
 /// The most cells of a wanted table.
@@ -112,6 +115,8 @@ impl WantedTable {
     #[must_use]
     pub fn cost(&self, catalogue: &Catalogue, geography: &Geography, limits: Limits) -> Costed {
         let (now, ever) = (quarterly(catalogue), lifetime(catalogue));
+        // Of any table: the margins hang on the noise alone.
+        let table = catalogue.tables.first().map(|table| table.id.clone());
         let fits = |variance: u32| {
             now + Rho::of(1, 1, variance) <= limits.quarter
                 && ever + Rho::of(1, self.periods, variance) <= limits.lifetime
@@ -131,8 +136,10 @@ impl WantedTable {
                 fits: fits(variance),
                 quarter_accuracy: change_accuracy((now + quarter).value()),
                 lifetime_accuracy: change_accuracy((ever + whole).value()),
-                lifetime_epsilon: epsilon((ever + whole).value(), STATED_DELTA),
-                margins: self.margins(catalogue, geography, variance),
+                lifetime_epsilon: epsilon((ever + whole).value(), DELTAS[0]),
+                margins: table
+                    .as_ref()
+                    .map_or_else(Vec::new, |table| self.margins(table, geography, variance)),
             }
         };
         Costed {
@@ -145,48 +152,25 @@ impl WantedTable {
         }
     }
 
-    /// The margins, by the function that costs the catalogue: of its first table and indicator,
-    /// reshaped into what is wanted.
-    fn margins(&self, catalogue: &Catalogue, geography: &Geography, variance: u32) -> Vec<Margin> {
-        let mut wanted = catalogue.clone();
-        wanted.tables.truncate(1);
-        wanted.indicators.truncate(1);
-        let (Some(table), Some(indicator)) =
-            (wanted.tables.first_mut(), wanted.indicators.first_mut())
-        else {
-            return Vec::new();
-        };
+    /// The margins, by the function that costs the catalogue's.
+    fn margins(&self, table: &TableId, geography: &Geography, variance: u32) -> Vec<Margin> {
         // Names of our own: what a cell is called does not change its price.
         let cells: Vec<String> = (0..self.cells.len()).map(|n| format!("cell_{n}")).collect();
-        table.cells.clone_from(&cells);
-        table.cap = 1;
-        table.variance = variance;
-        table.base = self.base;
-        indicator.by.clear();
-        indicator.assumed = Assumed { per_thousand: self.per_thousand, percent: 50 };
-        let id = table.id.clone();
         let half = cells[..cells.len().div_ceil(2)].to_vec();
-        let one = Measure::Count { table: id.clone(), cells: cells[..1].to_vec() };
-        let share = Measure::Share { table: id, numerator: half, denominator: cells };
-        let mut margins: Vec<Margin> = Vec::new();
-        for measure in [one, share] {
-            if let Some(indicator) = wanted.indicators.first_mut() {
-                indicator.measure = measure;
-            }
-            for error in expected_errors(&wanted, geography) {
-                let level = level_name(error.level).to_owned();
-                match margins.iter_mut().find(|margin| margin.level == level) {
-                    Some(margin) if error.unit == Unit::Percent => margin.share = error.margin,
-                    _ => margins.push(Margin {
-                        level,
-                        size: error.assumed_size,
-                        cell: error.margin,
-                        share: 0.0,
-                    }),
-                }
-            }
-        }
-        margins
+        let one = Measure::Count { table: table.clone(), cells: vec!["cell_0".to_owned()] };
+        let share =
+            Measure::Share { table: table.clone(), numerator: half, denominator: cells.clone() };
+        let published =
+            |area: &MeanArea| self.base == Base::ReachArea || area.level == Level::Authority;
+        let of = |area: MeanArea| {
+            let size = area.under_fives * f64::from(self.per_thousand) / 1000.0;
+            let told = |measure: &Measure| {
+                margin(measure, variance, area.base_areas(self.base), (size, 50.0))
+            };
+            let level = level_name(area.level).to_owned();
+            Margin { level, size, cell: told(&one), share: told(&share) }
+        };
+        mean_areas(geography).into_iter().filter(published).map(of).collect()
     }
 }
 

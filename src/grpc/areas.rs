@@ -3,7 +3,7 @@
 use super::{Frame, reading, receipt};
 use crate::{
     domain::Lsoa,
-    gateway::{AreaEntry, AreaLevel, Neighbourhood, PostcodePlace, Refused},
+    gateway::{AreaEntry, AreaLevel, AreaSet, Neighbourhood, PostcodePlace, Refused},
     wire::v1::{
         self, ListAreasRequest, ListAreasResponse, LoadAreasRequest, LoadAreasResponse,
         LoadPostcodesRequest, LoadPostcodesResponse, area_service_server,
@@ -66,6 +66,17 @@ impl area_service_server::AreaService for AreaService {
             receipt: Some(receipt(&proof)),
         }))
     }
+}
+
+/// Areas as they come, compiled by the rules that a load is held to.
+///
+/// # Errors
+/// The area's field and the rule that it breaks.
+pub(crate) fn area_set(areas: Vec<v1::Area>) -> Result<AreaSet, Refused> {
+    let entries = areas.into_iter().enumerate().map(|(at, area)| area_entry(at, area));
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    AreaSet::compile(1, entries)
+        .map_err(|fault| Refused::invalid(format!("areas[{}]", fault.at), fault.rule))
 }
 
 fn area_entry(at: usize, area: v1::Area) -> Result<AreaEntry, Refused> {

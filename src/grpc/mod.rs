@@ -24,6 +24,7 @@ mod table_requests;
 
 pub use access_log::AccessLogService;
 pub use areas::AreaService;
+pub(crate) use areas::area_set;
 pub use blinding::BlindingService;
 pub use consents::ConsentService;
 pub use figures::FigureService;

@@ -22,9 +22,9 @@
 //!   earliest active registration started at or before S - 90 days, those with none in it.
 //! - `prompt_registration`: of the live births of Q - 1 (by date of birth), those with a registration started
 //!   within 56 days.
-//! - `two_year_take_up`, `eligible_twos_registered`: of the children on the latest list (the greatest list date
-//!   at or before S, within 120 days), those with a place funded as a two-year-old in Q's term, and those
-//!   registered at S.
+//! - `two_year_take_up`, `eligible_twos_registered`: of the children on any list of the 120 days up to S (each
+//!   child by its own records, whatever lists others are on), those with a place funded as a two-year-old in Q's
+//!   term, and those registered at S.
 //! - `referrals`: numerator the persons referred in, denominator the persons referred out (who was both is
 //!   in both), each referral in the later of its own quarter and the first that knows it.
 //! - `families_known`: of the reference children under five with a case open at S, those registered at S.
@@ -169,10 +169,9 @@ impl<'a> Truth<'a> {
         let areas = self.ground.facts.areas.len();
         let mut figures = Figures::new();
         for (position, closing) in self.period.quarters.iter().enumerate() {
-            let list = self.latest_list(closing);
             let mut counts = vec![Counts::default(); areas];
             for own in self.seen.chunk_by(|a, b| a.entry.person == b.entry.person) {
-                self.count(own, position, list, &mut counts);
+                self.count(own, position, &mut counts);
             }
             figures.insert(closing.quarter.to_string(), self.by_area(&counts));
         }
@@ -198,19 +197,8 @@ impl<'a> Truth<'a> {
         figures
     }
 
-    fn latest_list(&self, closing: &Closing) -> Option<Day> {
-        self.seen
-            .iter()
-            .map(|seen| seen.entry)
-            .filter(|entry| matches!(entry.facts, Facts::Eligibility { .. }))
-            .filter(|entry| entry.known <= closing.close && entry.event <= closing.last)
-            .map(|entry| entry.event)
-            .max()
-            .filter(|list| closing.last.since(*list) <= LIST_DAYS)
-    }
-
     /// Adds one person to the counts of the area it lives in at S.
-    fn count(&self, own: &[Seen<'_>], position: usize, list: Option<Day>, counts: &mut [Counts]) {
+    fn count(&self, own: &[Seen<'_>], position: usize, counts: &mut [Counts]) {
         let closing = &self.period.quarters[position];
         let died = |seen: &Seen<'_>| {
             matches!(seen.entry.facts, Facts::More(More::Death)) && seen.entry.event <= closing.last
@@ -232,7 +220,9 @@ impl<'a> Truth<'a> {
         }
         self.birth(&known, person, position, earliest_of_all(&known), counts);
         let listed = known.iter().any(|entry| {
-            matches!(entry.facts, Facts::Eligibility { .. }) && Some(entry.event) == list
+            matches!(entry.facts, Facts::Eligibility { .. })
+                && entry.event <= closing.last
+                && closing.last.since(entry.event) <= LIST_DAYS
         });
         if listed {
             let funded = known.iter().any(|entry| {

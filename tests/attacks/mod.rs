@@ -4,6 +4,8 @@
 //! five: whoever is in the tables then was sent by the test, so that every exact count is known
 //! and each area and quarter is a trial of its own.
 
+mod back_series;
+mod ledger;
 mod oracles;
 mod released;
 mod suite;

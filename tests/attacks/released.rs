@@ -18,7 +18,7 @@ use tonic::Status;
 
 const PURPOSES: [&str; 2] = ["childrens_centre_planning", "early_education_take_up"];
 /// All children of the demo are older than five in them.
-const QUARTERS: [&str; 3] = ["2031Q3", "2031Q4", "2032Q1"];
+pub(super) const QUARTERS: [&str; 3] = ["2031Q3", "2031Q4", "2032Q1"];
 const BORN: &str = "2031-02-10";
 const SENT: &str = "2031-07-15";
 /// The table in which each child is once, and the cell that these are in.
@@ -26,7 +26,7 @@ const TABLE: (&str, &str) = ("engagement", "unregistered_absent");
 /// Children of the test, by the numbers that no other test sends.
 const FIRST_CHILD: usize = 60_000;
 
-async fn released(officer: &Service, quarter: &str) -> Release {
+pub(super) async fn released(officer: &Service, quarter: &str) -> Release {
     let request = v1::GetReleaseRequest { quarter: quarter.to_owned() };
     let mut client = ReleaseServiceClient::new(officer.clone());
     let document = client.get_release(request).await.unwrap().into_inner().document;
@@ -35,12 +35,22 @@ async fn released(officer: &Service, quarter: &str) -> Release {
     Release::from_canonical_bytes(&payload).unwrap()
 }
 
+/// The catalogue that the demo releases by.
+pub(super) fn catalogue_of() -> Catalogue {
+    Catalogue::shipped().unwrap()
+}
+
 fn card(area: &str, quarter: &str) -> v1::GetCardRequest {
     let purposes = PURPOSES.map(str::to_owned).to_vec();
     v1::GetCardRequest { area: area.to_owned(), quarter: quarter.to_owned(), purposes }
 }
 
-fn query(indicator: &str, area: &str, quarter: &str, by: &str) -> v1::QueryFiguresRequest {
+pub(super) fn query(
+    indicator: &str,
+    area: &str,
+    quarter: &str,
+    by: &str,
+) -> v1::QueryFiguresRequest {
     v1::QueryFiguresRequest {
         indicator: indicator.to_owned(),
         area: area.to_owned(),

@@ -26,6 +26,7 @@ fn every_attack_is_run_ours_stands_and_the_rules_in_use_fall() {
         assert!(number("epsilon") >= 0.0 && number("mu") >= 0.0);
         let ours = row["mechanism"].as_str().unwrap().starts_with("tallygate");
         assert_eq!(row["bound"].is_number(), ours, "{row}");
+        assert_eq!(row["ledger"].is_number(), ours, "{row}");
         assert_eq!(row["within"].as_bool(), ours.then_some(true), "{row}");
     }
     let mut numbers: Vec<u32> = rows

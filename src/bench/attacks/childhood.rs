@@ -1,6 +1,6 @@
 //! Attack 12: Twenty quarters of one child: was it registered through its whole childhood? Everybody
-//! around it changes, which gives every quarter a noise of its own; ours is asked for every
-//! table in which a child can be, as often as it can.
+//! around it changes, which gives every quarter a noise of its own. Ours is attacked through the whole
+//! releases of every quarter of the dearest life.
 
 use super::{
     Attack,
@@ -12,12 +12,8 @@ use super::{
 /// Quarters' last days of a childhood.
 const QUARTERS: usize = 20;
 
-pub(super) const ATTACK: Attack = Attack {
-    number: 12,
-    name: "a whole childhood",
-    in_use,
-    ours: Ours::Catalogue { childhood: true },
-};
+pub(super) const ATTACK: Attack =
+    Attack { number: 12, name: "a whole childhood", in_use, ours: Ours::Whole { childhood: true } };
 
 fn in_use(mechanism: &dyn Mechanism, dice: &mut Dice, truth: bool) -> bool {
     let child = dice.target();

@@ -14,7 +14,7 @@ pub(super) const ATTACK: Attack = Attack {
     ours: Ours::Life(Life {
         quarters: &[[State::Registered; 2], [State::Registered, State::Absent]],
         crowd: Crowd::Few,
-        redrawn: false,
+        redrawn: None,
         view: View::Release,
     }),
 };

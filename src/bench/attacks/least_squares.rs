@@ -1,5 +1,6 @@
 //! Attack 6: Least squares over the whole catalogue of one quarter: a child's change moves it in every
-//! table, whose totals agree with one another.
+//! table, whose totals agree with one another. Ours is attacked through whole releases of the
+//! dearest quarter that there is ([`super::tallygate`]).
 
 use super::{
     Attack,
@@ -15,7 +16,7 @@ pub(super) const ATTACK: Attack = Attack {
     number: 6,
     name: "the whole catalogue",
     in_use,
-    ours: Ours::Catalogue { childhood: false },
+    ours: Ours::Whole { childhood: false },
 };
 
 fn in_use(mechanism: &dyn Mechanism, dice: &mut Dice, truth: bool) -> bool {

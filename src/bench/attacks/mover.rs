@@ -14,7 +14,7 @@ pub(super) const ATTACK: Attack = Attack {
     ours: Ours::Life(Life {
         quarters: &[[State::Unregistered; 2], [State::Unregistered, State::Registered]],
         crowd: Crowd::Few,
-        redrawn: false,
+        redrawn: None,
         view: View::Release,
     }),
 };

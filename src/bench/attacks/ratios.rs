@@ -15,7 +15,7 @@ pub(super) const ATTACK: Attack = Attack {
     ours: Ours::Life(Life {
         quarters: &[[State::Unregistered, State::Registered]],
         crowd: Crowd::Many,
-        redrawn: false,
+        redrawn: None,
         view: View::Ratio,
     }),
 };

@@ -23,7 +23,7 @@ pub(super) const ATTACK: Attack = Attack {
     ours: Ours::Life(Life {
         quarters: &[[State::Absent, State::Registered]],
         crowd: Crowd::Few,
-        redrawn: false,
+        redrawn: None,
         view: View::Release,
     }),
 };

@@ -1,20 +1,25 @@
 //! The attacks on ours: real persons through the real count, noise and release, and an attacker
 //! who holds the release itself, which is more than any answer shows.
 //!
-//! Each area of a geography is a trial of its own: in it the child is in the one state or the
+//! Of most attacks each area of a geography is a trial of its own: in it the child is in the one state or the
 //! other, by a coin. What the attacker knows of everyone else comes from the same code, with a
 //! generator that draws no noise: nobody but a bench can hand one in. It reads what is claimed
 //! of the noise from one catalogue, while another may have made it, so that a build with half of
 //! the variance can be planted.
 
 mod views;
+mod whole;
 mod world;
 
-use super::{bound::Contrast, cells::Dice, life, numbers::Tally};
-use crate::disclosure::{Catalogue, DisclosureError, Measure, Release, noise::NoiseTable};
+use super::{bound::Contrast, cells::Dice, numbers::Tally};
+use crate::{
+    bench::{BenchError, noise::Noiseless},
+    disclosure::{Catalogue, DisclosureError, Measure, Release, cost},
+};
 use world::World;
 
-pub(in crate::bench) use world::Noiseless;
+pub(super) use whole::charged;
+pub(super) use world::Redrawn;
 
 /// Where the child is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +61,8 @@ pub(super) enum View {
 pub(super) struct Life {
     pub(super) quarters: &'static [[State; 2]],
     pub(super) crowd: Crowd,
-    /// Whether boundaries change after the first quarter.
-    pub(super) redrawn: bool,
+    /// Whether and how boundaries change after the first quarter.
+    pub(super) redrawn: Option<Redrawn>,
     pub(super) view: View,
 }
 
@@ -66,13 +71,25 @@ pub(super) struct Life {
 pub(super) enum Ours {
     /// Releases of quarters are compared.
     Life(Life),
-    /// The worst change that the catalogue's declarations allow.
-    Catalogue {
-        /// In as many quarters as they allow, not one.
+    /// Whole releases of the dearest change that the catalogue allows.
+    Whole {
+        /// Of all quarters of the dearest life, not of the dearest one.
         childhood: bool,
     },
     /// What the question would need is refused.
     Refused,
+}
+
+/// What came of some trials.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    pub(super) tally: Tally,
+    /// How far apart the two data sets were, as counted: what nobody can beat, if the noise is what
+    /// the catalogue says.
+    pub(super) counted: Contrast,
+    /// How far apart the ledger says that they may be: from the catalogue's declarations alone.
+    /// Whatever the count does, it must not be more.
+    pub(super) charged: Contrast,
 }
 
 /// A build of ours.
@@ -83,12 +100,15 @@ pub(super) struct Build {
     pub(super) claimed: Catalogue,
     /// What its noise is; the same but where a fault is planted.
     pub(super) built: Catalogue,
+    /// Whether a quarter is counted again for new boundaries: a fault, planted by tests alone.
+    counts_again: bool,
 }
 
 impl Build {
     /// A catalogue as it is.
     pub(super) fn of(catalogue: &Catalogue) -> Self {
-        Self { name: "tallygate", claimed: catalogue.clone(), built: catalogue.clone() }
+        let (claimed, built) = (catalogue.clone(), catalogue.clone());
+        Self { name: "tallygate", claimed, built, counts_again: false }
     }
 
     /// One table alone, at the variance of the design's own experiments.
@@ -101,7 +121,12 @@ impl Build {
             stands(&indicator.measure) && indicator.parts().all(|part| stands(&part.measure))
         });
         catalogue.tables.iter_mut().for_each(|table| table.variance = 9);
-        Self { name: "tallygate_9", claimed: catalogue.clone(), built: catalogue }
+        Self {
+            name: "tallygate_9",
+            claimed: catalogue.clone(),
+            built: catalogue,
+            counts_again: false,
+        }
     }
 
     /// The same with half of the noise, which it does not admit.
@@ -111,76 +136,64 @@ impl Build {
         self
     }
 
+    /// The same with a fault: after a change of boundaries the quarter before is counted anew.
+    #[cfg(test)]
+    pub(super) fn counting_again(mut self) -> Self {
+        self.counts_again = true;
+        self
+    }
+
     /// So many trials of an attack, and between what data sets.
     pub(super) fn attacked(
         &self,
         ours: Ours,
         trials: u64,
         dice: &mut Dice,
-    ) -> Result<(Tally, Contrast), DisclosureError> {
+    ) -> Result<Found, BenchError> {
         match ours {
-            Ours::Life(life) => self.live(&life, trials, dice),
-            Ours::Catalogue { childhood } => Ok(self.worst_change(childhood, trials, dice)),
-            Ours::Refused => self.refused(trials, dice),
+            Ours::Life(life) => Ok(self.live(&life, trials, dice)?),
+            Ours::Whole { childhood } => whole::attacked(self, childhood, trials, dice),
+            Ours::Refused => Ok(self.refused(trials, dice)?),
         }
     }
 
-    fn live(
-        &self,
-        life: &Life,
-        trials: u64,
-        dice: &mut Dice,
-    ) -> Result<(Tally, Contrast), DisclosureError> {
-        let (mut tally, mut contrast) = (Tally::default(), Contrast::default());
+    fn live(&self, life: &Life, trials: u64, dice: &mut Dice) -> Result<Found, DisclosureError> {
+        let mut found = Found { charged: self.charged(life)?, ..Found::default() };
         let world = World::new()?;
-        while tally.trials() < trials {
+        while found.tally.trials() < trials {
             let lived = Lived::new(self, &world, life, dice)?;
-            contrast = lived.contrast.clone();
+            found.counted = lived.contrast.clone();
             for (trial, truth) in lived.truths.iter().enumerate() {
-                if tally.trials() < trials {
-                    tally.record(*truth, lived.guess(self, life, trial, dice)?);
+                let tried = life.redrawn.is_none_or(|redrawn| redrawn.is_tried(trial));
+                if tried && found.tally.trials() < trials {
+                    let guess = lived.guess(self, &world, life, trial, dice)?;
+                    found.tally.record(*truth, guess);
                 }
             }
         }
-        Ok((tally, contrast))
+        Ok(found)
     }
 
-    /// In every table the child leaves as many cells as it may be in, and enters others.
-    fn worst_change(&self, childhood: bool, trials: u64, dice: &mut Dice) -> (Tally, Contrast) {
-        let mut tally = Tally::default();
-        let claimed = &self.claimed;
-        let lived = if childhood { life::childhood(claimed) } else { life::quarter(claimed) };
-        let mut noises: Vec<(u32, u32, NoiseTable)> = Vec::new();
-        for own in &lived {
-            let claimed = own.table.variance;
-            let built = self.built.table(&own.table.id).map_or(claimed, |table| table.variance);
-            let known = noises
-                .iter_mut()
-                .find(|(variance, _, noise)| *variance == claimed && noise.variance() == built);
-            match known {
-                Some((_, cells, _)) => *cells += own.cells(),
-                None => noises.push((claimed, own.cells(), NoiseTable::new(built))),
+    /// What the ledger charges a child of such a life in the quarters in which it differs: as many
+    /// cells as it may be in where it is there or not; as many again where it moves.
+    fn charged(&self, life: &Life) -> Result<Contrast, DisclosureError> {
+        let mut quarters = Vec::new();
+        let mut cells = 1;
+        for (number, [without, with]) in life.quarters.iter().enumerate() {
+            if without != with {
+                quarters.push(world::quarter(number)?);
+                let moves = ![without, with].contains(&&State::Absent);
+                cells = if moves { 2 } else { cells };
             }
         }
-        for _ in 0..trials {
-            let truth = dice.coin();
-            let mut ratio = 0.0;
-            for (variance, cells, noise) in &noises {
-                for _ in 0..*cells {
-                    let seen = noise.draw(dice.rng()) as f64 + f64::from(u8::from(truth));
-                    ratio += (2.0 * seen - 1.0) / (2.0 * f64::from(*variance));
-                }
-            }
-            tally.record(truth, decide(ratio, dice));
-        }
-        (tally, life::contrast(&lived))
+        Ok(charged(&cost::charged_in(&self.claimed, world::BORN, &quarters), cells))
     }
 
     /// The attribute stands in no table: nothing that can be asked depends on it.
-    fn refused(&self, trials: u64, dice: &mut Dice) -> Result<(Tally, Contrast), DisclosureError> {
+    fn refused(&self, trials: u64, dice: &mut Dice) -> Result<Found, DisclosureError> {
         let world = World::new()?;
         let release =
-            world.release(&self.built, 0, false, &|_| (5, State::Registered), dice.rng())?;
+            world.release(&self.built, 0, None, &|_| (5, State::Registered), dice.rng())?;
         let answered = views::answers_to_what_is_not_published(self, &release);
         let mut tally = Tally::default();
         for _ in 0..trials {
@@ -188,7 +201,7 @@ impl Build {
             let guess = if answered { truth } else { dice.coin() };
             tally.record(truth, guess);
         }
-        Ok((tally, Contrast::default()))
+        Ok(Found { tally, ..Found::default() })
     }
 }
 
@@ -202,7 +215,9 @@ struct Lived {
     truths: Vec<bool>,
     /// By quarter: without the change, with it, as released.
     quarters: Vec<[Release; 3]>,
-    redrawn: bool,
+    /// The first quarter counted anew, by a build that does that.
+    again: Option<[Release; 3]>,
+    redrawn: Option<Redrawn>,
     contrast: Contrast,
 }
 
@@ -213,25 +228,31 @@ impl Lived {
         life: &Life,
         dice: &mut Dice,
     ) -> Result<Self, DisclosureError> {
-        let truths: Vec<bool> = (0..world.areas()).map(|_| dice.coin()).collect();
+        let tried = |area| life.redrawn.is_none_or(|redrawn| redrawn.is_tried(area));
+        let truths: Vec<bool> = (0..world.areas()).map(|area| dice.coin() && tried(area)).collect();
         let others: Vec<u32> =
             (0..world.areas()).map(|_| world.others(life.crowd, &build.claimed, dice)).collect();
-        let mut quarters = Vec::new();
-        for (number, states) in life.quarters.iter().enumerate() {
-            let redrawn = life.redrawn && number > 0;
+        let mut counted = |number: usize, redrawn: Option<Redrawn>| {
+            let states = life.quarters[number];
             let side = |with: bool| states[usize::from(with)];
             let without = |area: usize| (others[area], side(false));
-            let with = |area: usize| (others[area], side(true));
+            let with = |area: usize| (others[area], side(tried(area)));
             let there = |area: usize| (others[area], side(truths[area]));
             let exact = &mut Noiseless;
-            quarters.push([
+            Ok::<_, DisclosureError>([
                 world.release(&build.built, number, redrawn, &without, exact)?,
                 world.release(&build.built, number, redrawn, &with, exact)?,
                 world.release(&build.built, number, redrawn, &there, dice.rng())?,
-            ]);
+            ])
+        };
+        let mut quarters = Vec::new();
+        for number in 0..life.quarters.len() {
+            quarters.push(counted(number, life.redrawn.filter(|_| number > 0))?);
         }
-        let mut lived =
-            Self { truths, quarters, redrawn: life.redrawn, contrast: Contrast::default() };
+        let again = life.redrawn.filter(|_| build.counts_again);
+        let again = again.map(|redrawn| counted(0, Some(redrawn))).transpose()?;
+        let (redrawn, contrast) = (life.redrawn, Contrast::default());
+        let mut lived = Self { truths, quarters, again, redrawn, contrast };
         lived.contrast = lived.contrast_of(build, 0);
         Ok(lived)
     }
@@ -243,19 +264,11 @@ impl Lived {
         trial: usize,
     ) -> impl Iterator<Item = (usize, u32, [i64; 3])> + 'a {
         self.quarters.iter().enumerate().flat_map(move |(quarter, releases)| {
-            let row = self.row(quarter, trial);
-            build.claimed.tables.iter().flat_map(move |table| {
-                let of = |side: usize| releases[side].table(&table.id)?.counts.get(row);
-                let three = [of(0), of(1), of(2)].map(|row| row.map_or(&[][..], Vec::as_slice));
-                let cells = if world::is_by_area(table) { three[0].len() } else { 0 };
-                (0..cells).map(move |cell| (quarter, table.variance, three.map(|row| row[cell])))
-            })
+            let redrawn = self.redrawn.filter(|_| quarter > 0);
+            let row = redrawn.map_or(trial, |redrawn| redrawn.row(trial));
+            cells_of_row(build, releases, row)
+                .map(move |(variance, cells)| (quarter, variance, cells))
         })
-    }
-
-    /// The row of a trial's child, which the new boundaries give to the next area.
-    fn row(&self, quarter: usize, trial: usize) -> usize {
-        if self.redrawn && quarter > 0 { (trial + 1) % self.truths.len() } else { trial }
     }
 
     fn contrast_of(&self, build: &Build, trial: usize) -> Contrast {
@@ -270,6 +283,7 @@ impl Lived {
     fn guess(
         &self,
         build: &Build,
+        world: &World,
         life: &Life,
         trial: usize,
         dice: &mut Dice,
@@ -282,13 +296,8 @@ impl Lived {
         if let Some(side) = self.same_noise_twice(build, trial) {
             return Ok(side);
         }
-        let mut ratio: f64 = self
-            .cells(build, trial)
-            .map(|(_, variance, [without, with, seen])| {
-                let square = |exact: i64| ((seen - exact) as f64).powi(2);
-                (square(without) - square(with)) / (2.0 * f64::from(variance))
-            })
-            .sum();
+        let mut ratio: f64 =
+            self.cells(build, trial).map(|(_, variance, cells)| ratio(variance, cells)).sum();
         match life.view {
             View::Nested => {
                 ratio += views::clusters_beyond_their_areas(build, &self.quarters[0], trial)?;
@@ -298,8 +307,18 @@ impl Lived {
             }
             _ => {}
         }
-        if self.redrawn && views::second_version_is_allowed(build, &self.quarters[0][2]) {
-            return Ok(truth);
+        if let Some(redrawn) = self.redrawn {
+            let first = &self.quarters[0];
+            let series = views::back_series(build, world, redrawn, first, trial)?;
+            let Some(more) = series else { return Ok(truth) };
+            ratio += more;
+            if views::second_version_is_allowed(build, &first[2]) {
+                return Ok(truth);
+            }
+            if let Some(again) = &self.again {
+                let again = cells_of_row(build, again, redrawn.row(trial));
+                ratio += again.map(|(variance, cells)| self::ratio(variance, cells)).sum::<f64>();
+            }
         }
         Ok(decide(ratio, dice))
     }
@@ -310,7 +329,7 @@ impl Lived {
             let own = self.cells(build, trial).filter(|(number, ..)| *number == quarter);
             own.map(|(.., cells)| cells[2] - cells[side]).collect()
         };
-        if self.quarters.len() < 2 || self.redrawn {
+        if self.quarters.len() < 2 || self.redrawn.is_some() {
             return None;
         }
         [false, true].into_iter().find(|side| {
@@ -318,4 +337,24 @@ impl Lived {
             one.len() >= 8 && one == other
         })
     }
+}
+
+/// Every cell of a row: variance claimed, without, with, as released.
+fn cells_of_row<'a>(
+    build: &'a Build,
+    releases: &'a [Release; 3],
+    row: usize,
+) -> impl Iterator<Item = (u32, [i64; 3])> + 'a {
+    build.claimed.tables.iter().flat_map(move |table| {
+        let of = |side: usize| releases[side].table(&table.id)?.counts.get(row);
+        let three = [of(0), of(1), of(2)].map(|row| row.map_or(&[][..], Vec::as_slice));
+        let cells = if world::is_by_area(table) { three[0].len() } else { 0 };
+        (0..cells).map(move |cell| (table.variance, three.map(|row| row[cell])))
+    })
+}
+
+/// The log-likelihood ratio of the change by one cell.
+fn ratio(variance: u32, [without, with, seen]: [i64; 3]) -> f64 {
+    let square = |exact: i64| ((seen - exact) as f64).powi(2);
+    (square(without) - square(with)) / (2.0 * f64::from(variance))
 }

@@ -18,7 +18,7 @@ fn accuracy(rows: &[Row], number: u8, mechanism: &str) -> f64 {
 
 #[test]
 fn the_rules_in_use_fall_as_published_and_ours_stands() {
-    let rows = run(&shipped(), TRIALS, 11).unwrap();
+    let rows = run(&shipped(), TRIALS, 11, &mut |_| {}).unwrap();
     assert_eq!(rows.len(), ATTACKS.len() * 7);
     let beyond: Vec<_> = rows.iter().filter(|row| row.within == Some(false)).collect();
     assert!(beyond.is_empty(), "{beyond:?}");
@@ -55,14 +55,41 @@ fn a_build_with_half_of_the_noise_is_caught() {
         let found = build.attacked(attack.ours, trials, &mut dice).unwrap();
         row(attack, Against::Ours(build), &found).within == Some(false)
     };
-    assert!(!caught(&honest, 12, 2_000));
-    assert!(caught(&halved, 12, 2_000));
+    assert!(!caught(&honest, 14, 2_000));
+    assert!(caught(&halved, 14, 2_000));
     assert!(caught(&Build::at_nine(&shipped()).with_half_the_noise(), 4, 6_000));
 }
 
 #[test]
+fn a_quarter_that_is_counted_again_for_a_merger_is_caught() {
+    let attack = ATTACKS.iter().find(|attack| attack.name == "areas merged").unwrap();
+    let caught = |build: &Build| {
+        let mut dice = Dice::new([9, 8, 7, 6]);
+        let found = build.attacked(attack.ours, 24_000, &mut dice).unwrap();
+        row(attack, Against::Ours(build), &found).within == Some(false)
+    };
+    let honest = Build::at_nine(&shipped());
+    assert!(!caught(&honest) && caught(&honest.counting_again()));
+}
+
+/// A table that counts a child more often than its cap says is further apart than is charged, whatever
+/// the attacker's luck.
+#[test]
+fn a_count_beyond_what_the_ledger_charges_is_caught() {
+    let honest = Build::of(&shipped());
+    let attack = ATTACKS.last().unwrap();
+    let found = honest.attacked(attack.ours, 10, &mut Dice::new([1; 4])).unwrap();
+    let (counted, charged) = (found.counted.accuracy(), found.charged.accuracy());
+    assert!(counted < charged && counted > charged - 0.01, "{counted} {charged}");
+    let mut more = found.clone();
+    more.counted.add(110, 1, 40);
+    let of = |found: &Found| row(attack, Against::Ours(&honest), found).within;
+    assert_eq!((of(&found), of(&more)), (Some(true), Some(false)));
+}
+
+#[test]
 fn a_run_depends_on_its_seed_alone() {
-    let small = |seed| run_on(&[Build::at_nine(&shipped())], 60, seed).unwrap();
+    let small = |seed| run_on(&[Build::at_nine(&shipped())], 60, seed, &mut |_| {}).unwrap();
     assert_eq!(small(1), small(1));
     assert_ne!(small(1), small(2));
 }

@@ -2,22 +2,23 @@
 
 use super::catalogue;
 use crate::{
-    bench::{BenchError, attacks::Noiseless},
-    demo::LAST_QUARTER,
-    disclosure::{
-        Catalogue, Closing, Counter, Digest, Geography, Ledger, Limits, PersonFacts, ReachArea,
-        Release, period::Period,
+    bench::{
+        BenchError,
+        noise::{Noiseless, closing},
     },
-    domain::{Lsoa, PersonId, Quarter, RecordType, time::date_of},
-    synth::{self, Life, PlaceFacts},
+    demo::{LAST_QUARTER, journey},
+    disclosure::{
+        Catalogue, Counter, Geography, Ledger, Limits, PersonFacts, Release, period::Period,
+    },
+    domain::{PersonId, Quarter, RecordType, time::date_of},
+    grpc::area_set,
+    synth::{self, Life},
 };
-use jiff::Timestamp;
 use rand::CryptoRng;
 
 /// A place whose counts are known.
 pub(super) struct Town {
     pub(super) catalogue: Catalogue,
-    pub(super) geography: Geography,
     /// Releases without noise, oldest first.
     pub(super) quarters: Vec<Release>,
 }
@@ -25,13 +26,13 @@ pub(super) struct Town {
 impl Town {
     /// Counts every quarter of a plan.
     pub(super) fn count(plan: &synth::Plan) -> Result<Self, BenchError> {
-        let (catalogue, geography) = (catalogue()?, geography(synth::place(plan.place))?);
+        let (catalogue, geography) = (catalogue()?, geography(plan.place)?);
         let lives = synth::lives(plan).map_err(BenchError::Population)?;
         let counted = quarters(plan)
             .into_iter()
             .map(|quarter| release(&catalogue, &geography, &lives, quarter, &mut Noiseless));
         let quarters = counted.collect::<Result<_, _>>()?;
-        Ok(Self { catalogue, geography, quarters })
+        Ok(Self { catalogue, quarters })
     }
 
     /// The last quarter without noise and with a generator's.
@@ -40,7 +41,7 @@ impl Town {
         plan: &synth::Plan,
         rng: &mut R,
     ) -> Result<(Release, Release), BenchError> {
-        let (catalogue, geography) = (catalogue()?, geography(synth::place(plan.place))?);
+        let (catalogue, geography) = (catalogue()?, geography(plan.place)?);
         let lives = synth::lives(plan).map_err(BenchError::Population)?;
         let last = quarters(plan).into_iter().next_back().ok_or(BenchError::Nobody)?;
         let exact = release(&catalogue, &geography, &lives, last, &mut Noiseless)?;
@@ -78,38 +79,11 @@ fn release<R: CryptoRng + ?Sized>(
         })?;
     }
     let ledger = Ledger::new(Limits::recommended());
-    let closing = Closing {
-        ledger: &ledger,
-        policy: Digest::of(b"bench"),
-        feeds: vec![],
-        protocols: vec![],
-        previous: None,
-        created_at: Timestamp::UNIX_EPOCH,
-    };
-    Ok(counter.freeze(rng, closing)?)
+    Ok(counter.freeze(rng, closing(&ledger))?)
 }
 
 /// The place's areas, as the demo loads them.
-pub(super) fn geography(place: &PlaceFacts) -> Result<Geography, BenchError> {
-    let (mut areas, mut neighbourhoods, mut deprived) = (Vec::new(), Vec::new(), Vec::new());
-    for reach in &place.areas {
-        for (number, own) in (0_u8..).zip(place.neighbourhoods(&reach.lsoas)) {
-            for at in own {
-                neighbourhoods.push((number, place.lsoas[*at].code.parse::<Lsoa>()?));
-            }
-        }
-        for at in reach.lsoas.iter().filter(|at| place.lsoas[**at].is_deprived()) {
-            deprived.push(place.lsoas[*at].code.parse::<Lsoa>()?);
-        }
-        let lsoas = reach.lsoas.iter().map(|at| place.lsoas[*at].code.parse::<Lsoa>());
-        areas.push(ReachArea {
-            code: reach.code.parse()?,
-            cluster: place.clusters[reach.cluster].code.parse()?,
-            lead_agency: None,
-            lsoas: lsoas.collect::<Result<_, _>>()?,
-            under_fives: u32::try_from(reach.lsoas.len() * 123).unwrap_or(u32::MAX),
-        });
-    }
-    let areas = Geography::new("1".to_owned(), place.authority_code.parse()?, areas)?;
-    Ok(areas.with_places(&neighbourhoods, &deprived)?)
+fn geography(place: synth::Place) -> Result<Geography, BenchError> {
+    let areas = journey::areas(synth::place(place));
+    Ok(area_set(areas).map_err(|_| BenchError::Areas)?.counted().clone())
 }

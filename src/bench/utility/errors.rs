@@ -1,40 +1,40 @@
-//! Errors and intervals of every figure, beside what the catalogue expects of them.
+//! Errors and intervals of every figure on the counts of the place.
 
-use super::{Plan, Row, around, counted::Town, noisy, quantile, share_row};
+use super::{
+    Inside, Plan, Row,
+    counted::Town,
+    coverage_row, level_name, named, places,
+    printed::{half_of, is_at_most},
+    share_row,
+};
 use crate::{
-    bench::BenchError,
+    bench::{BenchError, noise::drawn},
     disclosure::{
-        Catalogue, Geography, Indicator, Level, Measure, ReachArea, Release, Released,
-        catalogue::{Assumed, Base},
+        Indicator, Level, Measure, Release, Released,
+        catalogue::Base,
         display::{self, NoisySum},
-        expected::expected_errors,
+        expected::margin,
         figure,
+        noise::Noises,
     },
     domain::AreaCode,
 };
 use rand::{SeedableRng, rngs::StdRng};
 use std::collections::BTreeMap;
 
-/// What intervals must cover, where there are so many that sampling leaves open less.
-const COVERAGE: (f64, f64) = (0.945, 0.955);
-/// Errors are compared, and intervals counted, of figures that are at least so many times as large as what is
-/// withheld: of smaller ones those are shown whose noise is upward.
-const CLEARLY_SHOWN: f64 = 1.5;
+/// A count, or what a percentage is out of, is shown whatever the noise from so many times what is
+/// withheld on: that is two deviations of its noise or more, so it lies four beyond it.
+///
+/// This is the population that intervals are promised for. Of smaller ones those are shown whose noise was
+/// upward, and an interval ends at 0 where it would go on below it: no interval of a noisy value has
+/// 95 in 100 in such a selection. What is promised there is that at most 5 in 100 of all figures,
+/// whatever their size, are shown with an interval that misses.
+const ALWAYS_SHOWN: f64 = 3.0;
 /// Added to a cell and to its truth, so that an interval's end is not cut at 0.
 const FAR_FROM_ZERO: f64 = 100_000.0;
 
 /// A figure's name and level.
 type Name = (String, Level);
-
-/// The errors of one indicator or part at one level.
-#[derive(Default)]
-struct Errors {
-    printed: Option<f64>,
-    expected: f64,
-    /// Within what was expected for each, by half a count less and half a count more.
-    inside: [u64; 2],
-    errors: Vec<f64>,
-}
 
 /// How often intervals covered.
 #[derive(Default, Clone, Copy)]
@@ -51,34 +51,45 @@ impl Covered {
 }
 
 /// What is measured, over all draws.
+#[derive(Default)]
 struct Measured {
-    errors: BTreeMap<Name, Errors>,
-    /// Of cells, counts, shares, balances and gaps, and of whatever is shown.
-    covered: [Covered; 6],
+    errors: BTreeMap<Name, (Inside, f64, bool)>,
+    /// All cells, however small, before an end is cut at 0.
+    all_cells: Covered,
+    /// Cells that are always shown: the interval, and the value with its margin.
+    cells: Covered,
+    margins: Covered,
+    /// Counts, shares, balances and gaps that are always shown.
+    figures: [Covered; 4],
+    /// Whatever is shown.
+    shown: Covered,
+    /// All figures, and how many were shown with an interval that misses.
+    asked: u64,
+    missed: u64,
 }
 
-pub(super) fn measure(town: &Town, plan: &Plan) -> Result<Vec<Row>, BenchError> {
-    let mut measured = Measured { errors: BTreeMap::new(), covered: [Covered::default(); 6] };
-    for error in expected_errors(&town.catalogue, &town.geography) {
-        let name = named(error.indicator.as_str(), error.part.as_deref());
-        measured.errors.entry((name, error.level)).or_default().printed = Some(error.margin);
-    }
+pub(super) fn measure(
+    town: &Town,
+    plan: &Plan,
+    say: &mut dyn FnMut(&str),
+) -> Result<Vec<Row>, BenchError> {
+    let mut measured = Measured::default();
     let asked = Asked::all(town)?;
+    let mut noises = Noises::default();
     for draw in 0..plan.draws {
         for (number, exact) in town.quarters.iter().enumerate() {
             let seed = plan.seed ^ u64::from(draw) << 32 ^ number as u64;
-            let release = noisy(exact, &mut StdRng::seed_from_u64(seed));
+            let release = drawn(exact, &mut noises, &mut StdRng::seed_from_u64(seed));
             measured.look_at_cells(exact, &release);
             for asked in asked.iter().filter(|asked| asked.quarter == number) {
                 measured.look(town, asked, &release)?;
             }
         }
+        if (draw + 1) % 10 == 0 {
+            say(&format!("utility: draw {} of {}", draw + 1, plan.draws));
+        }
     }
     Ok(measured.rows())
-}
-
-fn named(indicator: &str, part: Option<&str>) -> String {
-    part.map_or_else(|| indicator.to_owned(), |part| format!("{indicator}.{part}"))
 }
 
 /// One figure of one area and quarter, with its truth and what is expected of its error.
@@ -107,7 +118,7 @@ impl<'a> Asked<'a> {
                     let parts = indicator.parts().map(|part| Some(part.id.as_str()));
                     for part in std::iter::once(None).chain(parts) {
                         let place = (quarter, level, &area);
-                        all.extend(Self::new(town, exact, place, (indicator, part))?);
+                        all.extend(Self::new(exact, place, (indicator, part))?);
                     }
                 }
             }
@@ -115,22 +126,22 @@ impl<'a> Asked<'a> {
         Ok(all)
     }
 
-    /// `None` where the figure is not published for the area or has nothing to be out of.
+    /// `None` where the figure is not published for the area, is exact, or has nothing to be out of.
     fn new(
-        town: &'a Town,
         exact: &Release,
         (quarter, level, area): (usize, Level, &AreaCode),
         (indicator, part): (&'a Indicator, Option<&'a str>),
     ) -> Result<Option<Self>, BenchError> {
         let measure = indicator.measure_of(part)?;
-        let Some(table) = exact.table(measure.table()) else { return Ok(None) };
+        let Some(table) = exact.table(measure.table()).filter(|table| table.variance > 0) else {
+            return Ok(None);
+        };
         let rows = match exact.geography.locate(area) {
             Some((_, rows)) if table.base == Base::ReachArea => rows,
             Some((Level::Authority, _)) => vec![0],
             _ => return Ok(None),
         };
         let (one, other) = sums(measure.cells(), measure, exact, &rows);
-        let truth = value(measure, exact, &rows);
         let size = match measure {
             Measure::Count { .. } => one,
             Measure::Share { .. } => other,
@@ -140,13 +151,14 @@ impl<'a> Asked<'a> {
                 other.min(sums(against, measure, exact, &rows).1)
             }
         };
-        if size < 1.0 {
+        let counted = matches!(measure, Measure::Count { .. });
+        if size < 1.0 && !counted {
             return Ok(None);
         }
-        let counted = matches!(measure, Measure::Count { .. });
-        let percent = if counted { 100.0 } else { truth.abs() };
-        let expected = at_these_sizes(&town.catalogue, measure, rows.len(), (size, percent))?;
-        let half = if counted { 0.5 } else { 50.0 / size };
+        let truth = value(measure, exact, &rows);
+        let percent = if matches!(measure, Measure::Gap { .. }) { 50.0 } else { truth };
+        let expected = margin(measure, table.variance, rows.len() as f64, (size, percent));
+        let half = if counted { 0.5 } else { half_of(truth, size) };
         let area = area.clone();
         Ok(Some(Self {
             quarter,
@@ -193,62 +205,24 @@ fn value(measure: &Measure, release: &Release, rows: &[usize]) -> f64 {
     }
 }
 
-/// What the catalogue's own formula expects at a size and percentage that were counted: of a
-/// catalogue with this measure alone, and an authority of just so many areas and persons.
-fn at_these_sizes(
-    catalogue: &Catalogue,
-    measure: &Measure,
-    areas: usize,
-    (size, percent): (f64, f64),
-) -> Result<f64, BenchError> {
-    let Some(first) = catalogue.indicators.first() else { return Ok(0.0) };
-    let alone = Catalogue {
-        version: String::new(),
-        tables: catalogue.table(measure.table()).into_iter().cloned().collect(),
-        indicators: vec![Indicator {
-            measure: measure.clone(),
-            assumed: Assumed { per_thousand: 1_000, percent: nearest(percent) },
-            by: Vec::new(),
-            ..first.clone()
-        }],
-    };
-    let area = |number: usize| {
-        Ok::<_, BenchError>(ReachArea {
-            code: format!("A{number}").parse()?,
-            cluster: "K".parse()?,
-            lead_agency: None,
-            lsoas: Vec::new(),
-            under_fives: if number == 0 { nearest(size) } else { 0 },
-        })
-    };
-    let areas = (0..areas).map(area).collect::<Result<_, _>>()?;
-    let place = Geography::new(String::new(), "W".parse()?, areas)?;
-    let errors = expected_errors(&alone, &place);
-    let whole = errors.iter().find(|error| error.level == Level::Authority);
-    Ok(whole.map_or(0.0, |error| error.margin))
-}
-
-/// The nearest whole number of a count or percentage.
-fn nearest(value: f64) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "persons of a place, or a percentage"
-    )]
-    let whole = value.round().clamp(0.0, 1e9) as u32;
-    whole
-}
-
 impl Measured {
     /// Every cell of one draw, small and empty ones too.
     fn look_at_cells(&mut self, exact: &Release, release: &Release) {
         let pairs = exact.tables.iter().zip(&release.tables);
         for (exact, noisy) in pairs.filter(|(exact, _)| exact.variance > 0) {
             let variance = f64::from(noisy.variance);
+            let always = ALWAYS_SHOWN * display::least_shown(variance);
             for (exact, noisy) in exact.counts.iter().flatten().zip(noisy.counts.iter().flatten()) {
-                let value = *noisy as f64 + FAR_FROM_ZERO;
-                let shown = display::count(NoisySum { value, variance });
-                self.covered[0].look((shown.lower, shown.upper), *exact as f64 + FAR_FROM_ZERO);
+                let (truth, noisy) = (*exact as f64, *noisy as f64);
+                let far = NoisySum { value: noisy + FAR_FROM_ZERO, variance };
+                let far = display::count(far);
+                self.all_cells.look((far.lower, far.upper), truth + FAR_FROM_ZERO);
+                if truth >= always {
+                    let shown = display::count(NoisySum { value: noisy, variance });
+                    self.cells.look((shown.lower, shown.upper), truth);
+                    let ends = (shown.value - shown.margin, shown.value + shown.margin);
+                    self.margins.look(ends, truth);
+                }
             }
         }
     }
@@ -262,79 +236,58 @@ impl Measured {
     ) -> Result<(), BenchError> {
         let Asked { indicator, part, measure, area, truth, .. } = asked;
         let read = figure(&town.catalogue, release, &indicator.id, *part, area)?;
-        let kind = match measure {
-            Measure::Count { .. } => 1,
-            Measure::Share { .. } => 2,
-            Measure::Balance { .. } => 3,
-            Measure::Gap { .. } => 4,
+        let (kind, is_counted) = match measure {
+            Measure::Count { .. } => (0, true),
+            Measure::Share { .. } => (1, false),
+            Measure::Balance { .. } => (2, false),
+            Measure::Gap { .. } => (3, false),
         };
-        let is_clear = asked.size >= CLEARLY_SHOWN * read.withheld_below;
+        self.asked += 1;
         if let Released::Shown(reading) = read.value {
             let interval = (reading.lower, reading.upper);
-            self.covered[5].look(interval, *truth);
-            if is_clear {
-                self.covered[kind].look(interval, *truth);
+            self.shown.look(interval, *truth);
+            self.missed += u64::from(*truth < reading.lower || reading.upper < *truth);
+            if asked.size >= ALWAYS_SHOWN * read.withheld_below {
+                self.figures[kind].look(interval, *truth);
             }
-        }
-        // Of a gap the catalogue takes both sides to be as the smaller: no formula for this one.
-        if !is_clear || matches!(measure, Measure::Gap { .. }) {
+        } else if !is_counted {
             return Ok(());
         }
         let error = (value(measure, release, &asked.rows) - truth).abs();
         let name = (named(indicator.id.as_str(), *part), asked.level);
-        let errors = self.errors.entry(name).or_default();
-        errors.expected += asked.expected;
-        errors.inside[0] += u64::from(error <= asked.expected - asked.half);
-        errors.inside[1] += u64::from(error <= asked.expected + asked.half);
-        errors.errors.push(error);
+        let (inside, expected, at_most) = self.errors.entry(name).or_default();
+        inside.look(error, asked.expected, asked.half);
+        *expected += asked.expected;
+        *at_most = is_at_most(measure);
         Ok(())
     }
 
     fn rows(self) -> Vec<Row> {
         let mut rows = Vec::new();
-        for ((name, level), mut found) in self.errors {
-            let values = found.errors.len() as u64;
-            if values == 0 {
-                continue;
-            }
-            let level = match level {
-                Level::ReachArea => "reach_area",
-                Level::Cluster => "cluster",
-                Level::LeadAgency => "lead_agency",
-                Level::Authority => "authority",
-            };
-            let off = around(0.95, values);
-            // Whole counts leave open half a count: both ends are looked at.
-            let [less, more] = found.inside;
-            let low = share_row(("error", &name, level), (more, values), (0.95 - off, 1.0));
-            let mut row = share_row(("error", &name, level), (less, values), (0.0, 0.95 + off));
-            row.met &= low.met;
-            row.share = (f64::midpoint(row.share, low.share) * 1e4).round() / 1e4;
-            row.low = low.low.max(0.0);
-            row.high = row.high.min(1.0);
-            row.printed = found.printed.map(|printed| (printed * 1e3).round() / 1e3);
-            row.expected = Some((found.expected / values as f64 * 1e3).round() / 1e3);
-            row.measured = Some(quantile(&mut found.errors));
-            rows.push(row);
+        for ((name, level), (mut inside, expected, at_most)) in self.errors {
+            let values = inside.values().max(1) as f64;
+            let row = inside.row(("error", &name, level_name(level)), at_most);
+            rows.push(Row { expected: Some(places(expected / values)), ..row });
         }
-        // Near balance the image of an interval covers more often, and so do shown small ones
-        // where the noise was upward less often.
-        let kinds = [
-            ("cells", COVERAGE),
-            ("counts", COVERAGE),
-            ("shares", COVERAGE),
-            ("balances", (COVERAGE.0, 1.0)),
-            ("gaps", (COVERAGE.0, 1.0)),
-            ("all that is shown", (0.93, 0.97)),
-        ];
-        for ((name, (low, high)), covered) in kinds.into_iter().zip(self.covered) {
+        let [counts, shares, balances, gaps] = self.figures;
+        // Near balance the image of an interval covers more often, and a gap's is put together from two.
+        for (name, covered, at_least) in [
+            ("cells", self.cells, false),
+            ("cells, as value and margin", self.margins, false),
+            ("all cells, before an end is cut at 0", self.all_cells, false),
+            ("counts", counts, false),
+            ("shares", shares, false),
+            ("balances", balances, true),
+            ("gaps", gaps, true),
+            ("whatever is shown", self.shown, false),
+        ] {
             let Covered { intervals, covered } = covered;
-            let off = around(0.95, intervals);
-            let bounds = (low.min(0.95 - off), high.max((0.95 + off).min(1.0)));
             if intervals > 0 {
-                rows.push(share_row(("coverage", name, "all"), (covered, intervals), bounds));
+                rows.push(coverage_row(name, (covered, intervals), at_least));
             }
         }
+        let name = ("coverage", "shown with an interval that misses", "all");
+        rows.push(share_row(name, (self.missed, self.asked), (0.0, 0.05)));
         rows
     }
 }

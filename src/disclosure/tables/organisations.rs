@@ -4,7 +4,7 @@
 use crate::{
     disclosure::{
         catalogue::Base,
-        classify::{Cell, Definition, Sort},
+        classify::{Cell, Definition, Recurs, Sort},
         period::Period,
     },
     domain::{
@@ -23,8 +23,7 @@ pub(in crate::disclosure) const PROVIDERS: Definition = Definition {
     ages: None,
     // A childminder is an adult, who may be in every table of adults besides.
     adults: true,
-    once: false,
-    yearly: false,
+    recurs: Recurs::WhileOfAge,
     cap: 1,
     reads: &[RecordType::ProviderSession],
     needs: &[],
@@ -39,8 +38,7 @@ pub(in crate::disclosure) const SCHOOLS: Definition = Definition {
     cells: &["engaged", "not_engaged"],
     ages: None,
     adults: false,
-    once: false,
-    yearly: false,
+    recurs: Recurs::WhileOfAge,
     cap: 1,
     reads: &[RecordType::SchoolContact],
     needs: &[],

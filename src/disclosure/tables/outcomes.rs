@@ -25,8 +25,7 @@ pub(in crate::disclosure) const WELLBEING: Definition = Definition {
         at_two,
     )
     .aged(30, 42)
-    .once()
-    .yearly()
+    .once_if_yearly()
     .reading(SCORES)
     .needing(SCORES)
 };
@@ -37,8 +36,7 @@ pub(in crate::disclosure) const COHORT_TWO: Definition = Definition::of_children
     at_two,
 )
 .aged(30, 42)
-.once()
-.yearly()
+.once_if_yearly()
 .reading(&[RecordType::DevelopmentScore, RecordType::Attendance])
 .needing(SCORES)
 .of_the_authority();
@@ -50,8 +48,7 @@ pub(in crate::disclosure) const PROFILES_MEALS: Definition = Definition::of_chil
     by_meals,
 )
 .aged(60, 73)
-.once()
-.yearly()
+.once_if_yearly()
 .reading(PROFILES)
 .needing(PROFILES);
 
@@ -62,8 +59,7 @@ pub(in crate::disclosure) const PROFILES_USERS: Definition = Definition::of_chil
     by_use,
 )
 .aged(60, 73)
-.once()
-.yearly()
+.once_if_yearly()
 .reading(&[RecordType::EarlyYearsProfile, RecordType::Attendance])
 .needing(PROFILES);
 
@@ -73,8 +69,7 @@ pub(in crate::disclosure) const COHORT_FIVE: Definition = Definition::of_childre
     at_five,
 )
 .aged(60, 73)
-.once()
-.yearly()
+.once_if_yearly()
 .reading(&[RecordType::EarlyYearsProfile, RecordType::Attendance])
 .needing(PROFILES)
 .of_the_authority();

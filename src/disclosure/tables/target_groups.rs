@@ -9,7 +9,7 @@
 use crate::{
     disclosure::{
         catalogue::Base,
-        classify::{Cells, Definition, MOST_CELLS, Sort},
+        classify::{Cells, Definition, MOST_CELLS, Recurs, Sort},
         geography::Place,
         known::{Known, SUSTAINED_DAYS},
     },
@@ -63,8 +63,7 @@ pub(in crate::disclosure) const TARGET_GROUPS: Definition = Definition {
     ),
     ages: crate::disclosure::classify::UNDER_FIVE,
     adults: false,
-    once: false,
-    yearly: false,
+    recurs: Recurs::WhileOfAge,
     cap: 4,
     reads: READS,
     needs: &[],

@@ -255,8 +255,8 @@ fn a_preview_shows_structure_errors_and_budget_and_is_always_the_same() {
     let make = || preview(&catalogue, &geography, &ledger, quarter("2026Q1"), vec![]).unwrap();
     let made = make();
     assert_eq!(made, make());
-    assert!(made.quarter_risk.attacker_accuracy < 0.60);
-    assert!(made.lifetime_risk.attacker_accuracy < 0.80);
+    assert!(made.quarter_risk.accuracy < 0.60);
+    assert!(made.lifetime_risk.accuracy < 0.80);
     assert_eq!(made.tables.len(), catalogue.due_in(quarter("2026Q1")).count());
     let due = |e: &ExpectedError| catalogue.table(&e.table).unwrap().is_due(quarter("2026Q1"));
     assert!(made.errors.len() > 100 && made.errors.iter().all(due));

@@ -2,12 +2,12 @@
 
 use super::{
     Build,
-    world::{self, CLUSTER},
+    world::{self, CLUSTER, Redrawn, World},
 };
 use crate::disclosure::{
-    DisclosureError, Indicator, Ledger, Measure, Reading, Release, Released, Table,
+    DisclosureError, Figure, Indicator, Ledger, Measure, Reading, Release, Released, Table,
     display::{self, NoisySum},
-    figure,
+    figure, figure_of_rows,
 };
 
 /// The indicator that the ratio attack reads, and which of its table's columns it adds up.
@@ -113,33 +113,70 @@ pub(super) fn clusters_beyond_their_areas(
     quarter: &[Release; 3],
     row: usize,
 ) -> Result<f64, DisclosureError> {
-    let [without, with, seen] = quarter;
+    let seen = &quarter[2];
     let first = row / CLUSTER * CLUSTER;
     let cluster = &seen.geography.areas[row].cluster;
+    let rows: Vec<usize> = (first..first + CLUSTER).collect();
+    beyond_the_rows(build, quarter, (&rows, row), &|indicator| {
+        figure(&build.claimed, seen, &indicator.id, None, cluster)
+    })
+}
+
+/// The same of the back series of the area that the child's is in since the boundaries changed: of
+/// a merger the display of a sum, of everything else nothing at all. Whatever else is answered
+/// tells the attacker all, as `None` says.
+pub(super) fn back_series(
+    build: &Build,
+    world: &World,
+    redrawn: Redrawn,
+    quarter: &[Release; 3],
+    trial: usize,
+) -> Result<Option<f64>, DisclosureError> {
+    let seen = &quarter[2];
+    let after = world.geography(Some(redrawn));
+    let code = &after.areas()[redrawn.row(trial)].code;
+    let located = after.rows_before(code, world.geography(None));
+    let (Some((level, rows)), Redrawn::Merged) = (&located, redrawn) else {
+        return Ok(located.is_none().then_some(0.0));
+    };
+    if !rows.contains(&trial) {
+        return Ok(None);
+    }
+    let ratio = beyond_the_rows(build, quarter, (rows, trial), &|indicator| {
+        let located = (*level, rows.clone());
+        figure_of_rows(&build.claimed, seen, &indicator.id, None, code, located)
+    })?;
+    Ok(Some(ratio))
+}
+
+/// The log-likelihood ratio of counts read off several rows beyond what these rows' cells tell.
+fn beyond_the_rows(
+    build: &Build,
+    [without, with, seen]: &[Release; 3],
+    (rows, own): (&[usize], usize),
+    read: &dyn Fn(&Indicator) -> Result<Figure, DisclosureError>,
+) -> Result<f64, DisclosureError> {
     let mut ratio = 0.0;
     for indicator in &build.claimed.indicators {
         let Measure::Count { table, cells } = &indicator.measure else { continue };
-        let Some(table) = build.claimed.table(table).filter(|table| world::is_by_area(table))
-        else {
-            continue;
-        };
+        let table = build.claimed.table(table).filter(|table| world::is_by_area(table));
+        // What is not due in the quarter has no figure.
+        let Some(table) = table.filter(|table| seen.table(&table.id).is_some()) else { continue };
         let columns = columns(table, cells);
-        let sum = |release: &Release, rows: std::ops::Range<usize>| -> f64 {
-            let counts = release.table(&table.id).and_then(|table| table.counts.get(rows));
-            let line = |row: &Vec<i64>| columns.iter().map(|c| row[*c] as f64).sum::<f64>();
-            counts.map_or(0.0, |counts| counts.iter().map(line).sum())
+        let sum = |release: &Release, rows: &[usize]| -> f64 {
+            let Some(table) = release.table(&table.id) else { return 0.0 };
+            let line = |row: &usize| columns.iter().map(|c| table.counts[*row][*c]).sum::<i64>();
+            rows.iter().map(line).sum::<i64>() as f64
         };
-        let variance = (columns.len() * CLUSTER) as f64 * f64::from(table.variance);
-        let value = sum(seen, first..first + CLUSTER);
-        let read = figure(&build.claimed, seen, &indicator.id, None, cluster)?;
-        let Released::Shown(reading) = read.value else { continue };
+        let variance = (columns.len() * rows.len()) as f64 * f64::from(table.variance);
+        let value = sum(seen, rows);
+        let Released::Shown(reading) = read(indicator)?.value else { continue };
         let expected = display::count(NoisySum { value, variance });
         if expected.lower == reading.lower && expected.upper == reading.upper {
             continue;
         }
-        let own = sum(seen, row..row + 1);
-        let noisy = f64::midpoint(reading.lower, reading.upper) - (value - own);
-        let [without, with] = [without, with].map(|release| sum(release, row..row + 1));
+        let noisy = f64::midpoint(reading.lower, reading.upper) - (value - sum(seen, &[own]));
+        let [without, with] = [without, with].map(|release| sum(release, &[own]));
         ratio += ((noisy - without).powi(2) - (noisy - with).powi(2)) / (2.0 * variance);
     }
     Ok(ratio)
