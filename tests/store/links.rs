@@ -44,7 +44,8 @@ async fn ties_are_kept_and_written_anew(fresh: Fresh) {
     let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
     let persons = [PersonId::new(1), PersonId::new(2)];
     assert_eq!(subjects::of_persons(&mut tx, &persons).await.unwrap(), all);
-    assert_eq!(subjects::of_numbers(&mut tx, &[SubjectId::new(2)]).await.unwrap(), all[1..]);
+    let bare = Subject { keys: Vec::new(), ..all[1].clone() };
+    assert_eq!(subjects::without_keys(&mut tx, &[SubjectId::new(2)]).await.unwrap(), [bare]);
     let mut other = all.clone();
     other[0].tie.link = Some(StoredLink { to: SubjectId::new(2), rule: 1, rules: 3 });
     other[1].tie.link = None;
