@@ -203,9 +203,9 @@ fn words(text: &str, most: usize) -> Result<(), &'static str> {
     for c in text.chars() {
         run = match c {
             c if c.is_numeric() => run + 1,
+            c if c.is_alphabetic() => 0,
             // As numbers and dates are printed: in groups.
-            ' ' | '\u{a0}' | '-' | '/' | '.' | ',' | '_' => run,
-            _ => 0,
+            _ => run,
         };
         if run > LONGEST_NUMBER {
             return Err("words about nobody: no number of six digits or more, also in groups");

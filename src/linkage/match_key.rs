@@ -98,6 +98,13 @@ impl MatchKeys {
         self.0[usize::from(key.rung.number()) - 1] = Some(key);
     }
 
+    /// Forgets the keys that are not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&MatchKey) -> bool) {
+        for key in &mut self.0 {
+            *key = key.filter(&keep);
+        }
+    }
+
     /// The keys there are, the surest rung first.
     pub fn iter(&self) -> impl Iterator<Item = &MatchKey> {
         self.0.iter().flatten()

@@ -137,11 +137,13 @@ pub async fn abandon(tx: &mut Tx, batches: &[BatchId]) -> Result<(), StoreError>
 }
 
 /// Removes what was staged before a time and never accepted, and what was abandoned: nobody
-/// can accept it any more.
+/// can accept it any more. Alone: what somebody moves to another person meanwhile, or abandons,
+/// would stay behind without its batch.
 ///
 /// # Errors
 /// When it can't be written.
 pub async fn clear_unaccepted(tx: &mut Tx, staged_before: Timestamp) -> Result<(), StoreError> {
+    super::subjects::link_alone(tx).await?;
     on!(&mut *tx, c => sqlx::query("UPDATE batch SET state = $1 WHERE state = $2 AND staged_at < $3")
         .bind(ABANDONED).bind(STAGED).bind(staged_before.as_microsecond())
         .execute(c).await.map(drop))?;

@@ -24,6 +24,7 @@ on_both!(
     a_withdrawal_of_an_accepted_batch_stays,
     subjects_are_found_by_every_key_and_move_with_their_events,
     the_pass_leaves_out_what_does_not_count,
+    an_event_whose_batch_is_gone_does_not_count,
     facts_are_of_the_first_who_has_an_event_that_counts,
     many_rows_fit_one_call,
     what_is_about_nobody_is_told_its_day_and_erased,
@@ -324,6 +325,23 @@ async fn the_pass_leaves_out_what_does_not_count(fresh: Fresh) {
     assert_eq!(range.iter().map(|p| p.person.number()).collect::<Vec<_>>(), [2]);
     let days: Vec<_> = range[0].events().unwrap().iter().map(|event| event.day).collect();
     assert_eq!(days, [Some(19_002)]);
+}
+
+/// Whatever may have left it behind: what is of no batch that was accepted does not count.
+async fn an_event_whose_batch_is_gone_does_not_count(fresh: Fresh) {
+    let reviews = fresh.feed("health", RecordType::HealthReview).await;
+    fresh.insert(&[subject(1, 1, &[(0, 1)]), subject(2, 2, &[(0, 2)])]).await;
+    let gone = fresh.stage(reviews, 1, &[]).await;
+    let batch = fresh.stage(reviews, 1, &[stored(1, 1, None)]).await;
+    fresh.accept(batch).await.unwrap();
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    feeds::abandon(&mut tx, &[gone]).await.unwrap();
+    feeds::clear_unaccepted(&mut tx, now()).await.unwrap();
+    records::stage_events(&mut tx, gone, &[stored(2, 2, None)]).await.unwrap();
+    let never = BatchId::new(batch.number() + 7);
+    records::stage_events(&mut tx, never, &[stored(2, 3, None)]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(fresh.counted(&[reviews]).await, [(1, 1, Some(1))]);
 }
 
 async fn facts_are_of_the_first_who_has_an_event_that_counts(fresh: Fresh) {

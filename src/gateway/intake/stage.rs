@@ -195,6 +195,7 @@ async fn mark_alike(
 /// Gives up a staged batch whose permit no longer holds.
 pub(super) async fn abandon(intake: &Intake, batch: BatchId) -> Result<(), GatewayError> {
     let mut tx = intake.gateway.store.transact(Rights::Intake).await?;
+    subjects::link_alone(&mut tx).await?;
     feeds::abandon(&mut tx, &[batch]).await?;
     tx.commit().await?;
     Ok(())

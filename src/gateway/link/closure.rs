@@ -7,6 +7,8 @@
 //!
 //! A lookup key with more than [`MAX_HOLDERS`] holders is followed no longer. When a newcomer makes
 //! it so, all its holders are resolved anew without it, so that it does not matter who came last.
+//! A match key of more than [`MAX_COMPONENT`] stored holders (what a system fills in for everybody)
+//! ties nobody any more; whom it tied before comes apart when they are looked at again.
 
 use super::{GatewayError, comparison_cell, is_lookup, key_domain, renew};
 use crate::{
@@ -152,12 +154,6 @@ impl<'a> Closure<'a> {
         let mut met: BTreeSet<SubjectId> = BTreeSet::new();
         for (rung, key) in &asked {
             let stored = found.remove(key).unwrap_or_default();
-            if !is_lookup(*rung) {
-                for id in &stored {
-                    self.shared.entry(*id).or_default().push((*rung, *key));
-                }
-                met.extend(&stored);
-            }
             let holders = self.holders.entry(*key).or_default();
             let before = stored.len();
             holders.extend(stored.iter().copied());
@@ -171,6 +167,11 @@ impl<'a> Closure<'a> {
                     must.extend(stored);
                 } else {
                     holders.retain(|id| self.members.contains_key(id));
+                }
+            } else if !is_lookup(*rung) {
+                for id in &stored {
+                    self.shared.entry(*id).or_default().push((*rung, *key));
+                    met.insert(*id);
                 }
             }
         }
@@ -248,6 +249,7 @@ impl<'a> Closure<'a> {
         let crowded = &self.crowded;
         for member in self.members.values_mut() {
             member.compared.lookups.retain(|(_, key)| !crowded.contains(key.as_bytes()));
+            member.compared.keys.retain(|key| !crowded.contains(key.key.as_bytes()));
         }
         let before: BTreeMap<SubjectId, (PersonId, Option<StoredLink>)> = self
             .members

@@ -4,7 +4,7 @@ use super::{closure::Closure, *};
 use crate::{
     domain::{BatchId, PartnerId},
     keys::{BirthDate, IdentifierKind, MasterKeys, RawIdentifier, RawText, VersionState, Versions},
-    linkage::{MAX_HOLDERS, RawIdentity, Sender, Sex},
+    linkage::{MAX_COMPONENT, MAX_HOLDERS, RawIdentity, Sender, Sex},
     store::{
         Location, Rights, Store, erasures,
         faults::world::{database, postgres::Database},
@@ -245,4 +245,32 @@ async fn a_lookup_key_that_many_hold_is_not_followed_whoever_came_last() {
     }
     closure.follow(&mut tx).await.unwrap();
     assert_eq!(closure.resolve(&mut tx).await.unwrap().0, []);
+}
+
+#[tokio::test]
+async fn a_number_that_a_system_fills_in_for_everybody_ties_nobody() {
+    let (store, _dir) = store().await;
+    let mut tx = store.transact(Rights::Intake).await.unwrap();
+    let mut rng = StdRng::seed_from_u64(9);
+    let keys = keys(&mut rng);
+    let leaked = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+    let filled_in = |at: usize, name: &'static str, postcode: &'static str| {
+        keyed(&keys, at, &["9990000018", name, name, "2023-04-11", "-", postcode, "-"])
+    };
+    let name = |n: usize| {
+        let letters = [n / 676, n / 26 % 26, n % 26].map(|l| b'a' + u8::try_from(l).unwrap());
+        leaked(String::from_utf8([b"qz", &letters[..]].concat()).unwrap())
+    };
+    let mut all: Vec<KeyedIdentity> = (0..=MAX_COMPONENT)
+        .map(|n| filled_in(n, name(n), leaked(format!("CV{} {}AA", 10 + n % 80, n / 80))))
+        .collect();
+    let crowd = all.len();
+    let whole = vec![(0..crowd).collect()];
+    let placed = arrive(&keys, &mut tx, &all, &whole, &mut rng).await;
+    assert_eq!(partition(&placed).len(), crowd, "too many to be resolved");
+    // Two of one house, who meet by address and birth date.
+    all.push(filled_in(crowd, "Zoe", "CV1 1AH"));
+    all.push(filled_in(crowd + 1, "Benedict", "CV1 1AH"));
+    let placed = arrive(&keys, &mut tx, &all, &[vec![crowd], vec![crowd + 1]], &mut rng).await;
+    assert_eq!(partition(&placed).len(), crowd + 2);
 }
