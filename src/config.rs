@@ -11,7 +11,9 @@ use crate::{
     keys::{MasterFile, PassphraseSource, Prf},
     store::{Location, LocationError, PostgresLocation},
 };
-use file::{BlindingFile, ConfigFile, DatabaseFile, FeedFile, KeysFile, WitnessFile};
+use file::{
+    BlindingFile, ConfigFile, DatabaseFile, FeedFile, GrpcFile, KeysFile, PagesFile, WitnessFile,
+};
 use http::Uri;
 use jiff::civil::Date;
 use std::{
@@ -33,6 +35,25 @@ pub struct WebConfig {
     pub key: PathBuf,
     /// The authority that signs partners' client certificates, PEM.
     pub client_ca: PathBuf,
+}
+
+/// The listener of the pages, where they are wanted.
+#[derive(Debug, Clone)]
+pub struct PagesConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The server's certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Whom somebody asks who was refused.
+    pub contact: String,
+    /// LSOAs' outlines, GeoJSON; `None` for no maps.
+    pub boundaries: Option<PathBuf>,
+    /// How long somebody stays signed in without doing anything.
+    pub idle: Duration,
+    /// And in any case.
+    pub session: Duration,
 }
 
 /// A witness that cosigns the log.
@@ -65,6 +86,8 @@ pub struct Config {
     pub drain: Duration,
     /// The web listener; `None` for none.
     pub web: Option<WebConfig>,
+    /// The listener of the pages; `None` for none.
+    pub pages: Option<PagesConfig>,
     /// The database, as the gateway uses it.
     pub database: Location,
     /// The database as the owner of its tables uses it: what `migrate` needs and nobody else.
@@ -189,6 +212,8 @@ impl Config {
         if file.web.as_ref().is_some_and(|web| web.certificate.is_some() != web.key.is_some()) {
             return Err(wrong("web.certificate", "give certificate and key together, or neither"));
         }
+        let pages =
+            file.pages.as_ref().map(|pages| page_settings(pages, grpc, path)).transpose()?;
         let witnesses = witnesses(&file.log.witness, path)?;
         let outage = Duration::from_secs(file.log.outage_minutes.saturating_mul(60));
         let (database, owner) = databases(&file.database, path)?;
@@ -207,6 +232,7 @@ impl Config {
             client_ca: at(&file.grpc.client_ca),
             drain: Duration::from_secs(file.grpc.drain_seconds),
             web,
+            pages,
             database,
             owner,
             master_keys: MasterFile::new(at(&file.keys.master), passphrase),
@@ -230,6 +256,35 @@ impl Config {
             outage,
         })
     }
+}
+
+/// What the pages are told.
+fn page_settings(
+    pages: &PagesFile,
+    grpc: &GrpcFile,
+    path: &Path,
+) -> Result<PagesConfig, ConfigError> {
+    let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if pages.certificate.is_some() != pages.key.is_some() {
+        return Err(wrong("pages.certificate", "give certificate and key together, or neither"));
+    }
+    if pages.contact.trim().is_empty() {
+        return Err(wrong("pages.contact", "whom somebody asks who was refused"));
+    }
+    if pages.idle_minutes == 0 || pages.session_hours == 0 {
+        return Err(wrong("pages.idle_minutes", "at least 1, as session_hours"));
+    }
+    let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
+    Ok(PagesConfig {
+        listen: pages.listen,
+        certificate: folder.join(pages.certificate.as_ref().unwrap_or(&grpc.certificate)),
+        key: folder.join(pages.key.as_ref().unwrap_or(&grpc.key)),
+        contact: pages.contact.clone(),
+        boundaries: pages.boundaries.as_ref().map(|file| folder.join(file)),
+        idle: minutes(pages.idle_minutes),
+        session: minutes(pages.session_hours.saturating_mul(60)),
+    })
 }
 
 /// Where the passphrase of the master keys comes from, if they have one.

@@ -17,7 +17,7 @@
 //! The parts: [`certificate`] fingerprints and the peer of a connection, [`caller`] the one
 //! check, [`recognise`] the same for every transport, [`token`] the strict wrapper, [`token_key`] the keys tokens are signed with,
 //! [`mod@mint`] for clients, [`cache`] of verified tokens, [`issue`] certificates for the demo
-//! and the tests, [`clock`] the source of time.
+//! and the tests, [`session`] people in browsers, [`clock`] the source of time.
 
 pub mod cache;
 pub mod caller;
@@ -28,6 +28,7 @@ pub mod issue;
 pub mod mint;
 pub mod recognise;
 pub mod refused;
+pub mod session;
 pub mod token;
 pub mod token_key;
 
@@ -47,6 +48,7 @@ pub use issue::{
 pub use mint::{MintError, TokenClaims, TokenId, mint};
 pub use recognise::{Recogniser, RegisterView};
 pub use refused::{ClaimName, TokenRefused};
+pub use session::{OneTimeLinks, Secret, Session, SessionLimits, Sessions, SignedIn};
 pub use token::{MAX_LIFETIME_SECONDS, TokenVerifier, bearer_token};
 pub use token_key::{
     InvalidTokenKey, TokenAlgorithm, TokenKeyEntry, TokenKeys, TokenPublicKey, TokenSigningKey,
