@@ -36,7 +36,7 @@ pub(super) fn trend(html: &mut Html, id: &str, line: &Line) {
     let unit = &line.figure.unit;
     let y = Scale::over(ends, MARGINS_HIGH * widest, bounds(unit), 4, (BOTTOM, TOP));
     svg(html, id, (WIDTH, 232.0), &trend_title(line), &trend_description(line));
-    for mark in &y.marks {
+    for mark in shown_marks(&y, numbers().count()) {
         let at = y.at(*mark);
         rule(html, "grid", (LEFT, at), (RIGHT, at));
         let label = format!("{}{}", y.text(*mark), words::sign(unit));
@@ -93,7 +93,7 @@ pub(super) fn small_trend(html: &mut Html, id: &str, line: &Line) {
     let y = Scale::over(ends, MARGINS_HIGH * widest, bounds(unit), 3, (BOTTOM, TOP));
     svg(html, id, SIZE, &trend_title(line), &trend_description(line));
     text(html, "start", (2.0, 12.0), words::unit(unit));
-    for mark in &y.marks {
+    for mark in shown_marks(&y, numbers().count()) {
         let at = y.at(*mark);
         rule(html, "grid", (LEFT, at), (RIGHT, at));
         let label = words::grouped(&y.text(*mark));
@@ -166,6 +166,11 @@ pub(super) fn parts(html: &mut Html, id: &str, line: &Line, dimension: &str, par
     }
     rule(html, "axis", (x.at(0.0), TOP), (x.at(0.0), height));
     html.close();
+}
+
+/// Where no figure is shown, no axis is: its numbers would be the program's own.
+fn shown_marks(scale: &Scale, figures: usize) -> &[f64] {
+    if figures == 0 { &[] } else { &scale.marks }
 }
 
 /// A quarter's place, and its value with the interval's ends.

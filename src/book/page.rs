@@ -8,6 +8,7 @@ use super::{
 };
 use std::collections::BTreeSet;
 
+/// The style sheet of the page, and of pages that show parts of it.
 pub const STYLE: &str = include_str!("style.css");
 
 /// Where a page is: a file of its own, or among a site's, with the site's style sheet and a way

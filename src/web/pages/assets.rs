@@ -1,8 +1,7 @@
 //! Styles and the one script, as files under addresses that change with them.
 //!
 //! They are the program's own, the same for everybody, so they may be kept for ever and come
-//! packed (zlib, which HTTP calls deflate: RFC 9110 §8.4.1.2). Pages are never packed: they hold
-//! a secret beside texts of others.
+//! packed (zlib, which HTTP calls deflate: RFC 9110 §8.4.1.2).
 
 use super::Pages;
 use crate::book;
@@ -77,6 +76,12 @@ fn asset(base: &str, ending: &str, kind: &'static str, text: String) -> Asset {
     Asset { name: format!("{base}-{digest}.{ending}"), kind, plain: text.into(), packed }
 }
 
+/// Whether a browser reads what is packed so.
+pub(super) fn accepts_packed(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|all| all.split(',').any(|one| one.trim() == "deflate"))
+}
+
 /// A file, for anybody: none says anything of anybody.
 pub(super) async fn file(
     State(pages): State<Arc<Pages>>,
@@ -86,8 +91,7 @@ pub(super) async fn file(
     let Some(asset) = pages.assets.0.iter().find(|asset| asset.name == name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    let packed = accepted.is_some_and(|all| all.split(',').any(|one| one.trim() == "deflate"));
+    let packed = accepts_packed(&headers);
     let mut answer =
         Response::new(Body::from(if packed { &asset.packed } else { &asset.plain }.clone()));
     let headers = answer.headers_mut();

@@ -13,6 +13,7 @@ use crate::{
 };
 use askama::Template;
 use axum::extract::{Path, Query, State};
+use http::HeaderMap;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -33,7 +34,6 @@ struct CardsPage {
 
 struct Card {
     id: String,
-    number: u8,
     title: String,
     value: String,
     margin: String,
@@ -62,6 +62,7 @@ pub(super) fn purposes() -> Vec<String> {
 pub(super) async fn wall(
     State(pages): State<Arc<Pages>>,
     visitor: Visitor,
+    headers: HeaderMap,
     Path(area): Path<String>,
     Query(AskedQuarter { quarter }): Query<AskedQuarter>,
 ) -> Answer {
@@ -71,27 +72,31 @@ pub(super) async fn wall(
     let (card, receipt) = card.into_parts();
     let title = format!("{}: figures", card.area_name);
     let notices = card.notices.iter();
-    Ok(answer::page(&CardsPage {
-        frame: visitor.frame(&pages, &title, "/"),
-        area: card.area.to_string(),
-        name: card.area_name,
-        quarter: card.quarter.to_string(),
-        period: book::quarter_text(&card.quarter.to_string()),
-        notices: notices
-            .map(|notice| (book::quarter_text(&notice.quarter.to_string()), notice.notice.clone()))
-            .collect(),
-        cards: card.lines.into_iter().map(shown).collect(),
-        linkage_note: card.linkage_note,
-        release: card.release.to_string(),
-        entry: receipt.leaf_index,
-    }))
+    Ok(answer::packed_page(
+        &headers,
+        &CardsPage {
+            frame: visitor.frame(&pages, &title, "/"),
+            area: card.area.to_string(),
+            name: card.area_name,
+            quarter: card.quarter.to_string(),
+            period: book::quarter_text(&card.quarter.to_string()),
+            notices: notices
+                .map(|notice| {
+                    (book::quarter_text(&notice.quarter.to_string()), notice.notice.clone())
+                })
+                .collect(),
+            cards: card.lines.into_iter().map(shown).collect(),
+            linkage_note: card.linkage_note,
+            release: card.release.to_string(),
+            entry: receipt.leaf_index,
+        },
+    ))
 }
 
 fn shown(line: CardLine) -> Card {
     let line = line_of(line);
     let id = line.figure.indicator.clone();
     Card {
-        number: line.number.parse().unwrap_or_default(),
         value: line.figure.value_text(),
         margin: line.figure.margin_text(),
         interval: line.figure.interval_text(),

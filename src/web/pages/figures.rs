@@ -16,9 +16,9 @@ use crate::{
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -82,6 +82,7 @@ pub(super) async fn book_of(
 pub(super) async fn indicator(
     State(pages): State<Arc<Pages>>,
     visitor: Visitor,
+    headers: HeaderMap,
     Path((area, indicator)): Path<(String, String)>,
     Query(AskedQuarter { quarter }): Query<AskedQuarter>,
 ) -> Answer {
@@ -91,26 +92,30 @@ pub(super) async fn indicator(
         return Ok(answer::nothing_here(&pages, &visitor));
     };
     let title = format!("{}: {}", own.name, line.title);
-    Ok(answer::page(&IndicatorPage {
-        frame: visitor.frame(&pages, &title, "/"),
-        area: own.code.clone(),
-        name: own.name.clone(),
-        title: line.title.clone(),
-        feeds: line.feeds.iter().map(feed_text).collect(),
-        quarter: book.quarter.clone(),
-        period: book::quarter_text(&book.quarter),
-        linkage_note: book.linkage_note.clone(),
-        sum_note: book.sum_note.clone(),
-        indicator,
-        figures,
-        entry,
-    }))
+    Ok(answer::packed_page(
+        &headers,
+        &IndicatorPage {
+            frame: visitor.frame(&pages, &title, "/"),
+            area: own.code.clone(),
+            name: own.name.clone(),
+            title: line.title.clone(),
+            feeds: line.feeds.iter().map(feed_text).collect(),
+            quarter: book.quarter.clone(),
+            period: book::quarter_text(&book.quarter),
+            linkage_note: book.linkage_note.clone(),
+            sum_note: book.sum_note.clone(),
+            indicator,
+            figures,
+            entry,
+        },
+    ))
 }
 
 /// Areas side by side with their intervals, in one indicator.
 pub(super) async fn compare(
     State(pages): State<Arc<Pages>>,
     visitor: Visitor,
+    headers: HeaderMap,
     Path(area): Path<String>,
     Query(asked): Query<AskedIndicator>,
 ) -> Answer {
@@ -127,24 +132,28 @@ pub(super) async fn compare(
         (id, format!("{} {}", line.number, line.title), line.figure.indicator == indicator)
     };
     let title = format!("{}: compare areas", own.name);
-    Ok(answer::page(&ComparePage {
-        frame: visitor.frame(&pages, &title, "/"),
-        area: own.code.clone(),
-        name: own.name.clone(),
-        quarter: book.quarter.clone(),
-        period: book::quarter_text(&book.quarter),
-        title: chosen.map_or_else(String::new, |line| line.title.clone()),
-        choices: comparable().map(choice).collect(),
-        areas: book.areas_html(&indicator).unwrap_or_default(),
-        indicator,
-        entry,
-    }))
+    Ok(answer::packed_page(
+        &headers,
+        &ComparePage {
+            frame: visitor.frame(&pages, &title, "/"),
+            area: own.code.clone(),
+            name: own.name.clone(),
+            quarter: book.quarter.clone(),
+            period: book::quarter_text(&book.quarter),
+            title: chosen.map_or_else(String::new, |line| line.title.clone()),
+            choices: comparable().map(choice).collect(),
+            areas: book.areas_html(&indicator).unwrap_or_default(),
+            indicator,
+            entry,
+        },
+    ))
 }
 
 /// The data book to read and print.
 pub(super) async fn book(
     State(pages): State<Arc<Pages>>,
     visitor: Visitor,
+    headers: HeaderMap,
     Path(area): Path<String>,
     Query(AskedQuarter { quarter }): Query<AskedQuarter>,
 ) -> Answer {
@@ -152,7 +161,7 @@ pub(super) async fn book(
     let code = own(&book).map_or("", |area| area.code.as_str());
     let back = format!("/areas/{code}?quarter={}", book.quarter);
     let style = format!("/assets/{}", pages.assets.book_style());
-    Ok(Html(book.html_of_site(&style, (&back, "Back to the figures"))).into_response())
+    Ok(answer::packed(&headers, book.html_of_site(&style, (&back, "Back to the figures"))))
 }
 
 /// A file of the data book, under the name that the book gives it, which says the quarter.

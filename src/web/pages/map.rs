@@ -18,6 +18,7 @@ use crate::{
 };
 use askama::Template;
 use axum::extract::{Path, Query, State};
+use http::HeaderMap;
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 /// The map's width; its height follows.
@@ -35,7 +36,6 @@ struct MapPage {
     quarter: String,
     period: String,
     title: String,
-    indicator: String,
     choices: Vec<(String, String, bool)>,
     height: String,
     shapes: Vec<Shape>,
@@ -69,6 +69,7 @@ struct Row {
 pub(super) async fn page(
     State(pages): State<Arc<Pages>>,
     visitor: Visitor,
+    headers: HeaderMap,
     Path(area): Path<String>,
     Query(asked): Query<AskedIndicator>,
 ) -> Answer {
@@ -92,22 +93,24 @@ pub(super) async fn page(
         (id, format!("{} {}", line.number, line.title), is_chosen)
     };
     let title = format!("{}: map", own.name);
-    Ok(answer::page(&MapPage {
-        frame: visitor.frame(&pages, &title, "/"),
-        area: own.code.clone(),
-        name: own.name.clone(),
-        quarter: book.quarter.clone(),
-        period: book::quarter_text(&book.quarter),
-        title: chosen.title.clone(),
-        indicator: chosen.figure.indicator.clone(),
-        choices: book.lines.iter().map(choice).collect(),
-        height,
-        shapes,
-        legend: classes.legend(sign),
-        rows: rows(&reach, &figures, &own.code),
-        unit,
-        entry,
-    }))
+    Ok(answer::packed_page(
+        &headers,
+        &MapPage {
+            frame: visitor.frame(&pages, &title, "/"),
+            area: own.code.clone(),
+            name: own.name.clone(),
+            quarter: book.quarter.clone(),
+            period: book::quarter_text(&book.quarter),
+            title: chosen.title.clone(),
+            choices: book.lines.iter().map(choice).collect(),
+            height,
+            shapes,
+            legend: classes.legend(sign),
+            rows: rows(&reach, &figures, &own.code),
+            unit,
+            entry,
+        },
+    ))
 }
 
 /// The figures of reach areas that the visitor may see, by area.

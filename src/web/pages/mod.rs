@@ -4,7 +4,8 @@
 //! - [`serve()`]: connections, their limits and their end; [`router`]: which page is where.
 //! - [`visitor`]: from a cookie to an [`crate::gateway::Actor`], and what a form must prove.
 //! - [`answer`]: the headers of every answer, and refusals as pages.
-//! - [`sign_in`], [`areas`], [`cards`], [`figures`], [`map`], [`found`], [`log`], [`register`]:
+//! - [`sign_in`], [`areas`], [`cards`], [`figures`], [`map`], [`found`], [`log`],
+//!   [`register`], [`closing`]:
 //!   the pages.
 //!
 //! # What is a leaf
@@ -30,6 +31,7 @@ mod areas;
 mod assets;
 mod boundaries;
 mod cards;
+mod closing;
 mod figures;
 mod found;
 mod log;

@@ -11,6 +11,7 @@ use crate::{
         ExplainedAct, ExplainedQuestion, Frozen, PageRequest, PartnerLine, ProtocolFilter,
         ProtocolLine,
     },
+    protocol::CallerRole,
 };
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -93,6 +94,8 @@ struct PartnerRow {
 struct ReleasesPage {
     frame: Frame,
     releases: Vec<ReleaseRow>,
+    /// The quarter to close next, for those who may.
+    next: String,
     entry: u64,
 }
 
@@ -298,6 +301,10 @@ pub(super) async fn releases(State(pages): State<Arc<Pages>>, visitor: Visitor) 
     let (found, receipt) = found.into_parts();
     Ok(answer::page(&ReleasesPage {
         frame: visitor.frame(&pages, "Releases", "/releases"),
+        next: match found.last().filter(|_| visitor.is(CallerRole::DataOfficer)) {
+            Some(frozen) => frozen.release.quarter.next().to_string(),
+            None => String::new(),
+        },
         releases: found.iter().rev().map(|frozen| release(frozen)).collect(),
         entry: receipt.leaf_index,
     }))

@@ -1,7 +1,7 @@
 //! Which page is where.
 
 use super::{
-    Pages, answer, areas, assets, cards, figures, found, log, map, register, sign_in,
+    Pages, answer, areas, assets, cards, closing, figures, found, log, map, register, sign_in,
     visitor::Visitor,
 };
 use axum::{
@@ -42,6 +42,7 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route("/explain", get(register::explain))
         .route("/partners", get(register::partners))
         .route("/releases", get(register::releases))
+        .route("/releases/next", get(closing::preview).post(closing::close))
         .fallback(absent)
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(map_response(answer::headed))
