@@ -82,12 +82,37 @@ pub(super) struct PagesFile {
     pub(super) contact: String,
     /// GeoJSON of LSOAs' outlines, for maps.
     pub(super) boundaries: Option<PathBuf>,
+    /// This site's address as browsers have it, `https://gateway.example`: where providers send
+    /// people back to.
+    pub(super) origin: Option<String>,
+    /// Identity providers that people sign in by.
+    #[serde(default)]
+    pub(super) sign_in: Vec<SignInFile>,
     /// How long somebody stays signed in without doing anything.
     #[serde(default = "default_idle")]
     pub(super) idle_minutes: u32,
     /// And in any case.
     #[serde(default = "default_session")]
     pub(super) session_hours: u32,
+}
+
+/// An organisation's OpenID Connect provider.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignInFile {
+    /// What people know it by.
+    pub(super) name: String,
+    /// Whose people it knows.
+    pub(super) partner: PartnerId,
+    pub(super) issuer: String,
+    pub(super) client_id: String,
+    /// A file with the client's secret; none for a public client.
+    pub(super) client_secret_file: Option<PathBuf>,
+    pub(super) authorization_endpoint: String,
+    pub(super) token_endpoint: String,
+    pub(super) jwks_uri: String,
+    /// The authority of its server certificate, PEM.
+    pub(super) ca: Option<PathBuf>,
 }
 
 const fn default_idle() -> u32 {

@@ -9,6 +9,7 @@
 
 pub mod handshake;
 pub mod listen;
+mod provider_client;
 pub mod serve;
 pub mod telemetry;
 pub mod tls;

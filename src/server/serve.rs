@@ -3,18 +3,22 @@
 
 use super::{
     HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener,
-    TlsError, Web, pages_config, server_config, web_config, witness_client::WitnessClient,
+    TlsError, Web, pages_config, provider_client::ProviderClient, server_config, web_config,
+    witness_client::WitnessClient,
 };
 use crate::{
     audit::{AuditError, Leaf, LeafKind, LogSigner, SizeClass},
-    config::{Config, PagesConfig, WebConfig},
+    config::{Config, PagesConfig, SignInConfig, WebConfig},
     disclosure::{Catalogue, DisclosureError},
     gateway::{
         Denied, Gateway, GatewayError, HistoryError, JournalPlace, ProjectionError, Projector,
         Published, Quotas, Setup, Witness, Witnesses, register::Partner,
     },
     grpc,
-    identity::{CallerCheck, Clock, Recogniser, SessionLimits, TokenCache, TokenVerifier},
+    identity::{
+        CallerCheck, Clock, IdTokenCheck, Provider, ProviderSettings, Recogniser, SessionLimits,
+        TokenCache, TokenVerifier,
+    },
     keys::{KeyError, Log, Prf, Release, SigningKey},
     store::{Location, Store, StoreError, calendar_year},
     web::{
@@ -228,7 +232,10 @@ pub async fn start(
         None => None,
     };
     let pages_listener = match &config.pages {
-        Some(pages) => Some((bind_pages(pages, clock, listener.failures()).await?, pages)),
+        Some(pages) => {
+            let bound = bind_pages(pages, Arc::clone(&clock), listener.failures()).await?;
+            Some((bound, pages, providers(&pages.sign_in, &clock)?))
+        }
         None => None,
     };
     let (address, failures, stop) =
@@ -239,7 +246,9 @@ pub async fn start(
     let published = Published::new(store.clone(), config.tiles.clone());
     let web = web_listener.map(|listener| serve_web(listener, &recogniser, &published, &stop));
     let pages = pages_listener
-        .map(|(listener, told)| serve_pages(listener, told, &recogniser, &published, &stop))
+        .map(|(listener, told, providers)| {
+            serve_pages(listener, (told, providers), &recogniser, &published, &stop)
+        })
         .transpose()?;
     let services = grpc::services(&Arc::new(grpc::Frame::new(recogniser, published)));
     let server = tokio::spawn(grpc::server().serve_with_incoming_shutdown(
@@ -297,10 +306,34 @@ async fn bind_pages(
     Ok(Listener::bind_web(config.listen, tls, HandshakeLimits::default(), failures).await?)
 }
 
+/// The identity providers, and the way to each.
+fn providers(
+    configured: &[SignInConfig],
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Provider>, ServeError> {
+    let provider = |config: &SignInConfig| {
+        let secret = config.client_secret.as_ref().map(read).transpose()?;
+        let ca = config.ca.as_ref().map(read).transpose()?;
+        let way = ProviderClient::new(config, secret.as_deref(), ca.as_deref(), clock)?;
+        let settings = ProviderSettings {
+            name: config.name.clone(),
+            check: IdTokenCheck {
+                issuer: config.issuer.clone(),
+                client_id: config.client_id.clone(),
+                partner: config.partner.clone(),
+            },
+            authorization_endpoint: config.authorization_endpoint.clone(),
+            redirect_uri: config.redirect_uri.clone(),
+        };
+        Ok(Provider::new(settings, Box::new(way)))
+    };
+    configured.iter().map(provider).collect()
+}
+
 /// Serves the pages on their listener.
 fn serve_pages(
     listener: Listener<Web>,
-    config: &PagesConfig,
+    (config, providers): (&PagesConfig, Vec<Provider>),
     recogniser: &Arc<Recogniser>,
     published: &Published,
     stop: &CancellationToken,
@@ -314,6 +347,7 @@ fn serve_pages(
         limits: SessionLimits { idle: long(config.idle), absolute: long(config.session) },
         contact: config.contact.clone(),
         boundaries,
+        providers,
     };
     let (address, failures) = (listener.local_addr(), listener.failures());
     let unknown = move || failures.count(HandshakeFailure::NoCertificate);

@@ -3,10 +3,12 @@
 //! - here: signing in and out, and a browser that keeps its cookie
 //! - [`matrix`]: every page as every kind of person, beside what gRPC tells the same caller
 //! - [`hostile`]: changed cookies, forms from elsewhere, replayed links, forced addresses
+//! - [`provider`]: signing in by OpenID Connect
 //! - [`texts`]: what every page must be: no script or style in it, few bytes
 
 mod hostile;
 mod matrix;
+mod provider;
 mod texts;
 
 use crate::support::gateway::Copy;
@@ -122,10 +124,10 @@ impl Browser {
         let answer: Response<Body> =
             router(Arc::clone(&self.pages)).oneshot(request).await.unwrap();
         let (parts, body) = answer.into_parts();
-        if let Some(set) = parts.headers.get(header::SET_COOKIE) {
-            let pair = set.to_str().unwrap().split(';').next().unwrap();
-            let gone = pair.ends_with('=');
-            self.cookie = if gone { String::new() } else { pair.to_owned() };
+        let mut sets = parts.headers.get_all(header::SET_COOKIE).iter().peekable();
+        if sets.peek().is_some() {
+            let pairs = sets.map(|set| set.to_str().unwrap().split(';').next().unwrap());
+            self.cookie = pairs.filter(|pair| !pair.ends_with('=')).collect();
         }
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     audit::{Decision, Leaf, LeafKind, TileFile, tile::TileKind},
     gateway::LogSearch,
+    identity::form_encoded,
     protocol::CallerRole,
 };
 use askama::Template;
@@ -223,20 +224,8 @@ impl AskedEntries {
         let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
         let mut query: Vec<(&str, &str)> = given.map(|(name, v)| (name, v.as_str())).collect();
         query.push(("page", token));
-        format!("/log/entries?{}", encoded(&query))
+        format!("/log/entries?{}", form_encoded(&query))
     }
-}
-
-/// Pairs as a query (WHATWG URL §5.2).
-fn encoded(pairs: &[(&str, &str)]) -> String {
-    let text = |text: &str| -> String {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._*".contains(&b);
-        text.bytes()
-            .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
-            .collect()
-    };
-    let pair = |(name, value): &(&str, &str)| format!("{}={}", text(name), text(value));
-    pairs.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 /// The beginning of a day in London, `after` days later; 0 for no day. What is no day asks nothing:
@@ -295,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_query_is_encoded_and_days_are_londons() {
-        assert_eq!(encoded(&[("a", "x&y=1"), ("b", "\u{e9}")]), "a=x%26y%3D1&b=%C3%A9");
+        assert_eq!(form_encoded(&[("a", "x&y=1"), ("b", "\u{e9}")]), "a=x%26y%3D1&b=%C3%A9");
         // In summer time the day begins an hour before UTC's.
         assert_eq!(moment("2026-07-01", 0), 1_782_860_400_000_000);
         assert_eq!(moment("2026-07-01", 1) - moment("2026-07-01", 0), 86_400_000_000);

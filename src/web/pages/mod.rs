@@ -48,7 +48,7 @@ pub use serve::serve;
 
 use crate::{
     gateway::{Gateway, Published},
-    identity::{OneTimeLinks, Recogniser, SessionLimits, Sessions, SignedIn},
+    identity::{OneTimeLinks, Provider, Recogniser, SessionLimits, Sessions, SignedIn},
 };
 use assets::Assets;
 use jiff::{SignedDuration, Timestamp};
@@ -56,7 +56,7 @@ use rand::rngs::StdRng;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the pages are told of where they are.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settings {
     /// How long people stay signed in.
     pub limits: SessionLimits,
@@ -64,6 +64,8 @@ pub struct Settings {
     pub contact: String,
     /// The outlines of LSOAs, for maps; none for no maps.
     pub boundaries: Boundaries,
+    /// The identity providers that people sign in by.
+    pub providers: Vec<Provider>,
 }
 
 /// The pages of one gateway.

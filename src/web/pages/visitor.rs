@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 /// A cookie of this host alone, on TLS alone (RFC 6265bis §4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-tallygate";
+/// The same of a sign-in that is under way.
+pub(super) const UNDER_WAY: &str = "__Host-tallygate-sign-in";
 
 /// Somebody who is signed in.
 #[derive(Debug)]
@@ -31,19 +33,19 @@ pub(super) struct Visitor {
     pub(super) session: Session,
 }
 
-/// The cookie's value, where there is exactly one.
-pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// A cookie's value, where there is exactly one.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, named: &str) -> Option<&'a str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut own = pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value);
+    let mut own = pairs.filter(|(name, _)| *name == named).map(|(_, value)| value);
     let first = own.next()?;
     own.next().is_none().then_some(first)
 }
 
-/// Sets the cookie, or takes it back with an empty value.
-pub(super) fn set_cookie(answer: &mut Response, value: &str) {
+/// Sets a cookie, or takes it back with an empty value.
+pub(super) fn set_cookie(answer: &mut Response, name: &str, value: &str) {
     let ends = if value.is_empty() { "; Max-Age=0" } else { "" };
-    let text = format!("{COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{ends}");
+    let text = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{ends}");
     if let Ok(text) = HeaderValue::try_from(text) {
         answer.headers_mut().append(header::SET_COOKIE, text);
     }
@@ -56,7 +58,7 @@ impl FromRequestParts<Arc<Pages>> for Visitor {
         parts: &mut Parts,
         pages: &Arc<Pages>,
     ) -> Result<Self, Self::Rejection> {
-        let shown = cookie(&parts.headers);
+        let shown = cookie(&parts.headers, COOKIE);
         let Some(session) = shown.and_then(|shown| pages.sessions.find(shown, pages.now())) else {
             return Err(signed_out(pages, &parts.method, shown.is_some()));
         };
@@ -66,7 +68,7 @@ impl FromRequestParts<Arc<Pages>> for Visitor {
                 // Barred since: the session ends with the refusal.
                 shown.into_iter().for_each(|shown| pages.sessions.end(shown));
                 let mut answer = answer::denied_to_nobody(pages, denied);
-                set_cookie(&mut answer, "");
+                set_cookie(&mut answer, COOKIE, "");
                 Err(answer)
             }
         }
@@ -86,7 +88,7 @@ fn signed_out(pages: &Pages, method: &Method, had_cookie: bool) -> Response {
         _ => StatusCode::FORBIDDEN.into_response(),
     };
     if had_cookie {
-        set_cookie(&mut answer, "");
+        set_cookie(&mut answer, COOKIE, "");
     }
     answer
 }
@@ -211,7 +213,7 @@ mod tests {
 
     #[test]
     fn one_cookie_and_no_other_is_read() {
-        let read = |pairs: &[_]| cookie(&headers(pairs)).map(str::to_owned);
+        let read = |pairs: &[_]| cookie(&headers(pairs), COOKIE).map(str::to_owned);
         assert_eq!(read(&[("cookie", "a=b; __Host-tallygate=x")]), Some("x".to_owned()));
         assert_eq!(read(&[("cookie", "tallygate=x; X__Host-tallygate=y")]), None);
         assert_eq!(read(&[("cookie", "__Host-tallygate=x; __Host-tallygate=y")]), None);
