@@ -137,10 +137,13 @@ impl Provider {
         let location = format!("{endpoint}{join}{query}");
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.retain(|_, one| now < one.until);
-        if pending.len() < MOST_PENDING {
-            let until = now.checked_add(PATIENCE).unwrap_or(now);
-            pending.insert(key(cookie.expose()), Pending { state, nonce, verifier, until });
+        if pending.len() >= MOST_PENDING {
+            // Whoever sets out again and again shuts out nobody but those who did long ago.
+            let oldest = pending.iter().min_by_key(|(_, one)| one.until).map(|(key, _)| *key);
+            oldest.and_then(|oldest| pending.remove(&oldest));
         }
+        let until = now.checked_add(PATIENCE).unwrap_or(now);
+        pending.insert(key(cookie.expose()), Pending { state, nonce, verifier, until });
         (cookie, location)
     }
 

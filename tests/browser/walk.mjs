@@ -139,8 +139,8 @@ async function manager() {
 }
 
 async function officer() {
-  console.log("data officer, without JavaScript");
-  const who = await person("data officer", { javaScriptEnabled: true });
+  console.log("data officer");
+  const who = await person("data officer");
   const page = await look(who, "/", "home-officer");
   await look(who, "/areas/E08000026/map?indicator=registered", "map");
   expect(await page.locator("svg .area.c4, svg .area.c3").count() > 0, "the map is shaded");
@@ -150,6 +150,14 @@ async function officer() {
   await keep(who, "protocol");
   await look(who, "/partners", "partners");
   await look(who, "/releases", "releases");
+  await page.getByRole("link", { name: /^Preview/ }).click();
+  expect(await page.locator(".tg-gauge").count() === 2, "the budget is shown as gauges");
+  await keep(who, "closing");
+  if (await page.getByRole("button", { name: /^Give your word/ }).count() > 0) {
+    for (const box of await page.getByRole("checkbox").all()) await box.check();
+    await page.getByRole("button", { name: /^Give your word/ }).click();
+    await keep(who, "closing-answer");
+  }
   await look(who, "/explain?act=sending&record_type=health_review&fields=outcome&partner=health", "explain");
   expect((await page.locator(".tg-decision").innerText()).includes("Yes"), "health may send its reviews");
   await look(who, "/explain?act=sending&record_type=health_review&fields=outcome&partner=dwp", null);

@@ -124,10 +124,13 @@ impl Browser {
         let answer: Response<Body> =
             router(Arc::clone(&self.pages)).oneshot(request).await.unwrap();
         let (parts, body) = answer.into_parts();
-        let mut sets = parts.headers.get_all(header::SET_COOKIE).iter().peekable();
-        if sets.peek().is_some() {
-            let pairs = sets.map(|set| set.to_str().unwrap().split(';').next().unwrap());
-            self.cookie = pairs.filter(|pair| !pair.ends_with('=')).collect();
+        for set in parts.headers.get_all(header::SET_COOKIE) {
+            let pair = set.to_str().unwrap().split(';').next().unwrap();
+            match pair.strip_suffix('=') {
+                None => pair.clone_into(&mut self.cookie),
+                Some(name) if self.cookie.starts_with(&format!("{name}=")) => self.cookie.clear(),
+                Some(_) => {}
+            }
         }
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();

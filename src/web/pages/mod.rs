@@ -11,9 +11,11 @@
 //! # What is a leaf
 //! Every page that shows something of the gateway is one use case, and that is one leaf, written
 //! before the page is sent: a card wall, an indicator, a data book and each of its files, a map, a
-//! search, a register, a look at the log. So is every refusal of somebody who is signed in. Who
-//! is not (no cookie, one that never was or is over, a link used before, a form from elsewhere) is
-//! counted into the minute's leaf of failed handshakes, as anybody can be one.
+//! search, a register, a look at the log. So is every refusal of somebody who is signed in. Of
+//! whoever is not, a cookie that names no session, a link or a way back that is used up and a form
+//! are counted into the minute's leaf of failed handshakes, as anybody can send those; asking for
+//! a page without any cookie only leads to where one signs in. Hash tiles and the published
+//! checkpoint are no leaves, as at [`super::site`].
 //!
 //! # What the browser is trusted with
 //! A random cookie (`__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax`), and in each form a secret of

@@ -6,7 +6,8 @@ use crate::web::{
     WebLimits,
     serve::{Holder, Place, Visitor},
 };
-use axum::body::Body;
+use axum::{body::Body, response::IntoResponse as _};
+use http::StatusCode;
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -22,6 +23,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+/// How long an answer may take to be made.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// Requests of one HTTP/2 connection at once.
 const REQUESTS_A_CONNECTION: u32 = 32;
 /// How large a request's headers may be.
@@ -70,8 +73,10 @@ async fn connection<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = service_fn(move |request: Request<Incoming>| {
         let routes = routes.clone();
         async move {
-            let answer = routes.oneshot(request.map(Body::new)).await;
-            Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
+            // With the time that a form takes to come: nobody holds a request for ever.
+            let answer = time::timeout(TIME_LIMIT, routes.oneshot(request.map(Body::new))).await;
+            let late = |_| Ok(StatusCode::SERVICE_UNAVAILABLE.into_response());
+            Ok::<_, Infallible>(answer.unwrap_or_else(late).unwrap_or_else(|never| match never {}))
         }
     });
     let mut builder = Builder::new(TokioExecutor::new());
