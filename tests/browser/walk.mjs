@@ -149,6 +149,7 @@ async function officer() {
   await page.locator("main section a").first().click();
   await keep(who, "protocol");
   await look(who, "/partners", "partners");
+  await look(who, "/notices", "late");
   await look(who, "/releases", "releases");
   await page.getByRole("link", { name: /^Preview/ }).click();
   expect(await page.locator(".tg-gauge").count() === 2, "the budget is shown as gauges");

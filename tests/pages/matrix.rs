@@ -67,6 +67,7 @@ const PAGES: &[(&str, &str, [u16; 4])] = &[
     ("/protocols", "/protocols", [200; 4]),
     ("/protocols/{protocol}/{version}", "/protocols/isp-health/1", [200; 4]),
     ("/explain", "/explain?act=figure&table=engagement&area=CC01", [200; 4]),
+    ("/notices", "/notices", [403, 200, 200, 200]),
     ("/partners", "/partners", [403, 200, 200, 403]),
     ("/releases", "/releases", [200; 4]),
     ("/releases/next", "/releases/next?quarter=2026Q2", [403, 200, 403, 403]),

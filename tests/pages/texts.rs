@@ -8,7 +8,7 @@ use http::{Method, StatusCode, header};
 const FIRST_VIEW: usize = 250_000;
 const NEXT_VIEW: usize = 50_000;
 
-const PATHS: [&str; 17] = [
+const PATHS: [&str; 18] = [
     "/",
     "/areas/CC01",
     "/areas/E08000026",
@@ -23,6 +23,7 @@ const PATHS: [&str; 17] = [
     "/log/check",
     "/protocols",
     "/explain",
+    "/notices",
     "/partners",
     "/releases",
     "/releases/next?quarter=2026Q2",

@@ -32,6 +32,7 @@ struct ClosingPage {
     period: String,
     gauges: Vec<Gauge>,
     weeks: Vec<String>,
+    open: Vec<Open>,
     /// Whether something is open that nobody can accept.
     blocked: bool,
     /// The open points that can be accepted: each once.
@@ -117,6 +118,13 @@ struct Warning {
     clause: Option<String>,
 }
 
+/// What is open, of everything that it is open of.
+struct Open {
+    words: String,
+    can_accept: bool,
+    about: Vec<String>,
+}
+
 /// How much of a limit is used.
 struct Gauge {
     name: &'static str,
@@ -146,13 +154,14 @@ pub(super) async fn preview(
     let Ok(shown) = serde_json::from_str::<Shown>(&preview) else {
         return Err(unreadable(&pages, &visitor).await);
     };
-    let open = shown.warnings.iter().filter(|warning| warning.can_accept);
+    let acceptable = shown.warnings.iter().filter(|warning| warning.can_accept);
     let points: BTreeMap<String, String> =
-        open.map(|warning| (warning.code.clone(), warning.words.clone())).collect();
+        acceptable.map(|warning| (warning.code.clone(), warning.words.clone())).collect();
     let period = book::quarter_text(&shown.quarter);
     Ok(answer::page(&ClosingPage {
         frame: visitor.frame(&pages, &format!("Close {period}"), "/releases"),
         gauges: gauges(&shown),
+        open: open(&shown.warnings),
         weeks: shown.feeds.iter().map(week).collect(),
         blocked: shown.warnings.iter().any(|warning| !warning.can_accept),
         points: points.into_iter().collect(),
@@ -193,6 +202,26 @@ async fn unreadable(pages: &Pages, visitor: &Visitor) -> Response {
     let refused = Refused::not_found();
     let denied: Denied = pages.gateway().refuse_malformed(&visitor.actor, refused).await;
     answer::denied(pages, visitor, denied)
+}
+
+/// The warnings, those of one kind together, in their order.
+fn open(warnings: &[Warning]) -> Vec<Open> {
+    let mut all: Vec<Open> = Vec::new();
+    for warning in warnings {
+        let about = Some(warning.about()).filter(|about| !about.is_empty());
+        let known = all
+            .iter_mut()
+            .find(|open| open.words == warning.words && open.can_accept == warning.can_accept);
+        match known {
+            Some(known) => known.about.extend(about),
+            None => all.push(Open {
+                words: warning.words.clone(),
+                can_accept: warning.can_accept,
+                about: about.into_iter().collect(),
+            }),
+        }
+    }
+    all
 }
 
 fn week(feed: &Feed) -> String {

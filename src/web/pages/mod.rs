@@ -5,7 +5,7 @@
 //! - [`visitor`]: from a cookie to an [`crate::gateway::Actor`], and what a form must prove.
 //! - [`answer`]: the headers of every answer, and refusals as pages.
 //! - [`sign_in`], [`areas`], [`cards`], [`figures`], [`map`], [`found`], [`log`],
-//!   [`register`], [`closing`]:
+//!   [`register`], [`closing`], [`notices`]:
 //!   the pages.
 //!
 //! # What is a leaf
@@ -38,6 +38,7 @@ mod figures;
 mod found;
 mod log;
 mod map;
+mod notices;
 mod register;
 mod router;
 mod serve;

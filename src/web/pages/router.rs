@@ -1,8 +1,8 @@
 //! Which page is where.
 
 use super::{
-    Pages, answer, areas, assets, cards, closing, figures, found, log, map, register, sign_in,
-    visitor::Visitor,
+    Pages, answer, areas, assets, cards, closing, figures, found, log, map, notices, register,
+    sign_in, visitor::Visitor,
 };
 use axum::{
     Router,
@@ -42,6 +42,7 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route("/protocols", get(register::protocols))
         .route("/protocols/{protocol}/{version}", get(register::protocol))
         .route("/explain", get(register::explain))
+        .route("/notices", get(notices::page))
         .route("/partners", get(register::partners))
         .route("/releases", get(register::releases))
         .route("/releases/next", get(closing::preview).post(closing::close))

@@ -180,13 +180,14 @@ const fn role_text(role: CallerRole) -> &'static str {
 /// the same.
 fn menu(actor: &Actor, current: &str) -> Vec<MenuEntry> {
     use CallerRole::{Auditor, Consumer, DataOfficer, Provider};
-    let all: [(&'static str, &'static str, &[CallerRole]); 8] = [
+    let all: [(&'static str, &'static str, &[CallerRole]); 9] = [
         ("/", "Areas", &[Consumer, DataOfficer, Auditor]),
         ("/figures", "What is published", &[Provider, Consumer, DataOfficer, Auditor]),
         ("/protocols", "Protocols", &[Provider, Consumer, DataOfficer, Auditor]),
         ("/explain", "May we?", &[Provider, Consumer, DataOfficer, Auditor]),
         ("/partners", "Partners", &[DataOfficer, Auditor]),
         ("/releases", "Releases", &[DataOfficer, Auditor]),
+        ("/notices", "Objections", &[Provider, DataOfficer, Auditor]),
         ("/log", "Access log", &[Auditor]),
         ("/log/check", "Check the log", &[Auditor]),
     ];
