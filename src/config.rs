@@ -11,7 +11,10 @@ use crate::{
     keys::{MasterFile, PassphraseSource, Prf},
     store::{Location, LocationError, PostgresLocation},
 };
-use file::{BlindingFile, ConfigFile, DatabaseFile, FeedFile, KeysFile, WitnessFile};
+use file::{
+    BlindingFile, ConfigFile, DatabaseFile, FeedFile, GrpcFile, KeysFile, PagesFile, SignInFile,
+    WitnessFile,
+};
 use http::Uri;
 use jiff::civil::Date;
 use std::{
@@ -33,6 +36,52 @@ pub struct WebConfig {
     pub key: PathBuf,
     /// The authority that signs partners' client certificates, PEM.
     pub client_ca: PathBuf,
+}
+
+/// The listener of the pages, where they are wanted.
+#[derive(Debug, Clone)]
+pub struct PagesConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The server's certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Whom somebody asks who was refused.
+    pub contact: String,
+    /// LSOAs' outlines, GeoJSON; `None` for no maps.
+    pub boundaries: Option<PathBuf>,
+    /// The providers that people sign in by.
+    pub sign_in: Vec<SignInConfig>,
+    /// How long somebody stays signed in without doing anything.
+    pub idle: Duration,
+    /// And in any case.
+    pub session: Duration,
+}
+
+/// An organisation's OpenID Connect provider.
+#[derive(Debug, Clone)]
+pub struct SignInConfig {
+    /// What people know it by.
+    pub name: String,
+    /// Whose people it knows.
+    pub partner: PartnerId,
+    /// What its tokens say of who made them.
+    pub issuer: String,
+    /// What it calls this gateway.
+    pub client_id: String,
+    /// The file of the client's secret.
+    pub client_secret: Option<PathBuf>,
+    /// Where browsers go.
+    pub authorization_endpoint: String,
+    /// Where they come back to.
+    pub redirect_uri: String,
+    /// Where codes are exchanged.
+    pub token_endpoint: Uri,
+    /// Where its keys are.
+    pub jwks_uri: Uri,
+    /// The authority of its server certificate, PEM; given with https.
+    pub ca: Option<PathBuf>,
 }
 
 /// A witness that cosigns the log.
@@ -65,6 +114,8 @@ pub struct Config {
     pub drain: Duration,
     /// The web listener; `None` for none.
     pub web: Option<WebConfig>,
+    /// The listener of the pages; `None` for none.
+    pub pages: Option<PagesConfig>,
     /// The database, as the gateway uses it.
     pub database: Location,
     /// The database as the owner of its tables uses it: what `migrate` needs and nobody else.
@@ -189,6 +240,8 @@ impl Config {
         if file.web.as_ref().is_some_and(|web| web.certificate.is_some() != web.key.is_some()) {
             return Err(wrong("web.certificate", "give certificate and key together, or neither"));
         }
+        let pages =
+            file.pages.as_ref().map(|pages| page_settings(pages, grpc, path)).transpose()?;
         let witnesses = witnesses(&file.log.witness, path)?;
         let outage = Duration::from_secs(file.log.outage_minutes.saturating_mul(60));
         let (database, owner) = databases(&file.database, path)?;
@@ -207,6 +260,7 @@ impl Config {
             client_ca: at(&file.grpc.client_ca),
             drain: Duration::from_secs(file.grpc.drain_seconds),
             web,
+            pages,
             database,
             owner,
             master_keys: MasterFile::new(at(&file.keys.master), passphrase),
@@ -230,6 +284,74 @@ impl Config {
             outage,
         })
     }
+}
+
+/// What the pages are told.
+fn page_settings(
+    pages: &PagesFile,
+    grpc: &GrpcFile,
+    path: &Path,
+) -> Result<PagesConfig, ConfigError> {
+    let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if pages.certificate.is_some() != pages.key.is_some() {
+        return Err(wrong("pages.certificate", "give certificate and key together, or neither"));
+    }
+    if pages.contact.trim().is_empty() {
+        return Err(wrong("pages.contact", "whom somebody asks who was refused"));
+    }
+    if pages.idle_minutes == 0 || pages.session_hours == 0 {
+        return Err(wrong("pages.idle_minutes", "at least 1, as session_hours"));
+    }
+    let origin = pages.origin.as_deref().unwrap_or_default().trim_end_matches('/');
+    let sign_in = pages.sign_in.iter().map(|one| sign_in(one, origin, path));
+    let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
+    Ok(PagesConfig {
+        listen: pages.listen,
+        certificate: folder.join(pages.certificate.as_ref().unwrap_or(&grpc.certificate)),
+        key: folder.join(pages.key.as_ref().unwrap_or(&grpc.key)),
+        contact: pages.contact.clone(),
+        boundaries: pages.boundaries.as_ref().map(|file| folder.join(file)),
+        sign_in: sign_in.collect::<Result<_, _>>()?,
+        idle: minutes(pages.idle_minutes),
+        session: minutes(pages.session_hours.saturating_mul(60)),
+    })
+}
+
+/// A provider; what passes between it and the gateway passes under TLS, or on this machine itself.
+fn sign_in(file: &SignInFile, origin: &str, path: &Path) -> Result<SignInConfig, ConfigError> {
+    let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if !origin.starts_with("https://") {
+        return Err(wrong("pages.origin", "https://..., this site's address, given with sign_in"));
+    }
+    let endpoint = |entry, text: &str| {
+        let uri: Uri = text.parse().map_err(|_| wrong(entry, "a URL"))?;
+        match (uri.scheme_str(), &file.ca) {
+            (Some("https"), Some(_)) => Ok(uri),
+            (Some("http"), None) if is_here(&uri) => Ok(uri),
+            _ => Err(wrong(entry, "https://... with ca, or http:// with a loopback address")),
+        }
+    };
+    Ok(SignInConfig {
+        name: file.name.clone(),
+        partner: file.partner.clone(),
+        issuer: file.issuer.clone(),
+        client_id: file.client_id.clone(),
+        client_secret: file.client_secret_file.as_ref().map(|file| folder.join(file)),
+        authorization_endpoint: file.authorization_endpoint.clone(),
+        redirect_uri: format!("{origin}/sign-in/back"),
+        token_endpoint: endpoint("pages.sign_in.token_endpoint", &file.token_endpoint)?,
+        jwks_uri: endpoint("pages.sign_in.jwks_uri", &file.jwks_uri)?,
+        ca: file.ca.as_ref().map(|ca| folder.join(ca)),
+    })
+}
+
+/// Whether a URL leads to this machine itself.
+fn is_here(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default();
+    host == "localhost"
+        || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// Where the passphrase of the master keys comes from, if they have one.
@@ -297,16 +419,13 @@ fn witnesses(files: &[WitnessFile], path: &Path) -> Result<Vec<WitnessConfig>, C
             return Err(wrong("log.witness.vkey", "a key can't be there twice"));
         }
         let url: Uri = file.url.parse().map_err(|_| wrong("log.witness.url", "a URL"))?;
-        let host = url.host().unwrap_or_default();
-        let is_here = host == "localhost"
-            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
         match (url.scheme_str(), &file.ca) {
             (Some("https"), Some(_)) => {}
             (Some("https"), None) => {
                 let rule = "give the authority that signed the witness's certificate, a PEM file";
                 return Err(wrong("log.witness.ca", rule));
             }
-            (Some("http"), None) if is_here => {}
+            (Some("http"), None) if is_here(&url) => {}
             _ => {
                 let rule = "https://..., or http:// with this machine's own loopback address";
                 return Err(wrong("log.witness.url", rule));

@@ -9,7 +9,7 @@
 //! | [`cli`] | the commands, one a file; the only room that prints |
 //! | [`server`], [`config`] | the composition root: listeners, TLS, telemetry, shutdown |
 //! | [`grpc`] | thin: wire to domain and back, callers recognised, denials mapped once |
-//! | [`web`] | thin, too: the published log over HTTPS, in C2SP tlog-tiles |
+//! | [`web`] | thin, too: the published log over HTTPS, in C2SP tlog-tiles; pages for people |
 //! | [`identity`] | who calls: certificates, tokens, the strict check of both |
 //! | [`gateway`] | the use cases: take a batch, accept a protocol, close a quarter, answer |
 //! | [`store`] | the only room that names SQL; the log's write path |

@@ -32,6 +32,7 @@ fn it_leaves_what_the_command_line_page_promises() {
         "ca.pem",
         "log.vkey",
         "jwks.json",
+        "boundaries.json",
         "profiles/health.toml",
         "profiles/dwp.toml",
         "profiles/learning.toml",

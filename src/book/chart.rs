@@ -7,7 +7,7 @@
 
 use super::{
     html::Html,
-    model::{Book, Figure, Line},
+    model::{Book, Figure, Line, Part},
     scale::Scale,
     words,
 };
@@ -36,7 +36,7 @@ pub(super) fn trend(html: &mut Html, id: &str, line: &Line) {
     let unit = &line.figure.unit;
     let y = Scale::over(ends, MARGINS_HIGH * widest, bounds(unit), 4, (BOTTOM, TOP));
     svg(html, id, (WIDTH, 232.0), &trend_title(line), &trend_description(line));
-    for mark in &y.marks {
+    for mark in shown_marks(&y, numbers().count()) {
         let at = y.at(*mark);
         rule(html, "grid", (LEFT, at), (RIGHT, at));
         let label = format!("{}{}", y.text(*mark), words::sign(unit));
@@ -69,6 +69,108 @@ pub(super) fn trend(html: &mut Html, id: &str, line: &Line) {
         }
     }
     html.close();
+}
+
+/// A trend in little, for a card: the same band and line, two quarters and a few marks named.
+pub(super) fn small_trend(html: &mut Html, id: &str, line: &Line) {
+    const SIZE: (f64, f64) = (320.0, 132.0);
+    const TOP: f64 = 22.0;
+    const BOTTOM: f64 = 106.0;
+    const LEFT: f64 = 52.0;
+    const RIGHT: f64 = SIZE.0 - 16.0;
+    let figures: Vec<&Figure> = line.trend.iter().chain([&line.figure]).collect();
+    let places: Vec<(i32, &Figure)> =
+        figures.iter().filter_map(|f| Some((words::ordinal(&f.quarter)?, *f))).collect();
+    let (Some((first, oldest)), Some((last, newest))) = (places.first(), places.last()) else {
+        return;
+    };
+    let span = f64::from((last - first).max(1));
+    let x = |place: i32| LEFT + 10.0 + f64::from(place - first) / span * (RIGHT - LEFT - 20.0);
+    let numbers = || figures.iter().filter_map(|figure| figure.numbers());
+    let ends = numbers().flat_map(|(value, low, high)| [value, low, high]);
+    let widest = figures.iter().filter_map(|f| f.margin.parse().ok()).fold(0.0, f64::max);
+    let unit = &line.figure.unit;
+    let y = Scale::over(ends, MARGINS_HIGH * widest, bounds(unit), 3, (BOTTOM, TOP));
+    svg(html, id, SIZE, &trend_title(line), &trend_description(line));
+    text(html, "start", (2.0, 12.0), words::unit(unit));
+    for mark in shown_marks(&y, numbers().count()) {
+        let at = y.at(*mark);
+        rule(html, "grid", (LEFT, at), (RIGHT, at));
+        let label = words::grouped(&y.text(*mark));
+        text(html, "end", (LEFT - 6.0, at + 4.0), &format!("{label}{}", words::sign(unit)));
+    }
+    rule(html, "axis", (LEFT, BOTTOM), (RIGHT, BOTTOM));
+    text(html, "start", (LEFT, BOTTOM + 18.0), &words::short_quarter(&oldest.quarter));
+    if first != last {
+        text(html, "end", (RIGHT, BOTTOM + 18.0), &words::short_quarter(&newest.quarter));
+    }
+    for run in runs(&places) {
+        band(html, &run, &x, &y);
+    }
+    for (place, figure) in &places {
+        match figure.numbers() {
+            Some((value, ..)) => {
+                let (at, y) = (short(x(*place)), short(y.at(value)));
+                html.void("circle", &[("class", "mark"), ("cx", &at), ("cy", &y), ("r", "3")]);
+            }
+            None => {
+                let sign = if figure.is_withdrawn() { "\u{d7}" } else { "<10" };
+                text(html, "middle", (x(*place), BOTTOM - 6.0), sign);
+            }
+        }
+    }
+    html.close();
+}
+
+/// The parts of a figure by one dimension, each a bar from zero with its interval.
+pub(super) fn parts(html: &mut Html, id: &str, line: &Line, dimension: &str, parts: &[&Part]) {
+    const LEFT: f64 = 240.0;
+    const RIGHT: f64 = WIDTH - 26.0;
+    const TOP: f64 = 8.0;
+    const BAR: f64 = 12.0;
+    let height = ROW.mul_add(f64::from(u32::try_from(parts.len()).unwrap_or(0)), TOP);
+    let numbers = parts.iter().filter_map(|part| part.figure.numbers());
+    // A bar is a length: it begins at nothing.
+    let ends = numbers.flat_map(|(value, low, high)| [value, low, high]).chain([0.0]);
+    let unit = &line.figure.unit;
+    let x = Scale::over(ends, 0.0, bounds(unit), 5, (LEFT, RIGHT));
+    let title = format!("{}, by {dimension}", line.title);
+    let description = "A bar for each part, with its 95% interval as a line. The table below has \
+                       the same figures.";
+    svg(html, id, (WIDTH, height + 44.0), &title, description);
+    for mark in &x.marks {
+        let at = x.at(*mark);
+        rule(html, "grid", (at, TOP), (at, height));
+        let label = format!("{}{}", words::grouped(&x.text(*mark)), words::sign(unit));
+        text(html, "middle", (at, height + 17.0), &label);
+    }
+    text(html, "end", (RIGHT, height + 36.0), words::unit(unit));
+    for (at, part) in (0_u32..).zip(parts) {
+        let y = ROW.mul_add(f64::from(at), TOP + ROW / 2.0);
+        text(html, "end", (LEFT - 10.0, y + 4.5), &shortened(&part.title));
+        let Some((value, low, high)) = part.figure.numbers() else {
+            let sign = if part.figure.is_withdrawn() { "\u{d7}" } else { "<10" };
+            text(html, "start", (LEFT + 6.0, y + 4.5), sign);
+            continue;
+        };
+        let (from, to) = (x.at(0.0).min(x.at(value)), x.at(0.0).max(x.at(value)));
+        let size = [
+            ("class", "bar"),
+            ("x", &short(from)),
+            ("y", &short(y - BAR / 2.0)),
+            ("width", &short(to - from)),
+            ("height", &short(BAR)),
+        ];
+        html.void("rect", &size);
+        rule(html, "error", (x.at(low), y), (x.at(high), y));
+    }
+    rule(html, "axis", (x.at(0.0), TOP), (x.at(0.0), height));
+    html.close();
+}
+
+/// Where no figure is shown, no axis is: its numbers would be the program's own.
+fn shown_marks(scale: &Scale, figures: usize) -> &[f64] {
+    if figures == 0 { &[] } else { &scale.marks }
 }
 
 /// A quarter's place, and its value with the interval's ends.

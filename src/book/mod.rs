@@ -28,6 +28,8 @@ mod words;
 pub use model::{
     Area, Beside, Book, Change, Feed, Figure, Group, Line, Notice, Part, Period, Release, Standing,
 };
+/// The style sheet of pages.
+pub use page::STYLE;
 
 /// Why a book could not be written out; can't happen for figures as gateways give them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +49,46 @@ impl Book {
     /// The page.
     #[must_use]
     pub fn html(&self) -> String {
-        page::render(self)
+        page::render(self, page::Where::File)
+    }
+
+    /// The same page within a site: with its style sheet ([`STYLE`]) under an address of its own,
+    /// so that no policy has to allow a style in the page, and with a way back (address, text)
+    /// and to the book's files, which lie beside it.
+    #[must_use]
+    pub fn html_of_site(&self, style: &str, back: (&str, &str)) -> String {
+        page::render(self, page::Where::Site { style, back })
+    }
+
+    /// One indicator, without its heading: figure, meaning, trend, parts, areas side by side. To
+    /// stand in a page of a site.
+    #[must_use]
+    pub fn indicator_html(&self, indicator: &str) -> Option<String> {
+        let line = self.line(indicator)?;
+        let mut html = html::Html::default();
+        sections::inside(&mut html, self, line, &format!("i{}", line.number));
+        Some(html.finish())
+    }
+
+    /// Its areas side by side, in one indicator.
+    #[must_use]
+    pub fn areas_html(&self, indicator: &str) -> Option<String> {
+        let line = self.line(indicator)?;
+        let mut html = html::Html::default();
+        sections::beside(&mut html, &format!("i{}", line.number), self, line);
+        Some(html.finish())
+    }
+
+    /// Its line of an indicator.
+    #[must_use]
+    pub fn line(&self, indicator: &str) -> Option<&Line> {
+        self.lines.iter().find(|line| line.figure.indicator == indicator)
+    }
+
+    /// The names of its files.
+    fn names(&self) -> Vec<String> {
+        let files = self.files().unwrap_or_default();
+        files.into_iter().map(|file| file.name).filter(|name| !name.contains("metadata")).collect()
     }
 
     /// Every file of it: the page, JSON, and CSV with its metadata.
@@ -74,6 +115,54 @@ impl Book {
         }
         Ok(files)
     }
+}
+
+impl Line {
+    /// Its trend in little, as SVG with labelled axes; `id` is unlike any other of the page.
+    #[must_use]
+    pub fn small_trend(&self, id: &str) -> String {
+        let mut html = html::Html::default();
+        chart::small_trend(&mut html, id, self);
+        html.finish()
+    }
+}
+
+impl Figure {
+    /// "67.1%", "1,410", "<10", "withdrawn".
+    #[must_use]
+    pub fn value_text(&self) -> String {
+        words::value(self)
+    }
+
+    /// "± 1.2", or nothing.
+    #[must_use]
+    pub fn margin_text(&self) -> String {
+        words::margin(self)
+    }
+
+    /// "65.9% to 68.3%", or nothing.
+    #[must_use]
+    pub fn interval_text(&self) -> String {
+        words::interval(self)
+    }
+
+    /// The value as a number, where it is shown.
+    #[must_use]
+    pub fn number(&self) -> Option<f64> {
+        self.numbers().map(|(value, ..)| value)
+    }
+
+    /// What its values are counted in: "Persons", "Percent".
+    #[must_use]
+    pub fn unit_text(&self) -> &'static str {
+        words::unit(&self.unit)
+    }
+}
+
+/// `2026Q1` as "January to March 2026".
+#[must_use]
+pub fn quarter_text(quarter: &str) -> String {
+    words::quarter(quarter)
 }
 
 #[cfg(test)]

@@ -8,20 +8,41 @@ use super::{
 };
 use std::collections::BTreeSet;
 
-const STYLE: &str = include_str!("style.css");
+/// The style sheet of the page, and of pages that show parts of it.
+pub const STYLE: &str = include_str!("style.css");
+
+/// Where a page is: a file of its own, or among a site's, with the site's style sheet and a way
+/// back.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Where<'a> {
+    File,
+    Site { style: &'a str, back: (&'a str, &'a str) },
+}
 
 /// The whole page.
-pub(super) fn render(book: &Book) -> String {
+pub(super) fn render(book: &Book, place: Where<'_>) -> String {
     let area = book.own().map_or_else(String::new, |area| book.called(&area.code));
     let title = format!("{area}: data book, {}", words::period(&book.period));
     let mut html = Html::document();
     html.open("html", &[("lang", "en-GB")]).open("head", &[]);
     html.void("meta", &[("charset", "utf-8")]);
     html.void("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
-    html.leaf("title", &[], &title).style(STYLE).close();
-    html.open("body", &[]);
+    html.leaf("title", &[], &title);
+    match place {
+        Where::File => html.style(STYLE),
+        Where::Site { style, .. } => html.void("link", &[("rel", "stylesheet"), ("href", style)]),
+    };
+    html.close().open("body", &[]);
     html.leaf("a", &[("class", "skip"), ("href", "#figures")], "Skip to the figures");
     html.open("header", &[("class", "top")]).leaf("p", &[], kind(&book.period)).close();
+    if let Where::Site { back: (href, text), .. } = place {
+        html.open("nav", &[("class", "back"), ("aria-label", "Back and downloads")]);
+        html.leaf("a", &[("href", href)], text);
+        for file in book.names() {
+            html.text(" ").leaf("a", &[("href", &format!("book/{file}"))], &file);
+        }
+        html.close();
+    }
     html.open("main", &[]);
     beginning(&mut html, book, &area);
     how_to_read(&mut html);

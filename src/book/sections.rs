@@ -3,7 +3,7 @@
 use super::{
     chart,
     html::Html,
-    model::{Beside, Book, Figure, Group, Line, Standing},
+    model::{Beside, Book, Figure, Group, Line, Part, Standing},
     page::{heading, list, table},
     words,
 };
@@ -16,6 +16,12 @@ pub(super) fn indicator(html: &mut Html, book: &Book, line: &Line, first: bool) 
     let class = if first { "indicator first" } else { "indicator" };
     html.open("section", &[("class", class), ("id", &id)]);
     html.leaf("h2", &[], &format!("{} {}", line.number, line.title));
+    inside(html, book, line, &id);
+    html.close();
+}
+
+/// What stands in it under its heading.
+pub(super) fn inside(html: &mut Html, book: &Book, line: &Line, id: &str) {
     html.open("p", &[("class", "figure")]);
     html.leaf("span", &[("class", "value")], &words::value(&line.figure));
     if line.figure.numbers().is_some() {
@@ -31,10 +37,9 @@ pub(super) fn indicator(html: &mut Html, book: &Book, line: &Line, first: bool) 
     html.text(" ");
     html.leaf("span", &[("class", "quiet")], &words::quarter(&line.figure.quarter)).close();
     meaning(html, line);
-    trend(html, &id, line);
-    parts(html, line);
-    beside(html, &id, book, line);
-    html.close();
+    trend(html, id, line);
+    parts(html, id, line);
+    beside(html, id, book, line);
 }
 
 fn meaning(html: &mut Html, line: &Line) {
@@ -100,7 +105,7 @@ fn trend(html: &mut Html, id: &str, line: &Line) {
     html.close().close().close();
 }
 
-fn parts(html: &mut Html, line: &Line) {
+fn parts(html: &mut Html, id: &str, line: &Line) {
     let mut dimensions: Vec<&str> = Vec::new();
     for part in &line.parts {
         if !dimensions.contains(&part.dimension.as_str()) {
@@ -110,10 +115,14 @@ fn parts(html: &mut Html, line: &Line) {
     for dimension in dimensions {
         let name = dimension.replace('_', " ");
         html.leaf("h3", &[], &format!("By {name}"));
+        let own: Vec<&Part> = line.parts.iter().filter(|p| p.dimension == dimension).collect();
+        html.open("figure", &[("tabindex", "0")]);
+        chart::parts(html, &format!("{id}-by-{dimension}"), line, &name, &own);
+        html.close();
         table(html, &format!("{}, by {name}", line.title));
         columns(html, "Part", &line.figure, &[]);
         html.open("tbody", &[]);
-        for part in line.parts.iter().filter(|part| part.dimension == dimension) {
+        for part in own {
             html.open("tr", &[]).leaf("th", &[("scope", "row")], &part.title);
             cells(html, &part.figure);
             html.close();
@@ -132,7 +141,7 @@ pub(super) fn place(book: &Book, code: &str) -> (u8, String) {
     (group, book.called(code).to_lowercase())
 }
 
-fn beside(html: &mut Html, id: &str, book: &Book, line: &Line) {
+pub(super) fn beside(html: &mut Html, id: &str, book: &Book, line: &Line) {
     if line.beside.is_empty() {
         return;
     }

@@ -192,8 +192,9 @@ fn areas_stand_by_name_with_what_can_be_told_apart() {
 #[test]
 fn every_figure_of_a_chart_stands_in_a_table_and_what_is_not_shown_has_one_sign() {
     let page = book().html();
-    assert_eq!(page.matches("<svg").count(), 3);
-    assert_eq!(page.matches("role=\"img\"").count(), 3);
+    // Trends, areas side by side, and parts by each dimension.
+    assert_eq!(page.matches("<svg").count(), 5);
+    assert_eq!(page.matches("role=\"img\"").count(), 5);
     for value in ["66.0%", "67.1%", "80.2%", "&lt;10", "withdrawn"] {
         assert!(page.contains(&format!(">{value}</td>")), "{value}");
     }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     domain::{AreaCode, Quarter},
+    gateway::CARD_PURPOSES,
     wire::v1::{self, figure_service_client::FigureServiceClient},
 };
 use serde_json::{Value, json};
@@ -20,9 +21,6 @@ rows of their own.
 Examples:
   tallygate card --area CC01 --profile manager-cc01.toml
   tallygate card --area CC01 --period 2025Q4 --definitions --profile officer.toml";
-
-/// The purposes a card claims when none is given: planning, and what early-education data may serve.
-pub(super) const CARD_PURPOSES: &str = "childrens_centre_planning,early_education_take_up";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]

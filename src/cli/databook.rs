@@ -2,7 +2,6 @@
 
 use super::{
     CliError, Console, Outcome,
-    card::CARD_PURPOSES,
     output::{Printing, Table},
     remote::{MAX_ANSWER_BYTES, Remote, present},
 };
@@ -12,6 +11,7 @@ use crate::{
         Standing,
     },
     domain::{AreaCode, Quarter},
+    gateway::CARD_PURPOSES,
     wire::v1::{self, figure_service_client::FigureServiceClient},
 };
 use serde_json::json;

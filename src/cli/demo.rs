@@ -4,7 +4,7 @@
 //! gateway over mutual TLS on loopback, five partners pushing at once, eight quarters
 //! closed, a centre manager's card and an auditor's check.
 
-use super::{CliError, Console, Outcome, card::CARD_PURPOSES, card_text};
+use super::{CliError, Console, Outcome, card_text};
 use crate::{
     demo::{
         DemoError, LAST_QUARTER, QUARTERS,
@@ -13,18 +13,20 @@ use crate::{
         journey, quarters, start,
     },
     disclosure::Catalogue,
-    domain::Quarter,
-    identity::{Clock, SystemClock},
+    domain::{AreaCode, Quarter, ids::InvalidId},
+    gateway::CARD_PURPOSES,
+    identity::{Clock, SignedIn, SystemClock, UserSubject},
     keys::Prf,
+    protocol::CallerRole,
     server::{
-        system_rng,
+        Running, system_rng,
         telemetry::{self, LogFilter},
     },
     store::PostgresLocation,
     synth::{self, Place, Plan},
     verify::{self, Directory, Report},
 };
-use jiff::tz::TimeZone;
+use jiff::{SignedDuration, tz::TimeZone};
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
@@ -142,6 +144,7 @@ impl Demo {
         let addresses = (running.address(), running.web_address());
         steps.try_next(&self.dir, area, self.serve, addresses)?;
         if self.serve {
+            steps.links(&running, area)?;
             steps.console.flush()?;
             let _ = tokio::signal::ctrl_c().await;
         }
@@ -244,6 +247,20 @@ impl<'c, 'w> Steps<'c, 'w> {
         self.console.text(synth::ATTRIBUTION)
     }
 
+    /// One-time links into the pages, one for each kind of person.
+    fn links(&mut self, running: &Running, area: &str) -> Result<(), CliError> {
+        let Some((address, pages)) = running.pages() else { return Ok(()) };
+        self.console.text(&format!(
+            "\nOr look with a browser, which will warn of the demo's own certificate. Each link signs \
+             in once, within a day:"
+        ))?;
+        for (name, who) in people(area).map_err(DemoError::from)? {
+            let path = pages.sign_in_path(who, LINK_LIFE).unwrap_or_default();
+            self.console.text(&format!("  {name:<16} https://{address}{path}"))?;
+        }
+        Ok(())
+    }
+
     fn try_next(
         &mut self,
         dir: &Path,
@@ -281,6 +298,36 @@ impl<'c, 'w> Steps<'c, 'w> {
         ))?;
         Ok(())
     }
+}
+
+/// How long the links into the pages wait.
+const LINK_LIFE: SignedDuration = SignedDuration::from_hours(24);
+
+const NO_NAME: InvalidId = InvalidId { kind: "user", rule: "1 to 256 printable characters" };
+
+/// Those for whom there are pages, as their organisations would name them.
+fn people(area: &str) -> Result<[(&'static str, SignedIn); 5], InvalidId> {
+    let person = |partner: &str, user: &str, role, areas: Vec<AreaCode>| {
+        Ok::<_, InvalidId>(SignedIn {
+            partner: partner.parse()?,
+            user: UserSubject::new(user).ok_or(NO_NAME)?,
+            roles: vec![role],
+            areas,
+        })
+    };
+    let manager = format!("manager-{area}");
+    let place = synth::place(Place::Coventry);
+    let own = place.areas.iter().find(|reach| reach.code == area);
+    let cluster = own.map(|reach| place.clusters[reach.cluster].code);
+    let areas = [Some(area), cluster, Some(place.authority_code)].into_iter().flatten();
+    let areas = areas.map(str::parse).collect::<Result<_, _>>()?;
+    Ok([
+        ("centre manager", person("centres", &manager, CallerRole::Consumer, areas)?),
+        ("data officer", person("authority", "data-officer-1", CallerRole::DataOfficer, vec![])?),
+        ("second officer", person("authority", "data-officer-2", CallerRole::DataOfficer, vec![])?),
+        ("auditor", person("oversight", "auditor-1", CallerRole::Auditor, vec![])?),
+        ("sender", person("health", "health-service", CallerRole::Provider, vec![])?),
+    ])
 }
 
 /// A count with commas.

@@ -14,6 +14,8 @@ pub(super) struct ConfigFile {
     pub(super) grpc: GrpcFile,
     /// The log's public side over HTTPS; none without it.
     pub(super) web: Option<WebFile>,
+    /// The pages for people; none without it.
+    pub(super) pages: Option<PagesFile>,
     pub(super) database: DatabaseFile,
     pub(super) keys: KeysFile,
     pub(super) log: LogFile,
@@ -67,6 +69,58 @@ pub(super) struct WebFile {
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
     pub(super) client_ca: Option<PathBuf>,
+}
+
+/// Certificate and key are gRPC's where they are left out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PagesFile {
+    pub(super) listen: SocketAddr,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    /// Whom somebody asks who was refused.
+    pub(super) contact: String,
+    /// GeoJSON of LSOAs' outlines, for maps.
+    pub(super) boundaries: Option<PathBuf>,
+    /// This site's address as browsers have it, `https://gateway.example`: where providers send
+    /// people back to.
+    pub(super) origin: Option<String>,
+    /// Identity providers that people sign in by.
+    #[serde(default)]
+    pub(super) sign_in: Vec<SignInFile>,
+    /// How long somebody stays signed in without doing anything.
+    #[serde(default = "default_idle")]
+    pub(super) idle_minutes: u32,
+    /// And in any case.
+    #[serde(default = "default_session")]
+    pub(super) session_hours: u32,
+}
+
+/// An organisation's OpenID Connect provider.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignInFile {
+    /// What people know it by.
+    pub(super) name: String,
+    /// Whose people it knows.
+    pub(super) partner: PartnerId,
+    pub(super) issuer: String,
+    pub(super) client_id: String,
+    /// A file with the client's secret; none for a public client.
+    pub(super) client_secret_file: Option<PathBuf>,
+    pub(super) authorization_endpoint: String,
+    pub(super) token_endpoint: String,
+    pub(super) jwks_uri: String,
+    /// The authority of its server certificate, PEM.
+    pub(super) ca: Option<PathBuf>,
+}
+
+const fn default_idle() -> u32 {
+    30
+}
+
+const fn default_session() -> u32 {
+    8
 }
 
 const fn default_drain() -> u64 {

@@ -9,7 +9,7 @@ use crate::{
     identity::{CertificateAuthority, Issued, LOOPBACK_NAMES, Validity},
     keys::{Log, MasterKeys, Prf, ProtocolSigning, Release, SigningKey, Token},
     protocol::{CallerRole, KeyId, KeySet, RegisteredKey, SignatoryRole, register::KeyPurpose},
-    synth::PlaceFacts,
+    synth::{ATTRIBUTION, PlaceFacts},
 };
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use rand::CryptoRng;
@@ -153,8 +153,10 @@ pub(crate) fn lay(
     let blinding_key = keys.prf_public_key()?.map(|key| key.to_string());
     SigningKey::<Log>::generate(rng)?.store_new(&dir.join("keys/log.pem"))?;
     SigningKey::<Release>::generate(rng)?.store_new(&dir.join("keys/release.pem"))?;
-    let [server, web] = free_addresses()?;
-    write(dir, "gateway.toml", configuration(&server, &web, place, database, prf).as_bytes())?;
+    let [server, web, pages] = free_addresses()?;
+    let listens = [&*server, &*web, &*pages];
+    write(dir, "gateway.toml", configuration(listens, place, database, prf).as_bytes())?;
+    write(dir, "boundaries.json", boundaries(place).to_string().as_bytes())?;
     let mut ground =
         Ground { dir: dir.to_owned(), partners: Vec::new(), signatories: BTreeMap::new() };
     for organisation in &ORGANISATIONS {
@@ -301,7 +303,28 @@ fn put_profiles(
     }
 }
 
-fn configuration(server: &str, web: &str, place: &PlaceFacts, database: &str, prf: Prf) -> String {
+/// The place's LSOAs as GeoJSON (RFC 7946), for the pages' maps.
+fn boundaries(place: &PlaceFacts) -> serde_json::Value {
+    let features = place.lsoas.iter().map(|lsoa| {
+        serde_json::json!({
+            "type": "Feature",
+            "properties": { "LSOA11CD": lsoa.code },
+            "geometry": { "type": "Polygon", "coordinates": [lsoa.boundary] },
+        })
+    });
+    serde_json::json!({
+        "type": "FeatureCollection",
+        "attribution": ATTRIBUTION,
+        "features": features.collect::<Vec<_>>(),
+    })
+}
+
+fn configuration(
+    [server, web, pages]: [&str; 3],
+    place: &PlaceFacts,
+    database: &str,
+    prf: Prf,
+) -> String {
     let (prf, feeds) = (prf.name(), feeds(prf));
     format!(
         "# Ready for `tallygate serve --config`.\n\
@@ -309,6 +332,8 @@ fn configuration(server: &str, web: &str, place: &PlaceFacts, database: &str, pr
          [grpc]\nlisten = \"{server}\"\ncertificate = \"certificates/gateway.pem\"\n\
          key = \"certificates/gateway.key\"\nclient_ca = \"ca.pem\"\n\n\
          [web]\nlisten = \"{web}\"\n\n\
+         [pages]\nlisten = \"{pages}\"\nboundaries = \"boundaries.json\"\n\
+         contact = \"the authority's performance team (invented), 024 7601 0000\"\n\n\
          [database]\n{database}\n\
          [keys]\nmaster = \"keys/pseudonym.json\"\npseudonym_prf = \"{prf}\"\nlog = \"keys/log.pem\"\n\
          release = \"keys/release.pem\"\n\n\
@@ -330,14 +355,14 @@ fn feeds(prf: Prf) -> String {
 
 /// Loopback ports that are free now; the configuration names them, so that the gateway can
 /// be started again where the profiles look for it.
-fn free_addresses() -> Result<[String; 2], DemoError> {
-    // Both are held at once, so that they differ.
+fn free_addresses() -> Result<[String; 3], DemoError> {
+    // All are held at once, so that they differ.
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(DemoError::Port);
-    let (first, second) = (bind()?, bind()?);
+    let (first, second, third) = (bind()?, bind()?, bind()?);
     let address = |listener: &TcpListener| {
         listener.local_addr().map(|address| address.to_string()).map_err(DemoError::Port)
     };
-    Ok([address(&first)?, address(&second)?])
+    Ok([address(&first)?, address(&second)?, address(&third)?])
 }
 
 fn midnight(day: Date) -> Result<Timestamp, DemoError> {

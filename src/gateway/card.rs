@@ -19,6 +19,10 @@ use std::{
     sync::Arc,
 };
 
+/// The purposes that a card claims when none is given: planning, and what early-education data
+/// may serve.
+pub const CARD_PURPOSES: &str = "childrens_centre_planning,early_education_take_up";
+
 /// The permit of each table that the caller may see.
 pub(super) type Permits<'a> = BTreeMap<&'a TableId, FigurePermit>;
 

@@ -75,6 +75,7 @@ pub use book::{
     Beside, BesideLine, BookAnswer, BookArea, BookLine, BookRequest, ChangeText, PartLine,
     TargetText,
 };
+pub use card::CARD_PURPOSES;
 pub use close_quarter::Closed;
 pub use consents::{
     AskedConsent, ConsentRejection, KnownConsent, KnownStatement, MOST_CONSENTS, RecordedConsents,

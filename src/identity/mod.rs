@@ -17,17 +17,20 @@
 //! The parts: [`certificate`] fingerprints and the peer of a connection, [`caller`] the one
 //! check, [`recognise`] the same for every transport, [`token`] the strict wrapper, [`token_key`] the keys tokens are signed with,
 //! [`mod@mint`] for clients, [`cache`] of verified tokens, [`issue`] certificates for the demo
-//! and the tests, [`clock`] the source of time.
+//! and the tests, [`session`] people in browsers, [`oidc`] and [`id_token`] how they sign in, [`clock`] the source of time.
 
 pub mod cache;
 pub mod caller;
 pub mod certificate;
 pub mod clock;
 mod der;
+pub mod id_token;
 pub mod issue;
 pub mod mint;
+pub mod oidc;
 pub mod recognise;
 pub mod refused;
+pub mod session;
 pub mod token;
 pub mod token_key;
 
@@ -41,12 +44,15 @@ pub use caller::{
 };
 pub use certificate::{CertificateFingerprint, InvalidCertificate, Peer};
 pub use clock::{Clock, SystemClock, TlsClock};
+pub use id_token::{IdTokenCheck, ProviderKeys};
 pub use issue::{
     CertificateAuthority, IssueError, Issued, IssuedTokenKey, LOOPBACK_NAMES, Validity,
 };
 pub use mint::{MintError, TokenClaims, TokenId, mint};
+pub use oidc::{AskProvider, Provider, ProviderSettings, SignInRefused, Told, form_encoded};
 pub use recognise::{Recogniser, RegisterView};
 pub use refused::{ClaimName, TokenRefused};
+pub use session::{OneTimeLinks, Secret, Session, SessionLimits, Sessions, SignedIn};
 pub use token::{MAX_LIFETIME_SECONDS, TokenVerifier, bearer_token};
 pub use token_key::{
     InvalidTokenKey, TokenAlgorithm, TokenKeyEntry, TokenKeys, TokenPublicKey, TokenSigningKey,

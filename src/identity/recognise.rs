@@ -5,14 +5,15 @@
 
 use super::{
     CallerCheck, CallerRefused, CertificateFingerprint, CertificateRegister, Peer,
-    RegisteredCertificate, TokenKeyEntry, TokenKeys, TokenPublicKey,
+    RegisteredCertificate, SignedIn, TokenKeyEntry, TokenKeys, TokenPublicKey, UserSubject,
 };
 use crate::{
     audit::{Leaf, LeafKind},
-    domain::PartnerId,
+    domain::{AreaCode, PartnerId},
     gateway::{
         Actor, CallerName, Denied, Gateway, RefusalKind, Refused, Snapshot, register::TokenKey,
     },
+    protocol::CallerRole,
 };
 use http::HeaderMap;
 use jiff::civil::Date;
@@ -84,28 +85,64 @@ impl Recogniser {
             Ok(caller) => caller,
             Err(refused) => return Err(self.refuse(refused.partner, refused.refused).await),
         };
-        let partner = caller.partner().clone();
-        let Some((entry, _)) = snapshot.register().partner(&partner) else {
-            return Err(self.refuse(Some(partner), CallerRefused::CertificateNotRegistered).await);
-        };
-        let claimed: BTreeSet<_> = caller.roles().iter().copied().collect();
-        let confined = !caller.areas().is_empty() || !entry.areas.is_empty();
+        let partner = caller.partner();
+        match self.actor(&snapshot, partner, caller.user(), caller.roles(), caller.areas()) {
+            Some(actor) => Ok(actor),
+            None => {
+                let refused = CallerRefused::CertificateNotRegistered;
+                Err(self.refuse(Some(partner.clone()), refused).await)
+            }
+        }
+    }
+
+    /// Whoever signed in with a browser, as the register knows the organisation now.
+    ///
+    /// # Errors
+    /// The refusal of a person whose organisation is not in the register, or barred, which is
+    /// logged; or that it can't be.
+    pub async fn person(&self, who: &SignedIn) -> Result<Actor, Denied> {
+        self.gateway.catch_up().await?;
+        let snapshot = self.gateway.snapshot();
+        let barred = snapshot.register().partner(&who.partner).is_none_or(|(_, barred)| barred);
+        let actor = self.actor(&snapshot, &who.partner, &who.user, &who.roles, &who.areas);
+        if let Some(actor) = actor.filter(|_| !barred) {
+            return Ok(actor);
+        }
+        let mut leaf = Leaf::new(LeafKind::Refused, self.gateway.now());
+        leaf.partner = Some(who.partner.clone());
+        let sentence = "your organisation is not in the register of partners, or is barred in it";
+        let kind = RefusalKind::Unauthenticated;
+        Err(self.gateway.refuse(leaf, Refused::new(kind, "organisation_barred", sentence)).await)
+    }
+
+    /// A caller as the register allows it; `None` where it has no such organisation.
+    fn actor(
+        &self,
+        snapshot: &Snapshot,
+        partner: &PartnerId,
+        user: &UserSubject,
+        roles: &[CallerRole],
+        areas: &[AreaCode],
+    ) -> Option<Actor> {
+        let (entry, _) = snapshot.register().partner(partner)?;
+        let claimed: BTreeSet<_> = roles.iter().copied().collect();
+        let confined = !areas.is_empty() || !entry.areas.is_empty();
         let areas = confined.then(|| {
             // A token can only narrow what the register allows.
-            let named: BTreeSet<_> = caller.areas().iter().cloned().collect();
+            let named: BTreeSet<_> = areas.iter().cloned().collect();
             match (named.is_empty(), entry.areas.is_empty()) {
                 (true, _) => entry.areas.clone(),
                 (false, true) => named,
                 (false, false) => named.intersection(&entry.areas).cloned().collect(),
             }
         });
-        Ok(Actor {
-            user: self.gateway.user_pseudonym(&partner, caller.user().expose()),
+        Some(Actor {
+            user: self.gateway.user_pseudonym(partner, user.expose()),
             roles: claimed.intersection(&entry.roles).copied().collect(),
             areas,
-            entry: snapshot.register().entry(&partner),
-            name: Some(CallerName::new(caller.user().expose())),
-            partner,
+            entry: snapshot.register().entry(partner),
+            name: Some(CallerName::new(user.expose())),
+            partner: partner.clone(),
         })
     }
 

@@ -25,6 +25,8 @@ pub enum ClaimName {
     Roles,
     /// The areas of a consumer.
     Areas,
+    /// What ties an ID token to the sign-in it was asked for by.
+    Nonce,
 }
 
 impl ClaimName {
@@ -42,6 +44,7 @@ impl ClaimName {
             Self::Cnf => "cnf",
             Self::Roles => "roles",
             Self::Areas => "areas",
+            Self::Nonce => "nonce",
         }
     }
 }
@@ -109,6 +112,9 @@ pub enum TokenRefused {
     /// It is bound to a certificate that is not this connection's.
     #[error("the token is bound to another certificate")]
     BoundToAnotherCertificate,
+    /// An ID token of another sign-in.
+    #[error("the token was asked for by another sign-in")]
+    WrongNonce,
 }
 
 impl TokenRefused {
@@ -134,6 +140,7 @@ impl TokenRefused {
             Self::LifetimeTooLong => "token_lifetime_too_long",
             Self::Unbound => "token_unbound",
             Self::BoundToAnotherCertificate => "token_bound_to_another_certificate",
+            Self::WrongNonce => "token_wrong_nonce",
         }
     }
 }

@@ -103,15 +103,15 @@ impl TokenVerifier {
 }
 
 /// The three parts of a compact JWS (RFC 7515 §7.1).
-struct Parts<'a> {
-    signed: &'a str,
-    header: &'a str,
-    claims: &'a str,
-    signature: &'a str,
+pub(super) struct Parts<'a> {
+    pub(super) signed: &'a str,
+    pub(super) header: &'a str,
+    pub(super) claims: &'a str,
+    pub(super) signature: &'a str,
 }
 
 impl<'a> Parts<'a> {
-    fn of(token: &'a str) -> Result<Self, TokenRefused> {
+    pub(super) fn of(token: &'a str) -> Result<Self, TokenRefused> {
         if token.is_empty() {
             return Err(TokenRefused::Missing);
         }
@@ -127,7 +127,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn decode_part<T: DeserializeOwned>(part: &str) -> Result<T, TokenRefused> {
+pub(super) fn decode_part<T: DeserializeOwned>(part: &str) -> Result<T, TokenRefused> {
     let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenRefused::Malformed)?;
     // serde would also read a struct from a JSON array, by position.
     if json.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
@@ -279,7 +279,7 @@ impl Claims {
 }
 
 /// A required string claim: there, a string, neither empty nor too long.
-fn text(claim: Option<&Value>, name: ClaimName) -> Result<&str, TokenRefused> {
+pub(super) fn text(claim: Option<&Value>, name: ClaimName) -> Result<&str, TokenRefused> {
     let value = claim.ok_or(TokenRefused::ClaimMissing(name))?;
     value
         .as_str()
@@ -289,13 +289,16 @@ fn text(claim: Option<&Value>, name: ClaimName) -> Result<&str, TokenRefused> {
 
 /// A required NumericDate: whole seconds since 1970, not negative. Fractions, which RFC 7519
 /// §2 would allow, nobody here needs.
-fn seconds(claim: Option<&Value>, name: ClaimName) -> Result<i64, TokenRefused> {
+pub(super) fn seconds(claim: Option<&Value>, name: ClaimName) -> Result<i64, TokenRefused> {
     let value = claim.ok_or(TokenRefused::ClaimMissing(name))?;
     value.as_i64().filter(|seconds| *seconds >= 0).ok_or(TokenRefused::ClaimInvalid(name))
 }
 
 /// An optional claim that is a list of strings.
-fn list(claim: Option<&Value>, name: ClaimName) -> Result<Option<Vec<&str>>, TokenRefused> {
+pub(super) fn list(
+    claim: Option<&Value>,
+    name: ClaimName,
+) -> Result<Option<Vec<&str>>, TokenRefused> {
     let Some(value) = claim else { return Ok(None) };
     let values = value.as_array().filter(|values| values.len() <= MAX_LIST_LENGTH);
     let texts = values.and_then(|values| values.iter().map(Value::as_str).collect());

@@ -6,8 +6,10 @@
 
 use super::der::{ShelledKey, rsa_modulus_bits};
 use crate::domain::PartnerId;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use rustls_pki_types::{PrivatePkcs8KeyDer, alg_id, pem::PemObject};
+use serde_json::{Map, Value};
 use std::{fmt, sync::Arc};
 
 /// How the holder of a key signs.
@@ -97,6 +99,40 @@ impl TokenPublicKey {
             Ok(Self { algorithm: TokenAlgorithm::Rs256, key: DecodingKey::from_rsa_der(info.key) })
         } else {
             Err(InvalidTokenKey::Kind)
+        }
+    }
+
+    /// From a JSON Web Key (RFC 7517, RFC 7518 §6, RFC 8037 §2).
+    ///
+    /// # Errors
+    /// When it is malformed or of another kind than [`TokenAlgorithm`] lists.
+    pub fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, InvalidTokenKey> {
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str).unwrap_or_default();
+        let bytes =
+            |name: &str| URL_SAFE_NO_PAD.decode(text(name)).map_err(|_| InvalidTokenKey::Public);
+        match (text("kty"), text("crv")) {
+            ("OKP", "Ed25519") => {
+                let bytes = bytes("x")?.try_into().map_err(|_| InvalidTokenKey::Public)?;
+                Ok(Self::ed25519(&bytes))
+            }
+            ("EC", "P-256") => {
+                let point = [vec![4], bytes("x")?, bytes("y")?].concat();
+                if point.len() != 65 {
+                    return Err(InvalidTokenKey::Public);
+                }
+                Ok(Self { algorithm: TokenAlgorithm::Es256, key: DecodingKey::from_ec_der(&point) })
+            }
+            ("RSA", _) => {
+                let (modulus, exponent) = (bytes("n")?, bytes("e")?);
+                // 2,048 to 8,192 bits, written without leading zeros.
+                let whole = modulus.first().is_some_and(|first| *first != 0);
+                if !whole || !(256..=1024).contains(&modulus.len()) {
+                    return Err(InvalidTokenKey::Kind);
+                }
+                let key = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
+                Ok(Self { algorithm: TokenAlgorithm::Rs256, key })
+            }
+            _ => Err(InvalidTokenKey::Kind),
         }
     }
 

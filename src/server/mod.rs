@@ -9,6 +9,7 @@
 
 pub mod handshake;
 pub mod listen;
+mod provider_client;
 pub mod serve;
 pub mod telemetry;
 pub mod tls;
@@ -20,4 +21,4 @@ mod tests;
 pub use handshake::{HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally};
 pub use listen::{Door, Incoming, ListenError, Listener, Rpc, TlsConnection, Web};
 pub use serve::{Running, ServeError, enter, enter_first_partners, migrate, start, system_rng};
-pub use tls::{TlsError, server_config, web_config};
+pub use tls::{TlsError, pages_config, server_config, web_config};

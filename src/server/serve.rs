@@ -3,24 +3,31 @@
 
 use super::{
     HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener,
-    TlsError, Web, server_config, web_config, witness_client::WitnessClient,
+    TlsError, Web, pages_config, provider_client::ProviderClient, server_config, web_config,
+    witness_client::WitnessClient,
 };
 use crate::{
     audit::{AuditError, Leaf, LeafKind, LogSigner, SizeClass},
-    config::{Config, WebConfig},
+    config::{Config, PagesConfig, SignInConfig, WebConfig},
     disclosure::{Catalogue, DisclosureError},
     gateway::{
         Denied, Gateway, GatewayError, HistoryError, JournalPlace, ProjectionError, Projector,
         Published, Quotas, Setup, Witness, Witnesses, register::Partner,
     },
     grpc,
-    identity::{CallerCheck, Clock, Recogniser, TokenCache, TokenVerifier},
+    identity::{
+        CallerCheck, Clock, IdTokenCheck, Provider, ProviderSettings, Recogniser, SessionLimits,
+        TokenCache, TokenVerifier,
+    },
     keys::{KeyError, Log, Prf, Release, SigningKey},
     store::{Location, Store, StoreError, calendar_year},
-    web,
+    web::{
+        self,
+        pages::{Boundaries, BoundariesError, Pages, Settings},
+    },
 };
 use arc_swap::ArcSwap;
-use jiff::civil::Date;
+use jiff::{SignedDuration, civil::Date};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time};
@@ -60,6 +67,9 @@ pub enum ServeError {
         /// What the key file is for.
         held: Prf,
     },
+    /// The outlines for maps are of no use.
+    #[error(transparent)]
+    Boundaries(#[from] BoundariesError),
     /// The certificates or keys of the listener are of no use.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -100,11 +110,19 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
+/// Pages that are served: where, what they are, and the task.
+struct ServedPages {
+    address: SocketAddr,
+    pages: Arc<Pages>,
+    serving: JoinHandle<()>,
+}
+
 /// A running gateway.
 pub struct Running {
     gateway: Arc<Gateway>,
     address: SocketAddr,
     web: Option<(SocketAddr, JoinHandle<()>)>,
+    pages: Option<ServedPages>,
     stop: CancellationToken,
     failures: Arc<HandshakeFailures>,
     projector: Projector,
@@ -210,7 +228,14 @@ pub async fn start(
     )
     .await?;
     let web_listener = match &config.web {
-        Some(web) => Some(bind_web(web, clock, listener.failures()).await?),
+        Some(web) => Some(bind_web(web, Arc::clone(&clock), listener.failures()).await?),
+        None => None,
+    };
+    let pages_listener = match &config.pages {
+        Some(pages) => {
+            let bound = bind_pages(pages, Arc::clone(&clock), listener.failures()).await?;
+            Some((bound, pages, providers(&pages.sign_in, &clock)?))
+        }
         None => None,
     };
     let (address, failures, stop) =
@@ -220,6 +245,11 @@ pub async fn start(
     let recogniser = Arc::new(Recogniser::new(Arc::clone(&gateway), check));
     let published = Published::new(store.clone(), config.tiles.clone());
     let web = web_listener.map(|listener| serve_web(listener, &recogniser, &published, &stop));
+    let pages = pages_listener
+        .map(|(listener, told, providers)| {
+            serve_pages(listener, (told, providers), &recogniser, &published, &stop)
+        })
+        .transpose()?;
     let services = grpc::services(&Arc::new(grpc::Frame::new(recogniser, published)));
     let server = tokio::spawn(grpc::server().serve_with_incoming_shutdown(
         services,
@@ -240,6 +270,7 @@ pub async fn start(
         gateway,
         address,
         web,
+        pages,
         stop,
         failures,
         projector,
@@ -263,6 +294,69 @@ async fn bind_web(
     )?;
     let tls = Arc::new(ArcSwap::from_pointee(tls));
     Ok(Listener::bind_web(config.listen, tls, HandshakeLimits::default(), failures).await?)
+}
+
+async fn bind_pages(
+    config: &PagesConfig,
+    clock: Arc<dyn Clock>,
+    failures: Arc<HandshakeFailures>,
+) -> Result<Listener<Web>, ServeError> {
+    let tls = pages_config(&read(&config.certificate)?, &read(&config.key)?, clock)?;
+    let tls = Arc::new(ArcSwap::from_pointee(tls));
+    Ok(Listener::bind_web(config.listen, tls, HandshakeLimits::default(), failures).await?)
+}
+
+/// The identity providers, and the way to each.
+fn providers(
+    configured: &[SignInConfig],
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Provider>, ServeError> {
+    let provider = |config: &SignInConfig| {
+        let secret = config.client_secret.as_ref().map(read).transpose()?;
+        let ca = config.ca.as_ref().map(read).transpose()?;
+        let way = ProviderClient::new(config, secret.as_deref(), ca.as_deref(), clock)?;
+        let settings = ProviderSettings {
+            name: config.name.clone(),
+            check: IdTokenCheck {
+                issuer: config.issuer.clone(),
+                client_id: config.client_id.clone(),
+                partner: config.partner.clone(),
+            },
+            authorization_endpoint: config.authorization_endpoint.clone(),
+            redirect_uri: config.redirect_uri.clone(),
+        };
+        Ok(Provider::new(settings, Box::new(way)))
+    };
+    configured.iter().map(provider).collect()
+}
+
+/// Serves the pages on their listener.
+fn serve_pages(
+    listener: Listener<Web>,
+    (config, providers): (&PagesConfig, Vec<Provider>),
+    recogniser: &Arc<Recogniser>,
+    published: &Published,
+    stop: &CancellationToken,
+) -> Result<ServedPages, ServeError> {
+    let boundaries = match &config.boundaries {
+        Some(path) => Boundaries::read(&String::from_utf8_lossy(&read(path)?))?,
+        None => Boundaries::default(),
+    };
+    let long = |time: Duration| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    let settings = Settings {
+        limits: SessionLimits { idle: long(config.idle), absolute: long(config.session) },
+        contact: config.contact.clone(),
+        boundaries,
+        providers,
+    };
+    let (address, failures) = (listener.local_addr(), listener.failures());
+    let unknown = move || failures.count(HandshakeFailure::NoCertificate);
+    let (recogniser, published) = (Arc::clone(recogniser), published.clone());
+    let pages = Arc::new(Pages::new(recogniser, published, settings, system_rng(), unknown));
+    let incoming = listener.incoming(stop.clone());
+    let connections = incoming.map(|Ok(connection)| connection.into_parts());
+    let serving = tokio::spawn(web::pages::serve(Arc::clone(&pages), connections, stop.clone()));
+    Ok(ServedPages { address, pages, serving })
 }
 
 /// Serves the published log on the web's listener; gives where, and the task.
@@ -423,6 +517,12 @@ impl Running {
         self.web.as_ref().map(|(address, _)| *address)
     }
 
+    /// The pages and where they are served, if they are.
+    #[must_use]
+    pub fn pages(&self) -> Option<(SocketAddr, &Arc<Pages>)> {
+        self.pages.as_ref().map(|served| (served.address, &served.pages))
+    }
+
     /// Writes the log's tiles up to now, cosigned, without waiting for the tick.
     ///
     /// # Errors
@@ -442,17 +542,21 @@ impl Running {
     pub async fn stop(self) -> Result<(), ServeError> {
         self.stop.cancel();
         let (mut server, mut web) = (self.server, self.web.map(|(_, serving)| serving));
+        let mut pages = self.pages.map(|served| served.serving);
         let drained = async {
             let _ = (&mut server).await;
             if let Some(web) = &mut web {
                 let _ = web.await;
             }
+            if let Some(pages) = &mut pages {
+                let _ = pages.await;
+            }
         };
         if time::timeout(self.drain, drained).await.is_err() {
             tracing::warn!("open streams did not finish in time and were ended");
             server.abort();
-            if let Some(web) = web {
-                web.abort();
+            for serving in [web, pages].into_iter().flatten() {
+                serving.abort();
             }
         }
         for task in self.background {

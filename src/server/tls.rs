@@ -76,6 +76,30 @@ pub fn web_config(
     configured((certificate_pem, key_pem), client_authority_pem, clock, false, &protocols)
 }
 
+/// The same for browsers, which have no certificate and are asked for none.
+///
+/// # Errors
+/// When a text is not what it should be, or certificate and key don't belong together.
+pub fn pages_config(
+    certificate_pem: &[u8],
+    key_pem: &[u8],
+    clock: Arc<dyn Clock>,
+) -> Result<ServerConfig, TlsError> {
+    let chain = certificates(certificate_pem).ok_or(TlsError::Certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| TlsError::Key)?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_details(provider, Arc::new(TlsClock(clock)))
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|_| TlsError::Provider)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|_| TlsError::Mismatch)?;
+    config.alpn_protocols = [ALPN_H2, ALPN_HTTP1].iter().map(|name| name.to_vec()).collect();
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
 fn configured(
     (certificate_pem, key_pem): (&[u8], &[u8]),
     client_authority_pem: &[u8],

@@ -75,7 +75,7 @@ fn endpoint(url: &Uri, ca: Option<&[u8]>, clock: &Arc<dyn Clock>) -> Result<Endp
     Ok(Endpoint { host, port, authority, path, tls })
 }
 
-fn tls_config(ca: &[u8], clock: &Arc<dyn Clock>) -> Result<ClientConfig, TlsError> {
+pub(super) fn tls_config(ca: &[u8], clock: &Arc<dyn Clock>) -> Result<ClientConfig, TlsError> {
     let wrong = || TlsError::WitnessAuthority;
     let mut roots = RootCertStore::empty();
     for authority in CertificateDer::pem_slice_iter(ca) {

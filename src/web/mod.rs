@@ -1,10 +1,12 @@
-//! The log's public side over HTTPS, as C2SP tlog-tiles 0.1.0 has it: `/checkpoint`,
+//! The web: the log's public side, and ([`pages`]) pages for people. First the log's public side
+//! over HTTPS, as C2SP tlog-tiles 0.1.0 has it: `/checkpoint`,
 //! `/tile/<L>/<N>[.p/<W>]`, `/tile/entries/<N>[.p/<W>]`. Thin, like [`crate::grpc`]: it
 //! recognises the caller, reads the path, and answers what the use cases give.
 //!
 //! - [`path`]: the paths, read strictly.
 //! - [`site`]: who may have what, and the answers.
 //! - [`serve()`]: connections, their limits and their end.
+//! - [`pages`]: on a listener of their own, pages for people.
 //!
 //! # Who may have what
 //! Hash tiles and checkpoints are for every partner in the register, by its client certificate
@@ -26,6 +28,7 @@
 //! served is what was published at the last tick ([`crate::gateway::Published`]), of the log
 //! that grows: those of earlier years are folders beside its own, and come over gRPC.
 
+pub mod pages;
 pub mod path;
 pub mod serve;
 pub mod site;

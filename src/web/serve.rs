@@ -100,13 +100,13 @@ impl Answers for Site {
 
 /// Who holds a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Holder {
+pub(super) enum Holder {
     Certificate(CertificateFingerprint),
     Address(IpAddr),
 }
 
 impl Holder {
-    fn of((remote, peer): &Visitor) -> Self {
+    pub(super) fn of((remote, peer): &Visitor) -> Self {
         match (peer, remote.ip().to_canonical()) {
             (Some(peer), _) => Self::Certificate(*peer.fingerprint()),
             // One host may have a whole network of IPv6 to itself.
@@ -120,7 +120,7 @@ impl Holder {
 
 /// The connections under way.
 #[derive(Debug, Default)]
-struct Held {
+pub(super) struct Held {
     all: usize,
     uncertified: usize,
     of: HashMap<Holder, usize>,
@@ -128,14 +128,18 @@ struct Held {
 
 /// One connection's place, given back when dropped.
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     held: Arc<Mutex<Held>>,
     holder: Holder,
 }
 
 impl Place {
     /// A place for a holder; `None` when it or all have as many as they may have.
-    fn take(held: &Arc<Mutex<Held>>, holder: Holder, limits: &WebLimits) -> Option<Self> {
+    pub(super) fn take(
+        held: &Arc<Mutex<Held>>,
+        holder: Holder,
+        limits: &WebLimits,
+    ) -> Option<Self> {
         let mut now = held.lock().unwrap_or_else(PoisonError::into_inner);
         let of = now.of.get(&holder).copied().unwrap_or(0);
         let crowded = match holder {

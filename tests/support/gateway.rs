@@ -55,7 +55,7 @@ impl Copy {
         for part in ["certificates", "keys", "profiles", "protocols", "tiles"] {
             copy(&demo.dir.join(part), &folder.path().join(part));
         }
-        for file in ["gateway.db", "log.vkey", "jwks.json"] {
+        for file in ["gateway.db", "log.vkey", "jwks.json", "boundaries.json"] {
             fs::copy(demo.dir.join(file), folder.path().join(file)).unwrap();
         }
         let now = SystemClock.now();

@@ -1,0 +1,300 @@
+//! What an OpenID Connect provider says of somebody who signed in: its ID token, judged as
+//! strictly as an access token (OpenID Connect Core 1.0 §3.1.3.7, RFC 8725).
+//!
+//! The library is used for signatures alone; everything a token says is read and judged here. The
+//! key is one of the provider's own set, found by `kid`; no header of a token leads to a key. What
+//! a person may do is still the register's to say: roles and areas can only narrow it.
+
+use super::{
+    refused::{ClaimName, TokenRefused},
+    session::SignedIn,
+    token::{LEEWAY_SECONDS, MAX_TOKEN_BYTES, Parts, decode_part, list, seconds, text},
+    token_key::{InvalidTokenKey, TokenPublicKey},
+};
+use crate::{
+    domain::{AreaCode, PartnerId},
+    identity::UserSubject,
+    protocol::CallerRole,
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use subtle::ConstantTimeEq;
+
+/// How long ago a token may have been issued: it comes straight from the provider.
+const FRESH_SECONDS: i64 = 300;
+/// The most keys of a provider.
+const MOST_KEYS: usize = 64;
+/// Headers that lead to keys.
+const LEADING: [&str; 4] = ["jku", "jwk", "x5u", "x5c"];
+
+/// The keys of a provider (RFC 7517 §5), by id; those of other kinds or for other uses are left
+/// out.
+#[derive(Debug, Clone, Default)]
+pub struct ProviderKeys(HashMap<String, TokenPublicKey>);
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<Map<String, Value>>,
+}
+
+impl ProviderKeys {
+    /// From a JWK set.
+    ///
+    /// # Errors
+    /// When it is none, or holds no key that can be used.
+    pub fn parse(json: &[u8]) -> Result<Self, InvalidTokenKey> {
+        let set: KeySet = serde_json::from_slice(json).map_err(|_| InvalidTokenKey::Public)?;
+        let mut keys = HashMap::new();
+        for key in set.keys.iter().take(MOST_KEYS) {
+            let kid = key.get("kid").and_then(Value::as_str);
+            let signs = key.get("use").is_none_or(|used| used == "sig");
+            if let (Some(kid), true, Ok(public)) = (kid, signs, TokenPublicKey::from_jwk(key)) {
+                keys.insert(kid.to_owned(), public);
+            }
+        }
+        if keys.is_empty() { Err(InvalidTokenKey::Kind) } else { Ok(Self(keys)) }
+    }
+
+    /// Whether it has the key that a token names, which is not judged otherwise yet.
+    #[must_use]
+    pub fn has_key_of(&self, token: &str) -> bool {
+        let header = token.split('.').next().and_then(|part| decode_part::<Header>(part).ok());
+        header.and_then(|header| header.kid).is_some_and(|kid| self.0.contains_key(&kid))
+    }
+}
+
+/// Whose ID tokens are taken, and for which organisation they speak.
+#[derive(Debug, Clone)]
+pub struct IdTokenCheck {
+    /// The provider's `iss`, exactly.
+    pub issuer: String,
+    /// What the provider calls this gateway.
+    pub client_id: String,
+    /// The organisation whose people the provider knows.
+    pub partner: PartnerId,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: Option<String>,
+    kid: Option<String>,
+    crit: Option<Value>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: Option<Value>,
+    sub: Option<Value>,
+    aud: Option<Value>,
+    azp: Option<Value>,
+    exp: Option<Value>,
+    iat: Option<Value>,
+    nonce: Option<Value>,
+    roles: Option<Value>,
+    areas: Option<Value>,
+}
+
+impl IdTokenCheck {
+    /// Who signed in, if everything about the token holds at `now` for the sign-in that began
+    /// with `nonce`.
+    ///
+    /// # Errors
+    /// The first thing that does not hold: form, header, key, signature, claims, time.
+    pub fn verify(
+        &self,
+        token: &str,
+        keys: &ProviderKeys,
+        nonce: &str,
+        now: Timestamp,
+    ) -> Result<SignedIn, TokenRefused> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenRefused::Malformed);
+        }
+        let parts = Parts::of(token)?;
+        let header: Header = decode_part(parts.header)?;
+        if header.crit.is_some() {
+            return Err(TokenRefused::CriticalHeader);
+        }
+        if LEADING.iter().any(|name| header.others.contains_key(*name)) {
+            return Err(TokenRefused::HeaderNotAllowed);
+        }
+        let kid = header.kid.as_deref().unwrap_or_default();
+        let key = keys.0.get(kid).ok_or(TokenRefused::UnknownKey)?;
+        if !header.alg.as_deref().is_some_and(|alg| key.algorithm().is_named(alg)) {
+            return Err(TokenRefused::AlgorithmNotAllowed);
+        }
+        if !key.verifies(parts.signed.as_bytes(), parts.signature) {
+            return Err(TokenRefused::BadSignature);
+        }
+        let claims: Claims = decode_part(parts.claims)?;
+        if text(claims.iss.as_ref(), ClaimName::Iss)? != self.issuer {
+            return Err(TokenRefused::WrongIssuer);
+        }
+        claims.check_audience(&self.client_id)?;
+        claims.check_time(now)?;
+        let shown = text(claims.nonce.as_ref(), ClaimName::Nonce)?;
+        if !bool::from(shown.as_bytes().ct_eq(nonce.as_bytes())) {
+            return Err(TokenRefused::WrongNonce);
+        }
+        let subject = text(claims.sub.as_ref(), ClaimName::Sub)?;
+        Ok(SignedIn {
+            partner: self.partner.clone(),
+            user: UserSubject::new(subject).ok_or(TokenRefused::ClaimInvalid(ClaimName::Sub))?,
+            roles: claims.roles()?,
+            areas: claims.areas()?,
+        })
+    }
+}
+
+impl Claims {
+    /// `aud` is this client, or a list with it of which `azp` says that it is the one meant.
+    fn check_audience(&self, ours: &str) -> Result<(), TokenRefused> {
+        let invalid = TokenRefused::ClaimInvalid(ClaimName::Aud);
+        let is_ours = match self.aud.as_ref() {
+            None => return Err(TokenRefused::ClaimMissing(ClaimName::Aud)),
+            Some(Value::String(one)) => one == ours,
+            Some(Value::Array(several)) if several.iter().all(Value::is_string) => {
+                let named = several.iter().any(|one| one.as_str() == Some(ours));
+                named && (several.len() == 1 || self.azp.is_some())
+            }
+            Some(_) => return Err(invalid),
+        };
+        let is_meant = self.azp.as_ref().is_none_or(|azp| azp.as_str() == Some(ours));
+        if is_ours && is_meant { Ok(()) } else { Err(TokenRefused::WrongAudience) }
+    }
+
+    fn check_time(&self, now: Timestamp) -> Result<(), TokenRefused> {
+        let expires = seconds(self.exp.as_ref(), ClaimName::Exp)?;
+        let issued = seconds(self.iat.as_ref(), ClaimName::Iat)?;
+        let now = now.as_second();
+        if now >= expires.saturating_add(LEEWAY_SECONDS)
+            || now > issued.saturating_add(FRESH_SECONDS)
+        {
+            return Err(TokenRefused::Expired);
+        }
+        if issued > now.saturating_add(LEEWAY_SECONDS) {
+            return Err(TokenRefused::NotYetValid);
+        }
+        Ok(())
+    }
+
+    fn roles(&self) -> Result<Vec<CallerRole>, TokenRefused> {
+        let named = list(self.roles.as_ref(), ClaimName::Roles)?;
+        let named = named.ok_or(TokenRefused::ClaimMissing(ClaimName::Roles))?;
+        // A provider's list may hold roles of other services.
+        let roles: Vec<CallerRole> = named.into_iter().filter_map(CallerRole::from_code).collect();
+        if roles.is_empty() { Err(TokenRefused::ClaimInvalid(ClaimName::Roles)) } else { Ok(roles) }
+    }
+
+    fn areas(&self) -> Result<Vec<AreaCode>, TokenRefused> {
+        let named = list(self.areas.as_ref(), ClaimName::Areas)?.unwrap_or_default();
+        let read =
+            |name: &str| name.parse().map_err(|_| TokenRefused::ClaimInvalid(ClaimName::Areas));
+        named.into_iter().map(read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::TokenSigningKey;
+    use aws_lc_rs::{
+        rand::SystemRandom,
+        signature::{Ed25519KeyPair, KeyPair},
+    };
+    use base64::{
+        Engine,
+        engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    };
+    use serde_json::json;
+
+    fn provider() -> (TokenSigningKey, ProviderKeys) {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
+        let set = json!({ "keys": [
+            { "kty": "oct", "kid": "secret", "k": "AAAA" },
+            { "kty": "OKP", "crv": "Ed25519", "kid": "k1", "use": "sig",
+              "x": URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()) },
+        ] });
+        let pem = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            STANDARD.encode(pkcs8.as_ref())
+        );
+        let keys = ProviderKeys::parse(set.to_string().as_bytes()).unwrap();
+        (TokenSigningKey::from_pem("k1", &pem).unwrap(), keys)
+    }
+
+    fn token(key: &TokenSigningKey, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(header), part(claims));
+        let signature = key.sign(signed.as_bytes()).unwrap();
+        format!("{signed}.{signature}")
+    }
+
+    #[test]
+    fn a_token_is_taken_whole_or_not_at_all() {
+        let (key, keys) = provider();
+        let check = IdTokenCheck {
+            issuer: "https://login.example".to_owned(),
+            client_id: "tallygate".to_owned(),
+            partner: "centres".parse().unwrap(),
+        };
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let header = json!({ "alg": "EdDSA", "kid": "k1", "typ": "JWT" });
+        let claims = json!({
+            "iss": "https://login.example", "aud": "tallygate", "sub": "somebody", "nonce": "n",
+            "exp": 1_800_000_300, "iat": 1_800_000_000, "roles": ["consumer", "printer"],
+            "areas": ["CC01"],
+        });
+        let judged = |header: &Value, claims: &Value| {
+            check.verify(&token(&key, header, claims), &keys, "n", now)
+        };
+        let good = judged(&header, &claims).unwrap();
+        assert_eq!((good.roles.len(), good.areas.len()), (1, 1));
+        use ClaimName::{Aud, Exp, Iat, Iss, Nonce, Roles, Sub};
+        use TokenRefused::{
+            AlgorithmNotAllowed, ClaimInvalid, ClaimMissing, CriticalHeader, Expired,
+            HeaderNotAllowed, NotYetValid, UnknownKey, WrongAudience, WrongIssuer, WrongNonce,
+        };
+        for (field, value, refused) in [
+            ("iss", json!("https://evil.example"), WrongIssuer),
+            ("iss", json!(["https://login.example"]), ClaimInvalid(Iss)),
+            ("aud", json!("other"), WrongAudience),
+            ("aud", json!(["tallygate", "other"]), WrongAudience),
+            ("aud", json!({ "tallygate": 1 }), ClaimInvalid(Aud)),
+            ("azp", json!("other"), WrongAudience),
+            ("nonce", json!("m"), WrongNonce),
+            ("nonce", Value::Null, ClaimMissing(Nonce)),
+            ("exp", json!(1_799_999_990), Expired),
+            ("exp", json!("soon"), ClaimInvalid(Exp)),
+            ("iat", json!(1_799_999_000), Expired),
+            ("iat", json!(1_800_000_100), NotYetValid),
+            ("iat", json!(1.5), ClaimInvalid(Iat)),
+            ("sub", json!(7), ClaimInvalid(Sub)),
+            ("roles", json!(["printer"]), ClaimInvalid(Roles)),
+            ("roles", json!("consumer"), ClaimInvalid(Roles)),
+        ] {
+            let mut changed = claims.clone();
+            changed[field] = value;
+            assert_eq!(judged(&header, &changed), Err(refused), "{field}");
+        }
+        for (field, value, refused) in [
+            ("kid", json!("secret"), UnknownKey),
+            ("alg", json!("HS256"), AlgorithmNotAllowed),
+            ("alg", json!("none"), AlgorithmNotAllowed),
+            ("crit", json!(["exp"]), CriticalHeader),
+            ("jku", json!("https://evil.example"), HeaderNotAllowed),
+        ] {
+            let mut changed = header.clone();
+            changed[field] = value;
+            assert_eq!(judged(&changed, &claims), Err(refused), "{field}");
+        }
+        let (other, _) = provider();
+        let forged = check.verify(&token(&other, &header, &claims), &keys, "n", now);
+        assert_eq!(forged, Err(TokenRefused::BadSignature));
+    }
+}

@@ -1,0 +1,289 @@
+//! Sessions of people in browsers, and the one-time links that begin one without an identity
+//! provider.
+//!
+//! Why it exists: a browser has no certificate and can't be trusted with a token, so it holds a
+//! random cookie and nothing else; who it stands for is kept here, in memory. A restart signs
+//! everybody out, and several gateways need a balancer that keeps a browser on one of them.
+//!
+//! Invariants:
+//! - A cookie is 256 random bits; only its SHA-256 is held, so that a look into this memory opens
+//!   no session.
+//! - A session ends when it was idle for too long, and in any case at its absolute limit.
+//! - A one-time link works once, and no longer than it was made for.
+//! - What a session may do is asked of the register at every request
+//!   ([`super::Recogniser::person`]): a session is who, never what.
+
+use super::UserSubject;
+use crate::{
+    domain::{AreaCode, PartnerId},
+    protocol::CallerRole,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::{SignedDuration, Timestamp};
+use rand::CryptoRng;
+use sha2::{Digest, Sha256};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Mutex, PoisonError},
+};
+use subtle::ConstantTimeEq;
+
+/// The most sessions at once; the one that was idle the longest makes room.
+const MOST_SESSIONS: usize = 10_000;
+/// The most links that wait.
+const MOST_LINKS: usize = 1_000;
+/// The text of 256 bits in base64url.
+const SECRET_LENGTH: usize = 43;
+
+/// Who signed in, as the organisation's identity provider (or the demo) says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The organisation.
+    pub partner: PartnerId,
+    /// The person, as the organisation calls it.
+    pub user: UserSubject,
+    /// What the person may act as; the register narrows it.
+    pub roles: Vec<CallerRole>,
+    /// The areas the person is confined to; none for those of the organisation.
+    pub areas: Vec<AreaCode>,
+}
+
+/// 256 random bits that only their holder knows. No Debug shows them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A new one.
+    pub fn draw<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The text itself, for its holder.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether somebody showed this very secret; takes the same time for all others.
+    #[must_use]
+    pub fn is(&self, shown: &str) -> bool {
+        self.0.as_bytes().ct_eq(shown.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret([redacted])")
+    }
+}
+
+/// How long sessions last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Since the last request.
+    pub idle: SignedDuration,
+    /// Since it was begun.
+    pub absolute: SignedDuration,
+}
+
+/// A session as a request finds it.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Who it stands for.
+    pub who: SignedIn,
+    /// What every form of its pages must carry.
+    pub form: Secret,
+}
+
+struct Held {
+    session: Session,
+    begun: Timestamp,
+    seen: Timestamp,
+}
+
+type Key = [u8; 32];
+
+/// The sessions of one gateway.
+pub struct Sessions {
+    limits: SessionLimits,
+    held: Mutex<HashMap<Key, Held>>,
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// None yet.
+    #[must_use]
+    pub fn new(limits: SessionLimits) -> Self {
+        Self { limits, held: Mutex::default() }
+    }
+
+    /// Begins a session; the cookie's value.
+    pub fn begin<R: CryptoRng + ?Sized>(
+        &self,
+        who: SignedIn,
+        now: Timestamp,
+        rng: &mut R,
+    ) -> Secret {
+        let (cookie, form) = (Secret::draw(rng), Secret::draw(rng));
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|_, held| self.limits.allow(held, now));
+        if held.len() >= MOST_SESSIONS {
+            let oldest = held.iter().min_by_key(|(_, held)| held.seen).map(|(key, _)| *key);
+            oldest.and_then(|key| held.remove(&key));
+        }
+        let session = Session { who, form };
+        held.insert(key(cookie.expose()), Held { session, begun: now, seen: now });
+        cookie
+    }
+
+    /// The session of a cookie's value, which is thereby seen; `None` for one that never was,
+    /// or is over.
+    #[must_use]
+    pub fn find(&self, cookie: &str, now: Timestamp) -> Option<Session> {
+        let key = well_formed(cookie)?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = held.get_mut(&key)?;
+        if !self.limits.allow(found, now) {
+            held.remove(&key);
+            return None;
+        }
+        found.seen = now;
+        Some(found.session.clone())
+    }
+
+    /// Ends a session.
+    pub fn end(&self, cookie: &str) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.remove(&key(cookie));
+    }
+}
+
+impl SessionLimits {
+    fn allow(&self, held: &Held, now: Timestamp) -> bool {
+        now.duration_since(held.seen) < self.idle && now.duration_since(held.begun) < self.absolute
+    }
+}
+
+/// Links that sign somebody in once.
+#[derive(Default)]
+pub struct OneTimeLinks(Mutex<HashMap<Key, (SignedIn, Timestamp)>>);
+
+impl fmt::Debug for OneTimeLinks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneTimeLinks")
+    }
+}
+
+impl OneTimeLinks {
+    /// Makes one that works until `until`; `None` while too many wait.
+    pub fn make<R: CryptoRng + ?Sized>(
+        &self,
+        who: SignedIn,
+        (now, until): (Timestamp, Timestamp),
+        rng: &mut R,
+    ) -> Option<Secret> {
+        let secret = Secret::draw(rng);
+        let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|_, (_, until)| now < *until);
+        if links.len() >= MOST_LINKS {
+            return None;
+        }
+        links.insert(key(secret.expose()), (who, until));
+        Some(secret)
+    }
+
+    /// Uses one up.
+    #[must_use]
+    pub fn redeem(&self, secret: &str, now: Timestamp) -> Option<SignedIn> {
+        let key = well_formed(secret)?;
+        let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        links.remove(&key).filter(|(_, until)| now < *until).map(|(who, _)| who)
+    }
+}
+
+fn key(secret: &str) -> Key {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// What is no secret's text is not even hashed.
+fn well_formed(secret: &str) -> Option<Key> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (secret.len() == SECRET_LENGTH && secret.bytes().all(plain)).then(|| key(secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{SeedableRng, rngs::StdRng};
+
+    fn manager() -> SignedIn {
+        SignedIn {
+            partner: "centres".parse().unwrap(),
+            user: UserSubject::new("manager-CC01").unwrap(),
+            roles: vec![CallerRole::Consumer],
+            areas: vec!["CC01".parse().unwrap()],
+        }
+    }
+
+    fn sessions() -> Sessions {
+        Sessions::new(SessionLimits {
+            idle: SignedDuration::from_mins(30),
+            absolute: SignedDuration::from_hours(2),
+        })
+    }
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + minutes * 60).unwrap()
+    }
+
+    #[test]
+    fn a_session_ends_idle_at_its_limit_or_when_told() {
+        let (sessions, mut rng) = (sessions(), StdRng::seed_from_u64(1));
+        let cookie = sessions.begin(manager(), at(0), &mut rng);
+        let is_there = |minutes| sessions.find(cookie.expose(), at(minutes)).is_some();
+        // Seen every 25 minutes it lasts to its absolute limit, and not a minute longer.
+        assert!([25, 50, 75, 100, 119].into_iter().all(is_there));
+        assert!(!is_there(120) && !is_there(25));
+
+        let idle = sessions.begin(manager(), at(0), &mut rng);
+        assert!(sessions.find(idle.expose(), at(30)).is_none());
+        let ended = sessions.begin(manager(), at(0), &mut rng);
+        sessions.end(ended.expose());
+        assert!(sessions.find(ended.expose(), at(1)).is_none());
+    }
+
+    #[test]
+    fn a_changed_cookie_is_nobodys() {
+        let (sessions, mut rng) = (sessions(), StdRng::seed_from_u64(1));
+        let cookie = sessions.begin(manager(), at(0), &mut rng);
+        for at_byte in 0..SECRET_LENGTH {
+            let mut changed = cookie.expose().as_bytes().to_vec();
+            changed[at_byte] = if changed[at_byte] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert!(sessions.find(&changed, at(1)).is_none());
+        }
+        for other in ["", "x", &cookie.expose()[1..], &format!("{}A", cookie.expose())] {
+            assert!(sessions.find(other, at(1)).is_none());
+        }
+        assert_eq!(sessions.find(cookie.expose(), at(1)).unwrap().who, manager());
+        assert_eq!(format!("{cookie:?}"), "Secret([redacted])");
+    }
+
+    #[test]
+    fn a_link_works_once_and_in_time() {
+        let (links, mut rng) = (OneTimeLinks::default(), StdRng::seed_from_u64(1));
+        let link = links.make(manager(), (at(0), at(10)), &mut rng).unwrap();
+        assert_eq!(links.redeem(link.expose(), at(9)), Some(manager()));
+        assert_eq!(links.redeem(link.expose(), at(9)), None);
+        let late = links.make(manager(), (at(0), at(10)), &mut rng).unwrap();
+        assert_eq!(links.redeem(late.expose(), at(10)), None);
+    }
+}

@@ -1,0 +1,289 @@
+//! Closing a quarter: what it would release, with errors, budget and what is open, and the word of
+//! the two people that it takes.
+//!
+//! The preview shows structure, expected errors and budget, never a count or a draw: it is the use
+//! case's own, read here for people.
+
+use super::{
+    Pages,
+    answer::{self, Answer, Frame},
+    visitor::{Posted, Visitor},
+};
+use crate::{
+    book,
+    gateway::{Closed, Denied, Refused},
+};
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+use serde::Deserialize;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Before a point's code in the form.
+const POINT: &str = "accept-";
+
+#[derive(Template)]
+#[template(path = "closing.html")]
+struct ClosingPage {
+    frame: Frame,
+    shown: Shown,
+    period: String,
+    gauges: Vec<Gauge>,
+    weeks: Vec<String>,
+    open: Vec<Open>,
+    /// Whether something is open that nobody can accept.
+    blocked: bool,
+    /// The open points that can be accepted: each once.
+    points: Vec<(String, String)>,
+    entry: u64,
+}
+
+#[derive(Template)]
+#[template(path = "closed.html")]
+struct ClosedPage {
+    frame: Frame,
+    period: String,
+    /// Until when a second person may close it; empty once it is closed.
+    until: String,
+    digest: String,
+    entry: u64,
+}
+
+/// The preview as the use case writes it; what is not shown is not read.
+#[derive(Deserialize)]
+struct Shown {
+    quarter: String,
+    version: String,
+    tables: Vec<Table>,
+    errors: Vec<Expected>,
+    budget: Budget,
+    quarter_risk: Risk,
+    lifetime_risk: Risk,
+    feeds: Vec<Feed>,
+    close_day: String,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    title: String,
+    areas: u32,
+    cells: Vec<String>,
+    deviation: f64,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    title: String,
+    part: Option<String>,
+    level: String,
+    unit: String,
+    margin: f64,
+}
+
+#[derive(Deserialize)]
+struct Budget {
+    quarter: String,
+    charged: String,
+    limits: Limits,
+}
+
+#[derive(Deserialize)]
+struct Limits {
+    quarter: String,
+    lifetime: String,
+}
+
+#[derive(Deserialize)]
+struct Risk {
+    attacker_accuracy: f64,
+}
+
+#[derive(Deserialize)]
+struct Feed {
+    partner: String,
+    record_type: String,
+    week: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Warning {
+    code: String,
+    words: String,
+    can_accept: bool,
+    partner: Option<String>,
+    record_type: Option<String>,
+    clause: Option<String>,
+}
+
+/// What is open, of everything that it is open of.
+struct Open {
+    words: String,
+    can_accept: bool,
+    about: Vec<String>,
+}
+
+/// How much of a limit is used.
+struct Gauge {
+    name: &'static str,
+    used: String,
+    limit: String,
+    /// Of a width of 600.
+    width: String,
+    said: String,
+}
+
+/// Which quarter.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AskedNext {
+    quarter: String,
+}
+
+/// What closing a quarter would release.
+pub(super) async fn preview(
+    State(pages): State<Arc<Pages>>,
+    visitor: Visitor,
+    Query(AskedNext { quarter }): Query<AskedNext>,
+) -> Answer {
+    let preview = pages.gateway().preview_release(&visitor.actor, &quarter).await;
+    let no = |denied| answer::denied(&pages, &visitor, denied);
+    let (preview, receipt) = preview.map_err(no)?.into_parts();
+    let Ok(shown) = serde_json::from_str::<Shown>(&preview) else {
+        return Err(unreadable(&pages, &visitor).await);
+    };
+    let acceptable = shown.warnings.iter().filter(|warning| warning.can_accept);
+    let points: BTreeMap<String, String> =
+        acceptable.map(|warning| (warning.code.clone(), warning.words.clone())).collect();
+    let period = book::quarter_text(&shown.quarter);
+    Ok(answer::page(&ClosingPage {
+        frame: visitor.frame(&pages, &format!("Close {period}"), "/releases"),
+        gauges: gauges(&shown),
+        open: open(&shown.warnings),
+        weeks: shown.feeds.iter().map(week).collect(),
+        blocked: shown.warnings.iter().any(|warning| !warning.can_accept),
+        points: points.into_iter().collect(),
+        period,
+        shown,
+        entry: receipt.leaf_index,
+    }))
+}
+
+/// A person's word to close it: the first one's waits for the second's.
+pub(super) async fn close(
+    State(pages): State<Arc<Pages>>,
+    Posted { visitor, form }: Posted<BTreeMap<String, String>>,
+) -> Answer {
+    let quarter = form.get("quarter").cloned().unwrap_or_default();
+    let accepted: Vec<String> =
+        form.keys().filter_map(|name| name.strip_prefix(POINT)).map(str::to_owned).collect();
+    let closed = pages.gateway().close_quarter(&visitor.actor, &quarter, &accepted).await;
+    let closed = closed.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
+    let (closed, receipt) = closed.into_parts();
+    let (until, digest) = match closed {
+        Closed::Waiting(waiting) => {
+            (waiting.until.strftime("%-d %B %Y, %H:%M UTC").to_string(), String::new())
+        }
+        Closed::Released(frozen) => (String::new(), frozen.digest.to_string()),
+    };
+    let period = book::quarter_text(&quarter);
+    Ok(answer::page(&ClosedPage {
+        frame: visitor.frame(&pages, &format!("Close {period}"), "/releases"),
+        period,
+        until,
+        digest,
+        entry: receipt.leaf_index,
+    }))
+}
+
+async fn unreadable(pages: &Pages, visitor: &Visitor) -> Response {
+    let refused = Refused::not_found();
+    let denied: Denied = pages.gateway().refuse_malformed(&visitor.actor, refused).await;
+    answer::denied(pages, visitor, denied)
+}
+
+/// The warnings, those of one kind together, in their order.
+fn open(warnings: &[Warning]) -> Vec<Open> {
+    let mut all: Vec<Open> = Vec::new();
+    for warning in warnings {
+        let about = Some(warning.about()).filter(|about| !about.is_empty());
+        let known = all
+            .iter_mut()
+            .find(|open| open.words == warning.words && open.can_accept == warning.can_accept);
+        match known {
+            Some(known) => known.about.extend(about),
+            None => all.push(Open {
+                words: warning.words.clone(),
+                can_accept: warning.can_accept,
+                about: about.into_iter().collect(),
+            }),
+        }
+    }
+    all
+}
+
+fn week(feed: &Feed) -> String {
+    let week = feed.week.as_deref();
+    let week = week.map_or_else(|| "nothing sent".to_owned(), |week| format!("week {week}"));
+    format!("{}, {}: {week}", feed.partner, feed.record_type.replace('_', " "))
+}
+
+fn gauges(shown: &Shown) -> Vec<Gauge> {
+    let Budget { quarter, charged, limits } = &shown.budget;
+    let accuracy = |risk: &Risk| {
+        format!(
+            "someone who knows everything about everybody else guesses one fact about one child \
+             right at most {:.0} times in 100.",
+            risk.attacker_accuracy * 100.0
+        )
+    };
+    let one = format!("After it, {}", accuracy(&shown.quarter_risk));
+    let all = format!("After a childhood of such quarters, {}", accuracy(&shown.lifetime_risk));
+    vec![
+        gauge("This quarter", quarter, &limits.quarter, one),
+        gauge(
+            "Charged to any one person so far, with this quarter",
+            charged,
+            &limits.lifetime,
+            all,
+        ),
+    ]
+}
+
+fn gauge(name: &'static str, used: &str, limit: &str, said: String) -> Gauge {
+    let number = |text: &str| text.parse::<f64>().unwrap_or(0.0);
+    let share = (number(used) / number(limit).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+    let short = |text: &str| format!("{:.3}", number(text));
+    let width = format!("{:.1}", 600.0 * share);
+    Gauge { name, used: short(used), limit: short(limit), width, said }
+}
+
+impl Table {
+    fn noise(&self) -> String {
+        format!("{:.1}", self.deviation)
+    }
+}
+
+impl Expected {
+    /// "Registered (reach area)".
+    fn name(&self) -> String {
+        let part = self.part.as_ref().map(|part| format!(": {}", part.replace('_', " ")));
+        format!("{}{} ({})", self.title, part.unwrap_or_default(), self.level.replace('_', " "))
+    }
+
+    /// "± 1.6 points".
+    fn text(&self) -> String {
+        let unit = if self.unit == "count" { "" } else { " points" };
+        format!("\u{b1}\u{a0}{:.1}{unit}", self.margin)
+    }
+}
+
+impl Warning {
+    /// Whom and what it is about.
+    fn about(&self) -> String {
+        let all = [&self.partner, &self.record_type, &self.clause].into_iter().flatten();
+        all.map(|word| word.replace('_', " ")).collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,332 @@
+//! The registers in plain words: protocols, "may we?", partners, releases.
+
+use super::{
+    Pages,
+    answer::{self, Answer, Frame},
+    visitor::Visitor,
+};
+use crate::{
+    book,
+    gateway::{
+        ExplainedAct, ExplainedQuestion, Frozen, PageRequest, PartnerLine, ProtocolFilter,
+        ProtocolLine,
+    },
+    protocol::CallerRole,
+};
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// More lines than any deployment's register has on a page; further ones are searched for.
+const MOST_LINES: u32 = 200;
+
+#[derive(Template)]
+#[template(path = "protocols.html")]
+struct ProtocolsPage {
+    frame: Frame,
+    words: String,
+    lines: Vec<Line>,
+    entry: u64,
+}
+
+#[derive(Template)]
+#[template(path = "protocol.html")]
+struct ProtocolPage {
+    frame: Frame,
+    line: Line,
+    changes: Vec<String>,
+    /// Whether the visitor may read more than the line.
+    whole: bool,
+    entry: u64,
+}
+
+struct Line {
+    protocol: String,
+    version: u32,
+    title: String,
+    state: String,
+    tag: &'static str,
+    parties: String,
+    record_types: String,
+    effective: String,
+    review_by: String,
+    expires: String,
+    missing: Vec<String>,
+    warnings: Vec<String>,
+    digest: String,
+}
+
+#[derive(Template)]
+#[template(path = "explain.html")]
+struct ExplainPage {
+    frame: Frame,
+    asked: AskedDecision,
+    /// Whether something was asked.
+    answered: bool,
+    allowed: bool,
+    clause: String,
+    sentence: String,
+    wrong: &'static str,
+    entry: u64,
+}
+
+#[derive(Template)]
+#[template(path = "partners.html")]
+struct PartnersPage {
+    frame: Frame,
+    partners: Vec<PartnerRow>,
+    entry: u64,
+}
+
+struct PartnerRow {
+    id: String,
+    name: String,
+    org_code: String,
+    roles: String,
+    certificates: usize,
+    keys: usize,
+    disabled: bool,
+}
+
+#[derive(Template)]
+#[template(path = "releases.html")]
+struct ReleasesPage {
+    frame: Frame,
+    releases: Vec<ReleaseRow>,
+    /// The quarter to close next, for those who may.
+    next: String,
+    entry: u64,
+}
+
+struct ReleaseRow {
+    quarter: String,
+    period: String,
+    frozen: String,
+    catalogue: String,
+    digest: String,
+    tables: usize,
+    feeds: String,
+    withdrawn: String,
+}
+
+/// The words that protocols are searched by.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AskedProtocols {
+    q: String,
+}
+
+pub(super) async fn protocols(
+    State(pages): State<Arc<Pages>>,
+    visitor: Visitor,
+    Query(AskedProtocols { q }): Query<AskedProtocols>,
+) -> Answer {
+    let filter = ProtocolFilter { words: q.clone(), ..ProtocolFilter::default() };
+    let page = PageRequest { size: MOST_LINES, token: String::new() };
+    let found = pages.gateway().list_protocols(&visitor.actor, &filter, &page).await;
+    let found = found.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
+    let (found, receipt) = found.into_parts();
+    Ok(answer::page(&ProtocolsPage {
+        frame: visitor.frame(&pages, "Sharing protocols", "/protocols"),
+        words: q,
+        lines: found.entries.into_iter().map(line).collect(),
+        entry: receipt.leaf_index,
+    }))
+}
+
+pub(super) async fn protocol(
+    State(pages): State<Arc<Pages>>,
+    visitor: Visitor,
+    Path((protocol, version)): Path<(String, String)>,
+) -> Answer {
+    let (Ok(protocol), Ok(version)) = (protocol.parse(), version.parse()) else {
+        return Ok(answer::nothing_here(&pages, &visitor));
+    };
+    let found = pages.gateway().protocol(&visitor.actor, &protocol, version).await;
+    let found = found.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
+    let (found, receipt) = found.into_parts();
+    let line = line(found.line);
+    Ok(answer::page(&ProtocolPage {
+        frame: visitor.frame(&pages, &line.title, "/protocols"),
+        changes: found.changes.into_iter().map(|change| change.sentence).collect(),
+        whole: !found.document.is_empty(),
+        line,
+        entry: receipt.leaf_index,
+    }))
+}
+
+fn line(line: ProtocolLine) -> Line {
+    use crate::protocol::State as Stands;
+    let (state, tag) = match line.state {
+        None => ("can't be read, so permits nothing".to_owned(), "govuk-tag--red"),
+        Some(state) => {
+            let tag = match state {
+                Stands::Active => "govuk-tag--green",
+                Stands::Draft | Stands::PartlySigned => "govuk-tag--yellow",
+                Stands::Suspended | Stands::Revoked => "govuk-tag--red",
+                Stands::Superseded | Stands::Expired => "govuk-tag--grey",
+            };
+            (state.to_string(), tag)
+        }
+    };
+    let day = |day: Option<jiff::civil::Date>| day.map(|day| day.to_string()).unwrap_or_default();
+    let names: Vec<String> =
+        line.record_types.iter().map(|record| record.name().replace('_', " ")).collect();
+    let parties: Vec<&str> = line.parties.iter().map(crate::domain::PartnerId::as_str).collect();
+    Line {
+        protocol: line.protocol.to_string(),
+        version: line.version,
+        title: line.title,
+        state,
+        tag,
+        parties: parties.join(", "),
+        record_types: names.join(", "),
+        effective: day(line.effective),
+        review_by: day(line.review_by),
+        expires: day(line.expires),
+        missing: line.missing,
+        warnings: line.warnings,
+        digest: hex::encode(line.digest),
+    }
+}
+
+/// A question to the decision, as its form writes it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AskedDecision {
+    act: String,
+    partner: String,
+    purpose: String,
+    day: String,
+    record_type: String,
+    fields: String,
+    table: String,
+    area: String,
+}
+
+pub(super) async fn explain(
+    State(pages): State<Arc<Pages>>,
+    visitor: Visitor,
+    Query(asked): Query<AskedDecision>,
+) -> Answer {
+    let mut shown = ExplainPage {
+        frame: visitor.frame(&pages, "May we?", "/explain"),
+        answered: false,
+        allowed: false,
+        clause: String::new(),
+        sentence: String::new(),
+        wrong: "",
+        entry: 0,
+        asked,
+    };
+    if shown.asked.act.is_empty() {
+        return Ok(answer::page(&shown));
+    }
+    let question = match shown.asked.question() {
+        Ok(question) => question,
+        Err(wrong) => return Ok(answer::page(&ExplainPage { wrong, ..shown })),
+    };
+    let answered = pages.gateway().explain_decision(&visitor.actor, &question).await;
+    let answered = answered.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
+    let (explained, receipt) = answered.into_parts();
+    shown.answered = true;
+    shown.allowed = explained.allowed;
+    shown.clause = explained.clause;
+    shown.sentence = explained.sentence;
+    shown.entry = receipt.leaf_index;
+    Ok(answer::page(&shown))
+}
+
+impl AskedDecision {
+    fn question(&self) -> Result<ExplainedQuestion, &'static str> {
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let area = || {
+            let area = given(&self.area).map(|area| area.parse());
+            area.transpose().map_err(|_| "Area: 1 to 16 letters, digits or -")
+        };
+        let act = match self.act.as_str() {
+            "figure" => ExplainedAct::Figure {
+                table: self.table.trim().parse().map_err(|_| "Table: the id of a table")?,
+                area: area()?.ok_or("Area: which area the figure is about")?,
+            },
+            _ => ExplainedAct::Sending {
+                protocol: None,
+                record_type: given(&self.record_type)
+                    .ok_or("Record type: what would be sent, such as health_review")?,
+                fields: self
+                    .fields
+                    .split([',', ' '])
+                    .filter(|field| !field.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+                area: area()?,
+            },
+        };
+        let partner = given(&self.partner).map(|partner| partner.parse()).transpose();
+        let day = given(&self.day).map(|day| day.parse()).transpose();
+        Ok(ExplainedQuestion {
+            partner: partner.map_err(|_| "Organisation: its id in the register")?,
+            purpose: self.purpose.trim().to_owned(),
+            day: day.map_err(|_| "Day: a date, like 2026-03-31")?,
+            act,
+        })
+    }
+}
+
+pub(super) async fn partners(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Answer {
+    let page = PageRequest { size: MOST_LINES, token: String::new() };
+    let found = pages.gateway().list_partners(&visitor.actor, &page).await;
+    let found = found.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
+    let (found, receipt) = found.into_parts();
+    let row = |PartnerLine { partner, disabled }: PartnerLine| PartnerRow {
+        id: partner.partner.to_string(),
+        name: partner.name,
+        org_code: partner.org_code,
+        roles: partner.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        certificates: partner.certificates.len(),
+        keys: partner.keys.len(),
+        disabled,
+    };
+    Ok(answer::page(&PartnersPage {
+        frame: visitor.frame(&pages, "Partners", "/partners"),
+        partners: found.entries.into_iter().map(row).collect(),
+        entry: receipt.leaf_index,
+    }))
+}
+
+pub(super) async fn releases(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Answer {
+    let found = pages.gateway().list_releases(&visitor.actor).await;
+    let found = found.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
+    let (found, receipt) = found.into_parts();
+    Ok(answer::page(&ReleasesPage {
+        frame: visitor.frame(&pages, "Releases", "/releases"),
+        next: match found.last().filter(|_| visitor.is(CallerRole::DataOfficer)) {
+            Some(frozen) => frozen.release.quarter.next().to_string(),
+            None => String::new(),
+        },
+        releases: found.iter().rev().map(|frozen| release(frozen)).collect(),
+        entry: receipt.leaf_index,
+    }))
+}
+
+fn release(frozen: &Frozen) -> ReleaseRow {
+    let release = &frozen.release;
+    let feeds: BTreeSet<String> =
+        release.feeds.iter().filter_map(|feed| feed.week.map(|week| week.to_string())).collect();
+    let weeks = match (feeds.first(), feeds.last()) {
+        (Some(first), Some(last)) if first == last => format!("week {first}"),
+        (Some(first), Some(last)) => format!("weeks {first} to {last}"),
+        _ => String::new(),
+    };
+    ReleaseRow {
+        quarter: release.quarter.to_string(),
+        period: book::quarter_text(&release.quarter.to_string()),
+        frozen: release.created_at.strftime("%-d %b %Y").to_string(),
+        catalogue: release.catalogue.version.clone(),
+        digest: frozen.digest.to_string(),
+        tables: release.tables.len(),
+        feeds: weeks,
+        withdrawn: frozen.withdrawn.as_ref().map(|w| w.notice.clone()).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,160 @@
+//! Signing in and out.
+//!
+//! A one-time link shows a page with one button: whatever opens links to look at them (mail
+//! filters, previews) uses nothing up, since only the button's POST does.
+
+use super::{
+    Pages,
+    answer::{self, Answer, Frame},
+    visitor::{self, COOKIE, Posted, UNDER_WAY},
+};
+use crate::identity::{SignInRefused, SignedIn};
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, Uri};
+use serde::Deserialize;
+use std::sync::Arc;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    frame: Frame,
+    /// Why somebody is here, where there is something to say.
+    notice: &'static str,
+    /// The link to use up.
+    link: String,
+    /// The providers' names, in the order of their numbers.
+    providers: Vec<String>,
+}
+
+impl SignInPage {
+    fn new(pages: &Pages, notice: &'static str, link: String) -> Self {
+        let providers = pages.settings.providers.iter().map(|one| one.name().to_owned());
+        let frame = answer::frame_of_nobody(pages, "Sign in");
+        Self { frame, notice, link, providers: providers.collect() }
+    }
+}
+
+/// With what a provider sends a browser back.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SentBack {
+    code: String,
+    state: String,
+}
+
+/// Why somebody is sent here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Sent {
+    ended: String,
+}
+
+pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(sent): Query<Sent>) -> Response {
+    let notice = match sent.ended.as_str() {
+        "" => "",
+        "out" => "You have signed out.",
+        _ => "Your session has ended. Sign in again to go on.",
+    };
+    answer::page(&SignInPage::new(&pages, notice, String::new()))
+}
+
+/// What a one-time link opens. Whether it is good is told only when it is used.
+pub(super) async fn link(State(pages): State<Arc<Pages>>, Path(link): Path<String>) -> Response {
+    answer::page(&SignInPage::new(&pages, "", link))
+}
+
+/// Uses a one-time link up.
+pub(super) async fn redeem(
+    State(pages): State<Arc<Pages>>,
+    Path(link): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let authority = uri.authority().map(http::uri::Authority::as_str);
+    let from_here = visitor::is_from_here(&headers, authority);
+    let now = pages.now();
+    let Some(who) = pages.links.redeem(&link, now).filter(|_| from_here) else {
+        (pages.unknown)();
+        let notice = "This link has been used before, or is too old. Ask for another one.";
+        let shown = answer::page(&SignInPage::new(&pages, notice, String::new()));
+        return (StatusCode::FORBIDDEN, shown).into_response();
+    };
+    let_in(&pages, &headers, who)
+}
+
+/// Begins a session. One that the browser had before ends: nobody goes on in another's.
+fn let_in(pages: &Pages, headers: &HeaderMap, who: SignedIn) -> Response {
+    if let Some(before) = visitor::cookie(headers, COOKIE) {
+        pages.sessions.end(before);
+    }
+    let cookie = pages.sessions.begin(who, pages.now(), &mut *pages.rng());
+    let mut answer = answer::go_to("/");
+    visitor::set_cookie(&mut answer, COOKIE, cookie.expose());
+    answer
+}
+
+/// Sends somebody to a provider.
+pub(super) async fn set_out(
+    State(pages): State<Arc<Pages>>,
+    Path(provider): Path<String>,
+) -> Response {
+    let number = provider.parse::<usize>().ok();
+    let Some(provider) = number.and_then(|number| pages.settings.providers.get(number)) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let (cookie, location) = provider.begin(pages.now(), &mut *pages.rng());
+    let mut answer = answer::go_to(&location);
+    let kept = format!("{}.{}", number.unwrap_or_default(), cookie.expose());
+    visitor::set_cookie(&mut answer, UNDER_WAY, &kept);
+    answer
+}
+
+/// Somebody comes back from a provider.
+pub(super) async fn back(
+    State(pages): State<Arc<Pages>>,
+    headers: HeaderMap,
+    Query(SentBack { code, state }): Query<SentBack>,
+) -> Response {
+    let kept = visitor::cookie(&headers, UNDER_WAY).and_then(|kept| kept.split_once('.'));
+    let provider = kept.and_then(|(number, cookie)| {
+        Some((pages.settings.providers.get(number.parse::<usize>().ok()?)?, cookie))
+    });
+    let finished = match provider {
+        Some((provider, cookie)) => provider.finish(cookie, &state, &code, pages.now()).await,
+        None => Err(SignInRefused::NotUnderWay),
+    };
+    let mut answer = match finished {
+        Ok(who) => let_in(&pages, &headers, who),
+        Err(error) => {
+            tracing::warn!(%error, "a sign-in by a provider was refused");
+            (pages.unknown)();
+            let notice = "You could not be signed in. Start again.";
+            let shown = answer::page(&SignInPage::new(&pages, notice, String::new()));
+            (StatusCode::FORBIDDEN, shown).into_response()
+        }
+    };
+    visitor::set_cookie(&mut answer, UNDER_WAY, "");
+    answer
+}
+
+/// A form with nothing in it but its proof.
+#[derive(Debug, Deserialize)]
+pub(super) struct Nothing {}
+
+/// Ends the session.
+pub(super) async fn out(
+    State(pages): State<Arc<Pages>>,
+    headers: HeaderMap,
+    Posted { .. }: Posted<Nothing>,
+) -> Answer {
+    if let Some(cookie) = visitor::cookie(&headers, COOKIE) {
+        pages.sessions.end(cookie);
+    }
+    let mut answer = answer::go_to("/sign-in?ended=out");
+    visitor::set_cookie(&mut answer, COOKIE, "");
+    Ok(answer)
+}
