@@ -118,6 +118,7 @@ impl Inventor {
         let store = scratch.store_at(&at).await?;
         self.fill(&store, persons, rng).await?;
         store.close().await;
+        drop(store);
         Ok(Store::open(&at).await?)
     }
 
