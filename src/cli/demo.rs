@@ -250,10 +250,10 @@ impl<'c, 'w> Steps<'c, 'w> {
     /// One-time links into the pages, one for each kind of person.
     fn links(&mut self, running: &Running, area: &str) -> Result<(), CliError> {
         let Some((address, pages)) = running.pages() else { return Ok(()) };
-        self.console.text(&format!(
+        self.console.text(
             "\nOr look with a browser, which will warn of the demo's own certificate. Each link signs \
-             in once, within a day:"
-        ))?;
+             in once, within a day:",
+        )?;
         for (name, who) in people(area).map_err(DemoError::from)? {
             let path = pages.sign_in_path(who, LINK_LIFE).unwrap_or_default();
             self.console.text(&format!("  {name:<16} https://{address}{path}"))?;

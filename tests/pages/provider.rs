@@ -142,7 +142,7 @@ impl Provider {
         format!("/sign-in/back?code={code}&state={}", asked["state"])
     }
 
-    fn lie(&self, name: &str, value: Value) {
+    fn lie(&self, name: &str, value: &Value) {
         *self.lies.lock().unwrap() = json!({ name: value });
     }
 }
@@ -207,13 +207,13 @@ async fn whatever_does_not_fit_signs_nobody_in() {
     .into_iter()
     .enumerate()
     {
-        provider.lie(claim, value);
+        provider.lie(claim, &value);
         let asked = set_out(&mut browser).await;
         let back = provider.back(&asked, &format!("lie{at}"));
         refused(&mut browser, &back, claim).await;
     }
     // A role that the register does not give its organisation gains nothing.
-    provider.lie("roles", json!(["auditor"]));
+    provider.lie("roles", &json!(["auditor"]));
     let asked = set_out(&mut browser).await;
     let back = provider.back(&asked, "c9");
     assert_eq!(browser.get(&back).await.status, StatusCode::SEE_OTHER);

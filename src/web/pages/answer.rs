@@ -168,9 +168,9 @@ pub(super) fn frame_of_nobody(pages: &Pages, title: &str) -> Frame {
 }
 
 /// The same no for somebody who is not let in at all.
-pub(super) fn denied_to_nobody(pages: &Pages, denied: Denied) -> Response {
+pub(super) fn denied_to_nobody(pages: &Pages, denied: &Denied) -> Response {
     let heading = "You are not recognised";
-    let (sentence, reason, entry) = match &denied {
+    let (sentence, reason, entry) = match denied {
         Denied::Refused(logged) => {
             let refused = logged.value();
             (refused.sentence(), refused.reason(), Some(logged.receipt().leaf_index))

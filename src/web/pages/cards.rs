@@ -126,6 +126,6 @@ fn line_of(line: CardLine) -> Line {
         parts: Vec::new(),
         beside: Vec::new(),
         comparisons: 0,
-        feeds: line.feeds.into_iter().map(feed_of).collect(),
+        feeds: line.feeds.iter().map(feed_of).collect(),
     }
 }

@@ -272,7 +272,7 @@ fn line_of(line: BookLine) -> Line {
         parts: line.parts.into_iter().map(part).collect(),
         beside: line.beside.into_iter().map(beside).collect(),
         comparisons: line.comparisons,
-        feeds: line.feeds.into_iter().map(feed_of).collect(),
+        feeds: line.feeds.iter().map(feed_of).collect(),
     }
 }
 
@@ -290,7 +290,7 @@ fn change_of(change: gateway::ChangeText) -> Change {
 }
 
 /// A feed's week, as the book has it.
-pub(super) fn feed_of(feed: FeedWeek) -> Feed {
+pub(super) fn feed_of(feed: &FeedWeek) -> Feed {
     Feed {
         partner: feed.partner.to_string(),
         record_type: feed.record_type.name().to_owned(),

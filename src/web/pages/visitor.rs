@@ -67,7 +67,7 @@ impl FromRequestParts<Arc<Pages>> for Visitor {
             Err(denied) => {
                 // Barred since: the session ends with the refusal.
                 shown.into_iter().for_each(|shown| pages.sessions.end(shown));
-                let mut answer = answer::denied_to_nobody(pages, denied);
+                let mut answer = answer::denied_to_nobody(pages, &denied);
                 set_cookie(&mut answer, COOKIE, "");
                 Err(answer)
             }
