@@ -1,8 +1,12 @@
-# The guides under deploy/, run line by line; sourced by `run`.
+# The guides under deploy/, run line by line; sourced by `run` while the demo's gateway is up.
 
 # lines PAGE: the lines of the page's shell blocks.
 lines() {
     awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' "$1"
+}
+# unused_port: one that nobody uses now.
+unused_port() {
+    "$python" -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'
 }
 # walk PAGE FOLDER: runs them in a folder, as a reader would.
 walk() {
@@ -67,3 +71,19 @@ SH
         -e "s#/var/lib/tallygate#$folder/var/lib/tallygate#g; s#/root/#$folder/root/#g" >>"$folder/lines.sh"
     (cd "$folder" && bash -euo pipefail lines.sh)
 }
+
+pages=$tools/pages
+rm -rf "$pages"
+for page in partner auditor; do
+    mkdir -p "$pages/$page"
+    ln -s "$PWD/$demo" "$pages/$page/demo"
+done
+# What an auditor was handed.
+"$program" keys list --format json --profile "$demo/profiles/auditor.toml" 2>/dev/null |
+    "$python" -c 'import json, sys
+print(next(key["public_key"] for key in json.load(sys.stdin) if key["purpose"] == "release"))' \
+        >"$pages/auditor/release.jwk.json"
+check "the partner's guide, followed" walk deploy/PARTNER.md "$pages/partner"
+check "the auditor's guide, followed" walk deploy/AUDITOR.md "$pages/auditor"
+check "the operator's guide, followed from an empty machine on" \
+    operate deploy/OPERATOR.md "$tools/site" "$(unused_port)" "$(unused_port)"
