@@ -23,7 +23,7 @@ from sql_tables import QUERIES, count
 
 PROGRAM, OUT, SIZE = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 ROWS = OUT / "rows"
-# A person of too many groups counts in some, which each release draws anew: no noise alone.
+# A person of too many groups counts in some, and each release draws anew in which.
 CHOSEN_ANEW = {"target_groups", "referral_partners"}
 
 
@@ -138,10 +138,10 @@ def main():
     ]:
         print(f"| {what} | {which} | {seconds:.2f} | {persons / seconds:,.0f} |")
     cells = sum(len(exact[quarter, table]) for quarter in quarters for table in covered[quarter])
-    zeros = sum(1 for quarter in quarters for table in covered[quarter]
-                if not any(exact[quarter, table].values()))
-    print(f"\n{len(counted)} of {len(all_due)} tables of four quarters counted, {cells} cells,"
-          f" {wrong} tables differ; {zeros} tables of a quarter count nobody")
+    somebody = {table for (_, table), counts in exact.items() if any(counts.values())}
+    print(f"\n{len(counted)} of {len(all_due)} tables of four quarters counted, {cells} cells;"
+          f" tables that differ: {wrong}; that count nobody in either:"
+          f" {', '.join(sorted(counted - somebody)) or 'none'}")
     print(f"the signed release's {looked_at} tables: squared noise at most {off:.1f} standard"
           " errors above what is declared")
     # By chance alone 6 standard errors come in less than one run in a million.

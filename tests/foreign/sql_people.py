@@ -1,7 +1,7 @@
 """What tests/foreign/duckdb loads, and what its SQL makes of it for all tables: who is alive, how
 old, registered, where at home. Days are numbers since 1970-01-01, as in the files.
 
-Written from the definitions in words (src/disclosure) and the catalogue, not from the Rust.
+It says anew in SQL what src/disclosure says in Rust, and shares no code with it.
 """
 
 import calendar

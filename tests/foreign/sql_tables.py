@@ -1,7 +1,7 @@
 """Each table of a release as a query for tests/foreign/duckdb: a row a person in a cell, with the
 person's reach area; the population by age is put around it (`TABLES`).
 
-Written from the definitions in words (src/disclosure) and the catalogue, not from the Rust.
+It says anew in SQL what src/disclosure/tables says in Rust, and shares no code with it.
 """
 
 from string import Template
@@ -70,7 +70,8 @@ CHILDREN_AND_ADULTS = f"({UNDER_FIVES} OR {ADULTS})"
 FEEDING = f"""JOIN (SELECT person, bool_or(feeding IN ('total', 'partial')) AS breast
     FROM feeding_6_8_week WHERE {EVENTS} AND feeding IN ('total', 'partial', 'none') GROUP BY ALL)
     USING (person)"""
-BORN = f"JOIN (SELECT person, min(known) AS known FROM live_birth WHERE {EVENTS} GROUP BY ALL) USING (person)"
+BORN = f"""JOIN (SELECT person, min(known) AS known FROM live_birth WHERE {EVENTS} GROUP BY ALL)
+    USING (person)"""
 ASKED = f"""LEFT JOIN (SELECT DISTINCT person, true AS asked FROM development_score
     JOIN people USING (person) WHERE {EVENTS} AND day BETWEEN aged(born, 23) AND aged(born, 30))
     USING (person)"""
@@ -93,18 +94,14 @@ AIMS = f"""JOIN (SELECT person, esol, min(how) AS how FROM (
         FROM learning_aim WHERE {EVENTS} AND {flows_in('planned_end_date')})
     GROUP BY ALL) USING (person)"""
 AIM = "CASE WHEN esol THEN 'esol_' ELSE 'other_' END || ['achieved', 'completed', 'not'][how + 1]"
-WENT_ON = f"""JOIN (SELECT person, bool_or(destination <> 'none' OR begun.n IS NOT NULL) AS went_on
-    FROM (SELECT row_number() OVER () AS aim, * FROM learning_aim WHERE {EVENTS}
-          AND completion_status = '2' AND planned_end_date + 183 BETWEEN $first AND $last
-          AND destination <> 'unknown')
-    LEFT JOIN (SELECT aim.rowid AS n, aim.person, aim.day AS start FROM learning_aim aim
-               WHERE {EVENTS} UNION ALL
-               SELECT rowid, person, start_date FROM volunteer_placement WHERE {EVENTS}) begun
+WENT_ON = f"""JOIN (SELECT person, bool_or(destination <> 'none' OR coalesce(
+        begun.start BETWEEN planned_end_date + 1 AND planned_end_date + 183, false)) AS went_on
+    FROM (SELECT * FROM learning_aim WHERE {EVENTS} AND completion_status = '2'
+          AND planned_end_date + 183 BETWEEN $first AND $last AND destination <> 'unknown')
+    LEFT JOIN (SELECT person, day AS start FROM learning_aim WHERE {EVENTS} UNION ALL
+               SELECT person, start_date FROM volunteer_placement WHERE {EVENTS}) begun
         USING (person)
     GROUP BY ALL) USING (person)"""
-# The join above would count any other start: the span belongs into its condition.
-WENT_ON = WENT_ON.replace("begun.n IS NOT NULL", "coalesce(begun.start BETWEEN"
-                          " planned_end_date + 1 AND planned_end_date + 183, false)")
 PLACED = f"""JOIN (SELECT person, bool_or(coalesce(target_groups, '') <> '') AS of_group
     FROM volunteer_placement WHERE {EVENTS} AND {flows_in('coalesce(start_date, day)')}
     GROUP BY ALL) USING (person)"""
@@ -130,7 +127,6 @@ def some_of(most, things, people, who, rest, cell):
         WHERE place <= {most}"""
 
 
-# Of the under-fives alone: adults have groups, too, and nobody counts them by these.
 IN_GROUPS = f"""SELECT person, unnest(string_split(target_groups, ';')) AS thing FROM registration
     WHERE {EVENTS} AND target_groups IS NOT NULL
     UNION SELECT person, 'minority_ethnic' FROM of_group WHERE number <> 0
@@ -151,7 +147,7 @@ QUERIES = {
         f"""CASE WHEN since IS NULL THEN {either('days = 0', 'unregistered_absent',
             'unregistered_attended')} ELSE {either(LONG, 'long_', 'new_')} || {VISITS} END"""),
     "under_fives": by("'age_' || (months // 12) || '_' || registration"),
-    "by_sex": by(f"{either(chr(113) + '.sex = ' + repr('1'), 'boys_', 'girls_')} || registration",
+    "by_sex": by(either("q.sex = '1'", "boys_", "girls_") + " || registration",
                  where="q.sex IN ('1', '2')"),
     "by_ethnic_group": by("broad || '_' || registration", placed("early_years_profile"),
                           joins="JOIN of_group USING (person)"),

@@ -2,8 +2,8 @@
 //! counter made of it.
 //!
 //! `persons.csv` and a file a record type (`live_birth.csv` and so on; what is about nobody belongs
-//! to person 0) hold what the close's pass sees, `lsoas.csv` where each LSOA lies. `exact.csv` holds
-//! the counts of the closed quarter's tables and of the three quarters' before it, by the counter
+//! to person 0) hold what the close's pass sees, `lsoas.csv` where each LSOA lies. `exact.csv`
+//! holds the counts of the closed quarter's tables and of the three quarters' before it, by the counter
 //! itself: it has one exit, through noise, and goes through it with a generator that draws none
 //! ([`Noiseless`]). After the close `release.json` is the signed release and `times.csv` says what
 //! took how long.

@@ -26,6 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose records of which type.
 type Source = (PartnerId, RecordType);
+/// What flows ask of the consents that their records rest on.
+type Asked = BTreeMap<Source, Vec<ConsentTerms>>;
 
 /// One person with all that may be counted of it. No Debug: it holds a date of birth.
 pub(super) struct Read {
@@ -119,12 +121,9 @@ impl<'a> Pass<'a> {
 }
 
 /// Whose records the quarter's permits let be counted, and what is asked of consents.
-fn sources(
-    gateway: &Gateway,
-    quarter: Quarter,
-) -> Result<(BTreeSet<Source>, BTreeMap<Source, Vec<ConsentTerms>>), BenchError> {
+fn sources(gateway: &Gateway, quarter: Quarter) -> Result<(BTreeSet<Source>, Asked), BenchError> {
     let (snapshot, today) = (gateway.snapshot(), gateway.today());
-    let (mut sources, mut asked) = (BTreeSet::new(), BTreeMap::new());
+    let (mut sources, mut asked) = (BTreeSet::new(), Asked::new());
     for table in gateway.catalogue().due_in(quarter) {
         let permit = snapshot.policy().may_release(&table.id, &table.sources, today);
         let permit: ReleasePermit = permit.map_err(|_| BenchError::NoPermit)?;
@@ -132,7 +131,7 @@ fn sources(
             let key = (source.partner().clone(), source.record_type());
             let terms = source.consent_terms();
             if terms.rule == ConsentRule::Explicit {
-                let all: &mut Vec<ConsentTerms> = asked.entry(key.clone()).or_default();
+                let all = asked.entry(key.clone()).or_default();
                 if !all.contains(terms) {
                     all.push(terms.clone());
                 }
