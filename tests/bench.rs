@@ -3,7 +3,11 @@
 
 use crate::support::{output, tallygate};
 use serde_json::Value;
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    path::Path,
+};
 
 const COLUMNS: [&str; 9] =
     ["name", "engine", "value", "unit", "limit", "ratio", "p50_ms", "p99_ms", "rss_mib"];
@@ -104,4 +108,42 @@ fn rows_come_as_csv_too_and_nothing_of_others_is_wiped() {
     let refused = tallygate([&log[..], &[&dir]].concat());
     assert_eq!(refused.status.code(), Some(2));
     assert!(thesis.exists());
+}
+
+#[test]
+fn a_release_is_exported_for_another_program_to_count_and_no_other_measure_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (scratch, rows) = (path("scratch"), path("rows"));
+    let own = ["bench", "release", "--size", "64", "--dir", &scratch, "--export", &rows];
+    output(&own, 0);
+    let read = |name: &str| {
+        let mut file = csv::Reader::from_path(format!("{rows}/{name}.csv")).unwrap();
+        file.deserialize().map(Result::unwrap).collect::<Vec<HashMap<String, String>>>()
+    };
+    let persons = read("persons");
+    assert!(persons.len() > 64, "the invented and those they were invented after");
+    let under_fives: u32 = read("exact")
+        .iter()
+        .filter(|row| row["table"] == "registered" && row["quarter"] == "2026Q1")
+        .map(|row| row["count"].parse::<u32>().unwrap())
+        .sum();
+    assert!(under_fives > 64 && usize::try_from(under_fives).unwrap() <= persons.len());
+    let numbers: BTreeSet<&str> = persons.iter().map(|row| row["person"].as_str()).collect();
+    assert_eq!(numbers.len(), persons.len());
+    let births = read("live_birth");
+    assert!(births.iter().all(|row| numbers.contains(row["person"].as_str())));
+    assert!(births.iter().all(|row| row["role"] != "principal" || row["day"].is_empty()));
+    let quarters: BTreeSet<_> = read("exact").iter().map(|row| row["quarter"].clone()).collect();
+    assert_eq!(quarters.len(), 4, "a table is due in one of four, or in each");
+    let took = read("times").iter().map(|row| row["what"].clone()).collect::<Vec<_>>();
+    assert_eq!(took, ["export", "close", "scan"]);
+    let signed: Value =
+        serde_json::from_str(&fs::read_to_string(format!("{rows}/release.json")).unwrap()).unwrap();
+    assert!(signed["payload"].is_string() && signed["signatures"].is_array());
+    for other in ["all", "intake", "log"] {
+        let refused = tallygate(["bench", other, "--size", "64", "--export", &path("none")]);
+        assert_eq!(refused.status.code(), Some(2), "{other}");
+    }
+    assert!(!Path::new(&path("none")).exists());
 }

@@ -111,6 +111,8 @@ pub(crate) struct Plan {
     pub(crate) dir: PathBuf,
     /// A PostgreSQL server whose user may create databases and roles; `None` for SQLite.
     pub(crate) database: Option<PostgresLocation>,
+    /// Where what a close sees and its exact counts are written, if anywhere: invented persons'.
+    pub(crate) export: Option<PathBuf>,
 }
 
 /// One figure beside its limit.
@@ -228,6 +230,9 @@ pub(crate) enum BenchError {
     /// A synthetic place's areas that are none.
     #[error("the synthetic place's areas break a rule")]
     Areas,
+    /// The ground's protocols do not let a table be counted.
+    #[error("the ground's protocols do not let a table of the quarter be counted")]
+    NoPermit,
     /// There was nobody to count.
     #[error("nobody was taken in, so there is nobody to count: give a larger --size")]
     Nobody,
@@ -273,7 +278,9 @@ async fn measure_all(
             Measure::Linking => linking::measure(scratch, &clock, size, say).await?,
             Measure::Figures => figures::measure(scratch, &clock, size, say).await?,
             Measure::Prf => prf::measure(scratch, &clock, size, say).await?,
-            Measure::Release => release::measure(scratch, &clock, size, say).await?,
+            Measure::Release => {
+                release::measure(scratch, &clock, size, plan.export.as_deref(), say).await?
+            }
             Measure::Withheld => withheld::measure(scratch, &clock, size, say).await?,
             Measure::Log => log::measure(scratch, &clock, size, say).await?,
             Measure::Growth => growth::measure(scratch, &clock, size, say).await?,

@@ -7,6 +7,12 @@
 //! before and after the close, and the faster of the two is the limit: row by row in `release`,
 //! and in `release_joined` with each person's events put together, which is the least that a pass
 //! could do.
+//!
+//! With a folder to export into, what the close sees and its exact counts are written between the
+//! first scan and the close ([`export`]), for another program to count and to be timed beside it.
+
+mod export;
+mod pass;
 
 use super::{
     BenchError, Row,
@@ -26,8 +32,14 @@ use crate::{
     },
     wire::v1,
 };
+use export::Export;
 use rand::rngs::StdRng;
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Children of the small population.
 const CHILDREN: u64 = 400;
@@ -46,8 +58,10 @@ pub(super) async fn measure(
     scratch: &mut Scratch,
     clock: &Arc<dyn Clock>,
     persons: u64,
+    export: Option<&Path>,
     say: &mut dyn FnMut(&str),
 ) -> Result<Vec<Row>, BenchError> {
+    let mut export = export.map(Export::new).transpose()?;
     say("release: a small population to invent persons after");
     let (areas, lsoas) = geography(persons)?;
     let site = Site::open(scratch, "release", CHILDREN, areas, clock).await?;
@@ -58,6 +72,10 @@ pub(super) async fn measure(
     Seeder::new(&site, lsoas.numbers)?.seed(&store, persons).await?;
     say("release: the bare scan, the close, the bare scan again");
     let before = scans(&store).await?;
+    if let Some(export) = &mut export {
+        say("release: writing what the close will see, and its exact counts");
+        export.before_close(&site).await?;
+    }
     let memory = Memory::watch();
     let second = journey::connect(&site.ground.dir, "officer-2").await?;
     let quarter: Vec<Quarter> = LAST_QUARTER.parse().into_iter().collect();
@@ -66,6 +84,11 @@ pub(super) async fn measure(
     let close = begun.elapsed();
     let peak = memory.peak_mib();
     let after = scans(&store).await?;
+    if let Some(mut export) = export {
+        export.took("close", close);
+        export.took("scan", before.took.min(after.took));
+        export.after_close(&site).await?;
+    }
     drop(store);
     site.close().await?;
     let sample = Sample { elapsed: close, calls: vec![close] };
@@ -83,15 +106,18 @@ struct Scans {
     persons: u64,
     rows: f64,
     joined: f64,
+    /// How long the reading row by row took.
+    took: Duration,
 }
 
 async fn scans(store: &Store) -> Result<Scans, BenchError> {
     let begun = Instant::now();
     let (persons, _bytes) = bare::scan(store, Scan::Rows).await?;
-    let rows = rate(persons, begun.elapsed());
+    let took = begun.elapsed();
+    let rows = rate(persons, took);
     let begun = Instant::now();
     bare::scan(store, Scan::Joined).await?;
-    Ok(Scans { persons, rows, joined: rate(persons, begun.elapsed()) })
+    Ok(Scans { persons, rows, joined: rate(persons, begun.elapsed()), took })
 }
 
 /// Where the invented persons live.

@@ -47,8 +47,9 @@ pub(super) enum BenchCommand {
     #[command(after_help = "Example:\n  tallygate bench prf --format json")]
     Prf(Bench),
     /// A quarter's close, beside a bare scan of the same rows; --size is persons.
-    #[command(after_help = "Example:\n  tallygate bench release --size 100000")]
-    Release(Bench),
+    #[command(after_help = "Examples:\n  tallygate bench release --size 100000\n  \
+                            tallygate bench release --size 100000 --export rows")]
+    Release(Release),
     /// The access log with 64 callers waiting, beside a raw group commit; --size is leaves.
     #[command(
         after_help = "Example:\n  tallygate bench log --database postgres://tallygate@localhost/postgres"
@@ -108,15 +109,29 @@ pub(super) struct Bench {
     printing: Printing,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Release {
+    #[command(flatten)]
+    bench: Bench,
+    /// Also write what the close sees of the invented persons as CSV files into this folder, and
+    /// its exact counts, for another program to count and compare.
+    #[arg(long, value_name = "DIR")]
+    export: Option<PathBuf>,
+}
+
 impl BenchCommand {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
+        let mut export_to = None;
         let (measures, bench) = match self {
             Self::Protocols(bench) => (vec![Measure::Protocols], bench),
             Self::Intake(bench) => (vec![Measure::Intake], bench),
             Self::Linking(bench) => (vec![Measure::Linking], bench),
             Self::Figures(bench) => (vec![Measure::Figures], bench),
             Self::Prf(bench) => (vec![Measure::Prf], bench),
-            Self::Release(bench) => (vec![Measure::Release], bench),
+            Self::Release(Release { bench, export }) => {
+                export_to = export;
+                (vec![Measure::Release], bench)
+            }
             Self::Log(bench) => (vec![Measure::Log], bench),
             Self::Growth(bench) => (vec![Measure::Growth], bench),
             Self::Verify(bench) => (vec![Measure::Verify], bench),
@@ -127,7 +142,7 @@ impl BenchCommand {
             Self::Withheld(bench) => (vec![Measure::Withheld], bench),
             Self::All(bench) => (Measure::ALL.to_vec(), bench),
         };
-        bench.run(measures, console).await
+        bench.run(measures, export_to, console).await
     }
 }
 
@@ -135,6 +150,7 @@ impl Bench {
     async fn run(
         self,
         measures: Vec<Measure>,
+        export: Option<PathBuf>,
         console: &mut Console<'_>,
     ) -> Result<Outcome, CliError> {
         let Self { size, database, dir, out, log, printing } = self;
@@ -143,7 +159,7 @@ impl Bench {
         // Not by the reader of arguments, which would repeat a password that does not belong.
         let database = database.map(|url| PostgresLocation::parse(&url, None)).transpose();
         let database = database.map_err(|error| failed(error.into()))?;
-        let plan = Plan { measures, size, dir, database };
+        let plan = Plan { measures, size, dir, database, export };
         let rows = bench::run(&plan, &mut |doing| console.note(doing)).await;
         let rows = rows.map_err(|error| failed(error.into()))?;
         console.table(printing.format, &table(&rows))?;
