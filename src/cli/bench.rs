@@ -113,8 +113,7 @@ pub(super) struct Bench {
 pub(super) struct Release {
     #[command(flatten)]
     bench: Bench,
-    /// Also write what the close sees of the invented persons as CSV files into this folder, and
-    /// its exact counts, for another program to count and compare.
+    /// Also write what the close sees, and its exact counts, as CSV into this folder.
     #[arg(long, value_name = "DIR")]
     export: Option<PathBuf>,
 }

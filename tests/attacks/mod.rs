@@ -55,7 +55,7 @@ impl Later {
         for part in ["certificates", "keys", "profiles", "tiles"] {
             crate::support::copy(&demo.dir.join(part), &folder.path().join(part));
         }
-        for file in ["gateway.db", "log.vkey", "jwks.json", "ca.pem"] {
+        for file in ["gateway.db", "log.vkey", "jwks.json", "ca.pem", "boundaries.json"] {
             fs::copy(demo.dir.join(file), folder.path().join(file)).unwrap();
         }
         let config = fs::read_to_string(demo.dir.join("gateway.toml")).unwrap();

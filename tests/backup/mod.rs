@@ -32,7 +32,7 @@ impl Ground {
         for part in ["certificates", "keys", "profiles", "tiles"] {
             copy(&demo.dir.join(part), &folder.path().join(part));
         }
-        for file in ["gateway.db", "log.vkey", "ca.pem"] {
+        for file in ["gateway.db", "log.vkey", "ca.pem", "boundaries.json"] {
             fs::copy(demo.dir.join(file), folder.path().join(file)).unwrap();
         }
         let ground = Self { folder };

@@ -134,7 +134,8 @@ impl Watched {
         let address = listener.local_addr().unwrap().to_string();
         let config = folder.path().join("gateway.toml");
         let text = fs::read_to_string(&config).unwrap();
-        let mut listeners = [address.clone(), "127.0.0.1:0".to_owned()].into_iter();
+        let others = std::iter::repeat("127.0.0.1:0".to_owned());
+        let mut listeners = std::iter::once(address.clone()).chain(others);
         let lines = text.lines().map(|line| match line.starts_with("listen") {
             true => format!("listen = \"{}\"\n", listeners.next().unwrap()),
             false => format!("{line}\n"),

@@ -112,7 +112,7 @@ impl Site {
         for part in ["certificates", "keys", "profiles", "protocols", "tiles"] {
             copy(&demo.dir.join(part), &folder.path().join(part));
         }
-        for file in ["gateway.db", "log.vkey", "ca.pem"] {
+        for file in ["gateway.db", "log.vkey", "ca.pem", "boundaries.json"] {
             fs::copy(demo.dir.join(file), folder.path().join(file)).unwrap();
         }
         let now = SystemClock.now();

@@ -98,7 +98,7 @@ struct Limits {
 
 #[derive(Deserialize)]
 struct Risk {
-    attacker_accuracy: f64,
+    accuracy: f64,
 }
 
 #[derive(Deserialize)]
@@ -236,7 +236,7 @@ fn gauges(shown: &Shown) -> Vec<Gauge> {
         format!(
             "someone who knows everything about everybody else guesses one fact about one child \
              right at most {:.0} times in 100.",
-            risk.attacker_accuracy * 100.0
+            risk.accuracy * 100.0
         )
     };
     let one = format!("After it, {}", accuracy(&shown.quarter_risk));

@@ -1,11 +1,11 @@
 //! Pages for people: centre managers, data officers, auditors. Plain HTML, made here, over the
 //! same use cases, permits and log as gRPC; thin like it.
 //!
-//! - [`serve()`]: connections, their limits and their end; [`router`]: which page is where.
-//! - [`visitor`]: from a cookie to an [`crate::gateway::Actor`], and what a form must prove.
-//! - [`answer`]: the headers of every answer, and refusals as pages.
-//! - [`sign_in`], [`areas`], [`cards`], [`figures`], [`map`], [`found`], [`log`],
-//!   [`register`], [`closing`], [`notices`]:
+//! - [`serve()`]: connections, their limits and their end; `router`: which page is where.
+//! - `visitor`: from a cookie to an [`crate::gateway::Actor`], and what a form must prove.
+//! - `answer`: the headers of every answer, and refusals as pages.
+//! - `sign_in`, `areas`, `cards`, `figures`, `map`, `found`, `log`,
+//!   `register`, `closing`, `notices`:
 //!   the pages.
 //!
 //! # What is a leaf
@@ -22,7 +22,7 @@
 //! its session. Nothing else: no script is needed, none stands in a page, and the policy sent
 //! with each answer allows nothing from elsewhere. `Lax`, because a session may begin by a way
 //! back from an identity provider; what changes something is a POST, and those must come from
-//! here by two proofs ([`visitor::Posted`]).
+//! here by two proofs (`visitor::Posted`).
 //!
 //! # What pages show
 //! What the use case gave, and nothing that it did not: texts of figures come from it as they are.
