@@ -3,14 +3,18 @@
 //! - [`listen`]: the accept loop of TLS, for gRPC and the web.
 //! - [`handshake`]: what failed handshakes are counted as, and how many run at once.
 //! - [`serve`]: everything put together, and stopped in order.
+//! - `sites`: the listeners of the published log and of the pages.
+//! - `background`: what goes on beside answering.
 //! - [`telemetry`]: where tracing goes.
 //! - `witness_client`: how checkpoints get to witnesses.
 //! - [`tls`]: the gateway's TLS configuration from PEM texts, ready to be exchanged whole.
 
+mod background;
 pub mod handshake;
 pub mod listen;
 mod provider_client;
 pub mod serve;
+mod sites;
 pub mod telemetry;
 pub mod tls;
 mod witness_client;

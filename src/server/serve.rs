@@ -2,42 +2,30 @@
 //! tiles, and stops in order.
 
 use super::{
-    HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally, ListenError, Listener,
-    TlsError, Web, pages_config, provider_client::ProviderClient, server_config, web_config,
+    HandshakeFailures, HandshakeLimits, ListenError, Listener, TlsError, background, server_config,
+    sites::{ServedLog, ServedPages, Sites},
     witness_client::WitnessClient,
 };
 use crate::{
-    audit::{AuditError, Leaf, LeafKind, LogSigner, SizeClass},
-    config::{Config, PagesConfig, SignInConfig, WebConfig},
+    audit::{AuditError, LogSigner},
+    config::Config,
     disclosure::{Catalogue, DisclosureError},
     gateway::{
         Denied, Gateway, GatewayError, HistoryError, JournalPlace, ProjectionError, Projector,
         Published, Quotas, Setup, Witness, Witnesses, register::Partner,
     },
     grpc,
-    identity::{
-        CallerCheck, Clock, IdTokenCheck, Provider, ProviderSettings, Recogniser, SessionLimits,
-        TokenCache, TokenVerifier,
-    },
+    identity::{CallerCheck, Clock, Recogniser, TokenCache, TokenVerifier},
     keys::{KeyError, Log, Prf, Release, SigningKey},
     store::{Location, Store, StoreError, calendar_year},
-    web::{
-        self,
-        pages::{Boundaries, BoundariesError, Pages, Settings},
-    },
+    web::pages::{BoundariesError, Pages},
 };
 use arc_swap::ArcSwap;
-use jiff::{SignedDuration, civil::Date};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time};
-use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-/// How often failed handshakes become a leaf.
-const TALLY_EVERY: Duration = Duration::from_secs(60);
-/// How often it is asked whether a day has ended whose erasures are to be named.
-const DAY_CHECK: Duration = Duration::from_secs(600);
 /// How long the last cosignatures may take at the end.
 const LAST_COSIGNING: Duration = Duration::from_secs(10);
 /// Verified tokens that are remembered.
@@ -110,18 +98,11 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Pages that are served: where, what they are, and the task.
-struct ServedPages {
-    address: SocketAddr,
-    pages: Arc<Pages>,
-    serving: JoinHandle<()>,
-}
-
 /// A running gateway.
 pub struct Running {
     gateway: Arc<Gateway>,
     address: SocketAddr,
-    web: Option<(SocketAddr, JoinHandle<()>)>,
+    web: Option<ServedLog>,
     pages: Option<ServedPages>,
     stop: CancellationToken,
     failures: Arc<HandshakeFailures>,
@@ -227,29 +208,14 @@ pub async fn start(
         HandshakeLimits::default(),
     )
     .await?;
-    let web_listener = match &config.web {
-        Some(web) => Some(bind_web(web, Arc::clone(&clock), listener.failures()).await?),
-        None => None,
-    };
-    let pages_listener = match &config.pages {
-        Some(pages) => {
-            let bound = bind_pages(pages, Arc::clone(&clock), listener.failures()).await?;
-            Some((bound, pages, providers(&pages.sign_in, &clock)?))
-        }
-        None => None,
-    };
+    let sites = Sites::bind(config, &clock, &listener.failures()).await?;
     let (address, failures, stop) =
         (listener.local_addr(), listener.failures(), CancellationToken::new());
     let verifier = TokenVerifier::new(config.audience.clone());
     let check = CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS));
     let recogniser = Arc::new(Recogniser::new(Arc::clone(&gateway), check));
     let published = Published::new(store.clone(), config.tiles.clone());
-    let web = web_listener.map(|listener| serve_web(listener, &recogniser, &published, &stop));
-    let pages = pages_listener
-        .map(|(listener, told, providers)| {
-            serve_pages(listener, (told, providers), &recogniser, &published, &stop)
-        })
-        .transpose()?;
+    let (web, pages) = sites.serve(&recogniser, &published, &stop)?;
     let services = grpc::services(&Arc::new(grpc::Frame::new(recogniser, published)));
     let server = tokio::spawn(grpc::server().serve_with_incoming_shutdown(
         services,
@@ -257,15 +223,7 @@ pub async fn start(
         stop.clone().cancelled_owned(),
     ));
     let projector = Projector::new(store, config.tiles.clone()).with_witnesses(witnesses);
-    let background = vec![
-        tokio::spawn(watch_quorum(Arc::clone(&gateway), stop.clone(), config.tick)),
-        tokio::spawn(tally(Arc::clone(&gateway), Arc::clone(&failures), stop.clone())),
-        tokio::spawn(Arc::clone(&gateway).keep_rotating(stop.clone())),
-        tokio::spawn(Arc::clone(&gateway).keep_relinking(stop.clone())),
-        tokio::spawn(name_days(Arc::clone(&gateway), config.confirmed_day, stop.clone())),
-        tokio::spawn(projector.clone().run(stop.clone(), config.tick)),
-        tokio::spawn(projector.clone().keep_cosigning(stop.clone())),
-    ];
+    let background = background::begin(&gateway, &failures, &projector, config, &stop);
     Ok(Running {
         gateway,
         address,
@@ -279,107 +237,6 @@ pub async fn start(
         sequencer,
         drain: config.drain,
     })
-}
-
-async fn bind_web(
-    config: &WebConfig,
-    clock: Arc<dyn Clock>,
-    failures: Arc<HandshakeFailures>,
-) -> Result<Listener<Web>, ServeError> {
-    let tls = web_config(
-        &read(&config.certificate)?,
-        &read(&config.key)?,
-        &read(&config.client_ca)?,
-        clock,
-    )?;
-    let tls = Arc::new(ArcSwap::from_pointee(tls));
-    Ok(Listener::bind_web(config.listen, tls, HandshakeLimits::default(), failures).await?)
-}
-
-async fn bind_pages(
-    config: &PagesConfig,
-    clock: Arc<dyn Clock>,
-    failures: Arc<HandshakeFailures>,
-) -> Result<Listener<Web>, ServeError> {
-    let tls = pages_config(&read(&config.certificate)?, &read(&config.key)?, clock)?;
-    let tls = Arc::new(ArcSwap::from_pointee(tls));
-    Ok(Listener::bind_web(config.listen, tls, HandshakeLimits::default(), failures).await?)
-}
-
-/// The identity providers, and the way to each.
-fn providers(
-    configured: &[SignInConfig],
-    clock: &Arc<dyn Clock>,
-) -> Result<Vec<Provider>, ServeError> {
-    let provider = |config: &SignInConfig| {
-        let secret = config.client_secret.as_ref().map(read).transpose()?;
-        let ca = config.ca.as_ref().map(read).transpose()?;
-        let way = ProviderClient::new(config, secret.as_deref(), ca.as_deref(), clock)?;
-        let settings = ProviderSettings {
-            name: config.name.clone(),
-            check: IdTokenCheck {
-                issuer: config.issuer.clone(),
-                client_id: config.client_id.clone(),
-                partner: config.partner.clone(),
-            },
-            authorization_endpoint: config.authorization_endpoint.clone(),
-            redirect_uri: config.redirect_uri.clone(),
-        };
-        Ok(Provider::new(settings, Box::new(way)))
-    };
-    configured.iter().map(provider).collect()
-}
-
-/// Serves the pages on their listener.
-fn serve_pages(
-    listener: Listener<Web>,
-    (config, providers): (&PagesConfig, Vec<Provider>),
-    recogniser: &Arc<Recogniser>,
-    published: &Published,
-    stop: &CancellationToken,
-) -> Result<ServedPages, ServeError> {
-    let boundaries = match &config.boundaries {
-        Some(path) => Boundaries::read(&String::from_utf8_lossy(&read(path)?))?,
-        None => Boundaries::default(),
-    };
-    let long = |time: Duration| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
-    let settings = Settings {
-        limits: SessionLimits { idle: long(config.idle), absolute: long(config.session) },
-        contact: config.contact.clone(),
-        boundaries,
-        providers,
-    };
-    let (address, failures) = (listener.local_addr(), listener.failures());
-    let unknown = move || failures.count(HandshakeFailure::NoCertificate);
-    let (recogniser, published) = (Arc::clone(recogniser), published.clone());
-    let pages = Arc::new(Pages::new(recogniser, published, settings, system_rng(), unknown));
-    let incoming = listener.incoming(stop.clone());
-    let connections = incoming.map(|Ok(connection)| connection.into_parts());
-    let serving = tokio::spawn(web::pages::serve(Arc::clone(&pages), connections, stop.clone()));
-    Ok(ServedPages { address, pages, serving })
-}
-
-/// Serves the published log on the web's listener; gives where, and the task.
-fn serve_web(
-    listener: Listener<Web>,
-    recogniser: &Arc<Recogniser>,
-    published: &Published,
-    stop: &CancellationToken,
-) -> (SocketAddr, JoinHandle<()>) {
-    let (address, failures) = (listener.local_addr(), listener.failures());
-    let uncertified = move || failures.count(HandshakeFailure::NoCertificate);
-    let site = web::Site::new(Arc::clone(recogniser), published.clone(), uncertified);
-    let incoming = listener.incoming(stop.clone());
-    let connections = incoming.map(|Ok(connection)| connection.into_parts());
-    (
-        address,
-        tokio::spawn(web::serve(
-            Arc::new(site),
-            connections,
-            web::WebLimits::default(),
-            stop.clone(),
-        )),
-    )
 }
 
 fn setup(
@@ -423,19 +280,6 @@ fn witnesses(config: &Config, clock: &Arc<dyn Clock>) -> Result<Witnesses, Serve
     Ok(Witnesses::new(known, client, config.outage, Arc::new(move || clock.now())))
 }
 
-/// Logs when the witnesses' quorum is lost and when it is there again.
-async fn watch_quorum(gateway: Arc<Gateway>, stop: CancellationToken, tick: Duration) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = time::sleep(tick) => {}
-        }
-        if let Err(error) = gateway.note_quorum().await {
-            tracing::error!(%error, "the witnesses' quorum could not be logged");
-        }
-    }
-}
-
 /// A generator for nonces and noise, seeded by the operating system.
 ///
 /// # Panics
@@ -445,57 +289,8 @@ pub fn system_rng() -> StdRng {
     StdRng::try_from_rng(&mut rand::rngs::SysRng).expect("the operating system gives randomness")
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, ServeError> {
+pub(super) fn read(path: &PathBuf) -> Result<Vec<u8>, ServeError> {
     fs::read(path).map_err(|source| ServeError::Unreadable { path: path.clone(), source })
-}
-
-/// Logs failed handshakes, one leaf a minute at most, so that nobody can flood the log.
-async fn tally(gateway: Arc<Gateway>, failures: Arc<HandshakeFailures>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = time::sleep(TALLY_EVERY) => log_failures(&gateway, &failures).await,
-        }
-    }
-}
-
-/// Lets go of what the protocols' retention ends, and carries out each day's erasures once the
-/// day has ended; each is named in its one leaf. What fails is told to the operator and tried
-/// again.
-async fn name_days(gateway: Arc<Gateway>, confirmed: Option<Date>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = time::sleep(DAY_CHECK) => {}
-        }
-        if let Err(error) = gateway.expire_protocols().await {
-            tracing::error!(%error, "the protocols that have expired could not be noted");
-        }
-        // First, so that its items are named with the same day's erasures.
-        if let Err(error) = gateway.apply_retention(confirmed).await {
-            tracing::error!(%error, "the day's retention could not be applied or named");
-        }
-        if let Err(error) = gateway.name_erasures().await {
-            tracing::error!(%error, "the day's erasures could not be carried out or named");
-        }
-        if let Err(error) = gateway.keep_journal().await {
-            tracing::error!(%error, "the journal of erasures could not be written");
-        }
-    }
-}
-
-async fn log_failures(gateway: &Gateway, failures: &HandshakeFailures) {
-    let Some(tally) = failures.take() else { return };
-    if let Err(error) = gateway.log_of_its_own(tally_leaf(gateway, &tally)).await {
-        tracing::error!(%error, "failed handshakes could not be logged");
-        failures.put_back(&tally);
-    }
-}
-
-fn tally_leaf(gateway: &Gateway, tally: &HandshakeTally) -> Leaf {
-    let mut leaf = Leaf::new(LeafKind::HandshakesFailed, gateway.now());
-    leaf.size_class = Some(SizeClass::of(tally.total()));
-    leaf
 }
 
 impl Running {
@@ -562,7 +357,7 @@ impl Running {
         for task in self.background {
             let _ = task.await;
         }
-        log_failures(&self.gateway, &self.failures).await;
+        background::log_failures(&self.gateway, &self.failures).await;
         self.gateway.stop().await?;
         self.projector.project_once().await?;
         // The next start wants to hear of this end from the witnesses, if they can be asked.
