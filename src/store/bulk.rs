@@ -2,8 +2,11 @@
 //! as arrays (UNNEST), SQLite rows of nameless arguments in statements of few sizes, so
 //! that each is prepared once and stays in the connection's cache.
 
+mod joined;
+
 use super::{StoreError, Tx};
-use sqlx::{AssertSqlSafe, FromRow, Postgres, Sqlite, postgres::PgRow, sqlite::SqliteRow};
+pub(super) use joined::Joined;
+use sqlx::{AssertSqlSafe, FromRow, Postgres, Sqlite, postgres::PgRow};
 
 /// Rows a multi-row INSERT on SQLite takes, largest first; a remainder goes in smaller ones.
 const CHUNKS: [usize; 5] = [256, 64, 16, 4, 1];
@@ -234,8 +237,9 @@ impl Among<'_> {
     }
 }
 
-/// The rows of `head` for which the column it ends with is among some values; `before` is
-/// the value of an argument `$1` in the head. Head and tail are literals of the program.
+/// The rows of `head` for which the column it ends with is among some values, in no order; `before`
+/// is the value of an argument `$1` in the head. Head and tail are literals of the program; the
+/// head is `SELECT columns FROM ...`, each column without a comma in it.
 pub(super) async fn select<Row>(
     tx: &mut Tx,
     head: &'static str,
@@ -244,18 +248,19 @@ pub(super) async fn select<Row>(
     tail: &'static str,
 ) -> Result<Vec<Row>, StoreError>
 where
-    Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    Row: Joined + for<'r> FromRow<'r, PgRow> + Send + Unpin,
 {
     let mut found = Vec::new();
     match tx {
         Tx::Sqlite(tx) => {
+            let head = joined::statement::<Row>(head).replace("$1", "?");
             for first in (0..among.len()).step_by(LISTS[0]) {
                 let part = first..among.len().min(first + LISTS[0]);
                 let size = LISTS.into_iter().rev().find(|size| *size >= part.len());
                 let size = size.unwrap_or(LISTS[0]);
                 let list = vec!["?"; size].join(", ");
-                let sql = format!("{} IN ({list}) {tail}", head.replace("$1", "?"));
-                let mut query = sqlx::query_as::<Sqlite, Row>(AssertSqlSafe(sql));
+                let sql = format!("{head} IN ({list}) {tail}");
+                let mut query = sqlx::query_as::<Sqlite, (Option<String>,)>(AssertSqlSafe(sql));
                 if let Some(before) = before {
                     query = query.bind(before);
                 }
@@ -266,7 +271,8 @@ where
                         Among::Numbers(numbers) => query.bind(numbers[at]),
                     };
                 }
-                found.extend(query.fetch_all(&mut **tx).await?);
+                let (text,) = query.fetch_one(&mut **tx).await?;
+                text.iter().try_for_each(|text| joined::rows(text, &mut found))?;
             }
         }
         Tx::Postgres(tx) => {

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::domain::{BatchId, FeedId, PersonId, SubjectId};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// The day of what no leaf has named yet.
 const UNNAMED: i64 = -1;
@@ -202,13 +203,14 @@ pub async fn erase_record(
 pub async fn withdrawing(tx: &mut Tx, numbers: &[i64]) -> Result<Vec<BatchId>, StoreError> {
     let rows: Vec<(i64,)> = bulk::select(
         tx,
-        "SELECT DISTINCT batch_id FROM withdrawal WHERE event_number",
+        "SELECT batch_id FROM withdrawal WHERE event_number",
         None,
         &Among::Numbers(numbers),
         "",
     )
     .await?;
-    Ok(rows.into_iter().map(|(batch,)| BatchId::new(batch)).collect())
+    let batches: BTreeSet<i64> = rows.into_iter().map(|(batch,)| batch).collect();
+    Ok(batches.into_iter().map(BatchId::new).collect())
 }
 
 /// A withdrawal as stored: the record's number, the batch, and the day it became known.

@@ -2,7 +2,7 @@
 
 use super::{
     StoreError, Tx,
-    bulk::{self, Among},
+    bulk::{self, Among, Joined},
     error::key16,
     tx::on,
 };
@@ -30,13 +30,22 @@ const fn corrupt(column: &'static str, row: i64) -> StoreError {
     StoreError::Corrupt { table: "consent_statement", column, row }
 }
 
-type StatementRow = (
-    (i64, Vec<u8>, i64, Option<Vec<u8>>, i64, i64, i64, i64),
-    (i64, String, String, String, Option<i64>, Option<Vec<u8>>),
-);
+type FirstHalf = (i64, Vec<u8>, i64, Option<Vec<u8>>, i64, i64, i64, i64);
+type SecondHalf = (i64, String, String, String, Option<i64>, Option<Vec<u8>>);
+type StatementRow = (FirstHalf, SecondHalf);
 
 /// A row in two halves: more columns than a tuple of the driver's takes are joined by hand.
 struct FoundStatement(StatementRow);
+
+impl Joined for FoundStatement {
+    fn written<'c>(columns: &mut impl Iterator<Item = &'c str>) -> Vec<String> {
+        [FirstHalf::written(columns), SecondHalf::written(columns)].concat()
+    }
+
+    fn read<'t>(texts: &mut impl Iterator<Item = &'t str>) -> Option<Self> {
+        Some(Self((FirstHalf::read(texts)?, SecondHalf::read(texts)?)))
+    }
+}
 
 impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for FoundStatement
 where
@@ -79,16 +88,17 @@ pub async fn history(
     tx: &mut Tx,
     keys: &[[u8; 16]],
 ) -> Result<BTreeMap<[u8; 16], Vec<Kept>>, StoreError> {
-    let rows: Vec<FoundStatement> = bulk::select(
+    let mut rows: Vec<FoundStatement> = bulk::select(
         tx,
         "SELECT number, consent_key, giver, giver_key, given_by, state, stated_on, known_at, \
          means, notice_version, purposes, record_types, valid_until, evidence_key \
          FROM consent_statement WHERE consent_key",
         None,
         &Among::Keys(keys),
-        "ORDER BY number",
+        "",
     )
     .await?;
+    rows.sort_unstable_by_key(|FoundStatement(row)| row.0.0);
     let mut found: BTreeMap<[u8; 16], Vec<Kept>> = BTreeMap::new();
     for FoundStatement(row) in rows {
         let key = key16(&row.0.1, "consent_statement", "consent_key")?;

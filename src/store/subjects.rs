@@ -10,7 +10,7 @@ use super::{
     tx::on,
 };
 use crate::domain::{PersonId, SubjectId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A subject as kept, with the keys it is found by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,18 +134,15 @@ pub async fn by_fingerprint(
 pub async fn persons_with(tx: &mut Tx, keys: &[[u8; 16]]) -> Result<Vec<PersonId>, StoreError> {
     let rows: Vec<(i64,)> = bulk::select(
         tx,
-        "SELECT DISTINCT s.person_id FROM subject_key k \
+        "SELECT s.person_id FROM subject_key k \
          JOIN subject s ON s.subject_id = k.subject_id WHERE k.rung < 16 AND k.match_key",
         None,
         &Among::Keys(keys),
         "",
     )
     .await?;
-    let mut found: Vec<PersonId> =
-        rows.into_iter().map(|(person,)| PersonId::new(person)).collect();
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
+    let persons: BTreeSet<i64> = rows.into_iter().map(|(person,)| person).collect();
+    Ok(persons.into_iter().map(PersonId::new).collect())
 }
 
 /// The persons that identities make up now.
@@ -156,13 +153,14 @@ pub async fn persons_of(tx: &mut Tx, subjects: &[SubjectId]) -> Result<Vec<Perso
     let numbers: Vec<i64> = subjects.iter().map(|subject| subject.number()).collect();
     let rows: Vec<(i64,)> = bulk::select(
         tx,
-        "SELECT DISTINCT person_id FROM subject WHERE subject_id",
+        "SELECT person_id FROM subject WHERE subject_id",
         None,
         &Among::Numbers(&numbers),
         "",
     )
     .await?;
-    Ok(rows.into_iter().map(|(person,)| PersonId::new(person)).collect())
+    let persons: BTreeSet<i64> = rows.into_iter().map(|(person,)| person).collect();
+    Ok(persons.into_iter().map(PersonId::new).collect())
 }
 
 /// The subjects that hold keys, each key with each of its holders.

@@ -2,9 +2,14 @@
 
 Splink sees clear text and anonlink Bloom filters; both get the threshold that is best for them on
 the very truth that they are measured by. tallygate has no threshold. Its rules were tuned on the
-first and second set; the third is held out. Without the identifier, pairs that the twin rule forbids
-count for nobody: one birth date (or none), surname and address, and forenames that are different
-names, by clear text and by a measure (Jaro-Winkler below 0.8) that tallygate does not use.
+first and second set; the third is held out.
+
+Three truths. With the identifier all pairs count ("yes"). Without it pairs that the twin rule forbids
+count for nobody, in two readings: "no, twins apart" leaves out two forenames at one birth date (or
+none), surname and address; "no, forenames apart" leaves out every pair of different forenames, as
+tallygate's rule does, since a child's sibling has its surname and address too, and in FEBRL nobody has
+siblings. What a different forename is, is told by clear text and by a measure (Jaro-Winkler below 0.8)
+that tallygate does not use.
 """
 
 import csv
@@ -44,16 +49,25 @@ def alike(a, b):
     return not a or not b or jellyfish.jaro_winkler_similarity(a, b) >= 0.8
 
 
-def forbidden(a, b):
-    """Whether the twin rule forbids to link two records without a common number."""
+def across(a, b):
+    """Forenames and surnames, each against the other's."""
+    return [(a.given_name, b.surname), (a.surname, b.given_name)]
+
+
+def forenames(a, b):
+    """Whether two records have different forenames, also where one has its names swapped."""
     if not a.given_name or not b.given_name or alike(a.given_name, b.given_name):
         return False
-    crossed = [(a.given_name, b.surname), (a.surname, b.given_name)]
-    if all(x and y and alike(x, y) for x, y in crossed):
+    return not all(x and y and alike(x, y) for x, y in across(a, b))
+
+
+def twins(a, b):
+    """Whether two records are what twins' would be: another forename, all else alike."""
+    if not forenames(a, b):
         return False
     if a.date_of_birth and b.date_of_birth and a.date_of_birth != b.date_of_birth:
         return False
-    surname = alike(a.surname, b.surname) or any(x and y and alike(x, y) for x, y in crossed)
+    surname = alike(a.surname, b.surname) or any(x and y and alike(x, y) for x, y in across(a, b))
     same = [x == y for x, y in ((a.postcode, b.postcode), (a.street_number, b.street_number))
             if x and y]
     same += [alike(x, y) for x, y in ((a.address_1, b.address_1), (a.suburb, b.suburb)) if x and y]
@@ -84,7 +98,7 @@ def best(scored, truth, left_out):
     return result
 
 
-def tallygate(people, links, number, strong):
+def tallygate(people, links, strong):
     file, truth, found = (OUT / f"{name}.csv" for name in ("people", "truth", "found"))
     columns = ["rec_id", *COLUMNS] + (["soc_sec_id"] if strong else [])
     people[columns].to_csv(file, index=False)
@@ -170,23 +184,29 @@ def main():
     for number, reach in ((1, 0.01), (2, 0.01), (3, 0.02)):
         people, links = load(number)
         records = {r.rec_id: r for r in people.itertuples()}
-        twins = {(a, b) for a, b in links if forbidden(records[a], records[b])}
-        for strong in (True, False):
-            left_out = set() if strong else twins
+        truths = [("yes", True, None), ("no, twins apart", False, twins),
+                  ("no, forenames apart", False, forenames)]
+        systems = {}
+        for name, strong, forbidden in truths:
+            if strong not in systems:
+                systems[strong] = (tallygate(people, links, strong), splink(people, strong),
+                                   anonlink(people, strong))
+            ours, clear, filters = systems[strong]
+            left_out = {(a, b) for a, b in links
+                        if forbidden and forbidden(records[a], records[b])}
             truth = links - left_out
-            ours = score(tallygate(people, links, number, strong) - left_out, truth)
-            theirs = {
-                "Splink": best(splink(people, strong), truth, left_out),
-                "anonlink": best(anonlink(people, strong), truth, left_out),
+            rows = {
+                "tallygate": score(ours - left_out, truth),
+                "Splink": best(clear, truth, left_out),
+                "anonlink": best(filters, truth, left_out),
             }
-            rows = {"tallygate": ours, **theirs}
-            for name, figures in rows.items():
+            for system, figures in rows.items():
                 cells = " | ".join(f"{figure:.4f}" for figure in figures)
-                print(f"| FEBRL {number} | {'yes' if strong else 'no'} | {name} | {cells} |",
-                      flush=True)
-            short = ours[2] < theirs["Splink"][2] - reach or ours[2] <= theirs["anonlink"][2]
+                print(f"| FEBRL {number} | {name} | {system} | {cells} |", flush=True)
+            f1 = {system: figures[2] for system, figures in rows.items()}
+            short = f1["tallygate"] < f1["Splink"] - reach or f1["tallygate"] <= f1["anonlink"]
             if short:
-                print(f"FEBRL {number}: short of the goal", file=sys.stderr)
+                print(f"FEBRL {number}, {name}: short of the goal", file=sys.stderr)
             failed |= short
     sys.exit(1 if failed else 0)
 

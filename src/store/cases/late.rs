@@ -12,6 +12,7 @@ use crate::{
         tx::on,
     },
 };
+use std::collections::BTreeSet;
 
 /// A record that is taken late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +55,14 @@ pub async fn stage_late(
 pub async fn late_items(tx: &mut Tx, numbers: &[i64]) -> Result<Vec<BatchId>, StoreError> {
     let rows: Vec<(i64,)> = bulk::select(
         tx,
-        "SELECT DISTINCT batch_id FROM taken_late WHERE event_number",
+        "SELECT batch_id FROM taken_late WHERE event_number",
         None,
         &Among::Numbers(numbers),
         "",
     )
     .await?;
-    Ok(rows.into_iter().map(|(batch,)| BatchId::new(batch)).collect())
+    let batches: BTreeSet<i64> = rows.into_iter().map(|(batch,)| batch).collect();
+    Ok(batches.into_iter().map(BatchId::new).collect())
 }
 
 /// The numbers as which some records are used that were not when they were sent.
