@@ -47,6 +47,7 @@ fn every_measure_has_its_limit_and_the_files_say_the_same() {
     let names: BTreeSet<_> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
     let expected = [
         "figures_card",
+        "figures_lookup",
         "figures_query",
         "intake",
         "linking_mix",

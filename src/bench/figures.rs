@@ -10,17 +10,20 @@ use super::{
 };
 use crate::{
     demo::{
-        self,
+        self, DemoError,
         ground::Ground,
         journey::{self, Service},
     },
+    domain::PartnerId,
+    gateway::{Actor, CardRequest, Gateway, bench::LookUps},
     grpc::{self, Services},
     identity::Clock,
+    protocol::CallerRole,
     server::{HandshakeLimits, Listener, server_config},
     wire::v1::{GetCardRequest, QueryFiguresRequest, figure_service_client::FigureServiceClient},
 };
 use arc_swap::ArcSwap;
-use std::{fs, net::Ipv4Addr, sync::Arc};
+use std::{fs, net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -73,13 +76,42 @@ pub(super) async fn measure(
     }
     let peak = memory.peak_mib();
     empty.stop().await?;
+    let look_ups = look_ups(site.running.gateway(), scratch.engine(), calls).await?;
     site.close().await?;
     let limit = nothing.rate();
     let engine = scratch.engine();
     Ok(vec![
         row(("figures_card", "answers/s"), engine, (card.rate(), limit), &card, peak),
         row(("figures_query", "answers/s"), engine, (query.rate(), limit), &query, peak),
+        look_ups,
     ])
+}
+
+/// A card before its entry in the log: who may see what, the figures and their texts; beside a
+/// copy of the very same card.
+async fn look_ups(gateway: &Gateway, engine: &'static str, calls: u64) -> Result<Row, BenchError> {
+    let place = place();
+    let partner: PartnerId = "centres".parse().map_err(DemoError::from)?;
+    let codes = [place.areas[0].code, place.authority_code];
+    let areas: Result<_, _> = codes.iter().map(|code| code.parse()).collect();
+    let actor = Actor {
+        user: gateway.user_pseudonym(&partner, "manager"),
+        roles: [CallerRole::Consumer].into(),
+        areas: Some(areas.map_err(DemoError::from)?),
+        entry: gateway.snapshot().register().entry(&partner),
+        name: None,
+        partner,
+    };
+    let request = CardRequest {
+        area: codes[0].to_owned(),
+        quarter: String::new(),
+        purposes: PURPOSES.map(str::to_owned).to_vec(),
+    };
+    let LookUps { looked_up, copied } = gateway.time_card(&actor, &request, calls).await?;
+    let sample = |calls: Vec<Duration>| Sample { elapsed: calls.iter().sum(), calls };
+    let (looked_up, copied) = (sample(looked_up), sample(copied));
+    let figures = (looked_up.rate(), copied.rate());
+    Ok(row(("figures_lookup", "cards/s"), engine, figures, &looked_up, None))
 }
 
 type Answered = std::pin::Pin<Box<dyn Future<Output = Result<(), BenchError>> + Send>>;

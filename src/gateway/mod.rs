@@ -13,6 +13,7 @@ mod areas;
 mod asked;
 mod asking;
 mod back_series;
+pub(crate) mod bench;
 mod blinding;
 mod book;
 mod book_line;
