@@ -18,12 +18,15 @@ use file::{
 use http::Uri;
 use jiff::civil::Date;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
+
+/// The longest that somebody may stay signed in.
+const LONGEST_SESSION_HOURS: u32 = 12;
 
 /// The listener of the web, where one is wanted.
 #[derive(Debug, Clone)]
@@ -76,6 +79,8 @@ pub struct SignInConfig {
     pub authorization_endpoint: String,
     /// Where they come back to.
     pub redirect_uri: String,
+    /// The claim by which the organisation's tokens call the same people.
+    pub user_claim: String,
     /// Where codes are exchanged.
     pub token_endpoint: Uri,
     /// Where its keys are.
@@ -300,11 +305,27 @@ fn page_settings(
     if pages.contact.trim().is_empty() {
         return Err(wrong("pages.contact", "whom somebody asks who was refused"));
     }
-    if pages.idle_minutes == 0 || pages.session_hours == 0 {
-        return Err(wrong("pages.idle_minutes", "at least 1, as session_hours"));
+    if pages.idle_minutes == 0 {
+        return Err(wrong("pages.idle_minutes", "at least 1"));
+    }
+    if !(1..=LONGEST_SESSION_HOURS).contains(&pages.session_hours) {
+        let rule = "1 to 12: a provider that shuts somebody out is asked again only then";
+        return Err(wrong("pages.session_hours", rule));
     }
     let origin = pages.origin.as_deref().unwrap_or_default().trim_end_matches('/');
-    let sign_in = pages.sign_in.iter().map(|one| sign_in(one, origin, path));
+    let mut partners = BTreeSet::new();
+    if !pages.sign_in.iter().all(|one| partners.insert(&one.partner)) {
+        let rule = "each organisation's people by one provider: by two one person could be two";
+        return Err(wrong("pages.sign_in.partner", rule));
+    }
+    let mut clients = BTreeSet::new();
+    if !pages.sign_in.iter().all(|one| clients.insert((&one.issuer, &one.client_id))) {
+        let rule = "another client at the provider for each organisation: people of the one \
+                    could sign in as the other's";
+        return Err(wrong("pages.sign_in.client_id", rule));
+    }
+    let numbered = (0..).zip(&pages.sign_in);
+    let sign_in = numbered.map(|(number, one)| sign_in(one, number, origin, path));
     let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
     Ok(PagesConfig {
         listen: pages.listen,
@@ -319,7 +340,12 @@ fn page_settings(
 }
 
 /// A provider; what passes between it and the gateway passes under TLS, or on this machine itself.
-fn sign_in(file: &SignInFile, origin: &str, path: &Path) -> Result<SignInConfig, ConfigError> {
+fn sign_in(
+    file: &SignInFile,
+    number: usize,
+    origin: &str,
+    path: &Path,
+) -> Result<SignInConfig, ConfigError> {
     let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
     let folder = path.parent().unwrap_or(Path::new(""));
     if !origin.starts_with("https://") {
@@ -340,7 +366,8 @@ fn sign_in(file: &SignInFile, origin: &str, path: &Path) -> Result<SignInConfig,
         client_id: file.client_id.clone(),
         client_secret: file.client_secret_file.as_ref().map(|file| folder.join(file)),
         authorization_endpoint: file.authorization_endpoint.clone(),
-        redirect_uri: format!("{origin}/sign-in/back"),
+        user_claim: file.user_claim.clone().unwrap_or_else(|| "sub".to_owned()),
+        redirect_uri: format!("{origin}/sign-in/back/{number}"),
         token_endpoint: endpoint("pages.sign_in.token_endpoint", &file.token_endpoint)?,
         jwks_uri: endpoint("pages.sign_in.jwks_uri", &file.jwks_uri)?,
         ca: file.ca.as_ref().map(|ca| folder.join(ca)),

@@ -106,6 +106,8 @@ pub(super) struct SignInFile {
     pub(super) partner: PartnerId,
     pub(super) issuer: String,
     pub(super) client_id: String,
+    /// The claim that holds what the organisation's access tokens have as `sub`; `sub` unless given.
+    pub(super) user_claim: Option<String>,
     /// A file with the client's secret; none for a public client.
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) authorization_endpoint: String,

@@ -54,6 +54,40 @@ fn the_web_is_as_grpc_where_it_does_not_say() {
 }
 
 #[test]
+fn each_organisation_signs_in_by_one_provider_and_one_client() {
+    let sign_in = |partner: &str, client: &str| {
+        format!(
+            "[[pages.sign_in]]\nname = \"x\"\npartner = \"{partner}\"\nissuer = \"https://l.example\"\n\
+             client_id = \"{client}\"\nauthorization_endpoint = \"https://l.example/a\"\n\
+             token_endpoint = \"http://127.0.0.1:1/t\"\njwks_uri = \"http://127.0.0.1:1/k\"\n"
+        )
+    };
+    let pages = |lines: &str, providers: &[String]| {
+        let pages = format!(
+            "[pages]\nlisten = \"127.0.0.1:0\"\ncontact = \"us\"\norigin = \"https://g.example\"\n\
+             {lines}\n{}[database]",
+            providers.concat()
+        );
+        read(&GOOD.replace("[database]", &pages))
+    };
+    let [one, other] = [sign_in("centres", "a"), sign_in("health", "b")];
+    let config = pages("", &[one.clone(), other.clone()]).unwrap().pages.unwrap();
+    let back = config.sign_in.iter().map(|one| &*one.redirect_uri);
+    let expected = ["https://g.example/sign-in/back/0", "https://g.example/sign-in/back/1"];
+    assert_eq!(back.collect::<Vec<_>>(), expected);
+    let wrong =
+        |lines: &str, providers: &[String]| pages(lines, providers).unwrap_err().to_string();
+    let twice = wrong("", &[one.clone(), sign_in("centres", "b")]);
+    assert!(twice.starts_with("pages.sign_in.partner"), "{twice}");
+    let shared = wrong("", &[one, sign_in("health", "a")]);
+    assert!(shared.starts_with("pages.sign_in.client_id"), "{shared}");
+    for hours in [0, 13] {
+        let wrong = wrong(&format!("session_hours = {hours}"), std::slice::from_ref(&other));
+        assert!(wrong.starts_with("pages.session_hours"), "{wrong}");
+    }
+}
+
+#[test]
 fn a_postgres_database_is_read_with_its_owner() {
     let postgres = |lines: &str| read(&GOOD.replace("sqlite = \"gateway.db\"", lines));
     let url = "postgres = \"postgres://gateway@localhost,127.0.0.1:5433/tallygate\"";

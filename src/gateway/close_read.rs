@@ -13,7 +13,8 @@ use crate::{
     },
 };
 use std::collections::BTreeMap;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 /// What the reader hands to the counter.
 pub(super) enum Read {
@@ -35,7 +36,8 @@ pub(super) struct Told {
 pub(super) struct Before {
     pub(super) told: Told,
     pub(super) ranges: mpsc::Receiver<Result<Read, StoreError>>,
-    pub(super) reading: JoinHandle<()>,
+    /// Ends with whoever waits for the count: nobody counts what nobody will freeze.
+    pub(super) reading: AbortOnDropHandle<()>,
 }
 
 /// Reads what is needed before the pass, and starts the reading.
@@ -67,7 +69,7 @@ pub(super) async fn read_before(
     let (sender, ranges) = mpsc::channel(1);
     let feeds: Vec<FeedId> = serving.iter().map(|(feed, _)| *feed).chain(deaths).collect();
     let counted = Counted::read(&mut tx, &feeds, &unconsented).await?;
-    let reading = tokio::spawn(read_ranges(tx, counted, sender));
+    let reading = AbortOnDropHandle::new(tokio::spawn(read_ranges(tx, counted, sender)));
     let told = Told { feeds: known.weeks(&sources), organisations };
     Ok(Before { told, ranges, reading })
 }

@@ -74,6 +74,9 @@ pub struct IdTokenCheck {
     pub client_id: String,
     /// The organisation whose people the provider knows.
     pub partner: PartnerId,
+    /// The claim by which the organisation's tokens call the same people, `sub` where it is that:
+    /// by two names one person would be two.
+    pub user_claim: String,
 }
 
 #[derive(Deserialize)]
@@ -88,7 +91,6 @@ struct Header {
 #[derive(Deserialize)]
 struct Claims {
     iss: Option<Value>,
-    sub: Option<Value>,
     aud: Option<Value>,
     azp: Option<Value>,
     exp: Option<Value>,
@@ -96,6 +98,8 @@ struct Claims {
     nonce: Option<Value>,
     roles: Option<Value>,
     areas: Option<Value>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 impl IdTokenCheck {
@@ -123,6 +127,10 @@ impl IdTokenCheck {
             return Err(TokenRefused::HeaderNotAllowed);
         }
         let kid = header.kid.as_deref().unwrap_or_default();
+        let is_jwt = |typ: &Value| typ.as_str().is_some_and(|typ| typ.eq_ignore_ascii_case("jwt"));
+        if !header.others.get("typ").is_none_or(is_jwt) {
+            return Err(TokenRefused::HeaderNotAllowed);
+        }
         let key = keys.0.get(kid).ok_or(TokenRefused::UnknownKey)?;
         if !header.alg.as_deref().is_some_and(|alg| key.algorithm().is_named(alg)) {
             return Err(TokenRefused::AlgorithmNotAllowed);
@@ -140,7 +148,7 @@ impl IdTokenCheck {
         if !bool::from(shown.as_bytes().ct_eq(nonce.as_bytes())) {
             return Err(TokenRefused::WrongNonce);
         }
-        let subject = text(claims.sub.as_ref(), ClaimName::Sub)?;
+        let subject = text(claims.others.get(&self.user_claim), ClaimName::Sub)?;
         Ok(SignedIn {
             partner: self.partner.clone(),
             user: UserSubject::new(subject).ok_or(TokenRefused::ClaimInvalid(ClaimName::Sub))?,
@@ -191,7 +199,12 @@ impl Claims {
     }
 
     fn areas(&self) -> Result<Vec<AreaCode>, TokenRefused> {
-        let named = list(self.areas.as_ref(), ClaimName::Areas)?.unwrap_or_default();
+        let invalid = TokenRefused::ClaimInvalid(ClaimName::Areas);
+        let named = match list(self.areas.as_ref(), ClaimName::Areas)? {
+            // Of no area: without the claim it would be of all that the organisation has.
+            Some(named) if named.is_empty() => return Err(invalid),
+            named => named.unwrap_or_default(),
+        };
         let read =
             |name: &str| name.parse().map_err(|_| TokenRefused::ClaimInvalid(ClaimName::Areas));
         named.into_iter().map(read).collect()
@@ -242,6 +255,7 @@ mod tests {
             issuer: "https://login.example".to_owned(),
             client_id: "tallygate".to_owned(),
             partner: "centres".parse().unwrap(),
+            user_claim: "sub".to_owned(),
         };
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let header = json!({ "alg": "EdDSA", "kid": "k1", "typ": "JWT" });
@@ -255,7 +269,7 @@ mod tests {
         };
         let good = judged(&header, &claims).unwrap();
         assert_eq!((good.roles.len(), good.areas.len()), (1, 1));
-        use ClaimName::{Aud, Exp, Iat, Iss, Nonce, Roles, Sub};
+        use ClaimName::{Areas, Aud, Exp, Iat, Iss, Nonce, Roles, Sub};
         use TokenRefused::{
             AlgorithmNotAllowed, ClaimInvalid, ClaimMissing, CriticalHeader, Expired,
             HeaderNotAllowed, NotYetValid, UnknownKey, WrongAudience, WrongIssuer, WrongNonce,
@@ -277,6 +291,7 @@ mod tests {
             ("sub", json!(7), ClaimInvalid(Sub)),
             ("roles", json!(["printer"]), ClaimInvalid(Roles)),
             ("roles", json!("consumer"), ClaimInvalid(Roles)),
+            ("areas", json!([]), ClaimInvalid(Areas)),
         ] {
             let mut changed = claims.clone();
             changed[field] = value;
@@ -288,11 +303,19 @@ mod tests {
             ("alg", json!("none"), AlgorithmNotAllowed),
             ("crit", json!(["exp"]), CriticalHeader),
             ("jku", json!("https://evil.example"), HeaderNotAllowed),
+            ("typ", json!("at+jwt"), HeaderNotAllowed),
         ] {
             let mut changed = header.clone();
             changed[field] = value;
             assert_eq!(judged(&changed, &claims), Err(refused), "{field}");
         }
+        // A person is called as the organisation's access tokens call it.
+        let by_name = IdTokenCheck { user_claim: "upn".to_owned(), ..check.clone() };
+        let mut named = claims.clone();
+        named["upn"] = json!("data-officer-1");
+        let called = |claims| by_name.verify(&token(&key, &header, claims), &keys, "n", now);
+        assert_eq!(called(&named).unwrap().user.expose(), "data-officer-1");
+        assert_eq!(called(&claims), Err(ClaimMissing(Sub)));
         let (other, _) = provider();
         let forged = check.verify(&token(&other, &header, &claims), &keys, "n", now);
         assert_eq!(forged, Err(TokenRefused::BadSignature));

@@ -2,9 +2,14 @@
 //! Core 1.0 §3.1, RFC 7636).
 //!
 //! Invariants: a way back is good for the browser that set out (its cookie), once, within
-//! minutes, with the `state` that it left with; the code is exchanged with a verifier that never
-//! left this process; the ID token must hold the nonce of this very sign-in. Endpoints and keys
-//! are the configuration's, never a document's that the provider serves.
+//! minutes, with the `state` that it left with, on the path of the provider that it set out to
+//! (each has a way back of its own, or one could pass on to another's what was begun with it: RFC
+//! 9700 §4.4); the code is exchanged with a verifier that never left this process; the ID token must
+//! hold the nonce of this very sign-in. Endpoints and keys are the configuration's, never a
+//! document's that the provider serves.
+//!
+//! State, nonce and verifier are made of the cookie by a key of this process, so that nothing is
+//! held for those who only set out, however many there are.
 
 use super::{
     id_token::{IdTokenCheck, ProviderKeys},
@@ -12,6 +17,7 @@ use super::{
     session::{Secret, SignedIn},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use rand::CryptoRng;
 use serde::Deserialize;
@@ -20,15 +26,17 @@ use std::{
     collections::HashMap,
     fmt,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 /// How long somebody may take to sign in at the provider.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
-/// The most sign-ins under way.
-const MOST_PENDING: usize = 10_000;
+/// The most ways back that are remembered as used; the provider, too, takes a code once.
+const MOST_USED: usize = 10_000;
 /// How often the keys may be asked for again because a token names an unknown one.
 const KEYS_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+/// How long keys are believed: one that the provider has withdrawn signs nobody in for longer.
+const KEYS_LAST: SignedDuration = SignedDuration::from_hours(1);
 /// The longest code that is exchanged, bytes.
 const LONGEST_CODE: usize = 4 << 10;
 
@@ -76,11 +84,11 @@ pub enum SignInRefused {
     Token(#[from] TokenRefused),
 }
 
-struct Pending {
+/// What one sign-in is bound by.
+struct Bound {
     state: Secret,
     nonce: Secret,
     verifier: Secret,
-    until: Timestamp,
 }
 
 type Key = [u8; 32];
@@ -90,7 +98,10 @@ pub struct Provider {
     settings: ProviderSettings,
     way: Box<dyn AskProvider>,
     keys: tokio::sync::Mutex<(ProviderKeys, Option<Timestamp>)>,
-    pending: Mutex<HashMap<Key, Pending>>,
+    /// Of this process and provider; drawn when somebody first sets out.
+    secret: OnceLock<Secret>,
+    /// Ways back that were used, until they would be too old anyway.
+    used: Mutex<HashMap<Key, Timestamp>>,
 }
 
 impl fmt::Debug for Provider {
@@ -109,7 +120,7 @@ impl Provider {
     #[must_use]
     pub fn new(settings: ProviderSettings, way: Box<dyn AskProvider>) -> Self {
         let keys = tokio::sync::Mutex::default();
-        Self { settings, way, keys, pending: Mutex::default() }
+        Self { settings, way, keys, secret: OnceLock::new(), used: Mutex::default() }
     }
 
     /// What people know it by.
@@ -120,7 +131,10 @@ impl Provider {
 
     /// Sets out: what the browser is to keep, and where it is to go.
     pub fn begin<R: CryptoRng + ?Sized>(&self, now: Timestamp, rng: &mut R) -> (Secret, String) {
-        let [cookie, state, nonce, verifier] = [0; 4].map(|_| Secret::draw(rng));
+        let until = now.checked_add(PATIENCE).unwrap_or(now).as_second();
+        let cookie = Secret::draw(rng).until(until);
+        let secret = self.secret.get_or_init(|| Secret::draw(rng));
+        let Bound { state, nonce, verifier } = bound(secret, cookie.expose());
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()));
         let query = form_encoded(&[
             ("response_type", "code"),
@@ -135,15 +149,6 @@ impl Provider {
         let endpoint = &self.settings.authorization_endpoint;
         let join = if endpoint.contains('?') { '&' } else { '?' };
         let location = format!("{endpoint}{join}{query}");
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.retain(|_, one| now < one.until);
-        if pending.len() >= MOST_PENDING {
-            // Whoever sets out again and again shuts out nobody but those who did long ago.
-            let oldest = pending.iter().min_by_key(|(_, one)| one.until).map(|(key, _)| *key);
-            oldest.and_then(|oldest| pending.remove(&oldest));
-        }
-        let until = now.checked_add(PATIENCE).unwrap_or(now);
-        pending.insert(key(cookie.expose()), Pending { state, nonce, verifier, until });
         (cookie, location)
     }
 
@@ -158,11 +163,9 @@ impl Provider {
         code: &str,
         now: Timestamp,
     ) -> Result<SignedIn, SignInRefused> {
-        let pending = {
-            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            pending.remove(&key(cookie)).filter(|one| now < one.until)
-        };
-        let pending = pending.ok_or(SignInRefused::NotUnderWay)?;
+        let secret = self.secret.get().ok_or(SignInRefused::NotUnderWay)?;
+        let pending = bound(secret, cookie);
+        self.use_up(cookie, now)?;
         if !pending.state.is(state) {
             return Err(SignInRefused::State);
         }
@@ -184,18 +187,57 @@ impl Provider {
         Ok(self.settings.check.verify(&answer.id_token, &keys, nonce, now)?)
     }
 
+    /// Whether a sign-in is under way by a cookie; it is none from here on.
+    fn use_up(&self, cookie: &str, now: Timestamp) -> Result<(), SignInRefused> {
+        let until = Secret::is_until(cookie).and_then(|until| Timestamp::from_second(until).ok());
+        let until = until.filter(|until| now < *until).ok_or(SignInRefused::NotUnderWay)?;
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.len() >= MOST_USED {
+            used.retain(|_, until| now < *until);
+        }
+        if used.len() >= MOST_USED {
+            // From here on a way back that was used meets the provider's own rule alone.
+            used.clear();
+        }
+        match used.insert(key(cookie), until) {
+            None => Ok(()),
+            Some(_) => Err(SignInRefused::NotUnderWay),
+        }
+    }
+
+    /// Whether somebody comes back from this provider and no other, where it says so (RFC 9207).
+    #[must_use]
+    pub fn is_issuer(&self, said: &str) -> bool {
+        said.is_empty() || said == self.settings.check.issuer
+    }
+
     /// The provider's keys, asked for again where they lack the one that a token names, but not
     /// all the time.
     async fn keys_for(&self, token: &str, now: Timestamp) -> Result<ProviderKeys, SignInRefused> {
         let mut held = self.keys.lock().await;
-        let rested = held.1.is_none_or(|asked| now.duration_since(asked) >= KEYS_AGAIN);
-        if !held.0.has_key_of(token) && rested {
-            held.1 = Some(now);
+        let older_than = |age| held.1.is_none_or(|asked| now.duration_since(asked) >= age);
+        let again = !held.0.has_key_of(token) && older_than(KEYS_AGAIN);
+        if again || older_than(KEYS_LAST) {
             let json = self.way.keys().await.ok_or(SignInRefused::Provider)?;
             held.0 = ProviderKeys::parse(&json).map_err(|_| SignInRefused::Provider)?;
+            held.1 = Some(now);
         }
         Ok(held.0.clone())
     }
+}
+
+/// What a sign-in is bound by, of its cookie: nobody else can say it.
+fn bound(secret: &Secret, cookie: &str) -> Bound {
+    let of = |what: &str| {
+        // HMAC takes keys of any length.
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).ok()?;
+        mac.update(what.as_bytes());
+        mac.update(&[0]);
+        mac.update(cookie.as_bytes());
+        Some(URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+    };
+    let of = |what: &str| Secret::known(of(what).unwrap_or_default());
+    Bound { state: of("state"), nonce: of("nonce"), verifier: of("verifier") }
 }
 
 fn key(cookie: &str) -> Key {
@@ -212,4 +254,89 @@ pub fn form_encoded(pairs: &[(&str, &str)]) -> String {
     };
     let pair = |(name, value): &(&str, &str)| format!("{}={}", text(name), text(value));
     pairs.iter().map(pair).collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{SeedableRng, rngs::StdRng};
+
+    /// A provider that answers nothing.
+    struct Silent;
+
+    impl AskProvider for Silent {
+        fn exchange(&self, _: String) -> Told<'_> {
+            Box::pin(async { None })
+        }
+
+        fn keys(&self) -> Told<'_> {
+            Box::pin(async { None })
+        }
+    }
+
+    fn provider(name: &str) -> Provider {
+        let check = IdTokenCheck {
+            issuer: format!("https://{name}.example"),
+            client_id: "tallygate".to_owned(),
+            partner: "centres".parse().unwrap(),
+            user_claim: "sub".to_owned(),
+        };
+        let settings = ProviderSettings {
+            name: name.to_owned(),
+            check,
+            authorization_endpoint: format!("https://{name}.example/authorize"),
+            redirect_uri: "https://gateway.example/sign-in/back/0".to_owned(),
+        };
+        Provider::new(settings, Box::new(Silent))
+    }
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + minutes * 60).unwrap()
+    }
+
+    fn state_of(location: &str) -> String {
+        location.split("&state=").nth(1).unwrap().split('&').next().unwrap().to_owned()
+    }
+
+    /// What becomes of somebody who comes back; that far nobody is signed in.
+    async fn back(one: &Provider, cookie: &Secret, state: &str, minute: i64) -> SignInRefused {
+        one.finish(cookie.expose(), state, "code", at(minute)).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_way_back_is_good_once_in_time_and_for_this_provider() {
+        let (here, other) = (provider("here"), provider("other"));
+        let mut rng = StdRng::seed_from_u64(3);
+        let mut set_out = |one: &Provider| {
+            let (cookie, location) = one.begin(at(0), &mut rng);
+            (cookie, state_of(&location))
+        };
+        // Up to the provider, which exchanges nothing: everything before it held.
+        let (cookie, state) = set_out(&here);
+        assert_eq!(back(&here, &cookie, &state, 9).await, SignInRefused::Provider);
+        assert_eq!(back(&here, &cookie, &state, 9).await, SignInRefused::NotUnderWay);
+        let (cookie, state) = set_out(&here);
+        assert_eq!(back(&here, &cookie, &state, 10).await, SignInRefused::NotUnderWay);
+        // Longer than it was good for: the time is part of what the state is made of.
+        let longer = cookie.expose().replace(".1800000600", ".1800009999");
+        let longer = back(&here, &Secret::known(longer), &state, 10).await;
+        assert_eq!(longer, SignInRefused::State);
+        // What was begun with one provider is no use at the other.
+        let (cookie, state) = set_out(&here);
+        set_out(&other);
+        assert_eq!(back(&other, &cookie, &state, 1).await, SignInRefused::State);
+        assert!(here.is_issuer("") && here.is_issuer("https://here.example"));
+        assert!(!here.is_issuer("https://other.example"));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_shut_out_by_those_who_only_set_out() {
+        let (here, mut rng) = (provider("here"), StdRng::seed_from_u64(3));
+        let (cookie, location) = here.begin(at(0), &mut rng);
+        for _ in 0..MOST_USED * 2 {
+            here.begin(at(0), &mut rng);
+        }
+        let first = back(&here, &cookie, &state_of(&location), 1).await;
+        assert_eq!(first, SignInRefused::Provider);
+    }
 }

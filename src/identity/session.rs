@@ -31,6 +31,8 @@ use subtle::ConstantTimeEq;
 
 /// The most sessions at once; the one that was idle the longest makes room.
 const MOST_SESSIONS: usize = 10_000;
+/// The most sessions of one person: whoever signs in again and again shuts out nobody else.
+const MOST_OF_ONE: usize = 8;
 /// The most links that wait.
 const MOST_LINKS: usize = 1_000;
 /// The text of 256 bits in base64url.
@@ -59,6 +61,22 @@ impl Secret {
         let mut bytes = [0; 32];
         rng.fill_bytes(&mut bytes);
         Self(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// One that was worked out of others.
+    pub(super) const fn known(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The same with the second it is good until, for its holder to show again.
+    pub(super) fn until(self, second: i64) -> Self {
+        Self(format!("{}.{second}", self.0))
+    }
+
+    /// Until which second somebody's is good, as it says itself.
+    pub(super) fn is_until(shown: &str) -> Option<i64> {
+        let (secret, second) = shown.split_once('.')?;
+        (secret.len() == SECRET_LENGTH).then(|| second.parse().ok())?
     }
 
     /// The text itself, for its holder.
@@ -135,8 +153,13 @@ impl Sessions {
         let (cookie, form) = (Secret::draw(rng), Secret::draw(rng));
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.retain(|_, held| self.limits.allow(held, now));
-        if held.len() >= MOST_SESSIONS {
-            let oldest = held.iter().min_by_key(|(_, held)| held.seen).map(|(key, _)| *key);
+        let is_own = |held: &Held| {
+            (&held.session.who.partner, &held.session.who.user) == (&who.partner, &who.user)
+        };
+        let full = held.len() >= MOST_SESSIONS;
+        if full || held.values().filter(|held| is_own(held)).count() >= MOST_OF_ONE {
+            let rest = held.iter().filter(|(_, held)| full || is_own(held));
+            let oldest = rest.min_by_key(|(_, held)| held.seen).map(|(key, _)| *key);
             oldest.and_then(|key| held.remove(&key));
         }
         let session = Session { who, form };
@@ -258,6 +281,18 @@ mod tests {
         let ended = sessions.begin(manager(), at(0), &mut rng);
         sessions.end(ended.expose());
         assert!(sessions.find(ended.expose(), at(1)).is_none());
+    }
+
+    #[test]
+    fn who_signs_in_again_and_again_ends_their_own_sessions() {
+        let (sessions, mut rng) = (sessions(), StdRng::seed_from_u64(1));
+        let mut other = manager();
+        other.user = UserSubject::new("manager-CC02").unwrap();
+        let other = sessions.begin(other, at(0), &mut rng);
+        let own: Vec<Secret> =
+            (1..=9).map(|minute| sessions.begin(manager(), at(minute), &mut rng)).collect();
+        let is_there = |cookie: &Secret| sessions.find(cookie.expose(), at(10)).is_some();
+        assert!(is_there(&other) && !is_there(&own[0]) && own[1..].iter().all(is_there));
     }
 
     #[test]

@@ -113,6 +113,7 @@ fn providers(
                 issuer: config.issuer.clone(),
                 client_id: config.client_id.clone(),
                 partner: config.partner.clone(),
+                user_claim: config.user_claim.clone(),
             },
             authorization_endpoint: config.authorization_endpoint.clone(),
             redirect_uri: config.redirect_uri.clone(),

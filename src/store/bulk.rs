@@ -154,22 +154,10 @@ pub(super) async fn update(
     let columns: Vec<&Column<'_>> = set.iter().chain(found_by).map(|(_, values)| values).collect();
     let rows = columns.first().map_or(0, |values| values.len());
     debug_assert!(columns.iter().all(|values| values.len() == rows));
-    let pairs = |columns: &[(&'static str, Column<'_>)], kind: &str, table: &str, by: &str| {
-        let pairs: Vec<String> =
-            columns.iter().map(|(name, _)| format!("{table}{name} = v.{kind}_{name}")).collect();
-        pairs.join(by)
+    let names = |columns: &[(&'static str, Column<'_>)]| -> Vec<&'static str> {
+        columns.iter().map(|(name, _)| *name).collect()
     };
-    let names: Vec<String> = set
-        .iter()
-        .map(|(name, _)| format!("new_{name}"))
-        .chain(found_by.iter().map(|(name, _)| format!("old_{name}")))
-        .collect();
-    let tail = format!(
-        "UPDATE {table} SET {} FROM v WHERE {}",
-        pairs(set, "new", "", ", "),
-        pairs(found_by, "old", &format!("{table}."), " AND ")
-    );
-    let head = format!("WITH v ({}) AS", names.join(", "));
+    let (head, tail) = update_parts(table, &names(set), &names(found_by), tx.is_sqlite());
     let mut touched = 0;
     match tx {
         Tx::Sqlite(tx) => {
@@ -218,6 +206,27 @@ pub(super) async fn update(
         }
     }
     Ok(touched)
+}
+
+/// What stands before and behind the values of [`update`].
+///
+/// For SQLite the values carry a plus, which keeps it from making an index of them: it would
+/// otherwise, for as many as a statement has, look each row of the whole table up in that.
+fn update_parts(
+    table: &'static str,
+    set: &[&'static str],
+    found_by: &[&'static str],
+    is_sqlite: bool,
+) -> (String, String) {
+    let plain = if is_sqlite { "+" } else { "" };
+    let new = set.iter().map(|name| format!("new_{name}"));
+    let names: Vec<String> = new.chain(found_by.iter().map(|name| format!("old_{name}"))).collect();
+    let set: Vec<String> = set.iter().map(|name| format!("{name} = v.new_{name}")).collect();
+    let found_by: Vec<String> =
+        found_by.iter().map(|name| format!("{table}.{name} = {plain}v.old_{name}")).collect();
+    let tail =
+        format!("UPDATE {table} SET {} FROM v WHERE {}", set.join(", "), found_by.join(" AND "));
+    (format!("WITH v ({}) AS", names.join(", ")), tail)
 }
 
 /// Values that rows are looked for by.
@@ -322,6 +331,35 @@ mod tests {
             let sizes: Vec<usize> = chunk_sizes(rows).collect();
             assert!(sizes.iter().all(|size| CHUNKS.contains(size)));
             assert_eq!(sizes.iter().sum::<usize>(), rows);
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_to_rewrite_are_looked_up_and_no_table_is_read_whole() {
+        use crate::store::Location;
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::store::Store::open(&Location::Sqlite(folder.path().join("t.db").into()))
+            .await
+            .unwrap();
+        let mut tx = store.transact(crate::store::Rights::Keys).await.unwrap();
+        let Tx::Sqlite(tx) = &mut tx else { panic!("a file is SQLite's") };
+        for (table, set, found_by) in [
+            ("sent", &["record_key", "key_version"][..], &["feed_id", "record_key"][..]),
+            ("subject_key", &["match_key"], &["match_key", "subject_id"]),
+            ("subject", &["nhs"], &["subject_id"]),
+            ("event", &["body"], &["person_id", "event_number", "role"]),
+        ] {
+            let (head, tail) = update_parts(table, set, found_by, true);
+            for size in CHUNKS {
+                let row = format!("({})", vec!["1"; set.len() + found_by.len()].join(", "));
+                let values = vec![&*row; size].join(", ");
+                let sql = format!("EXPLAIN QUERY PLAN {head} (VALUES {values}) {tail}");
+                let plan: Vec<(i64, i64, i64, String)> =
+                    sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut **tx).await.unwrap();
+                let steps: Vec<&str> = plan.iter().map(|(.., step)| &**step).collect();
+                let found = steps.iter().any(|s| s.starts_with(&format!("SEARCH {table} USING")));
+                assert!(found, "{size} of {table}: {steps:?}");
+            }
         }
     }
 }

@@ -8,8 +8,12 @@
 
 use super::{Site, site::Answer};
 use crate::identity::{CertificateFingerprint, Peer};
-use http::request::Parts;
-use hyper::{Request, body::Body as _, body::Incoming, service::service_fn};
+use http::{Response, request::Parts};
+use hyper::{
+    Request,
+    body::{Body, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -17,6 +21,7 @@ use hyper_util::{
 use std::{
     collections::HashMap,
     convert::Infallible,
+    error::Error,
     future::{self, Future},
     net::{IpAddr, SocketAddr},
     pin::pin,
@@ -208,34 +213,72 @@ async fn connection<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stop: CancellationToken,
 ) {
     let certified = peer.is_some();
-    let asked = Arc::new(AtomicBool::new(false));
-    let has_asked = Arc::clone(&asked);
-    let service = service_fn(move |request: Request<Incoming>| {
-        has_asked.store(true, Ordering::Relaxed);
+    let answer = move |request: Request<Incoming>| {
         let (site, peer) = (Arc::clone(&site), peer.clone());
         async move {
             let (parts, body) = request.into_parts();
             let has_body = !body.is_end_stream();
-            Ok::<_, Infallible>(site.answer(peer.as_ref(), &parts, has_body).await)
+            site.answer(peer.as_ref(), &parts, has_body).await
         }
+    };
+    let bounds = Bounds {
+        keep_alive: certified,
+        requests: if certified { REQUESTS_A_CONNECTION } else { 1 },
+        headers_bytes: HEADERS_BYTES,
+        headers_time: limits.headers_time,
+        life: if certified { limits.life } else { limits.uncertified_life },
+        last_requests: certified.then_some(limits.last_requests),
+    };
+    hold(stream, answer, bounds, stop).await;
+}
+
+/// What a connection may do.
+pub(super) struct Bounds {
+    /// Whether it may ask again on HTTP/1.1.
+    pub(super) keep_alive: bool,
+    /// Requests at once on HTTP/2.
+    pub(super) requests: u32,
+    /// How large a request's headers may be.
+    pub(super) headers_bytes: u32,
+    /// How long the first request's may take to come.
+    pub(super) headers_time: Duration,
+    /// How long it may be open.
+    pub(super) life: Duration,
+    /// How long what is under way then may take; it is cut off where there is none.
+    pub(super) last_requests: Option<Duration>,
+}
+
+/// Serves one connection, HTTP/1.1 or HTTP/2, within its bounds.
+pub(super) async fn hold<C, A, R, B>(stream: C, answer: A, bounds: Bounds, stop: CancellationToken)
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(Request<Incoming>) -> R,
+    R: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    let asked = Arc::new(AtomicBool::new(false));
+    let has_asked = Arc::clone(&asked);
+    let service = service_fn(move |request: Request<Incoming>| {
+        has_asked.store(true, Ordering::Relaxed);
+        let answered = answer(request);
+        async move { Ok::<_, Infallible>(answered.await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .keep_alive(certified)
-        .header_read_timeout(limits.headers_time)
-        .max_buf_size(HEADERS_BYTES as usize);
+        .keep_alive(bounds.keep_alive)
+        .header_read_timeout(bounds.headers_time)
+        .max_buf_size(bounds.headers_bytes as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(if certified { REQUESTS_A_CONNECTION } else { 1 })
-        .max_header_list_size(HEADERS_BYTES)
+        .max_concurrent_streams(bounds.requests)
+        .max_header_list_size(bounds.headers_bytes)
         .keep_alive_interval(KEEPALIVE);
-    let life = if certified { limits.life } else { limits.uncertified_life };
     // The library waits for the first bytes without a limit of its own.
     let silent = async {
-        time::sleep(limits.headers_time).await;
+        time::sleep(bounds.headers_time).await;
         if asked.load(Ordering::Relaxed) {
             future::pending::<()>().await;
         }
@@ -246,11 +289,11 @@ async fn connection<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         _ = served.as_mut() => return,
         () = silent => return,
         () = stop.cancelled() => {}
-        () = time::sleep(life) => {}
+        () = time::sleep(bounds.life) => {}
     }
-    if certified {
+    if let Some(last_requests) = bounds.last_requests {
         served.as_mut().graceful_shutdown();
-        let _ = time::timeout(limits.last_requests, served).await;
+        let _ = time::timeout(last_requests, served).await;
     }
 }
 

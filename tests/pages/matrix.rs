@@ -17,7 +17,7 @@ const PAGES: &[(&str, &str, [u16; 4])] = &[
     ("/", "/", [200; 4]),
     ("/sign-in", "/sign-in", [200; 4]),
     ("/sign-in/with/{provider}", "/sign-in/with/0", [404; 4]),
-    ("/sign-in/back", SENT_BACK, [403; 4]),
+    ("/sign-in/back/{provider}", SENT_BACK, [403; 4]),
     ("/sign-in/{link}", "/sign-in/x", [200; 4]),
     ("/assets/{file}", "/assets/none.css", [404; 4]),
     ("/areas/{area}", "/areas/CC01", [200, 200, 200, 403]),
@@ -74,7 +74,7 @@ const PAGES: &[(&str, &str, [u16; 4])] = &[
 ];
 
 /// Where nobody is known: counted, and no leaf of anybody's.
-const SENT_BACK: &str = "/sign-in/back?code=x&state=y";
+const SENT_BACK: &str = "/sign-in/back/0?code=x&state=y";
 
 /// Routes that are only posted to; [`super::hostile`] asks them.
 const POSTED: [&str; 1] = ["/sign-out"];

@@ -13,7 +13,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
@@ -139,7 +139,7 @@ impl Provider {
     /// Signs somebody in: the way back.
     fn back(&self, asked: &HashMap<String, String>, code: &str) -> String {
         self.codes.lock().unwrap().insert(code.to_owned(), asked.clone());
-        format!("/sign-in/back?code={code}&state={}", asked["state"])
+        format!("/sign-in/back/0?code={code}&state={}", asked["state"])
     }
 
     fn lie(&self, name: &str, value: &Value) {
@@ -154,7 +154,7 @@ async fn a_provider_signs_somebody_in_with_all_that_binds_it() {
     assert!(browser.get("/sign-in").await.text.contains("Centre sign-in"));
     let asked = set_out(&mut browser).await;
     assert_eq!(asked["code_challenge_method"], "S256");
-    assert_eq!(asked["redirect_uri"], format!("https://{HOST}/sign-in/back"));
+    assert_eq!(asked["redirect_uri"], format!("https://{HOST}/sign-in/back/0"));
     assert_eq!((&*asked["response_type"], &*asked["scope"]), ("code", "openid"));
     assert!(browser.cookie.starts_with("__Host-tallygate-sign-in="));
     let back = provider.back(&asked, "c1");
@@ -177,6 +177,14 @@ async fn whatever_does_not_fit_signs_nobody_in() {
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{why}");
         assert_eq!(browser.cookie, "", "{why}");
     };
+    // Somebody else's page sets nobody out.
+    let mut browser = Browser::new(&gateway);
+    let elsewhere = [("sec-fetch-site", "cross-site")];
+    let page = browser.ask(Method::GET, "/sign-in/with/0", &elsewhere, "").await;
+    assert_eq!(
+        (&page.headers[header::LOCATION], &*browser.cookie),
+        (&"/sign-in".parse().unwrap(), "")
+    );
     // Nobody set out in this browser.
     let mut setter = Browser::new(&gateway);
     let asked = set_out(&mut setter).await;
@@ -187,13 +195,21 @@ async fn whatever_does_not_fit_signs_nobody_in() {
     let asked = set_out(&mut browser).await;
     let kept = browser.cookie.clone();
     let back = provider.back(&asked, "c2");
-    refused(&mut browser, "/sign-in/back?code=c2&state=x", "another state").await;
+    refused(&mut browser, "/sign-in/back/0?code=c2&state=x", "another state").await;
     browser.cookie = kept;
     refused(&mut browser, &back, "a way back that was used").await;
+    // By the way back of another provider, or sent by one: what one was told is no use to another.
+    let asked = set_out(&mut browser).await;
+    let back = provider.back(&asked, "c3").replace("/back/0", "/back/1");
+    refused(&mut browser, &back, "another provider's way back").await;
+    let asked = set_out(&mut browser).await;
+    let back = format!("{}&iss=https%3A%2F%2Fother.example", provider.back(&asked, "c4"));
+    refused(&mut browser, &back, "another issuer").await;
     // The provider signs nobody in, or knows no such code.
     for end in ["error=access_denied", "code=made-up"] {
         let asked = set_out(&mut browser).await;
-        refused(&mut browser, &format!("/sign-in/back?{end}&state={}", asked["state"]), end).await;
+        refused(&mut browser, &format!("/sign-in/back/0?{end}&state={}", asked["state"]), end)
+            .await;
     }
     // Its token is not the one that was asked for.
     for (at, (claim, value)) in [

@@ -169,21 +169,22 @@ pub(super) fn frame_of_nobody(pages: &Pages, title: &str) -> Frame {
 
 /// The same no for somebody who is not let in at all.
 pub(super) fn denied_to_nobody(pages: &Pages, denied: &Denied) -> Response {
-    let heading = "You are not recognised";
-    let (sentence, reason, entry) = match denied {
+    let (status, heading, sentence, reason, entry) = match denied {
         Denied::Refused(logged) => {
-            let refused = logged.value();
-            (refused.sentence(), refused.reason(), Some(logged.receipt().leaf_index))
+            let (refused, entry) = (logged.value(), Some(logged.receipt().leaf_index));
+            let heading = "You are not recognised";
+            (StatusCode::FORBIDDEN, heading, refused.sentence(), refused.reason(), entry)
         }
         Denied::Failed(error) => {
             tracing::error!(%error, source = ?std::error::Error::source(error), "nobody let in");
-            ("The gateway can't answer now. Try again in a minute.", "", None)
+            let sentence = "The gateway can't answer now. Try again in a minute.";
+            (StatusCode::SERVICE_UNAVAILABLE, "Something went wrong", sentence, "", None)
         }
     };
     let frame = frame_of_nobody(pages, heading);
     let (clause, protocol, fields) = ("", String::new(), &[][..]);
     let shown = RefusedPage { frame, heading, sentence, reason, clause, protocol, fields, entry };
-    (StatusCode::FORBIDDEN, page(&shown)).into_response()
+    (status, page(&shown)).into_response()
 }
 
 /// A use case's no, as a page.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     book,
-    gateway::{Closed, Denied, Refused},
+    gateway::{Closed, Denied, GatewayError, Refused},
 };
 use askama::Template;
 use axum::{
@@ -19,8 +19,11 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time;
 
+/// How long a browser waits for a count: less than any answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Before a point's code in the form.
 const POINT: &str = "accept-";
 
@@ -49,6 +52,13 @@ struct ClosedPage {
     until: String,
     digest: String,
     entry: u64,
+}
+
+#[derive(Template)]
+#[template(path = "closing_on.html")]
+struct UnderWayPage {
+    frame: Frame,
+    period: String,
 }
 
 /// The preview as the use case writes it; what is not shown is not read.
@@ -179,7 +189,16 @@ pub(super) async fn close(
     let quarter = form.get("quarter").cloned().unwrap_or_default();
     let accepted: Vec<String> =
         form.keys().filter_map(|name| name.strip_prefix(POINT)).map(str::to_owned).collect();
-    let closed = pages.gateway().close_quarter(&visitor.actor, &quarter, &accepted).await;
+    let (gateway, actor) = (Arc::clone(pages.gateway()), visitor.actor.clone());
+    let asked = quarter.clone();
+    // On its own: a browser that goes away, or has waited long enough, ends no count half way.
+    let closing =
+        tokio::spawn(async move { gateway.close_quarter(&actor, &asked, &accepted).await });
+    let Ok(closed) = time::timeout(PATIENCE, closing).await else {
+        return Ok(under_way(&pages, &visitor, &quarter));
+    };
+    let failed = |_| Err(GatewayError::Unsettled.into());
+    let closed = closed.unwrap_or_else(failed);
     let closed = closed.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
     let (closed, receipt) = closed.into_parts();
     let (until, digest) = match closed {
@@ -196,6 +215,16 @@ pub(super) async fn close(
         digest,
         entry: receipt.leaf_index,
     }))
+}
+
+/// A count that takes longer than a browser waits: it goes on, and the list of releases shows its
+/// end.
+fn under_way(pages: &Pages, visitor: &Visitor, quarter: &str) -> Response {
+    let period = book::quarter_text(quarter);
+    answer::page(&UnderWayPage {
+        frame: visitor.frame(pages, &format!("Close {period}"), "/releases"),
+        period,
+    })
 }
 
 async fn unreadable(pages: &Pages, visitor: &Visitor) -> Response {

@@ -22,7 +22,7 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route("/", get(areas::home))
         .route("/sign-in", get(sign_in::page))
         .route("/sign-in/with/{provider}", get(sign_in::set_out))
-        .route("/sign-in/back", get(sign_in::back))
+        .route("/sign-in/back/{provider}", get(sign_in::back))
         .route("/sign-in/{link}", get(sign_in::link).post(sign_in::redeem))
         .route("/sign-out", post(sign_in::out))
         .route("/assets/{file}", get(assets::file))

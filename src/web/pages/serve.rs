@@ -4,16 +4,12 @@
 use super::{Pages, router};
 use crate::web::{
     WebLimits,
-    serve::{Holder, Place, Visitor},
+    serve::{Bounds, Holder, Place, Visitor, hold},
 };
 use axum::{body::Body, response::IntoResponse as _};
 use http::StatusCode;
-use hyper::{Request, body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use hyper::{Request, body::Incoming};
+use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
@@ -29,8 +25,6 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 const REQUESTS_A_CONNECTION: u32 = 32;
 /// How large a request's headers may be.
 const HEADERS_BYTES: u32 = 16 << 10;
-/// How often an idle HTTP/2 connection is asked whether its browser is still there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Connections of one address: a whole office may come from one.
 const PER_ADDRESS: usize = 128;
 
@@ -70,34 +64,22 @@ async fn connection<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     limits: WebLimits,
     stop: CancellationToken,
 ) {
-    let service = service_fn(move |request: Request<Incoming>| {
+    let answer = move |request: Request<Incoming>| {
         let routes = routes.clone();
         async move {
             // With the time that a form takes to come: nobody holds a request for ever.
             let answer = time::timeout(TIME_LIMIT, routes.oneshot(request.map(Body::new))).await;
             let late = |_| Ok(StatusCode::SERVICE_UNAVAILABLE.into_response());
-            Ok::<_, Infallible>(answer.unwrap_or_else(late).unwrap_or_else(|never| match never {}))
+            answer.unwrap_or_else(late).unwrap_or_else(|never| match never {})
         }
-    });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.headers_time)
-        .max_buf_size(HEADERS_BYTES as usize);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(REQUESTS_A_CONNECTION)
-        .max_header_list_size(HEADERS_BYTES)
-        .keep_alive_interval(KEEPALIVE);
-    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        // How a connection ends is its browser's affair.
-        _ = served.as_mut() => return,
-        () = stop.cancelled() => {}
-        () = time::sleep(limits.life) => {}
-    }
-    served.as_mut().graceful_shutdown();
-    let _ = time::timeout(limits.last_requests, served).await;
+    };
+    let bounds = Bounds {
+        keep_alive: true,
+        requests: REQUESTS_A_CONNECTION,
+        headers_bytes: HEADERS_BYTES,
+        headers_time: limits.headers_time,
+        life: limits.life,
+        last_requests: Some(limits.last_requests),
+    };
+    hold(stream, answer, bounds, stop).await;
 }

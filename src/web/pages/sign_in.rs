@@ -44,6 +44,8 @@ impl SignInPage {
 pub(super) struct SentBack {
     code: String,
     state: String,
+    /// Who sends it, where the provider says so.
+    iss: String,
 }
 
 /// Why somebody is sent here.
@@ -101,7 +103,12 @@ fn let_in(pages: &Pages, headers: &HeaderMap, who: SignedIn) -> Response {
 pub(super) async fn set_out(
     State(pages): State<Arc<Pages>>,
     Path(provider): Path<String>,
+    headers: HeaderMap,
 ) -> Response {
+    if !visitor::is_own_way(&headers) {
+        // Somebody else's page sets nobody out: it would know with whom they come back.
+        return answer::go_to("/sign-in");
+    }
     let number = provider.parse::<usize>().ok();
     let Some(provider) = number.and_then(|number| pages.settings.providers.get(number)) else {
         return StatusCode::NOT_FOUND.into_response();
@@ -116,12 +123,16 @@ pub(super) async fn set_out(
 /// Somebody comes back from a provider.
 pub(super) async fn back(
     State(pages): State<Arc<Pages>>,
+    Path(number): Path<String>,
     headers: HeaderMap,
-    Query(SentBack { code, state }): Query<SentBack>,
+    Query(SentBack { code, state, iss }): Query<SentBack>,
 ) -> Response {
     let kept = visitor::cookie(&headers, UNDER_WAY).and_then(|kept| kept.split_once('.'));
+    // By the way back of the provider that this browser set out to, and no other's.
+    let kept = kept.filter(|(set_out, _)| *set_out == number);
     let provider = kept.and_then(|(number, cookie)| {
-        Some((pages.settings.providers.get(number.parse::<usize>().ok()?)?, cookie))
+        let provider = pages.settings.providers.get(number.parse::<usize>().ok()?)?;
+        provider.is_issuer(&iss).then_some((provider, cookie))
     });
     let finished = match provider {
         Some((provider, cookie)) => provider.finish(cookie, &state, &code, pages.now()).await,

@@ -9,7 +9,7 @@ use super::{
     answer::{self, Frame, MenuEntry},
 };
 use crate::{
-    gateway::{Actor, RefusalKind, Refused},
+    gateway::{Actor, Denied, RefusalKind, Refused},
     identity::Session,
     protocol::CallerRole,
 };
@@ -65,10 +65,12 @@ impl FromRequestParts<Arc<Pages>> for Visitor {
         match pages.recogniser.person(&session.who).await {
             Ok(actor) => Ok(Self { actor, session }),
             Err(denied) => {
-                // Barred since: the session ends with the refusal.
-                shown.into_iter().for_each(|shown| pages.sessions.end(shown));
                 let mut answer = answer::denied_to_nobody(pages, &denied);
-                set_cookie(&mut answer, COOKIE, "");
+                if let Denied::Refused(_) = denied {
+                    // Barred since: the session ends with the refusal.
+                    shown.into_iter().for_each(|shown| pages.sessions.end(shown));
+                    set_cookie(&mut answer, COOKIE, "");
+                }
                 Err(answer)
             }
         }
@@ -91,6 +93,12 @@ fn signed_out(pages: &Pages, method: &Method, had_cookie: bool) -> Response {
         set_cookie(&mut answer, COOKIE, "");
     }
     answer
+}
+
+/// Whether somebody goes somewhere of their own accord: from a page of this site, or by typing or
+/// keeping its address. Browsers that don't say are believed.
+pub(super) fn is_own_way(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
 }
 
 /// Whether a request that changes something comes from a page of this site.
