@@ -24,6 +24,8 @@ mod demo;
 #[cfg(test)]
 mod details;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod gateways;
 #[cfg(test)]
 mod hostile;

@@ -19,7 +19,7 @@ use std::{
 };
 use tallygate::{
     connector::{AddToken, ConnectorError, Gateway, Profile, ProfileFile},
-    identity::SystemClock,
+    identity::{Clock, SystemClock},
 };
 use tempfile::TempDir;
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
@@ -27,14 +27,14 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 pub(crate) type Service = InterceptedService<Channel, AddToken>;
 
 /// A demo whose gateways share a PostgreSQL database.
-struct Ground {
+pub(crate) struct Ground {
     folder: TempDir,
     stdout: String,
 }
 
 impl Ground {
     /// Runs the demo on a database.
-    fn demo(database: &Database, scale: &str) -> Self {
+    pub(crate) fn demo(database: &Database, scale: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("demo");
         let dir = dir.to_str().unwrap();
@@ -58,7 +58,7 @@ impl Ground {
         Self { folder, stdout: String::from_utf8(done.stdout).unwrap() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("demo").join(name)
     }
 
@@ -106,17 +106,22 @@ pub(crate) struct Node {
     pub(crate) address: String,
     profiles: PathBuf,
     process: Option<Child>,
+    /// What starts it, with the program and its arguments behind; nothing for the program itself.
+    pub(crate) through: &'static [&'static str],
 }
 
 impl Node {
     /// One of a configuration that says where it listens; not yet started.
     pub(crate) const fn new(config: PathBuf, address: String, profiles: PathBuf) -> Self {
-        Self { config, address, profiles, process: None }
+        Self { config, address, profiles, process: None, through: &[] }
     }
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(&mut self) {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_tallygate"))
+        let program = env!("CARGO_BIN_EXE_tallygate");
+        let mut line = self.through.iter().chain([&program]);
+        let mut process = Command::new(line.next().unwrap())
+            .args(line)
             .args(["serve", "--config"])
             .arg(&self.config)
             .env("TALLYGATE_LOG", "error")
@@ -136,6 +141,16 @@ impl Node {
         // Read on, or the gateway would wait for room to write in.
         std::thread::spawn(move || lines.for_each(drop));
         self.process = Some(process);
+    }
+
+    /// The number of its process, while it runs.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
+    /// Whether its process ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| process.try_wait().unwrap().is_some())
     }
 
     /// Ends it at once, as a crash would.
@@ -163,10 +178,20 @@ pub(crate) async fn connect(
     name: &str,
     address: &str,
 ) -> Result<Service, ConnectorError> {
+    connect_at(profiles, name, address, Arc::new(SystemClock)).await
+}
+
+/// The same by another clock.
+pub(crate) async fn connect_at(
+    profiles: &Path,
+    name: &str,
+    address: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Service, ConnectorError> {
     let text = fs::read_to_string(profiles.join(format!("{name}.toml"))).unwrap();
     let file: ProfileFile = toml::from_str(&text).unwrap();
     let file = ProfileFile { server: address.to_owned(), ..file };
     let profile = Profile::load(file, profiles.to_owned()).unwrap();
     let rng = Box::new(StdRng::try_from_rng(&mut rand::rngs::SysRng).unwrap());
-    Ok(Gateway::connect(&profile, Arc::new(SystemClock), rng).await?.service())
+    Ok(Gateway::connect(&profile, clock, rng).await?.service())
 }
