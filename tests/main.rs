@@ -38,6 +38,8 @@ mod leaks;
 #[cfg(test)]
 mod log_rows;
 #[cfg(test)]
+mod overload;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod projection;

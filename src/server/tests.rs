@@ -4,6 +4,7 @@
 use super::{handshake::HandshakeFailure as Failure, listen::concerns_one_connection, *};
 use crate::connector::{ConnectorError, Gateway, Profile, ProfileFile};
 use crate::domain::PartnerId;
+use crate::grpc::Places;
 use crate::identity::{
     CallerCheck, CertificateAuthority, CertificateFingerprint, CertificateRegister, Clock, Issued,
     IssuedTokenKey, LOOPBACK_NAMES, Peer, RegisteredCertificate, TlsClock, TokenCache,
@@ -41,8 +42,12 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 const NOW: i64 = 1_790_000_000;
 const AUDIENCE: &str = "https://gateway.test";
 /// Long enough never to be the reason for anything.
-const PATIENT: HandshakeLimits =
-    HandshakeLimits { time_limit: Duration::from_secs(60), concurrent: 8, per_address: 8 };
+const PATIENT: HandshakeLimits = HandshakeLimits {
+    time_limit: Duration::from_secs(60),
+    concurrent: 8,
+    per_address: 8,
+    connections: Places { all: 64, a_caller: 64, always: 64 },
+};
 
 #[derive(Debug)]
 struct Fixed;
@@ -355,6 +360,29 @@ async fn one_address_can_not_take_every_place() {
     drop(first);
     gateway.counted(Failure::Other).await;
     gateway.shake_hands(&TLS13, Some(&gateway.client), &[b"h2"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_certificate_can_not_have_every_connection() {
+    let connections = Places { all: 8, a_caller: 2, always: 1 };
+    let gateway = TestGateway::start(HandshakeLimits { connections, ..PATIENT }).await;
+    let first = gateway.shake_hands(&TLS13, Some(&gateway.client), &[b"h2"]).await.unwrap();
+    let _second = gateway.shake_hands(&TLS13, Some(&gateway.client), &[b"h2"]).await.unwrap();
+    // In TLS 1.3 a client is done before it is told; its connection is closed then.
+    let _ = gateway.shake_hands(&TLS13, Some(&gateway.client), &[b"h2"]).await;
+    gateway.counted(Failure::Crowded).await;
+    let other = gateway.authority.issue_client("another").unwrap();
+    let _other = gateway.shake_hands(&TLS13, Some(&other), &[b"h2"]).await.unwrap();
+    assert_eq!(gateway.failures.take(), None);
+    drop(first);
+    for _ in 0..1_000 {
+        let _again = gateway.shake_hands(&TLS13, Some(&gateway.client), &[b"h2"]).await;
+        time::sleep(Duration::from_millis(5)).await;
+        if gateway.failures.take().is_none() {
+            return;
+        }
+    }
+    panic!("the place of a connection that ended was not given back");
 }
 
 #[tokio::test]
