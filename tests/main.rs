@@ -36,6 +36,8 @@ mod kills;
 #[cfg(test)]
 mod leaks;
 #[cfg(test)]
+mod levels;
+#[cfg(test)]
 mod log_rows;
 #[cfg(test)]
 mod overload;
@@ -49,6 +51,8 @@ mod push;
 mod raw_values;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

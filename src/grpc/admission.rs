@@ -4,13 +4,14 @@
 //! Such an answer says when to come back, in both ways that gRPC has: `google.rpc.RetryInfo` among
 //! its details, and `grpc-retry-pushback-ms` (gRFC A6). It is no act, and not in the access log:
 //! who floods the gateway must not fill the log. `RESOURCE_EXHAUSTED` blames the caller, who has
-//! its share; `UNAVAILABLE` nobody.
+//! its share; `UNAVAILABLE` nobody. Since telling somebody so costs something, too, its connection is
+//! not read for a moment then ([`Pause`](crate::identity::Pause)).
 
 use super::{
     crowd::{Crowd, NoPlace, Place, Places},
     status,
 };
-use crate::identity::CertificateFingerprint;
+use crate::identity::Peer;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -62,27 +63,28 @@ impl Admission {
     ///
     /// # Errors
     /// With what its caller is told.
-    pub(super) fn admit(
-        &self,
-        path: &str,
-        caller: Option<CertificateFingerprint>,
-    ) -> Result<Admitted, Status> {
+    pub(super) fn admit(&self, path: &str, caller: Option<&Peer>) -> Result<Admitted, Status> {
         let mut parts = path.split('/').skip(1);
         let (service, method) =
             (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let is_stream = STREAMED.contains(&method);
         let crowd = if is_stream { &self.streams } else { &self.calls };
-        let place = crowd.enter(caller).map_err(|no| match no {
-            NoPlace::OwnShare => status::turned_away(
-                tonic::Code::ResourceExhausted,
-                "too many calls of yours at once; wait for their answers, and try again then",
-                COME_BACK,
-            ),
-            NoPlace::Full => status::turned_away(
-                tonic::Code::Unavailable,
-                "too many callers at once; try again later",
-                COME_BACK,
-            ),
+        let place = crowd.enter(caller.map(|caller| *caller.fingerprint())).map_err(|no| {
+            if let Some(caller) = caller {
+                caller.pause().ask();
+            }
+            match no {
+                NoPlace::OwnShare => status::turned_away(
+                    tonic::Code::ResourceExhausted,
+                    "too many calls of yours at once; wait for their answers, and try again then",
+                    COME_BACK,
+                ),
+                NoPlace::Full => status::turned_away(
+                    tonic::Code::Unavailable,
+                    "too many callers at once; try again later",
+                    COME_BACK,
+                ),
+            }
         })?;
         let most = if LONG.contains(&service) { LONG_CALL_TIME } else { CALL_TIME };
         Ok(if is_stream { Admitted::Stream(place) } else { Admitted::Call(place, most) })
@@ -115,8 +117,8 @@ impl Admitted {
 }
 
 /// Whose request it is, if its connection told.
-pub(super) fn caller(request: &Request<Body>) -> Option<CertificateFingerprint> {
-    request.extensions().get::<crate::identity::Peer>().map(|peer| *peer.fingerprint())
+pub(super) fn caller(request: &Request<Body>) -> Option<&Peer> {
+    request.extensions().get()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     grpc::{Crowd, Place},
-    identity::{CertificateFingerprint, Peer},
+    identity::{Pause, Peer},
 };
 use arc_swap::ArcSwap;
 use rustls::{ServerConfig, ServerConnection};
@@ -27,7 +27,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
@@ -44,6 +44,9 @@ use tonic::transport::server::Connected;
 
 /// Connections whose handshake is done and which the server has not picked up yet.
 const READY_CONNECTIONS: usize = 64;
+/// How long a connection is not read whose caller was turned away. Far less than a peer waits for
+/// an answer to its ping.
+const UNREAD: Duration = Duration::from_millis(200);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -72,8 +75,8 @@ pub trait Door: fmt::Debug + Send + Sync + 'static {
     fn pass(session: &ServerConnection, remote: SocketAddr)
     -> Result<Self::Peer, HandshakeFailure>;
 
-    /// The certificate that whoever passed has shown.
-    fn shown(peer: &Self::Peer) -> Option<CertificateFingerprint>;
+    /// Whoever passed, where it has shown a certificate.
+    fn shown(peer: &Self::Peer) -> Option<&Peer>;
 }
 
 /// gRPC's door: HTTP/2 and a client certificate, or nothing.
@@ -90,8 +93,8 @@ impl Door for Rpc {
         certified(session, remote).ok_or(HandshakeFailure::NoCertificate)
     }
 
-    fn shown(peer: &Peer) -> Option<CertificateFingerprint> {
-        Some(*peer.fingerprint())
+    fn shown(peer: &Peer) -> Option<&Peer> {
+        Some(peer)
     }
 }
 
@@ -110,8 +113,8 @@ impl Door for Web {
         Ok((remote, certified(session, remote)))
     }
 
-    fn shown((_, peer): &Self::Peer) -> Option<CertificateFingerprint> {
-        peer.as_ref().map(|peer| *peer.fingerprint())
+    fn shown((_, peer): &Self::Peer) -> Option<&Peer> {
+        peer.as_ref()
     }
 }
 
@@ -286,8 +289,11 @@ async fn greet<D: Door>(
     tcp.set_nodelay(true).map_err(|_| HandshakeFailure::Other)?;
     let stream = acceptor.accept(tcp).await.map_err(|error| HandshakeFailure::of(&error))?;
     let peer = D::pass(stream.get_ref().1, remote)?;
-    let place = crowd.enter(D::shown(&peer)).map_err(|_| HandshakeFailure::Crowded)?;
-    Ok(TlsConnection { stream: Placed { stream, _place: place }, peer })
+    let shown = D::shown(&peer);
+    let place = crowd.enter(shown.map(|shown| *shown.fingerprint()));
+    let _place = place.map_err(|_| HandshakeFailure::Crowded)?;
+    let pause = shown.map(|shown| Arc::clone(shown.pause())).unwrap_or_default();
+    Ok(TlsConnection { stream: Placed { stream, pause, pausing: None, _place }, peer })
 }
 
 /// Whether an accept's error is about the connection that was to be accepted, so that the
@@ -325,10 +331,13 @@ pub struct TlsConnection<P = Peer> {
     peer: P,
 }
 
-/// A connection's stream, which has its place among the connections as long as it is there.
+/// A connection's stream, which has its place among the connections as long as it is there, and
+/// is not read while its caller is to pause.
 #[derive(Debug)]
 pub struct Placed {
     stream: TlsStream<TcpStream>,
+    pause: Arc<Pause>,
+    pausing: Option<Pin<Box<time::Sleep>>>,
     _place: Place,
 }
 
@@ -359,6 +368,13 @@ impl AsyncRead for Placed {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.pause.take() {
+            self.pausing = Some(Box::pin(time::sleep(UNREAD)));
+        }
+        if let Some(pausing) = &mut self.pausing {
+            ready!(pausing.as_mut().poll(cx));
+            self.pausing = None;
+        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }

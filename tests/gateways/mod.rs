@@ -63,7 +63,7 @@ impl Ground {
     }
 
     /// Writes a configuration for one more gateway on the same database.
-    fn configure(&self, name: &str) -> Node {
+    pub(crate) fn configure(&self, name: &str) -> Node {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let tiles = format!("tiles-{name}");
@@ -161,7 +161,7 @@ impl Node {
         }
     }
 
-    async fn caller(&self, name: &str) -> Service {
+    pub(crate) async fn caller(&self, name: &str) -> Service {
         connect(&self.profiles, name, &self.address).await.unwrap()
     }
 }
