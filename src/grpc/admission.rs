@@ -19,9 +19,9 @@ use tokio::time;
 use tonic::{Status, body::Body};
 
 /// Calls that are answered once: as many as keep the log's group commits full.
-const CALLS: Places = Places { all: 96, a_caller: 64, always: 2 };
+const CALLS: Places = Places { all: 96, when_crowded: 24, a_caller: 64, always: 1 };
 /// Streams, which last.
-const STREAMS: Places = Places { all: 512, a_caller: 64, always: 4 };
+const STREAMS: Places = Places { all: 512, when_crowded: 512, a_caller: 64, always: 4 };
 /// The calls that are streams, of whichever service.
 const STREAMED: [&str; 4] = ["Push", "ReadEntries", "Watch", "ServerReflectionInfo"];
 /// How long a call may take, its request's way to us included.

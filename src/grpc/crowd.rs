@@ -20,6 +20,9 @@ use std::{
 pub struct Places {
     /// In all. Twice as many at most, where many callers have only a few each.
     pub all: usize,
+    /// The same from when somebody found none on, until it is quiet again: fewer at once are done
+    /// the sooner, each, and leave more to whatever is not counted here.
+    pub when_crowded: usize,
     /// Of one caller, however empty it is.
     pub a_caller: usize,
     /// Of one caller, however crowded it is.
@@ -41,7 +44,7 @@ pub struct Crowd {
     what: &'static str,
     places: Places,
     held: Mutex<Held>,
-    turning_away: AtomicBool,
+    crowded: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -61,8 +64,8 @@ impl Crowd {
     /// An empty one, of `what`.
     #[must_use]
     pub fn new(what: &'static str, places: Places) -> Arc<Self> {
-        let (held, turning_away) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Self { what, places, held, turning_away })
+        let (held, crowded) = (Mutex::default(), AtomicBool::new(false));
+        Arc::new(Self { what, places, held, crowded })
     }
 
     /// A place for a caller; for one without a certificate, as the web has them, only all count.
@@ -75,8 +78,10 @@ impl Crowd {
     ) -> Result<Place, NoPlace> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(no) = self.may_enter(&held, caller) {
+            // One caller's greed alone is no crowd.
+            let crowded = held.by_caller.len() > 1 && held.all >= self.places.all / 2;
             drop(held);
-            if !self.turning_away.swap(true, Ordering::Relaxed) {
+            if crowded && !self.crowded.swap(true, Ordering::Relaxed) {
                 tracing::warn!(of = self.what, "too many at once: some callers are turned away");
             }
             return Err(no);
@@ -93,7 +98,8 @@ impl Crowd {
         held: &Held,
         caller: Option<CertificateFingerprint>,
     ) -> Result<(), NoPlace> {
-        let Places { all, a_caller, always } = self.places;
+        let Places { all: most, when_crowded, a_caller, always } = self.places;
+        let all = if self.crowded.load(Ordering::Relaxed) { when_crowded } else { most };
         let Some(caller) = caller else {
             return if held.all < all { Ok(()) } else { Err(NoPlace::Full) };
         };
@@ -102,7 +108,7 @@ impl Crowd {
         let share = (all / callers).max(always);
         let crowded = held.all >= all / 2;
         if own < always {
-            return if held.all < 2 * all { Ok(()) } else { Err(NoPlace::Full) };
+            return if held.all < 2 * most { Ok(()) } else { Err(NoPlace::Full) };
         }
         if own >= a_caller || (crowded && own >= share) {
             return Err(NoPlace::OwnShare);
@@ -123,8 +129,8 @@ impl Drop for Place {
                 held.by_caller.remove(&caller);
             }
         }
-        if held.all < self.crowd.places.all / 4 {
-            self.crowd.turning_away.store(false, Ordering::Relaxed);
+        if held.all < self.crowd.places.when_crowded / 2 {
+            self.crowd.crowded.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -133,7 +139,7 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    const PLACES: Places = Places { all: 12, a_caller: 8, always: 2 };
+    const PLACES: Places = Places { all: 12, when_crowded: 12, a_caller: 8, always: 2 };
 
     fn caller(n: u8) -> Option<CertificateFingerprint> {
         Some(CertificateFingerprint::from_bytes([n; 32]))
@@ -177,6 +183,20 @@ mod tests {
         }
         greedy.pop();
         assert!(crowd.enter(caller(1)).is_ok());
+    }
+
+    #[test]
+    fn a_crowd_is_let_in_in_smaller_groups_until_it_is_gone() {
+        let crowd = Crowd::new("tests", Places { when_crowded: 4, ..PLACES });
+        let (mut first, _) = take(&crowd, 1);
+        let (second, _) = take(&crowd, 2);
+        assert_eq!((first.len(), second.len()), (8, 4));
+        drop(second);
+        // Eight places are free, and not given.
+        first.truncate(4);
+        assert_eq!(crowd.enter(caller(1)).unwrap_err(), NoPlace::OwnShare);
+        first.truncate(1);
+        assert_eq!(take(&crowd, 1).0.len(), 7, "it is over");
     }
 
     #[test]

@@ -46,7 +46,7 @@ const PATIENT: HandshakeLimits = HandshakeLimits {
     time_limit: Duration::from_secs(60),
     concurrent: 8,
     per_address: 8,
-    connections: Places { all: 64, a_caller: 64, always: 64 },
+    connections: Places { all: 64, when_crowded: 64, a_caller: 64, always: 64 },
 };
 
 #[derive(Debug)]
@@ -375,7 +375,7 @@ async fn one_address_can_not_take_every_place() {
 
 #[tokio::test]
 async fn one_certificate_can_not_have_every_connection() {
-    let connections = Places { all: 8, a_caller: 2, always: 1 };
+    let connections = Places { all: 8, when_crowded: 8, a_caller: 2, always: 1 };
     let gateway = TestGateway::start(HandshakeLimits { connections, ..PATIENT }).await;
     let own = || gateway.stay(&TLS13, Some(&gateway.client), &[b"h2"]);
     let (first, _second) = (own().await.unwrap(), own().await.unwrap());
