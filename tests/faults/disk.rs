@@ -26,23 +26,26 @@ impl Disk {
 
     /// Leaves so many KiB free.
     pub(super) fn fill(&self, free: u64) {
-        let done = Command::new("df").args(["--output=used", "-k"]).arg(&self.0).output().unwrap();
-        let text = String::from_utf8(done.stdout).unwrap();
-        let used: u64 = text.lines().nth(1).unwrap().trim().parse().unwrap();
-        self.resize(&format!("size={}k", used + free));
+        // What is written between the look and the change has no room in it: look again.
+        for _ in 0..100 {
+            let done = Command::new("df").args(["--output=used", "-k"]).arg(&self.0).output();
+            let text = String::from_utf8(done.unwrap().stdout).unwrap();
+            let used: u64 = text.lines().nth(1).unwrap().trim().parse().unwrap();
+            if self.resize(&format!("size={}k", used + free)) {
+                return;
+            }
+        }
+        panic!("the file system can't be made smaller");
     }
 
     /// Makes room.
     pub(super) fn empty(&self) {
-        self.resize(ROOMY);
+        assert!(self.resize(ROOMY), "the file system can't be made larger");
     }
 
-    fn resize(&self, size: &str) {
+    fn resize(&self, size: &str) -> bool {
         let options = format!("remount,{size}");
-        assert!(
-            run("mount", &["-o", &options, self.0.to_str().unwrap()]),
-            "can't resize to {size}"
-        );
+        run("mount", &["-o", &options, self.0.to_str().unwrap()])
     }
 }
 
