@@ -4,8 +4,8 @@
 //! Such an answer says when to come back, in both ways that gRPC has: `google.rpc.RetryInfo` among
 //! its details, and `grpc-retry-pushback-ms` (gRFC A6). It is no act, and not in the access log:
 //! who floods the gateway must not fill the log. `RESOURCE_EXHAUSTED` blames the caller, who has
-//! its share; `UNAVAILABLE` nobody. Since telling somebody so costs something, too, its connection is
-//! not read for a moment then ([`Pause`](crate::identity::Pause)).
+//! its share; `UNAVAILABLE` nobody. Since telling somebody so costs something, too, the connection
+//! of one that goes on and on is not read for a moment ([`Pause`](crate::identity::Pause)).
 
 use super::{
     crowd::{Crowd, NoPlace, Place, Places},
@@ -71,7 +71,7 @@ impl Admission {
         let crowd = if is_stream { &self.streams } else { &self.calls };
         let place = crowd.enter(caller.map(|caller| *caller.fingerprint())).map_err(|no| {
             if let Some(caller) = caller {
-                caller.pause().ask();
+                caller.pause().in_vain(time::Instant::now());
             }
             match no {
                 NoPlace::OwnShare => status::turned_away(
@@ -141,7 +141,8 @@ mod tests {
     async fn a_stream_keeps_its_place_until_its_last_message() {
         let admission = Admission::default();
         let admitted = admission.admit("/tallygate.v1.IntakeService/Push", None).unwrap();
-        let answer = admitted.answer(async { Ok(Response::new(Body::empty())) }).await.unwrap();
+        let body = Body::new(http_body_util::Full::from("a message"));
+        let answer = admitted.answer(async { Ok(Response::new(body)) }).await.unwrap();
         assert_eq!(Arc::strong_count(&admission.streams), 2);
         drop(answer);
         assert_eq!(Arc::strong_count(&admission.streams), 1);

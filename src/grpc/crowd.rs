@@ -175,7 +175,7 @@ mod tests {
         let (second, no) = take(&crowd, 2);
         assert_eq!((second.len(), no), (4, NoPlace::Full));
         let (third, no) = take(&crowd, 3);
-        assert_eq!((third.len(), no), (2, NoPlace::OwnShare));
+        assert_eq!((third.len(), no), (2, NoPlace::Full));
         // The greedy one gets no further place before it is down to its share.
         for _ in 0..4 {
             greedy.pop();
