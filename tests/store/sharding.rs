@@ -51,14 +51,14 @@ fn distributed_by(table: &str) -> Option<&'static str> {
 
 /// What breaks a rule, in words.
 fn broken(
-    keys: Vec<(String, String, bool, Vec<String>)>,
+    keys: &[(String, String, bool, Vec<String>)],
     [foreign, triggers, updated, functions]: [Pairs; 4],
     sequencer: Vec<(String,)>,
 ) -> BTreeSet<String> {
     let mut broken = BTreeSet::new();
     let with_key: BTreeMap<&str, ()> =
         keys.iter().filter(|key| key.2).map(|key| (key.0.as_str(), ())).collect();
-    for (table, index, primary, columns) in &keys {
+    for (table, index, primary, columns) in keys {
         match distributed_by(table) {
             Some(by) if *primary && columns.first().is_none_or(|first| first != by) => {
                 broken.insert(format!("{table}'s primary key does not begin with {by}"));
@@ -112,7 +112,7 @@ async fn the_schema_is_what_a_sharded_postgresql_accepts_but_for_what_is_said_to
     owner.migrate(Some("gateway")).await.unwrap();
     owner.close().await;
     let pool = database.pool("owner").await;
-    let keys = sqlx::query_as(KEYS).fetch_all(&pool).await.unwrap();
+    let keys: Vec<_> = sqlx::query_as(KEYS).fetch_all(&pool).await.unwrap();
     let mut pairs: [Pairs; 4] = Default::default();
     for (pairs, sql) in pairs.iter_mut().zip([FOREIGN_KEYS, TRIGGERS, UPDATED, FUNCTIONS]) {
         *pairs = sqlx::query_as(sql).fetch_all(&pool).await.unwrap();
@@ -123,7 +123,7 @@ async fn the_schema_is_what_a_sharded_postgresql_accepts_but_for_what_is_said_to
     assert!(sequencer.len() > 20, "{sequencer:?}");
     let standing: BTreeSet<String> =
         STANDING.iter().map(|(broken, _)| (*broken).to_owned()).collect();
-    assert_eq!(broken(keys, pairs, sequencer), standing);
+    assert_eq!(broken(&keys, pairs, sequencer), standing);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_schema_that_breaks_a_rule_is_found() {
         (text("sent"), text("sent_by_batch"), false, vec![text("batch_id")]),
     ];
     let found = broken(
-        keys,
+        &keys,
         [
             pair("event", "subject"),
             pair("batch", "batch_stays"),
