@@ -172,7 +172,12 @@ impl Default for HandshakeLimits {
             time_limit: Duration::from_secs(5),
             concurrent: 512,
             per_address: 128,
-            connections: grpc::Places { all: 4_096, when_crowded: 4_096, a_caller: 512, always: 8 },
+            connections: grpc::Places {
+                all: 4_096,
+                when_crowded: 4_096,
+                a_caller: 2_048,
+                always: 8,
+            },
         }
     }
 }
