@@ -21,7 +21,7 @@ use tokio::time::sleep;
 const ROUNDS: usize = 10;
 
 /// The shared demo's gateway, from a copy, as a process of its own.
-fn node(folder: &Path) -> Node {
+pub(crate) fn node(folder: &Path) -> Node {
     let demo = demo();
     assert_eq!(demo.code, Some(0), "{}", demo.stderr);
     copy(&demo.dir, folder);
@@ -74,7 +74,7 @@ async fn reconcile(folder: &Path, load: &Load) -> u64 {
 }
 
 /// Waits until both kinds of caller have been served since.
-async fn served_since(load: &Load, before: (usize, usize)) {
+pub(crate) async fn served_since(load: &Load, before: (usize, usize)) {
     for _ in 0..600 {
         let now = load.reached();
         if now.0 > before.0 && now.1 > before.1 {
@@ -111,11 +111,11 @@ async fn ten_kills_under_load_lose_no_answer_and_fork_nothing() {
     let size = reconcile(&path, &load).await;
     let (now, acknowledged) = (accepted(&path).await, i64::try_from(load.reached().0).unwrap());
     assert_eq!((now.0 - before.0, now.1 - before.1), (acknowledged, acknowledged));
-    verified(&path, &load, size);
+    verified(&path, "gateway.toml", &load, size);
 }
 
 /// The auditor's own verifier says the same, of the database's tables and of the receipts.
-fn verified(folder: &Path, load: &Load, size: u64) {
+pub(crate) fn verified(folder: &Path, config: &str, load: &Load, size: u64) {
     let receipts = folder.join("given");
     fs::create_dir(&receipts).unwrap();
     for (n, receipt) in load.receipts().into_iter().enumerate() {
@@ -123,7 +123,7 @@ fn verified(folder: &Path, load: &Load, size: u64) {
         fs::write(receipts.join(format!("{n}.json")), kept).unwrap();
     }
     let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let config = text(&folder.join("gateway.toml"));
+    let config = text(&folder.join(config));
     let said = output(&["audit", "verify", "--config", &config, "--format", "json"], 0);
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["sound"], true, "{said}");

@@ -24,6 +24,8 @@ mod demo;
 #[cfg(test)]
 mod details;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod gateways;
 #[cfg(test)]
 mod hostile;
@@ -34,7 +36,11 @@ mod kills;
 #[cfg(test)]
 mod leaks;
 #[cfg(test)]
+mod levels;
+#[cfg(test)]
 mod log_rows;
+#[cfg(test)]
+mod overload;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
@@ -45,6 +51,8 @@ mod push;
 mod raw_values;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

@@ -39,9 +39,10 @@ const BATCH_ROWS: usize = 1_000;
 const IN_FLIGHT: usize = 4;
 
 /// One file, ready to be sent.
-struct Feed {
+#[derive(Clone)]
+pub(super) struct Feed {
     open: PushOpen,
-    batches: Vec<RecordBatch>,
+    pub(super) batches: Vec<RecordBatch>,
 }
 
 pub(super) async fn measure(
@@ -56,7 +57,7 @@ pub(super) async fn measure(
     let mut senders = Vec::new();
     let mut records = 0;
     for template in Template::ALL {
-        let feeds = read_feeds(&site.path("files"), *template)?;
+        let feeds = read_feeds(&site.path("files"), *template, BATCH_ROWS)?;
         let rows =
             |feed: &Feed| feed.batches.iter().map(|batch| batch.rows.len() as u64).sum::<u64>();
         records += feeds.iter().map(rows).sum::<u64>();
@@ -75,8 +76,12 @@ pub(super) async fn measure(
     Ok(vec![row(("intake", "records/s"), scratch.engine(), figures, &sample, peak)])
 }
 
-/// A partner's files, cut into batches.
-fn read_feeds(files: &Path, template: Template) -> Result<Vec<Feed>, BenchError> {
+/// A partner's files, cut into batches of so many rows.
+pub(super) fn read_feeds(
+    files: &Path,
+    template: Template,
+    batch_rows: usize,
+) -> Result<Vec<Feed>, BenchError> {
     let mut feeds = Vec::new();
     for record_type in template.record_types() {
         let path = files.join(format!("{}/{record_type}.csv", template.code()));
@@ -95,9 +100,9 @@ fn read_feeds(files: &Path, template: Template) -> Result<Vec<Feed>, BenchError>
         let mut batches: Vec<RecordBatch> = Vec::new();
         for record in reader.records() {
             let values = record?.iter().map(str::to_owned).collect();
-            if batches.last().is_none_or(|batch| batch.rows.len() == BATCH_ROWS) {
+            if batches.last().is_none_or(|batch| batch.rows.len() == batch_rows) {
                 let sequence = batches.len() as u64 + 1;
-                batches.push(RecordBatch { sequence, rows: Vec::with_capacity(BATCH_ROWS) });
+                batches.push(RecordBatch { sequence, rows: Vec::with_capacity(batch_rows) });
             }
             if let Some(batch) = batches.last_mut() {
                 batch.rows.push(RecordRow { values, blinded: None });
@@ -130,7 +135,7 @@ async fn push_all(senders: Vec<(Service, Vec<Feed>)>) -> Result<Sample, BenchErr
 }
 
 /// One file; what each batch took from its sending to its acknowledgement.
-async fn push(service: Service, feed: Feed) -> Result<Vec<Duration>, BenchError> {
+pub(super) async fn push(service: Service, feed: Feed) -> Result<Vec<Duration>, BenchError> {
     let (send, stream) = mpsc::channel(IN_FLIGHT + 1);
     let message = |message| PushRequest { message: Some(message) };
     // There is room for the opening and for what may be in flight; a stream that broke says

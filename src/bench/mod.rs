@@ -19,6 +19,7 @@ pub(crate) mod linkage;
 mod linking;
 mod log;
 pub(crate) mod noise;
+mod overload;
 mod prf;
 mod protocols;
 mod release;
@@ -39,7 +40,7 @@ use crate::{
     store::{ActError, PostgresLocation, StoreError},
 };
 use serde::Serialize;
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 /// Callers at once where callers are measured.
 const CALLERS: usize = 64;
@@ -59,6 +60,8 @@ pub(crate) enum Measure {
     Prf,
     /// A quarter's close.
     Release,
+    /// More than can be done.
+    Overload,
     /// Answers that say nothing, told apart by their times.
     Withheld,
     /// The access log's write path.
@@ -71,24 +74,26 @@ pub(crate) enum Measure {
 
 impl Measure {
     /// All, in the order in which they run: first what the process's memory tells of.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Protocols,
         Self::Intake,
         Self::Linking,
         Self::Figures,
         Self::Prf,
         Self::Release,
+        Self::Overload,
         Self::Withheld,
         Self::Log,
         Self::Growth,
         Self::Verify,
     ];
 
-    /// How large it is unless told otherwise: children, calls, evaluations, persons, leaves, entries.
+    /// How large it is unless told otherwise: children, calls, evaluations, persons, connections, leaves,
+    /// entries.
     const fn usual_size(self) -> u64 {
         match self {
             Self::Protocols => 1_000,
-            Self::Intake => 2_000,
+            Self::Intake | Self::Overload => 2_000,
             Self::Linking => 100_000,
             Self::Figures => 12_000,
             Self::Prf => 65_536,
@@ -107,6 +112,8 @@ pub(crate) struct Plan {
     pub(crate) measures: Vec<Measure>,
     /// How large; `None` for each measure's own.
     pub(crate) size: Option<u64>,
+    /// How long an overload lasts.
+    pub(crate) overload: Duration,
     /// The folder for scratch files, on the disk to be measured.
     pub(crate) dir: PathBuf,
     /// A PostgreSQL server whose user may create databases and roles; `None` for SQLite.
@@ -280,6 +287,9 @@ async fn measure_all(
             Measure::Prf => prf::measure(scratch, &clock, size, say).await?,
             Measure::Release => {
                 release::measure(scratch, &clock, size, plan.export.as_deref(), say).await?
+            }
+            Measure::Overload => {
+                overload::measure(scratch, &clock, size, plan.overload, say).await?
             }
             Measure::Withheld => withheld::measure(scratch, &clock, size, say).await?,
             Measure::Log => log::measure(scratch, &clock, size, say).await?,

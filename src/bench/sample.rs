@@ -76,10 +76,23 @@ where
     F: Fn(usize) -> A + Clone + Send + 'static,
     A: Future<Output = Result<(), BenchError>> + Send + 'static,
 {
-    let each = calls.div_ceil(CALLERS as u64);
+    storm_of(CALLERS, calls, call).await
+}
+
+/// The same of so many callers.
+pub(super) async fn storm_of<F, A>(
+    callers: usize,
+    calls: u64,
+    call: F,
+) -> Result<Sample, BenchError>
+where
+    F: Fn(usize) -> A + Clone + Send + 'static,
+    A: Future<Output = Result<(), BenchError>> + Send + 'static,
+{
+    let (each, number) = (calls.div_ceil(callers as u64), callers);
     let begun = Instant::now();
     let mut callers = JoinSet::new();
-    for caller in 0..CALLERS {
+    for caller in 0..number {
         let call = call.clone();
         callers.spawn(async move {
             let mut took = Vec::new();

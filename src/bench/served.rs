@@ -32,7 +32,19 @@ const STARTING: Duration = Duration::from_secs(1_200);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A gateway's process, ended with this value.
-struct Served(Child);
+pub(super) struct Served(pub(super) Child);
+
+impl Served {
+    /// Starts the gateway of a ground's configuration.
+    pub(super) fn start(dir: &Path, further: &[&str]) -> Result<Self, BenchError> {
+        let failed = |source| BenchError::File { path: dir.to_owned(), source };
+        let program = std::env::current_exe().map_err(failed)?;
+        let mut serve = Command::new(program);
+        serve.arg("serve").args(further).args(["--log", "error", "--config"]);
+        serve.arg(dir.join("gateway.toml")).stdin(Stdio::null()).stdout(Stdio::null());
+        Ok(Self(serve.spawn().map_err(failed)?))
+    }
+}
 
 impl Drop for Served {
     fn drop(&mut self) {
@@ -89,15 +101,8 @@ async fn lay(
 
 /// The most memory of a gateway that starts there and is asked by auditors.
 async fn peak(dir: &Path, calls: u64) -> Result<(Sample, Option<f64>), BenchError> {
-    let failed = |source| BenchError::File { path: dir.to_owned(), source };
-    let program = std::env::current_exe().map_err(failed)?;
-    let mut serve = Command::new(program);
     // Its log was filled, not served: no journal stands beside it.
-    serve
-        .args(["serve", "--without-journal", "--log", "error", "--config"])
-        .arg(dir.join("gateway.toml"));
-    serve.stdin(Stdio::null()).stdout(Stdio::null());
-    let mut served = Served(serve.spawn().map_err(failed)?);
+    let mut served = Served::start(dir, &["--without-journal"])?;
     let auditor = listening(&mut served.0, dir).await?;
     let client = AccessLogServiceClient::new(auditor.service());
     let ask = move |_| {
@@ -112,7 +117,7 @@ async fn peak(dir: &Path, calls: u64) -> Result<(Sample, Option<f64>), BenchErro
 }
 
 /// A connection, once the gateway takes one.
-async fn listening(serve: &mut Child, dir: &Path) -> Result<Gateway, BenchError> {
+pub(super) async fn listening(serve: &mut Child, dir: &Path) -> Result<Gateway, BenchError> {
     let mut waited = Duration::ZERO;
     loop {
         match connect(dir, "auditor", None).await {

@@ -156,11 +156,11 @@ impl Site {
             canaries: 0,
         };
         synth::write(&plan, &dir.join("files")).map_err(DemoError::from)?;
-        let ground = ground::lay(&dir, place(), EMBEDDED, prf, clock.now(), &mut system_rng())?;
+        let database = scratch.configured(name).await?;
+        let ground = ground::lay(&dir, place(), &database, prf, clock.now(), &mut system_rng())?;
         let catalogue = Catalogue::shipped()?;
         let agreements = sign_all(&ground, place(), &catalogue, clock.now())?;
-        let database = scratch.database(name).await?;
-        let running = demo::start(&ground, Some(database), clock).await?;
+        let running = demo::start(&ground, None, clock).await?;
         let officer = journey::connect(&dir, "officer").await?;
         journey::load_areas(&officer, place(), areas).await?;
         journey::submit(&officer, agreements).await?;

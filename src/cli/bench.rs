@@ -17,6 +17,7 @@ use serde_json::json;
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -50,6 +51,9 @@ pub(super) enum BenchCommand {
     #[command(after_help = "Examples:\n  tallygate bench release --size 100000\n  \
                             tallygate bench release --size 100000 --export rows")]
     Release(Release),
+    /// Ten times the calls that can be answered, beside a quiet gateway; --size is connections.
+    #[command(after_help = "Example:\n  tallygate bench overload --size 2000 --seconds 120")]
+    Overload(Bench),
     /// The access log with 64 callers waiting, beside a raw group commit; --size is leaves.
     #[command(
         after_help = "Example:\n  tallygate bench log --database postgres://tallygate@localhost/postgres"
@@ -92,6 +96,10 @@ pub(super) struct Bench {
     /// How large; each measurement says of what. Its usual size unless given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     size: Option<u64>,
+    /// How long an overload lasts.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120,
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
     /// A PostgreSQL server, as a user that may create databases; else SQLite is measured.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
@@ -131,6 +139,7 @@ impl BenchCommand {
                 export_to = export;
                 (vec![Measure::Release], bench)
             }
+            Self::Overload(bench) => (vec![Measure::Overload], bench),
             Self::Log(bench) => (vec![Measure::Log], bench),
             Self::Growth(bench) => (vec![Measure::Growth], bench),
             Self::Verify(bench) => (vec![Measure::Verify], bench),
@@ -152,13 +161,14 @@ impl Bench {
         export: Option<PathBuf>,
         console: &mut Console<'_>,
     ) -> Result<Outcome, CliError> {
-        let Self { size, database, dir, out, log, printing } = self;
+        let Self { size, seconds, database, dir, out, log, printing } = self;
         telemetry::init(&log);
         let failed = |source| CliError::Failed { act: "measure", source };
         // Not by the reader of arguments, which would repeat a password that does not belong.
         let database = database.map(|url| PostgresLocation::parse(&url, None)).transpose();
         let database = database.map_err(|error| failed(error.into()))?;
-        let plan = Plan { measures, size, dir, database, export };
+        let overload = Duration::from_secs(seconds);
+        let plan = Plan { measures, size, overload, dir, database, export };
         let rows = bench::run(&plan, &mut |doing| console.note(doing)).await;
         let rows = rows.map_err(|error| failed(error.into()))?;
         console.table(printing.format, &table(&rows))?;

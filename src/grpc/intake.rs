@@ -14,8 +14,8 @@ use crate::{
         intake_service_server, push_request, push_response,
     },
 };
-use std::{pin::Pin, sync::Arc};
-use tokio::sync::mpsc;
+use std::{pin::Pin, sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -28,6 +28,9 @@ pub struct IntakeService(pub Arc<Frame>);
 
 /// Batches that are read while one is being stored.
 const READ_AHEAD: usize = 1;
+/// How long a sender may take for its next message, and to read an answer: beyond, it keeps a
+/// stream's place from others. What was acknowledged stays, and it opens another stream.
+const SLOWEST: Duration = Duration::from_secs(600);
 
 type Answers = Pin<Box<dyn Stream<Item = Result<PushResponse, Status>> + Send>>;
 
@@ -47,7 +50,7 @@ impl intake_service_server::IntakeService for IntakeService {
             let stream = serve(&frame, actor, &mut requests, &answers);
             if let Err(status) = stream.await {
                 // A caller that has gone away needs no answer; what was accepted stays.
-                let _ = answers.send(Err(status)).await;
+                let _ = time::timeout(SLOWEST, answers.send(Err(status))).await;
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
@@ -157,7 +160,9 @@ async fn next(
     actor: &Actor,
     requests: &mut Streaming<PushRequest>,
 ) -> Result<Option<push_request::Message>, Status> {
-    match requests.message().await? {
+    let message = time::timeout(SLOWEST, requests.message()).await;
+    let too_slow = |_| Status::deadline_exceeded("no batch came in time; open another stream");
+    match message.map_err(too_slow)?? {
         None => Ok(None),
         Some(PushRequest { message: Some(message) }) => Ok(Some(message)),
         Some(PushRequest { message: None }) => {
@@ -175,7 +180,10 @@ async fn malformed(frame: &Frame, actor: &Actor, rule: &'static str) -> Status {
 
 async fn answer(answers: &Sender, message: push_response::Message) -> Result<(), Status> {
     let response = PushResponse { message: Some(message) };
-    answers.send(Ok(response)).await.map_err(|_| Status::cancelled("the caller has gone away"))
+    match time::timeout(SLOWEST, answers.send(Ok(response))).await {
+        Ok(sent) => sent.map_err(|_| Status::cancelled("the caller has gone away")),
+        Err(_) => Err(Status::deadline_exceeded("the answers were not read in time")),
+    }
 }
 
 pub(super) fn opening(open: PushOpen) -> OpenStream {

@@ -2,10 +2,12 @@
 //! and answer only with what is logged. No rule lives here.
 
 mod access_log;
+mod admission;
 mod areas;
 mod blinding;
 mod book;
 mod consents;
+mod crowd;
 mod entry_stream;
 mod figures;
 mod frame;
@@ -27,6 +29,7 @@ pub use areas::AreaService;
 pub(crate) use areas::area_set;
 pub use blinding::BlindingService;
 pub use consents::ConsentService;
+pub use crowd::{Crowd, NoPlace, Place, Places};
 pub use figures::FigureService;
 pub use frame::Frame;
 pub use intake::IntakeService;

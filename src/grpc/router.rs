@@ -8,6 +8,7 @@ use super::{
     AccessLogService, AreaService, BlindingService, ConsentService, FigureService, Frame,
     IntakeService, KeyService, PartnerService, ProtocolService, ReleaseService, RetentionService,
     RightsService, SubjectService, TableRequestService,
+    admission::{Admission, caller},
 };
 use crate::wire::{
     DESCRIPTORS,
@@ -51,14 +52,20 @@ const CALLS_A_CONNECTION: usize = 64;
 const LARGEST_MESSAGE: usize = 4 << 20;
 /// The largest request for evaluations: a full batch of elements, and the stream's columns.
 const LARGEST_EVALUATION: usize = 256 << 10;
+/// The largest headers taken: a token and little else.
+const LARGEST_HEADERS: u32 = 16 << 10;
 /// How often an idle connection is asked whether its caller is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 type BoxedService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// Services by the names their calls begin with; a call of any other is unimplemented.
+/// Services by the names their calls begin with; a call of any other is unimplemented. Which of
+/// them are taken on [`Admission`] says, for all connections together.
 #[derive(Clone, Default)]
-pub struct Services(Arc<HashMap<&'static str, BoxedService>>);
+pub struct Services {
+    by_name: Arc<HashMap<&'static str, BoxedService>>,
+    admission: Admission,
+}
 
 impl Services {
     /// With one more service.
@@ -73,14 +80,14 @@ impl Services {
             + 'static,
         S::Future: Send + 'static,
     {
-        Arc::make_mut(&mut self.0).insert(S::NAME, BoxCloneSyncService::new(service));
+        Arc::make_mut(&mut self.by_name).insert(S::NAME, BoxCloneSyncService::new(service));
         self
     }
 }
 
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.by_name.keys()).finish()
     }
 }
 
@@ -89,15 +96,19 @@ impl Service<Request<Body>> for Services {
     type Error = Infallible;
     type Future = BoxFuture<Response<Body>, Infallible>;
 
-    /// Generated services are always ready; what they may cost is limited per connection.
+    /// Generated services are always ready; what they may cost is limited elsewhere.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let name = request.uri().path().split('/').nth(1).unwrap_or_default();
-        match self.0.get(name) {
-            Some(service) => Box::pin(service.clone().call(request)),
+        let admitted = match self.admission.admit(request.uri().path(), caller(&request)) {
+            Ok(admitted) => admitted,
+            Err(turned_away) => return Box::pin(async move { Ok(turned_away.into_http()) }),
+        };
+        match self.by_name.get(name) {
+            Some(service) => Box::pin(admitted.answer(service.clone().call(request))),
             None => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
         }
     }
@@ -109,6 +120,7 @@ pub fn server() -> Server {
         .max_concurrent_streams(STREAMS_A_CONNECTION)
         .concurrency_limit_per_connection(CALLS_A_CONNECTION)
         .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_max_header_list_size(LARGEST_HEADERS)
 }
 
 /// Every service over one frame.

@@ -9,8 +9,8 @@ use crate::{
 };
 use prost::{Message, Name};
 use prost_types::Any;
-use std::collections::HashMap;
-use tonic::{Code, Status};
+use std::{collections::HashMap, time::Duration};
+use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::pb::{BadRequest, ErrorInfo, RetryInfo, bad_request::FieldViolation};
 
 /// The domain of our error reasons.
@@ -127,6 +127,28 @@ fn failed(error: &GatewayError) -> Status {
         details.push(any("google.rpc.RetryInfo", &RetryInfo { retry_delay }));
     }
     with_details(code, sentence, details)
+}
+
+/// A call that was not taken on, with the advice when to try again.
+pub(super) fn turned_away(code: Code, sentence: &str, come_back: Duration) -> Status {
+    let (seconds, nanos) = (come_back.as_secs(), come_back.subsec_nanos());
+    let retry_delay = Some(prost_types::Duration {
+        seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
+        nanos: i32::try_from(nanos).unwrap_or(0),
+    });
+    let info = ErrorInfo {
+        reason: "OVERLOADED".to_owned(),
+        domain: DOMAIN.to_owned(),
+        metadata: HashMap::new(),
+    };
+    let details = vec![
+        any("google.rpc.ErrorInfo", &info),
+        any("google.rpc.RetryInfo", &RetryInfo { retry_delay }),
+    ];
+    let mut status = with_details(code, sentence, details);
+    let pushback = MetadataValue::from(come_back.as_millis().try_into().unwrap_or(u64::MAX));
+    status.metadata_mut().insert("grpc-retry-pushback-ms", pushback);
+    status
 }
 
 fn any(name: &str, message: &impl Message) -> Any {

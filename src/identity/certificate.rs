@@ -1,6 +1,7 @@
 //! A certificate as the register and the tokens name it: the SHA-256 of its DER form,
 //! written base64url without padding (`x5t#S256`, RFC 7515 §4.1.8, RFC 8705 §3.1).
 
+use super::Pause;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
@@ -71,6 +72,7 @@ pub struct Peer {
     remote_addr: SocketAddr,
     certificates: Arc<[CertificateDer<'static>]>,
     fingerprint: CertificateFingerprint,
+    pause: Arc<Pause>,
 }
 
 impl Peer {
@@ -78,7 +80,7 @@ impl Peer {
     #[must_use]
     pub fn new(remote_addr: SocketAddr, chain: &[CertificateDer<'static>]) -> Option<Self> {
         let fingerprint = CertificateFingerprint::of(chain.first()?);
-        Some(Self { remote_addr, certificates: chain.into(), fingerprint })
+        Some(Self { remote_addr, certificates: chain.into(), fingerprint, pause: Arc::default() })
     }
 
     /// A peer without a certificate, of any fingerprint.
@@ -87,7 +89,7 @@ impl Peer {
         remote_addr: SocketAddr,
         fingerprint: CertificateFingerprint,
     ) -> Self {
-        Self { remote_addr, certificates: Arc::new([]), fingerprint }
+        Self { remote_addr, certificates: Arc::new([]), fingerprint, pause: Arc::default() }
     }
 
     /// The address it called from.
@@ -106,6 +108,12 @@ impl Peer {
     #[must_use]
     pub const fn fingerprint(&self) -> &CertificateFingerprint {
         &self.fingerprint
+    }
+
+    /// By which its connection is not read for a moment.
+    #[must_use]
+    pub const fn pause(&self) -> &Arc<Pause> {
+        &self.pause
     }
 }
 

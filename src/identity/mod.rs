@@ -28,7 +28,8 @@ pub mod id_token;
 pub mod issue;
 pub mod mint;
 pub mod oidc;
-pub mod recognise;
+pub mod pause;
+mod recognise;
 pub mod refused;
 pub mod session;
 pub mod token;
@@ -50,6 +51,7 @@ pub use issue::{
 };
 pub use mint::{MintError, TokenClaims, TokenId, mint};
 pub use oidc::{AskProvider, Provider, ProviderSettings, SignInRefused, Told, form_encoded};
+pub use pause::Pause;
 pub use recognise::{Recogniser, RegisterView};
 pub use refused::{ClaimName, TokenRefused};
 pub use session::{OneTimeLinks, Secret, Session, SessionLimits, Sessions, SignedIn};

@@ -3,6 +3,7 @@
 //! Whoever can reach the port can make a handshake fail, so failures are counted and become
 //! one aggregated access-log leaf a minute: nobody without a certificate can flood the log.
 
+use crate::grpc;
 use rustls::{CertificateError, Error};
 use std::{
     collections::HashMap,
@@ -29,7 +30,7 @@ pub enum HandshakeFailure {
     Timeout,
     /// It speaks another version, offers no common suite or no HTTP/2, or no TLS at all.
     Protocol,
-    /// One address had too many unfinished handshakes.
+    /// One address had too many unfinished handshakes, or one certificate too many connections.
     Crowded,
     /// It hung up, or refused us.
     Other,
@@ -160,12 +161,24 @@ pub struct HandshakeLimits {
     pub concurrent: usize,
     /// How many of them one address may have; beyond, its connections are closed at once.
     pub per_address: usize,
+    /// Connections whose handshake is done, and how many of them one certificate may have.
+    pub connections: grpc::Places,
 }
 
 impl Default for HandshakeLimits {
-    /// 5 seconds, 512 at once, a quarter of them from one address.
+    /// 5 seconds, 512 at once, a quarter of them from one address; then 4,096 connections.
     fn default() -> Self {
-        Self { time_limit: Duration::from_secs(5), concurrent: 512, per_address: 128 }
+        Self {
+            time_limit: Duration::from_secs(5),
+            concurrent: 512,
+            per_address: 128,
+            connections: grpc::Places {
+                all: 4_096,
+                when_crowded: 4_096,
+                a_caller: 2_048,
+                always: 8,
+            },
+        }
     }
 }
 

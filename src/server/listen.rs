@@ -14,7 +14,10 @@ use super::{
     handshake::{HandshakeFailure, HandshakeFailures, HandshakeLimits, Places},
     tls::ALPN_H2,
 };
-use crate::identity::Peer;
+use crate::{
+    grpc::{Crowd, Place},
+    identity::{Pause, Peer},
+};
 use arc_swap::ArcSwap;
 use rustls::{ServerConfig, ServerConnection};
 use std::{
@@ -24,7 +27,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
@@ -41,6 +44,9 @@ use tonic::transport::server::Connected;
 
 /// Connections whose handshake is done and which the server has not picked up yet.
 const READY_CONNECTIONS: usize = 64;
+/// How long a connection is not read whose caller was turned away. Far less than a peer waits for
+/// an answer to its ping.
+const UNREAD: Duration = Duration::from_millis(200);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -68,6 +74,9 @@ pub trait Door: fmt::Debug + Send + Sync + 'static {
     /// What the caller lacks.
     fn pass(session: &ServerConnection, remote: SocketAddr)
     -> Result<Self::Peer, HandshakeFailure>;
+
+    /// Whoever passed, where it has shown a certificate.
+    fn shown(peer: &Self::Peer) -> Option<&Peer>;
 }
 
 /// gRPC's door: HTTP/2 and a client certificate, or nothing.
@@ -82,6 +91,10 @@ impl Door for Rpc {
             return Err(HandshakeFailure::Protocol);
         }
         certified(session, remote).ok_or(HandshakeFailure::NoCertificate)
+    }
+
+    fn shown(peer: &Peer) -> Option<&Peer> {
+        Some(peer)
     }
 }
 
@@ -99,6 +112,10 @@ impl Door for Web {
     ) -> Result<(SocketAddr, Option<Peer>), HandshakeFailure> {
         Ok((remote, certified(session, remote)))
     }
+
+    fn shown((_, peer): &Self::Peer) -> Option<&Peer> {
+        peer.as_ref()
+    }
 }
 
 fn certified(session: &ServerConnection, remote: SocketAddr) -> Option<Peer> {
@@ -113,6 +130,7 @@ pub struct Listener<D = Rpc> {
     config: Arc<ArcSwap<ServerConfig>>,
     limits: HandshakeLimits,
     failures: Arc<HandshakeFailures>,
+    connections: Arc<Crowd>,
     door: PhantomData<D>,
 }
 
@@ -156,7 +174,8 @@ impl<D: Door> Listener<D> {
         let failed = |source| ListenError::Bind { address, source };
         let tcp = TcpListener::bind(address).await.map_err(failed)?;
         let local_addr = tcp.local_addr().map_err(failed)?;
-        Ok(Self { tcp, local_addr, config, limits, failures, door: PhantomData })
+        let connections = Crowd::new("connections", limits.connections);
+        Ok(Self { tcp, local_addr, config, limits, failures, connections, door: PhantomData })
     }
 
     /// Where it listens.
@@ -244,9 +263,10 @@ impl<D: Door> Listener<D> {
     ) -> impl Future<Output = Option<TlsConnection<D::Peer>>> + Send + use<D> {
         let acceptor = TlsAcceptor::from(self.config.load_full());
         let time_limit = self.limits.time_limit;
-        let failures = Arc::clone(&self.failures);
+        let (failures, crowd) = (Arc::clone(&self.failures), Arc::clone(&self.connections));
         async move {
-            let done = match time::timeout(time_limit, greet::<D>(&acceptor, tcp, remote)).await {
+            let greeting = greet::<D>(&acceptor, tcp, remote, &crowd);
+            let done = match time::timeout(time_limit, greeting).await {
                 Ok(done) => done,
                 Err(_) => Err(HandshakeFailure::Timeout),
             };
@@ -263,12 +283,17 @@ async fn greet<D: Door>(
     acceptor: &TlsAcceptor,
     tcp: TcpStream,
     remote: SocketAddr,
+    crowd: &Arc<Crowd>,
 ) -> Result<TlsConnection<D::Peer>, HandshakeFailure> {
     // Small answers must not wait for the peer's acknowledgement.
     tcp.set_nodelay(true).map_err(|_| HandshakeFailure::Other)?;
     let stream = acceptor.accept(tcp).await.map_err(|error| HandshakeFailure::of(&error))?;
     let peer = D::pass(stream.get_ref().1, remote)?;
-    Ok(TlsConnection { stream, peer })
+    let shown = D::shown(&peer);
+    let place = crowd.enter(shown.map(|shown| *shown.fingerprint()));
+    let _place = place.map_err(|_| HandshakeFailure::Crowded)?;
+    let pause = shown.map(|shown| Arc::clone(shown.pause())).unwrap_or_default();
+    Ok(TlsConnection { stream: Placed { stream, pause, pausing: None, _place }, peer })
 }
 
 /// Whether an accept's error is about the connection that was to be accepted, so that the
@@ -302,13 +327,23 @@ impl<D: Door> Stream for Incoming<D> {
 
 /// A connection whose handshake is done. A gRPC request's extensions hold its [`Peer`].
 pub struct TlsConnection<P = Peer> {
-    stream: TlsStream<TcpStream>,
+    stream: Placed,
     peer: P,
+}
+
+/// A connection's stream, which has its place among the connections as long as it is there, and
+/// is not read while its caller is to pause.
+#[derive(Debug)]
+pub struct Placed {
+    stream: TlsStream<TcpStream>,
+    pause: Arc<Pause>,
+    pausing: Option<Pin<Box<time::Sleep>>>,
+    _place: Place,
 }
 
 impl<P> TlsConnection<P> {
     /// The stream and what is known of its other end.
-    pub(super) fn into_parts(self) -> (TlsStream<TcpStream>, P) {
+    pub(super) fn into_parts(self) -> (Placed, P) {
         (self.stream, self.peer)
     }
 }
@@ -324,6 +359,53 @@ impl Connected for TlsConnection {
 
     fn connect_info(&self) -> Peer {
         self.peer.clone()
+    }
+}
+
+impl AsyncRead for Placed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.pause.take() {
+            self.pausing = Some(Box::pin(time::sleep(UNREAD)));
+        }
+        if let Some(pausing) = &mut self.pausing {
+            ready!(pausing.as_mut().poll(cx));
+            self.pausing = None;
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Placed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

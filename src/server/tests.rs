@@ -4,6 +4,7 @@
 use super::{handshake::HandshakeFailure as Failure, listen::concerns_one_connection, *};
 use crate::connector::{ConnectorError, Gateway, Profile, ProfileFile};
 use crate::domain::PartnerId;
+use crate::grpc::Places;
 use crate::identity::{
     CallerCheck, CertificateAuthority, CertificateFingerprint, CertificateRegister, Clock, Issued,
     IssuedTokenKey, LOOPBACK_NAMES, Peer, RegisteredCertificate, TlsClock, TokenCache,
@@ -33,7 +34,7 @@ use tokio::{
     task::JoinHandle,
     time,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status, service::interceptor::InterceptedService};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -41,8 +42,12 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 const NOW: i64 = 1_790_000_000;
 const AUDIENCE: &str = "https://gateway.test";
 /// Long enough never to be the reason for anything.
-const PATIENT: HandshakeLimits =
-    HandshakeLimits { time_limit: Duration::from_secs(60), concurrent: 8, per_address: 8 };
+const PATIENT: HandshakeLimits = HandshakeLimits {
+    time_limit: Duration::from_secs(60),
+    concurrent: 8,
+    per_address: 8,
+    connections: Places { all: 64, when_crowded: 64, a_caller: 64, always: 64 },
+};
 
 #[derive(Debug)]
 struct Fixed;
@@ -211,6 +216,16 @@ impl TestGateway {
         client: Option<&Issued>,
         alpn: &[&[u8]],
     ) -> io::Result<()> {
+        self.stay(version, client, alpn).await.map(drop)
+    }
+
+    /// The same, and stays connected.
+    async fn stay(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        client: Option<&Issued>,
+        alpn: &[&[u8]],
+    ) -> io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         let pem = self.authority.certificate_pem();
         roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
@@ -234,7 +249,8 @@ impl TestGateway {
         let name = ServerName::try_from("127.0.0.1").unwrap();
         let mut stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
         // The HTTP/2 server speaks first: its settings, 9 bytes at least.
-        stream.read_exact(&mut [0; 9]).await.map(drop)
+        stream.read_exact(&mut [0; 9]).await?;
+        Ok(stream)
     }
 }
 
@@ -355,6 +371,27 @@ async fn one_address_can_not_take_every_place() {
     drop(first);
     gateway.counted(Failure::Other).await;
     gateway.shake_hands(&TLS13, Some(&gateway.client), &[b"h2"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_certificate_can_not_have_every_connection() {
+    let connections = Places { all: 8, when_crowded: 8, a_caller: 2, always: 1 };
+    let gateway = TestGateway::start(HandshakeLimits { connections, ..PATIENT }).await;
+    let own = || gateway.stay(&TLS13, Some(&gateway.client), &[b"h2"]);
+    let (first, _second) = (own().await.unwrap(), own().await.unwrap());
+    own().await.unwrap_err();
+    gateway.counted(Failure::Crowded).await;
+    let other = gateway.authority.issue_client("another").unwrap();
+    let _other = gateway.stay(&TLS13, Some(&other), &[b"h2"]).await.unwrap();
+    // A connection that ends gives its place back.
+    drop(first);
+    for _ in 0..1_000 {
+        if own().await.is_ok() {
+            return;
+        }
+        time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the place of a connection that ended was not given back");
 }
 
 #[tokio::test]

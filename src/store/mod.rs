@@ -52,6 +52,7 @@ mod rights;
 pub mod scan;
 pub mod scrub;
 pub mod sequencer;
+pub mod sharding;
 mod sqlite;
 mod statements;
 pub mod subjects;

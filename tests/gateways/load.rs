@@ -5,15 +5,17 @@
 //! In the suite this takes seconds. The long form, five minutes and ten kills:
 //! `TALLYGATE_TEST_LOAD_SECONDS=300 cargo test --release load::`.
 
-use super::{Ground, Node, connect};
+use super::{Ground, Node, connect_at};
 use crate::support::{
     postgres::{Cluster, Database, cluster},
     stream::{Stream, rows},
     told,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use rand::{RngExt, rngs::StdRng};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -23,6 +25,8 @@ use std::{
 };
 use tallygate::{
     audit::{Frontier, leaf_hash},
+    connector::ConnectorError,
+    identity::{Clock, SystemClock},
     store::{Location, Store},
     wire::v1::{self, figure_service_client::FigureServiceClient},
 };
@@ -33,10 +37,30 @@ const WRITERS: usize = 3;
 const READERS: usize = 2;
 const BATCH: usize = 25;
 
+/// How callers go about it.
+#[derive(Clone)]
+pub(crate) struct Way {
+    /// What they take for the time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Codes of failures that pass, whereupon they try again.
+    pub(crate) passing: &'static [Code],
+    /// Whether each batch is pushed over both addresses at once.
+    pub(crate) twice: bool,
+}
+
+impl Default for Way {
+    /// A gateway is down or looks for its database: nothing else may go wrong.
+    fn default() -> Self {
+        let passing = &[Code::Unavailable, Code::Unknown, Code::Cancelled];
+        Self { clock: Arc::new(SystemClock), passing, twice: false }
+    }
+}
+
 /// What the callers share.
 pub(crate) struct Load {
     profiles: PathBuf,
-    addresses: [String; 2],
+    addresses: Mutex<[String; 2]>,
+    way: Way,
     over: AtomicBool,
     /// Children that were given to a writer.
     taken: AtomicUsize,
@@ -52,9 +76,19 @@ impl Load {
         profiles: PathBuf,
         addresses: [String; 2],
     ) -> (Arc<Self>, Vec<JoinHandle<()>>) {
+        Self::begin_as(profiles, addresses, Way::default())
+    }
+
+    /// The same of callers who go about it in a way of their own.
+    pub(crate) fn begin_as(
+        profiles: PathBuf,
+        addresses: [String; 2],
+        way: Way,
+    ) -> (Arc<Self>, Vec<JoinHandle<()>>) {
         let load = Arc::new(Self {
             profiles,
-            addresses,
+            addresses: Mutex::new(addresses),
+            way,
             over: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
             acknowledged: AtomicUsize::new(0),
@@ -71,6 +105,41 @@ impl Load {
     /// Records and cards so far.
     pub(crate) fn reached(&self) -> (usize, usize) {
         (self.acknowledged.load(Ordering::Relaxed), self.answered.load(Ordering::Relaxed))
+    }
+
+    /// How many records were ever sent; once all callers have ended, each was acknowledged.
+    pub(crate) fn sent(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// How often a call failed and was tried again.
+    pub(crate) fn retried(&self) -> usize {
+        self.retried.load(Ordering::Relaxed)
+    }
+
+    /// A few of the batches that were sent, pushed once more: all of it must be known.
+    pub(crate) async fn repeat(&self, chance: &mut StdRng) {
+        let health = self.connect("health", 0).await.unwrap();
+        let mut stream = Stream::open(health).await.unwrap();
+        for sequence in 1..=4 {
+            let first = chance.random_range(0..self.sent() / BATCH) * BATCH;
+            stream.send(sequence, rows("load", first..first + BATCH)).await;
+            let taken = stream.acknowledged().await;
+            assert_eq!(taken.sent_before as usize, BATCH, "{first}: acknowledged and not there");
+            self.keep(taken.receipt);
+        }
+        stream.finish().await;
+    }
+
+    async fn connect(&self, name: &str, turn: usize) -> Result<super::Service, ConnectorError> {
+        let clock = Arc::clone(&self.way.clock);
+        let address = self.addresses.lock().unwrap()[turn % 2].clone();
+        connect_at(&self.profiles, name, &address, clock).await
+    }
+
+    /// From now on there is one gateway, there.
+    pub(crate) fn moved_to(&self, address: String) {
+        *self.addresses.lock().unwrap() = [address.clone(), address];
     }
 
     /// Waits until both kinds of caller were served some more.
@@ -98,6 +167,12 @@ impl Load {
         }
     }
 
+    /// The next batch's children.
+    fn take(&self) -> Range<usize> {
+        let first = self.taken.fetch_add(BATCH, Ordering::Relaxed);
+        first..first + BATCH
+    }
+
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
@@ -106,10 +181,8 @@ impl Load {
         self.receipts.lock().unwrap().push(receipt.unwrap());
     }
 
-    /// A gateway is down or looks for its database: nothing else may go wrong.
     async fn try_again(&self, status: &Status) {
-        let passing = [Code::Unavailable, Code::Unknown, Code::Cancelled];
-        assert!(passing.contains(&status.code()), "{status:?}");
+        assert!(self.way.passing.contains(&status.code()), "{status:?}");
         self.retried.fetch_add(1, Ordering::Relaxed);
         sleep(Duration::from_millis(100)).await;
     }
@@ -117,32 +190,52 @@ impl Load {
 
 /// Pushes batch after batch, each until it is acknowledged, over one gateway or the other.
 async fn write(load: Arc<Load>, mut turn: usize) {
-    let mut pending: Option<std::ops::Range<usize>> = None;
+    let mut pending: Option<Range<usize>> = None;
     while !(load.is_over() && pending.is_none()) {
         turn += 1;
-        let address = &load.addresses[turn % 2];
-        let Ok(health) = connect(&load.profiles, "health", address).await else {
-            sleep(Duration::from_millis(100)).await;
-            continue;
+        if load.way.twice {
+            pending.get_or_insert_with(|| load.take());
+        }
+        let result = match (load.way.twice, pending.clone()) {
+            (true, Some(range)) => {
+                let (one, two) = tokio::join!(once(&load, &range, 0), once(&load, &range, 1));
+                let done = one.and(two);
+                pending = pending.filter(|_| done.is_err());
+                done
+            }
+            _ => match load.connect("health", turn).await {
+                Ok(health) => stream(&load, health, &mut pending).await,
+                Err(_) => Err(Status::unavailable("not reached")),
+            },
         };
-        if let Err(status) = stream(&load, health, &mut pending).await {
+        if let Err(status) = result {
             load.try_again(&status).await;
         }
     }
 }
 
+/// One batch over one of the addresses, in a stream of its own.
+async fn once(load: &Load, range: &Range<usize>, turn: usize) -> Result<(), Status> {
+    let gone = |_| Status::unavailable("not reached");
+    let health = load.connect("health", turn).await.map_err(gone)?;
+    let mut stream = Stream::open(health).await?;
+    stream.send(1, rows("load", range.clone())).await;
+    let taken = stream.answer().await?;
+    assert_eq!((taken.well_formed as usize, taken.rejections.len()), (BATCH, 0));
+    load.acknowledged.fetch_add(BATCH, Ordering::Relaxed);
+    load.keep(taken.receipt);
+    Ok(())
+}
+
 async fn stream(
     load: &Load,
     health: super::Service,
-    pending: &mut Option<std::ops::Range<usize>>,
+    pending: &mut Option<Range<usize>>,
 ) -> Result<(), Status> {
     let mut stream = Stream::open(health).await?;
     // A few batches a stream, so that streams open and close under load, too.
     for sequence in 1..=20 {
-        let range = pending.get_or_insert_with(|| {
-            let first = load.taken.fetch_add(BATCH, Ordering::Relaxed);
-            first..first + BATCH
-        });
+        let range = pending.get_or_insert_with(|| load.take());
         stream.send(sequence, rows("load", range.clone())).await;
         let taken = stream.answer().await?;
         assert_eq!((taken.well_formed as usize, taken.rejections.len()), (BATCH, 0));
@@ -161,8 +254,7 @@ async fn read(load: Arc<Load>, mut turn: usize) {
     let mut seen = None;
     while !load.is_over() {
         turn += 1;
-        let address = &load.addresses[turn % 2];
-        let Ok(manager) = connect(&load.profiles, "manager-CC01", address).await else {
+        let Ok(manager) = load.connect("manager-CC01", turn).await else {
             sleep(Duration::from_millis(100)).await;
             continue;
         };

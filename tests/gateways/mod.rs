@@ -19,7 +19,7 @@ use std::{
 };
 use tallygate::{
     connector::{AddToken, ConnectorError, Gateway, Profile, ProfileFile},
-    identity::SystemClock,
+    identity::{Clock, SystemClock},
 };
 use tempfile::TempDir;
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
@@ -27,14 +27,14 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 pub(crate) type Service = InterceptedService<Channel, AddToken>;
 
 /// A demo whose gateways share a PostgreSQL database.
-struct Ground {
+pub(crate) struct Ground {
     folder: TempDir,
     stdout: String,
 }
 
 impl Ground {
     /// Runs the demo on a database.
-    fn demo(database: &Database, scale: &str) -> Self {
+    pub(crate) fn demo(database: &Database, scale: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("demo");
         let dir = dir.to_str().unwrap();
@@ -58,12 +58,12 @@ impl Ground {
         Self { folder, stdout: String::from_utf8(done.stdout).unwrap() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("demo").join(name)
     }
 
     /// Writes a configuration for one more gateway on the same database.
-    fn configure(&self, name: &str) -> Node {
+    pub(crate) fn configure(&self, name: &str) -> Node {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let tiles = format!("tiles-{name}");
@@ -106,17 +106,22 @@ pub(crate) struct Node {
     pub(crate) address: String,
     profiles: PathBuf,
     process: Option<Child>,
+    /// What starts it, with the program and its arguments behind; nothing for the program itself.
+    pub(crate) through: &'static [&'static str],
 }
 
 impl Node {
     /// One of a configuration that says where it listens; not yet started.
     pub(crate) const fn new(config: PathBuf, address: String, profiles: PathBuf) -> Self {
-        Self { config, address, profiles, process: None }
+        Self { config, address, profiles, process: None, through: &[] }
     }
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(&mut self) {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_tallygate"))
+        let program = env!("CARGO_BIN_EXE_tallygate");
+        let mut line = self.through.iter().chain([&program]);
+        let mut process = Command::new(line.next().unwrap())
+            .args(line)
             .args(["serve", "--config"])
             .arg(&self.config)
             .env("TALLYGATE_LOG", "error")
@@ -138,6 +143,16 @@ impl Node {
         self.process = Some(process);
     }
 
+    /// The number of its process, while it runs.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
+    /// Whether its process ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| process.try_wait().unwrap().is_some())
+    }
+
     /// Ends it at once, as a crash would.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -146,7 +161,7 @@ impl Node {
         }
     }
 
-    async fn caller(&self, name: &str) -> Service {
+    pub(crate) async fn caller(&self, name: &str) -> Service {
         connect(&self.profiles, name, &self.address).await.unwrap()
     }
 }
@@ -163,10 +178,20 @@ pub(crate) async fn connect(
     name: &str,
     address: &str,
 ) -> Result<Service, ConnectorError> {
+    connect_at(profiles, name, address, Arc::new(SystemClock)).await
+}
+
+/// The same by another clock.
+pub(crate) async fn connect_at(
+    profiles: &Path,
+    name: &str,
+    address: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Service, ConnectorError> {
     let text = fs::read_to_string(profiles.join(format!("{name}.toml"))).unwrap();
     let file: ProfileFile = toml::from_str(&text).unwrap();
     let file = ProfileFile { server: address.to_owned(), ..file };
     let profile = Profile::load(file, profiles.to_owned()).unwrap();
     let rng = Box::new(StdRng::try_from_rng(&mut rand::rngs::SysRng).unwrap());
-    Ok(Gateway::connect(&profile, Arc::new(SystemClock), rng).await?.service())
+    Ok(Gateway::connect(&profile, clock, rng).await?.service())
 }

@@ -429,8 +429,13 @@ async fn the_same_people_are_there_as_without_it_and_the_old_keys_go() {
         let (ground, out) = (std::sync::Arc::clone(&ground), out.clone());
         let address = nodes[0].address.clone();
         tokio::task::spawn_blocking(move || {
-            let node =
-                Node { address, config: PathBuf::new(), profiles: PathBuf::new(), process: None };
+            let node = Node {
+                address,
+                config: PathBuf::new(),
+                profiles: PathBuf::new(),
+                process: None,
+                through: &[],
+            };
             push_half(&ground, &node, &out, "second");
         })
     };
@@ -543,6 +548,7 @@ async fn two_gateways_rotate_one_database() {
                     config: PathBuf::new(),
                     profiles: PathBuf::new(),
                     process: None,
+                    through: &[],
                 };
                 let (partner, name) = [FILES[1], FILES[3]][turn / 2 % 2];
                 let file = ground.path(&format!("files/{partner}/{name}.csv"));
@@ -678,6 +684,7 @@ async fn many_records_are_moved_and_none_is_lost() {
         config: PathBuf::new(),
         profiles: node.profiles.clone(),
         process: None,
+        through: &[],
     };
     let sending = tokio::spawn(async move { send(&beside, size(), size() + more).await });
     // Looking counts rows: of a million, seldom, or it would be most of what goes on.

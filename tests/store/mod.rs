@@ -18,6 +18,7 @@ mod relinking;
 mod retention;
 mod rights;
 mod schema;
+mod sharding;
 mod table_requests;
 mod undo;
 mod years;

@@ -3,6 +3,7 @@
 
 pub(crate) mod gateway;
 pub(crate) mod postgres;
+pub(crate) mod proxy;
 pub(crate) mod stream;
 pub(crate) mod words;
 

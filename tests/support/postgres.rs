@@ -10,7 +10,7 @@ use sqlx::{
 use std::{
     ffi::OsString,
     fs,
-    io::Read,
+    io::{Read, Write},
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -137,7 +137,9 @@ impl Cluster {
         arguments.extend(settings.iter().map(|setting| (*setting).to_owned()));
         let options: Vec<String> = arguments.iter().map(|a| format!("-c '{a}'")).collect();
         let script = format!(
-            "'{}' -D '{}' {} >'{}' 2>&1 </dev/null & server=$!; echo; read -r _; kill -INT $server 2>/dev/null; wait $server; rm -rf '{}'",
+            "start() {{ '{}' -D '{}' {} >'{}' 2>&1 </dev/null & server=$!; }}; start; echo; \
+             while read -r _; do wait $server; start; done; \
+             kill -INT $server 2>/dev/null; wait $server; rm -rf '{}'",
             programs.join("postgres").display(),
             folder.join("data").display(),
             options.join(" "),
@@ -163,10 +165,7 @@ impl Cluster {
 
     fn wait(&self) {
         for _ in 0..300 {
-            let mut ready = Command::new(self.programs.join("pg_isready"));
-            let ready =
-                ready.arg("-h").arg(&self.folder).args(["-U", "postgres"]).output().unwrap();
-            if ready.status.success() {
+            if self.is_ready() {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(100));
@@ -189,11 +188,75 @@ impl Cluster {
         run(stop);
     }
 
+    /// Ends the server and all its processes at once (SIGKILL), and starts it again; its own
+    /// recovery is all that helps.
+    pub(crate) fn crash(&self) {
+        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap().to_owned();
+        // Its processes go with it by themselves, where the system does not tell who they are.
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let mut kill = Command::new("kill");
+        kill.args(["-KILL", &pid]).args(children.unwrap_or_default().split_whitespace());
+        // One that has ended meanwhile is no failure.
+        kill.output().unwrap();
+        self.start_again();
+    }
+
+    /// Starts a server again that has ended, as soon as nothing of the old one is left.
+    pub(crate) fn start_again(&self) {
+        let log = self.folder.join("server.log");
+        let mut shell = self.alive.as_ref().unwrap();
+        shell.write_all(b"again\n").unwrap();
+        for _ in 0..600 {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            if self.is_ready() {
+                return;
+            }
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            if said.contains("pre-existing") || said.contains("lock file") {
+                fs::write(&log, "").unwrap();
+                shell.write_all(b"again\n").unwrap();
+            }
+        }
+        panic!("PostgreSQL did not start again:\n{}", fs::read_to_string(log).unwrap_or_default());
+    }
+
+    /// Whether it takes connections.
+    pub(crate) fn is_ready(&self) -> bool {
+        let mut ready = Command::new(self.programs.join("pg_isready"));
+        ready
+            .arg("-h")
+            .arg(&self.folder)
+            .args(["-U", "postgres"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    }
+
+    /// A copy of a database that nobody uses.
+    pub(crate) async fn copy_of(&self, database: &Database) -> Database {
+        let name = Database::new_name();
+        let copy = format!("CREATE DATABASE {name} TEMPLATE {} OWNER owner", database.name);
+        self.administer(copy).await;
+        let url = database.url.replace(&database.name, &name);
+        Database { url, name, socket: self.folder.clone() }
+    }
+
+    /// Does away with a database.
+    pub(crate) async fn drop_database(&self, database: &Database) {
+        self.administer(format!("DROP DATABASE {} WITH (FORCE)", database.name)).await;
+    }
+
+    async fn administer(&self, sql: String) {
+        let mut admin = PgConnection::connect_with(&self.options("postgres")).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+        admin.close().await.unwrap();
+    }
+
     /// A new database; on this server, and through a URL that lists a second one too.
     pub(crate) async fn database(&self, second: Option<&Self>) -> Database {
-        static NUMBER: AtomicU32 = AtomicU32::new(1);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("test_{number}");
+        let name = Database::new_name();
         let mut admin = PgConnection::connect_with(&self.options("postgres")).await.unwrap();
         for sql in [
             "DO $$ BEGIN CREATE ROLE owner LOGIN CREATEROLE; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$".to_owned(),
@@ -231,6 +294,16 @@ fn options(socket: &Path, user: &str, database: &str) -> PgConnectOptions {
 }
 
 impl Database {
+    fn new_name() -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        format!("test_{}_", NUMBER.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Where its server's socket is.
+    pub(crate) fn socket_file(&self) -> PathBuf {
+        self.socket.join(".s.PGSQL.5432")
+    }
+
     /// Where it is, as a user.
     pub(crate) fn location(&self, user: &str) -> PostgresLocation {
         PostgresLocation::parse(&self.url.replace("gateway@", &format!("{user}@")), None).unwrap()

@@ -22,7 +22,7 @@ use crate::{
     audit::{Hash, Leaf, LeafKind, ProtocolReference, SizeClass, Token},
     domain::{BatchId, FeedId, PartnerId, RecordType, row::RowLayout},
     protocol::{CallerRole, IntakePermit},
-    store::{ActError, Effect, Logged, Rights, undo},
+    store::{ActError, Effect, Logged, Rights, StoreError, undo},
 };
 use jiff::civil::Date;
 pub(super) use keyed::keyed_identity;
@@ -276,6 +276,9 @@ impl Intake {
                 }
                 // Whatever of it persisted was never accepted; it is taken over.
                 Err(GatewayError::Store(error)) if error.is_lost_connection() => continue,
+                // What was to be taken over was accepted meanwhile, through another gateway: the
+                // next look finds it sent.
+                Err(GatewayError::Store(StoreError::Unchanged { table: "batch" })) => continue,
                 Err(error) => return Err(error.into()),
             };
             let mut leaf =

@@ -22,7 +22,7 @@ use crate::{
     },
     keys::{KeyError, KeysInUse, PseudonymDomain},
     store::{
-        Rights, Tx, access,
+        Rights, StoreError, Tx, access,
         cases::{self, Dropped, NewDropped, TakenLate},
         details, erasures, families,
         feeds::{self, NewBatch},
@@ -196,8 +196,12 @@ async fn mark_alike(
 pub(super) async fn abandon(intake: &Intake, batch: BatchId) -> Result<(), GatewayError> {
     let mut tx = intake.gateway.store.transact(Rights::Intake).await?;
     subjects::link_alone(&mut tx).await?;
-    feeds::abandon(&mut tx, &[batch]).await?;
-    tx.commit().await?;
+    match feeds::abandon(&mut tx, &[batch]).await {
+        Ok(()) => tx.commit().await?,
+        // Only this stream could have accepted it: another one took its rows over, and it is gone.
+        Err(StoreError::Unchanged { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     Ok(())
 }
 
