@@ -4,6 +4,9 @@
 //! be readable by their owner alone. Relative paths start at the file's own folder.
 
 mod file;
+mod ops;
+
+pub use ops::{OpsConfig, TelemetryConfig};
 
 use crate::{
     audit::{LogName, WitnessKey},
@@ -154,6 +157,10 @@ pub struct Config {
     /// How long their quorum may be missing before figures stop, where the signed root policy
     /// does not allow less.
     pub outage: Duration,
+    /// The listener for those who run it; `None` for none.
+    pub ops: Option<OpsConfig>,
+    /// What is written and sent about calls.
+    pub telemetry: TelemetryConfig,
 }
 
 /// The configuration can't be used. Says which file and what to do.
@@ -252,6 +259,8 @@ impl Config {
         });
         let pseudonym_prf = prf.transpose()?;
         let feeds = feeds(file.blinding, path)?;
+        let ops = file.ops.as_ref().map(|file| ops::ops(file, path)).transpose()?;
+        let telemetry = ops::telemetry(file.telemetry, path)?;
         Ok(Self {
             audience: file.audience,
             listen: file.grpc.listen,
@@ -282,6 +291,8 @@ impl Config {
             without_witnesses: Vec::new(),
             confirmed_day: None,
             outage,
+            ops,
+            telemetry,
         })
     }
 }

@@ -36,6 +36,8 @@ mod leaks;
 #[cfg(test)]
 mod log_rows;
 #[cfg(test)]
+mod ops;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod projection;

@@ -165,3 +165,25 @@ fn the_prf_and_declared_feeds_are_read_and_their_mistakes_named() {
         assert!(error.contains(says), "{error}");
     }
 }
+
+#[test]
+fn operations_stay_on_this_machine_unless_it_is_said() {
+    assert!(read(GOOD).unwrap().ops.is_none());
+    let with = |lines: &str| read(&format!("{GOOD}{lines}"));
+    let ops = with("[ops]\n").unwrap().ops.unwrap();
+    assert_eq!((ops.listen.to_string(), ops.notice), ("127.0.0.1:9464".to_owned(), Duration::ZERO));
+    let elsewhere = "[ops]\nlisten = \"0.0.0.0:9464\"\n";
+    let wrong = with(elsewhere).unwrap_err().to_string();
+    assert!(wrong.starts_with("ops.listen"), "{wrong}");
+    assert!(with(&format!("{elsewhere}beyond_loopback = true")).is_ok());
+
+    let telemetry = read(GOOD).unwrap().telemetry;
+    assert!(telemetry.otlp.is_none() && telemetry.log.is_none());
+    let otlp = |url: &str| with(&format!("[telemetry]\notlp = \"{url}\"\n"));
+    assert!(otlp("http://127.0.0.1:4317").unwrap().telemetry.otlp.is_some());
+    for url in ["http://collector:4317", "https://127.0.0.1:4317", "127.0.0.1:4317", "?"] {
+        let wrong = otlp(url).unwrap_err().to_string();
+        assert!(wrong.starts_with("telemetry.otlp"), "{wrong}");
+    }
+    assert!(with("[telemetry]\nsample_percent = 101\n").is_err());
+}

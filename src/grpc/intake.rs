@@ -1,6 +1,11 @@
 //! `tallygate.v1.IntakeService`: a stream of batches, an acknowledgement each.
 
-use super::{Frame, blinding::blinded_row, receipt};
+use super::{
+    Frame,
+    blinding::blinded_row,
+    observe::{current, followed},
+    receipt,
+};
 use crate::{
     gateway::{
         Accepted, Actor, Blinding, KeyedBatch, MOST_ROWS, NamedRecords, OpenStream, Refused,
@@ -18,6 +23,7 @@ use std::{pin::Pin, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 
 /// Acknowledgements that may wait for a slow reader before its batches wait too.
 const UNREAD: usize = 4;
@@ -42,14 +48,15 @@ impl intake_service_server::IntakeService for IntakeService {
         let actor = self.0.recognise(&request).await?;
         let frame = Arc::clone(&self.0);
         let (answers, answered) = mpsc::channel(UNREAD);
-        tokio::spawn(async move {
+        let serving = async move {
             let mut requests = request.into_inner();
             let stream = serve(&frame, actor, &mut requests, &answers);
             if let Err(status) = stream.await {
                 // A caller that has gone away needs no answer; what was accepted stays.
                 let _ = answers.send(Err(status)).await;
             }
-        });
+        };
+        tokio::spawn(followed(current(), serving).in_current_span());
         Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
     }
 

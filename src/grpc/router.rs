@@ -6,8 +6,8 @@
 
 use super::{
     AccessLogService, AreaService, BlindingService, ConsentService, FigureService, Frame,
-    IntakeService, KeyService, PartnerService, ProtocolService, ReleaseService, RetentionService,
-    RightsService, SubjectService, TableRequestService,
+    IntakeService, KeyService, Observer, PartnerService, ProtocolService, ReleaseService,
+    RetentionService, RightsService, SubjectService, TableRequestService,
 };
 use crate::wire::{
     DESCRIPTORS,
@@ -58,7 +58,10 @@ type BoxedService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallibl
 
 /// Services by the names their calls begin with; a call of any other is unimplemented.
 #[derive(Clone, Default)]
-pub struct Services(Arc<HashMap<&'static str, BoxedService>>);
+pub struct Services {
+    by_name: Arc<HashMap<&'static str, BoxedService>>,
+    observer: Option<Arc<Observer>>,
+}
 
 impl Services {
     /// With one more service.
@@ -73,14 +76,20 @@ impl Services {
             + 'static,
         S::Future: Send + 'static,
     {
-        Arc::make_mut(&mut self.0).insert(S::NAME, BoxCloneSyncService::new(service));
+        Arc::make_mut(&mut self.by_name).insert(S::NAME, BoxCloneSyncService::new(service));
         self
+    }
+
+    /// With every call followed.
+    #[must_use]
+    pub fn observed_by(self, observer: Observer) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
     }
 }
 
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.by_name.keys()).finish()
     }
 }
 
@@ -96,10 +105,27 @@ impl Service<Request<Body>> for Services {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let name = request.uri().path().split('/').nth(1).unwrap_or_default();
-        match self.0.get(name) {
-            Some(service) => Box::pin(service.clone().call(request)),
-            None => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
+        let service = self.by_name.get(name).cloned();
+        match (service, &self.observer) {
+            (Some(mut service), None) => service.call(request),
+            (service, Some(observer)) => {
+                let observer = Arc::clone(observer);
+                Box::pin(
+                    async move { Ok(observer.follow(request, |r| answered(service, r)).await) },
+                )
+            }
+            (None, None) => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
         }
+    }
+}
+
+async fn answered(service: Option<BoxedService>, request: Request<Body>) -> Response<Body> {
+    match service {
+        Some(mut service) => {
+            let Ok(response) = service.call(request).await;
+            response
+        }
+        None => Status::unimplemented("").into_http(),
     }
 }
 

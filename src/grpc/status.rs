@@ -1,7 +1,7 @@
 //! The one map from denials to gRPC status, with google.rpc error details and the
 //! refusal's receipt.
 
-use super::receipt;
+use super::{observe, receipt};
 use crate::{
     gateway::{Denied, GatewayError, RefusalKind, Refused},
     store::Logged,
@@ -40,12 +40,13 @@ fn refused(logged: &Logged<Refused>) -> Status {
         RefusalKind::Exhausted => Code::ResourceExhausted,
     };
     let clause = refused.clause().map(|clause| ("clause".to_owned(), clause.to_owned()));
+    let metadata = clause.into_iter().chain(request_id());
     let mut details = vec![any(
         "google.rpc.ErrorInfo",
         &ErrorInfo {
             reason: refused.reason().to_ascii_uppercase(),
             domain: DOMAIN.to_owned(),
-            metadata: clause.into_iter().collect::<HashMap<_, _>>(),
+            metadata: metadata.collect::<HashMap<_, _>>(),
         },
     )];
     if !refused.fields().is_empty() {
@@ -119,7 +120,7 @@ fn failed(error: &GatewayError) -> Status {
         &ErrorInfo {
             reason: reason.to_owned(),
             domain: DOMAIN.to_owned(),
-            metadata: HashMap::new(),
+            metadata: request_id().into_iter().collect::<HashMap<_, _>>(),
         },
     )];
     if matches!(code, Code::Unavailable | Code::Aborted) {
@@ -127,6 +128,11 @@ fn failed(error: &GatewayError) -> Status {
         details.push(any("google.rpc.RetryInfo", &RetryInfo { retry_delay }));
     }
     with_details(code, sentence, details)
+}
+
+/// By what the operator finds the call in the gateway's own log.
+fn request_id() -> Option<(String, String)> {
+    observe::current().map(|id| ("request_id".to_owned(), id.to_string()))
 }
 
 fn any(name: &str, message: &impl Message) -> Any {

@@ -2,8 +2,11 @@
 //! tiles, and stops in order.
 
 use super::{
-    HandshakeFailures, HandshakeLimits, ListenError, Listener, TlsError, background, server_config,
+    HandshakeFailures, HandshakeLimits, ListenError, Listener, TlsError, background,
+    ops::{self, Metrics, Sources},
+    server_config,
     sites::{ServedLog, ServedPages, Sites},
+    spans::Spans,
     witness_client::WitnessClient,
 };
 use crate::{
@@ -14,9 +17,10 @@ use crate::{
         Denied, Gateway, GatewayError, HistoryError, JournalPlace, ProjectionError, Projector,
         Published, Quotas, Setup, Witness, Witnesses, register::Partner,
     },
-    grpc,
+    grpc::{self, Observer},
     identity::{CallerCheck, Clock, Recogniser, TokenCache, TokenVerifier},
     keys::{KeyError, Log, Prf, Release, SigningKey},
+    meters::CallMeters,
     store::{Location, Store, StoreError, calendar_year},
     web::pages::{BoundariesError, Pages},
 };
@@ -93,6 +97,9 @@ pub enum ServeError {
         /// Entries at fault and the rules they broke.
         fields: Vec<(String, String)>,
     },
+    /// Where spans are to go.
+    #[error("telemetry.otlp: no spans can be sent there")]
+    Spans(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The server of the RPC library failed.
     #[error("the gRPC server ended unexpectedly")]
     Transport(#[from] tonic::transport::Error),
@@ -104,12 +111,18 @@ pub struct Running {
     address: SocketAddr,
     web: Option<ServedLog>,
     pages: Option<ServedPages>,
+    ops: Option<(SocketAddr, JoinHandle<()>)>,
+    draining: CancellationToken,
     stop: CancellationToken,
+    /// Cancelled when all else has ended.
+    end: CancellationToken,
     failures: Arc<HandshakeFailures>,
     projector: Projector,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     background: Vec<JoinHandle<()>>,
     sequencer: JoinHandle<()>,
+    spans: Spans,
+    notice: Duration,
     drain: Duration,
 }
 
@@ -149,17 +162,20 @@ async fn open(config: &Config) -> Result<Store, ServeError> {
     Ok(store)
 }
 
-/// What is done before anything is served: a restored backup has what was erased, and let go,
-/// since it was taken.
-async fn make_ready(gateway: &Gateway, config: &Config) -> Result<(), ServeError> {
-    gateway.note_quorum().await?;
-    let journal = JournalPlace {
+fn journal(config: &Config) -> JournalPlace {
+    JournalPlace {
         path: config.journal.clone(),
         anchor: config.journal_anchor.clone(),
         go_on: config.without_journal,
         confirmed_day: config.confirmed_day,
-    };
-    gateway.replay_journal(&journal).await?;
+    }
+}
+
+/// What is done before anything is served: a restored backup has what was erased, and let go,
+/// since it was taken.
+async fn make_ready(gateway: &Gateway, config: &Config) -> Result<(), ServeError> {
+    gateway.note_quorum().await?;
+    gateway.replay_journal(&journal(config)).await?;
     gateway.expire_protocols().await?;
     // Another gateway may be at it: its work is waited for, and done where it died.
     loop {
@@ -209,6 +225,10 @@ pub async fn start(
     )
     .await?;
     let sites = Sites::bind(config, &clock, &listener.failures()).await?;
+    let door = match &config.ops {
+        Some(ops) => Some(ops::Door::bind(ops).await?),
+        None => None,
+    };
     let (address, failures, stop) =
         (listener.local_addr(), listener.failures(), CancellationToken::new());
     let verifier = TokenVerifier::new(config.audience.clone());
@@ -216,7 +236,9 @@ pub async fn start(
     let recogniser = Arc::new(Recogniser::new(Arc::clone(&gateway), check));
     let published = Published::new(store.clone(), config.tiles.clone());
     let (web, pages) = sites.serve(&recogniser, &published, &stop)?;
-    let services = grpc::services(&Arc::new(grpc::Frame::new(recogniser, published)));
+    let (calls, spans) = (CallMeters::default(), Spans::begin(&config.telemetry)?);
+    let services = grpc::services(&Arc::new(grpc::Frame::new(recogniser, published.clone())))
+        .observed_by(Observer::new(calls.clone(), spans.tracer(), system_rng()));
     let server = tokio::spawn(grpc::server().serve_with_incoming_shutdown(
         services,
         listener.incoming(stop.clone()),
@@ -224,17 +246,36 @@ pub async fn start(
     ));
     let projector = Projector::new(store, config.tiles.clone()).with_witnesses(witnesses);
     let background = background::begin(&gateway, &failures, &projector, config, &stop);
+    let (draining, end) = (CancellationToken::new(), CancellationToken::new());
+    let ops = door.map(|door| {
+        let (gateway, published) = (Arc::clone(&gateway), &published);
+        let metrics = Metrics::new(&Sources {
+            gateway: &gateway,
+            calls: &calls,
+            failures: &failures,
+            projector: &projector,
+            published,
+        });
+        let tasks = [sequencer.abort_handle(), server.abort_handle()];
+        let ops = ops::Ops { gateway, metrics, draining: draining.clone(), tasks };
+        (door.address, door.serve(ops, end.clone()))
+    });
     Ok(Running {
         gateway,
         address,
         web,
         pages,
+        ops,
+        draining,
         stop,
+        end,
         failures,
         projector,
         server,
         background,
         sequencer,
+        spans,
+        notice: config.ops.map_or(Duration::ZERO, |ops| ops.notice),
         drain: config.drain,
     })
 }
@@ -318,6 +359,12 @@ impl Running {
         self.pages.as_ref().map(|served| (served.address, &served.pages))
     }
 
+    /// Where those who run it are answered, if they are.
+    #[must_use]
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.ops.as_ref().map(|(address, _)| *address)
+    }
+
     /// Writes the log's tiles up to now, cosigned, without waiting for the tick.
     ///
     /// # Errors
@@ -329,12 +376,17 @@ impl Running {
         Ok(())
     }
 
-    /// Stops: no new calls, open ones may finish within the drain time, the end is logged,
+    /// Stops: says so to those who watch, takes no new calls, open ones may finish within the drain time, the end is logged,
     /// the last tiles are written, the database is closed.
     ///
     /// # Errors
     /// When the end can't be logged or the tiles can't be written.
     pub async fn stop(self) -> Result<(), ServeError> {
+        self.draining.cancel();
+        if self.ops.is_some() {
+            // Whoever sends callers here is to see it first.
+            time::sleep(self.notice).await;
+        }
         self.stop.cancel();
         let (mut server, mut web) = (self.server, self.web.map(|(_, serving)| serving));
         let mut pages = self.pages.map(|served| served.serving);
@@ -364,10 +416,15 @@ impl Running {
         let cosigned = time::timeout(LAST_COSIGNING, self.projector.cosign_once()).await;
         cosigned.unwrap_or(Ok(()))?;
         let store = self.gateway.store().clone();
+        self.end.cancel();
+        if let Some((_, serving)) = self.ops {
+            let _ = serving.await;
+        }
         drop(self.gateway);
         // The sequencer ends with its last handle; a call that was cut off may still hold one.
         let _ = time::timeout(Duration::from_secs(5), self.sequencer).await;
         store.close().await;
+        self.spans.end().await;
         Ok(())
     }
 }
@@ -386,7 +443,10 @@ pub async fn enter_first_partners(
     let store = open(config).await?;
     let setup = setup(config, store.clone(), clock, rng)?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
-    let entered = enter(&gateway, partners).await;
+    let entered = match gateway.begin_journal(&journal(config)) {
+        Ok(()) => enter(&gateway, partners).await,
+        Err(error) => Err(error.into()),
+    };
     gateway.stop().await?;
     drop(gateway);
     let _ = sequencer.await;
