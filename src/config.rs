@@ -39,6 +39,8 @@ pub struct WebConfig {
     pub key: PathBuf,
     /// The authority that signs partners' client certificates, PEM.
     pub client_ca: PathBuf,
+    /// Client certificates that it has revoked, PEM.
+    pub client_crl: Option<PathBuf>,
 }
 
 /// The listener of the pages, where they are wanted.
@@ -113,6 +115,8 @@ pub struct Config {
     pub key: PathBuf,
     /// The authority that signs partners' client certificates, PEM.
     pub client_ca: PathBuf,
+    /// Client certificates that it has revoked, PEM; read anew when it changes.
+    pub client_crl: Option<PathBuf>,
     /// How long open streams may finish after a stop is asked for.
     pub drain: Duration,
     /// The web listener; `None` for none.
@@ -243,6 +247,11 @@ impl Config {
             certificate: at(web.certificate.as_ref().unwrap_or(&grpc.certificate)),
             key: at(web.key.as_ref().unwrap_or(&grpc.key)),
             client_ca: at(web.client_ca.as_ref().unwrap_or(&grpc.client_ca)),
+            // Another authority's list is none of gRPC's.
+            client_crl: match web.client_ca {
+                Some(_) => web.client_crl.as_deref().map(at),
+                None => web.client_crl.as_ref().or(grpc.client_crl.as_ref()).map(|crl| at(crl)),
+            },
         });
         if file.web.as_ref().is_some_and(|web| web.certificate.is_some() != web.key.is_some()) {
             return Err(wrong("web.certificate", "give certificate and key together, or neither"));
@@ -260,13 +269,14 @@ impl Config {
         let pseudonym_prf = prf.transpose()?;
         let feeds = feeds(file.blinding, path)?;
         let ops = file.ops.as_ref().map(|file| ops::ops(file, path)).transpose()?;
-        let telemetry = ops::telemetry(file.telemetry, path)?;
+        let telemetry = ops::telemetry(&file.telemetry, path)?;
         Ok(Self {
             audience: file.audience,
             listen: file.grpc.listen,
             certificate: at(&file.grpc.certificate),
             key: at(&file.grpc.key),
             client_ca: at(&file.grpc.client_ca),
+            client_crl: file.grpc.client_crl.as_deref().map(at),
             drain: Duration::from_secs(file.grpc.drain_seconds),
             web,
             pages,

@@ -106,6 +106,8 @@ pub(super) struct GrpcFile {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
     pub(super) client_ca: PathBuf,
+    /// Revoked client certificates, PEM.
+    pub(super) client_crl: Option<PathBuf>,
     #[serde(default = "default_drain")]
     pub(super) drain_seconds: u64,
 }
@@ -118,6 +120,7 @@ pub(super) struct WebFile {
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
     pub(super) client_ca: Option<PathBuf>,
+    pub(super) client_crl: Option<PathBuf>,
 }
 
 /// Certificate and key are gRPC's where they are left out.

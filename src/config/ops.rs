@@ -3,6 +3,7 @@
 use super::{ConfigError, file::OpsFile, file::TelemetryFile, is_here};
 use http::Uri;
 use std::{net::SocketAddr, path::Path, time::Duration};
+use tracing_subscriber::filter::Targets;
 
 /// The listener for those who run the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct TelemetryConfig {
     /// Of a hundred traces that begin here, how many are sent.
     pub sample_percent: u8,
     /// What the gateway writes about itself, where the command line does not say it.
-    pub log: Option<String>,
+    pub log: Option<Targets>,
 }
 
 pub(super) fn ops(file: &OpsFile, path: &Path) -> Result<OpsConfig, ConfigError> {
@@ -36,7 +37,7 @@ pub(super) fn ops(file: &OpsFile, path: &Path) -> Result<OpsConfig, ConfigError>
     Ok(OpsConfig { listen: file.listen, notice: Duration::from_secs(file.notice_seconds) })
 }
 
-pub(super) fn telemetry(file: TelemetryFile, path: &Path) -> Result<TelemetryConfig, ConfigError> {
+pub(super) fn telemetry(file: &TelemetryFile, path: &Path) -> Result<TelemetryConfig, ConfigError> {
     let wrong = |entry, rule| ConfigError::Value { path: path.to_owned(), entry, rule };
     let otlp = file.otlp.as_ref().map(|text| {
         let rule = "http://host:port of a collector that takes OTLP over gRPC";
@@ -55,9 +56,13 @@ pub(super) fn telemetry(file: TelemetryFile, path: &Path) -> Result<TelemetryCon
     if file.sample_percent > 100 {
         return Err(wrong("telemetry.sample_percent", "0 to 100"));
     }
+    let log = file.log.as_ref().map(|text| {
+        let rule = "a level like warn, info or debug, or a list like info,tallygate=debug";
+        text.parse::<Targets>().map_err(|_| wrong("telemetry.log", rule))
+    });
     Ok(TelemetryConfig {
         otlp: otlp.transpose()?,
         sample_percent: file.sample_percent,
-        log: file.log,
+        log: log.transpose()?,
     })
 }

@@ -46,6 +46,15 @@ fn the_web_is_as_grpc_where_it_does_not_say() {
     assert_eq!(web.listen.port(), 8444);
     assert!(web.certificate.ends_with("server.pem") && web.key.ends_with("server.key"));
     assert!(web.client_ca.ends_with("ca.pem"));
+    assert!(web.client_crl.is_none());
+    let listed = read(&GOOD.replace(
+        "[database]",
+        "client_crl = \"r.crl\"\n[web]\nlisten = \
+        \"127.0.0.1:0\"\n[database]",
+    ));
+    let listed = listed.unwrap();
+    assert!(listed.client_crl.unwrap().ends_with("r.crl"));
+    assert!(listed.web.unwrap().client_crl.unwrap().ends_with("r.crl"));
     let own = "[web]\nlisten = \"127.0.0.1:0\"\ncertificate = \"w.pem\"\nkey = \"w.key\"";
     assert!(with(own).unwrap().web.unwrap().key.ends_with("w.key"));
     let half = with("[web]\nlisten = \"127.0.0.1:0\"\nkey = \"w.key\"").unwrap_err();

@@ -10,6 +10,7 @@ use super::{
     access_log::all,
     observe::{current, followed},
     receipt,
+    status::stopping,
 };
 use crate::{
     audit,
@@ -88,6 +89,9 @@ async fn send(
         loop {
             let mut reader = Reader { frame, stream: &mut stream };
             hand_over(answers, message, patience, &mut reader).await?;
+            if frame.stop().is_cancelled() {
+                return Err(stopping());
+            }
             let bundle = stream.bundle().await.map_err(|denied| frame.status(denied))?;
             let Some(bundle) = bundle else { return Ok::<(), Status>(()) };
             message = Message::Bundle(v1::EntryBundle {

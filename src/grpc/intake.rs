@@ -5,6 +5,7 @@ use super::{
     blinding::blinded_row,
     observe::{current, followed},
     receipt,
+    status::stopping,
 };
 use crate::{
     gateway::{
@@ -155,7 +156,9 @@ async fn serve(
     let ended = tokio::try_join!(reading, taking);
     // However the stream ended, the log says so, with its size class.
     let closed = intake.close().await.map_err(|denied| frame.status(denied))?;
-    ended?;
+    if ended?.0 == End::Stopped {
+        return Err(stopping());
+    }
     answer(answers, push_response::Message::Closed(closing(&closed))).await
 }
 
@@ -204,6 +207,15 @@ pub(super) fn opening(open: PushOpen) -> OpenStream {
     }
 }
 
+/// Why no more batches are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// There are no more.
+    Sent,
+    /// The gateway stops. What was read is stored and acknowledged; what was not is the sender's.
+    Stopped,
+}
+
 /// Checks and keys batches as they come, ahead of the one that is being stored.
 async fn read_batches(
     frame: &Frame,
@@ -211,8 +223,14 @@ async fn read_batches(
     reader: Arc<RowReader>,
     requests: &mut Streaming<PushRequest>,
     read: mpsc::Sender<(u64, KeyedBatch)>,
-) -> Result<(), Status> {
-    while let Some(message) = next(frame, actor, requests).await? {
+) -> Result<End, Status> {
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = frame.stop().cancelled() => return Ok(End::Stopped),
+            message = next(frame, actor, requests) => message?,
+        };
+        let Some(message) = message else { return Ok(End::Sent) };
         let push_request::Message::Batch(RecordBatch { sequence, rows }) = message else {
             return Err(malformed(frame, actor, "a stream is opened once; send batches").await);
         };
@@ -233,10 +251,9 @@ async fn read_batches(
         let keyed = keyed.map_err(|_| Status::internal("a batch could not be read"))?;
         let keyed = keyed.map_err(|error| frame.status(error.into()))?;
         if read.send((sequence, keyed)).await.is_err() {
-            return Ok(());
+            return Ok(End::Sent);
         }
     }
-    Ok(())
 }
 
 fn acknowledgement(

@@ -130,6 +130,21 @@ fn failed(error: &GatewayError) -> Status {
     with_details(code, sentence, details)
 }
 
+/// The gateway stops: what was acknowledged stays, and whoever wants more opens another stream.
+pub(super) fn stopping() -> Status {
+    let info = ErrorInfo {
+        reason: "GATEWAY_STOPS".to_owned(),
+        domain: DOMAIN.to_owned(),
+        metadata: request_id().into_iter().collect::<HashMap<_, _>>(),
+    };
+    let retry_delay = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+    let retry = RetryInfo { retry_delay };
+    let details = vec![any("google.rpc.ErrorInfo", &info), any("google.rpc.RetryInfo", &retry)];
+    let sentence =
+        "the gateway stops; what it acknowledged stays: go on after that, here or at another";
+    with_details(Code::Unavailable, sentence, details)
+}
+
 /// By what the operator finds the call in the gateway's own log.
 fn request_id() -> Option<(String, String)> {
     observe::current().map(|id| ("request_id".to_owned(), id.to_string()))

@@ -14,7 +14,7 @@ use super::{
     handshake::{HandshakeFailure, HandshakeFailures, HandshakeLimits, Places},
     tls::ALPN_H2,
 };
-use crate::identity::Peer;
+use crate::identity::{Peer, Trust};
 use arc_swap::ArcSwap;
 use rustls::{ServerConfig, ServerConnection};
 use std::{
@@ -66,8 +66,11 @@ pub trait Door: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// What the caller lacks.
-    fn pass(session: &ServerConnection, remote: SocketAddr)
-    -> Result<Self::Peer, HandshakeFailure>;
+    fn pass(
+        session: &ServerConnection,
+        remote: SocketAddr,
+        trust: Option<Arc<Trust>>,
+    ) -> Result<Self::Peer, HandshakeFailure>;
 }
 
 /// gRPC's door: HTTP/2 and a client certificate, or nothing.
@@ -77,11 +80,15 @@ pub enum Rpc {}
 impl Door for Rpc {
     type Peer = Peer;
 
-    fn pass(session: &ServerConnection, remote: SocketAddr) -> Result<Peer, HandshakeFailure> {
+    fn pass(
+        session: &ServerConnection,
+        remote: SocketAddr,
+        trust: Option<Arc<Trust>>,
+    ) -> Result<Peer, HandshakeFailure> {
         if session.alpn_protocol() != Some(ALPN_H2) {
             return Err(HandshakeFailure::Protocol);
         }
-        certified(session, remote).ok_or(HandshakeFailure::NoCertificate)
+        certified(session, remote, trust).ok_or(HandshakeFailure::NoCertificate)
     }
 }
 
@@ -96,13 +103,19 @@ impl Door for Web {
     fn pass(
         session: &ServerConnection,
         remote: SocketAddr,
+        trust: Option<Arc<Trust>>,
     ) -> Result<(SocketAddr, Option<Peer>), HandshakeFailure> {
-        Ok((remote, certified(session, remote)))
+        Ok((remote, certified(session, remote, trust)))
     }
 }
 
-fn certified(session: &ServerConnection, remote: SocketAddr) -> Option<Peer> {
-    session.peer_certificates().and_then(|chain| Peer::new(remote, chain))
+fn certified(
+    session: &ServerConnection,
+    remote: SocketAddr,
+    trust: Option<Arc<Trust>>,
+) -> Option<Peer> {
+    let peer = session.peer_certificates().and_then(|chain| Peer::new(remote, chain));
+    peer.map(|peer| peer.judged_by(trust))
 }
 
 /// A bound socket that accepts callers by a door.
@@ -113,6 +126,7 @@ pub struct Listener<D = Rpc> {
     config: Arc<ArcSwap<ServerConfig>>,
     limits: HandshakeLimits,
     failures: Arc<HandshakeFailures>,
+    trust: Option<Arc<Trust>>,
     door: PhantomData<D>,
 }
 
@@ -156,7 +170,13 @@ impl<D: Door> Listener<D> {
         let failed = |source| ListenError::Bind { address, source };
         let tcp = TcpListener::bind(address).await.map_err(failed)?;
         let local_addr = tcp.local_addr().map_err(failed)?;
-        Ok(Self { tcp, local_addr, config, limits, failures, door: PhantomData })
+        Ok(Self { tcp, local_addr, config, limits, failures, trust: None, door: PhantomData })
+    }
+
+    /// Has the certificates of open connections judged again by `trust`.
+    #[must_use]
+    pub fn judged_by(self, trust: Option<Arc<Trust>>) -> Self {
+        Self { trust, ..self }
     }
 
     /// Where it listens.
@@ -244,9 +264,10 @@ impl<D: Door> Listener<D> {
     ) -> impl Future<Output = Option<TlsConnection<D::Peer>>> + Send + use<D> {
         let acceptor = TlsAcceptor::from(self.config.load_full());
         let time_limit = self.limits.time_limit;
-        let failures = Arc::clone(&self.failures);
+        let (failures, trust) = (Arc::clone(&self.failures), self.trust.clone());
         async move {
-            let done = match time::timeout(time_limit, greet::<D>(&acceptor, tcp, remote)).await {
+            let greeting = greet::<D>(&acceptor, tcp, remote, trust);
+            let done = match time::timeout(time_limit, greeting).await {
                 Ok(done) => done,
                 Err(_) => Err(HandshakeFailure::Timeout),
             };
@@ -263,11 +284,12 @@ async fn greet<D: Door>(
     acceptor: &TlsAcceptor,
     tcp: TcpStream,
     remote: SocketAddr,
+    trust: Option<Arc<Trust>>,
 ) -> Result<TlsConnection<D::Peer>, HandshakeFailure> {
     // Small answers must not wait for the peer's acknowledgement.
     tcp.set_nodelay(true).map_err(|_| HandshakeFailure::Other)?;
     let stream = acceptor.accept(tcp).await.map_err(|error| HandshakeFailure::of(&error))?;
-    let peer = D::pass(stream.get_ref().1, remote)?;
+    let peer = D::pass(stream.get_ref().1, remote, trust)?;
     Ok(TlsConnection { stream, peer })
 }
 

@@ -6,6 +6,7 @@
 //! - `sites`: the listeners of the published log and of the pages.
 //! - `background`: what goes on beside answering.
 //! - `ops`: whether it is alive and ready, and its numbers.
+//! - `reload`: TLS files, exchanged while it serves.
 //! - `spans`: where spans of calls go.
 //! - [`telemetry`]: where tracing goes.
 //! - `witness_client`: how checkpoints get to witnesses.
@@ -16,6 +17,7 @@ pub mod handshake;
 pub mod listen;
 mod ops;
 mod provider_client;
+mod reload;
 pub mod serve;
 mod sites;
 mod spans;

@@ -4,7 +4,7 @@
 use super::{
     HandshakeFailures, HandshakeLimits, ListenError, Listener, TlsError, background,
     ops::{self, Metrics, Sources},
-    server_config,
+    reload::{Files, For, Guarded, Reloader},
     sites::{ServedLog, ServedPages, Sites},
     spans::Spans,
     witness_client::WitnessClient,
@@ -24,7 +24,6 @@ use crate::{
     store::{Location, Store, StoreError, calendar_year},
     web::pages::{BoundariesError, Pages},
 };
-use arc_swap::ArcSwap;
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time};
@@ -122,6 +121,7 @@ pub struct Running {
     background: Vec<JoinHandle<()>>,
     sequencer: JoinHandle<()>,
     spans: Spans,
+    reloader: Arc<Reloader>,
     notice: Duration,
     drain: Duration,
 }
@@ -212,19 +212,18 @@ pub async fn start(
     witnesses.check_history(&store, &setup.log, &config.without_witnesses).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     make_ready(&gateway, config).await?;
-    let tls = server_config(
-        &read(&config.certificate)?,
-        &read(&config.key)?,
-        &read(&config.client_ca)?,
-        Arc::clone(&clock),
-    )?;
-    let listener = Listener::bind(
-        config.listen,
-        Arc::new(ArcSwap::from_pointee(tls)),
-        HandshakeLimits::default(),
-    )
-    .await?;
-    let sites = Sites::bind(config, &clock, &listener.failures()).await?;
+    let files = Files {
+        certificate: config.certificate.clone(),
+        key: config.key.clone(),
+        client_ca: Some(config.client_ca.clone()),
+        client_crl: config.client_crl.clone(),
+    };
+    let tls = Guarded::read(("grpc", For::Callers), files, &clock)?;
+    let listener = Listener::bind(config.listen, tls.config(), HandshakeLimits::default()).await?;
+    let listener = listener.judged_by(tls.trust());
+    let mut sites = Sites::bind(config, &clock, &listener.failures()).await?;
+    let guarded = std::iter::once(tls).chain(std::mem::take(&mut sites.guarded)).collect();
+    let reloader = Arc::new(Reloader::new(guarded));
     let door = match &config.ops {
         Some(ops) => Some(ops::Door::bind(ops).await?),
         None => None,
@@ -237,15 +236,20 @@ pub async fn start(
     let published = Published::new(store.clone(), config.tiles.clone());
     let (web, pages) = sites.serve(&recogniser, &published, &stop)?;
     let (calls, spans) = (CallMeters::default(), Spans::begin(&config.telemetry)?);
-    let services = grpc::services(&Arc::new(grpc::Frame::new(recogniser, published.clone())))
-        .observed_by(Observer::new(calls.clone(), spans.tracer(), system_rng()));
+    let frame = grpc::Frame::new(recogniser, published.clone()).stopped_by(stop.clone());
+    let services = grpc::services(&Arc::new(frame)).observed_by(Observer::new(
+        calls.clone(),
+        spans.tracer(),
+        system_rng(),
+    ));
     let server = tokio::spawn(grpc::server().serve_with_incoming_shutdown(
         services,
         listener.incoming(stop.clone()),
         stop.clone().cancelled_owned(),
     ));
     let projector = Projector::new(store, config.tiles.clone()).with_witnesses(witnesses);
-    let background = background::begin(&gateway, &failures, &projector, config, &stop);
+    let mut background = background::begin(&gateway, &failures, &projector, config, &stop);
+    background.push(tokio::spawn(Arc::clone(&reloader).keep_looking(stop.clone())));
     let (draining, end) = (CancellationToken::new(), CancellationToken::new());
     let ops = door.map(|door| {
         let (gateway, published) = (Arc::clone(&gateway), &published);
@@ -255,6 +259,7 @@ pub async fn start(
             failures: &failures,
             projector: &projector,
             published,
+            reloads: reloader.meters(),
         });
         let tasks = [sequencer.abort_handle(), server.abort_handle()];
         let ops = ops::Ops { gateway, metrics, draining: draining.clone(), tasks };
@@ -275,6 +280,7 @@ pub async fn start(
         background,
         sequencer,
         spans,
+        reloader,
         notice: config.ops.map_or(Duration::ZERO, |ops| ops.notice),
         drain: config.drain,
     })
@@ -363,6 +369,13 @@ impl Running {
     #[must_use]
     pub fn ops_address(&self) -> Option<SocketAddr> {
         self.ops.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Looks at the files of TLS now; tells whether all are in use as they are. One that is wrong is
+    /// told to tracing, and the old one goes on.
+    #[must_use]
+    pub fn reload(&self) -> bool {
+        self.reloader.look()
     }
 
     /// Writes the log's tiles up to now, cosigned, without waiting for the tick.

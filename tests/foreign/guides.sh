@@ -58,6 +58,13 @@ systemctl() {
     stop) kill "\$started" && wait "\$started"
         started= ;;
     daemon-reload) ;;
+    reload) kill -HUP "\$started"
+        for _ in \$(seq 100); do
+            ! grep -q 'files were read again' $folder/serve.log || return 0
+            sleep 0.1
+        done
+        cat $folder/serve.log
+        return 1 ;;
     *) return 1 ;;
     esac
 }

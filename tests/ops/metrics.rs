@@ -131,6 +131,20 @@ async fn nobody_and_no_place_is_found_in_the_numbers() {
     let spent = value("tallygate_budget_spent_ratio", &[]).unwrap();
     assert!(spent > 0.0 && spent < 1.0, "{spent}");
     assert_eq!(value("tallygate_ready", &[]), Some(1.0));
+    // Every number that an alert or the dashboard names is one of these.
+    let families: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    for file in ["alerts.yml", "dashboard.json"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus");
+        let file = std::fs::read_to_string(path.join(file)).unwrap();
+        let words = file.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let named: BTreeSet<&str> = words.filter(|word| word.starts_with("tallygate_")).collect();
+        assert!(named.len() > 10, "{named:?}");
+        for name in named {
+            let family = name.trim_end_matches("_total").trim_end_matches("_bucket");
+            assert!(families.contains(family), "there is no {name}");
+        }
+    }
     copy.running.stop().await.unwrap();
 }
 

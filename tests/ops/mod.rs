@@ -1,8 +1,10 @@
 //! What those who run the gateway rely on: how it starts, what it tells them, how it changes its
 //! files and how it stops.
 
+mod drain;
 mod first;
 mod metrics;
+mod rotation;
 mod traces;
 
 use std::{

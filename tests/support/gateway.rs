@@ -103,6 +103,15 @@ impl Copy {
         self
     }
 
+    /// Tells it to stop while something goes on, and starts it again when both have ended.
+    pub(crate) async fn restart_beside<T>(mut self, work: impl Future<Output = T>) -> (Self, T) {
+        let (stopped, done) = tokio::join!(self.running.stop(), work);
+        stopped.unwrap();
+        let config = Config::read(&self.folder.path().join("gateway.toml")).unwrap();
+        self.running = start(&config, Arc::new(SystemClock)).await.unwrap();
+        (self, done)
+    }
+
     /// A profile as a file, for the program itself.
     pub(crate) fn profile_file(&self, name: &str) -> String {
         let path = self.path(&format!("profiles/here-{name}.toml"));

@@ -5,7 +5,7 @@ use super::process;
 use crate::{
     gateway::{Gateway, Projector, Published, Watched},
     meters::CallMeters,
-    server::{HandshakeFailure, HandshakeFailures},
+    server::{HandshakeFailure, HandshakeFailures, reload::ReloadMeters},
 };
 use prometheus_client::{
     collector::Collector,
@@ -45,6 +45,7 @@ pub(in crate::server) struct Sources<'a> {
     pub(in crate::server) failures: &'a Arc<HandshakeFailures>,
     pub(in crate::server) projector: &'a Projector,
     pub(in crate::server) published: &'a Published,
+    pub(in crate::server) reloads: &'a ReloadMeters,
 }
 
 /// All numbers.
@@ -96,6 +97,7 @@ impl Metrics {
         sources.gateway.intake_meters().register(&mut registry);
         sources.gateway.store().meters().register(&mut registry);
         registry.register_collector(Box::new(Handshakes(Arc::clone(sources.failures))));
+        sources.reloads.register(&mut registry);
         let build = Family::<BuildLabel, Gauge>::default();
         build.get_or_create(&BuildLabel { version: env!("CARGO_PKG_VERSION") }).set(1);
         registry.register("build", "The program's version", build);
