@@ -14,8 +14,12 @@
 //!   day, over all partners together, and [`Stepped`]. A single refused row of a rare type, or the
 //!   one birth of a night, is seen in no value; nor is how many there are of anything, since a row is
 //!   neither a person nor a record that is kept, and the count begins again with each process.
-//! - **What is published anyway**: releases, the log's size as of its last tick (its growth in
-//!   between would time acts), the budget that the releases have spent, days until a protocol ends.
+//! - **What is published anyway**: releases, the log's size as of its last tick, the budget that the
+//!   releases have spent, days until a protocol ends.
+//!
+//! What remains: whoever reads the numbers sees when much and when little is done. The store's times
+//! and the calls that are open count all work together, the pages' and the gateway's own included, so
+//! that no difference of two numbers is one person's act.
 //!
 //! Labels hold words of the program alone: names of methods, codes, record types, rules, classes.
 //! Nothing that came over the wire is one: a method that the API does not have is `other`.

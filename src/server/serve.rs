@@ -212,13 +212,7 @@ pub async fn start(
     witnesses.check_history(&store, &setup.log, &config.without_witnesses).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     make_ready(&gateway, config).await?;
-    let files = Files {
-        certificate: config.certificate.clone(),
-        key: config.key.clone(),
-        client_ca: Some(config.client_ca.clone()),
-        client_crl: config.client_crl.clone(),
-    };
-    let tls = Guarded::read(("grpc", For::Callers), files, &clock)?;
+    let tls = guarded(config, &clock)?;
     let listener = Listener::bind(config.listen, tls.config(), HandshakeLimits::default()).await?;
     let listener = listener.judged_by(tls.trust());
     let mut sites = Sites::bind(config, &clock, &listener.failures()).await?;
@@ -230,9 +224,7 @@ pub async fn start(
     };
     let (address, failures, stop) =
         (listener.local_addr(), listener.failures(), CancellationToken::new());
-    let verifier = TokenVerifier::new(config.audience.clone());
-    let check = CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS));
-    let recogniser = Arc::new(Recogniser::new(Arc::clone(&gateway), check));
+    let recogniser = Arc::new(Recogniser::new(Arc::clone(&gateway), caller_check(config)));
     let published = Published::new(store.clone(), config.tiles.clone());
     let (web, pages) = sites.serve(&recogniser, &published, &stop)?;
     let (calls, spans) = (CallMeters::default(), Spans::begin(&config.telemetry)?);
@@ -284,6 +276,22 @@ pub async fn start(
         notice: config.ops.map_or(Duration::ZERO, |ops| ops.notice),
         drain: config.drain,
     })
+}
+
+/// The TLS of gRPC's listener.
+fn guarded(config: &Config, clock: &Arc<dyn Clock>) -> Result<Guarded, ServeError> {
+    let files = Files {
+        certificate: config.certificate.clone(),
+        key: config.key.clone(),
+        client_ca: Some(config.client_ca.clone()),
+        client_crl: config.client_crl.clone(),
+    };
+    Guarded::read(("grpc", For::Callers), files, clock)
+}
+
+fn caller_check(config: &Config) -> CallerCheck {
+    let verifier = TokenVerifier::new(config.audience.clone());
+    CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS))
 }
 
 fn setup(

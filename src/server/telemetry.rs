@@ -96,7 +96,7 @@ mod tests {
         fs::write(&path, format!("{text}\n[telemetry]\nlog = \"info,tallygate=debug\"\n")).unwrap();
         file.look();
         assert!(now().contains("tallygate=debug"), "{}", now());
-        for wrong in ["[telemetry]\nlog = \"loud?\"", "nonsense"] {
+        for wrong in ["[telemetry]\nlog = \"tallygate=loud\"", "nonsense"] {
             fs::write(&path, format!("{text}\n{wrong}\n")).unwrap();
             file.look();
             assert!(now().contains("tallygate=debug"), "{}", now());

@@ -208,6 +208,9 @@ pub(crate) fn reason(status: &Status) -> (String, bool) {
 
 /// Asserts that an answer is a logged refusal for this reason.
 pub(crate) fn assert_refused<T>(answer: Result<T, Status>, expected: &str) {
+    let page =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/ERRORS.md")).unwrap();
+    assert!(page.contains(&format!("| `{expected}` |")), "deploy/ERRORS.md has no {expected}");
     let Err(status) = answer else { panic!("answered, where {expected} was expected") };
     assert_eq!(reason(&status), (expected.to_owned(), true), "{status:?}");
 }
