@@ -2,14 +2,16 @@
 
 use crate::support::gateway::{Copy, start};
 use serde_json::json;
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 use tallygate::{
     config::Config,
     connector::Profile,
     gateway::{GatewayError, JournalError, register::Partner},
     identity::SystemClock,
     server::{ServeError, enter_first_partners, system_rng},
+    store::StoreError,
 };
+use tokio::time::sleep;
 
 /// A new deployment with the demo's keys and certificates, and its first partner.
 fn deployment(copy: &Copy) -> (Config, Vec<Partner>) {
@@ -37,7 +39,15 @@ async fn the_first_partners_are_entered_and_the_gateway_starts() {
     let copy = Copy::start().await;
     let (config, partners) = deployment(&copy);
     let clock = || Arc::new(SystemClock);
-    let enter = || enter_first_partners(&config, clock(), system_rng(), partners.clone());
+    let enter = || async {
+        // A program that another test is starting at this moment may still hold the file.
+        loop {
+            match enter_first_partners(&config, clock(), system_rng(), partners.clone()).await {
+                Err(ServeError::Store(StoreError::InUse)) => sleep(Duration::from_millis(50)).await,
+                entered => return entered,
+            }
+        }
+    };
     enter().await.unwrap();
     assert!(config.journal.exists() && config.journal_anchor.exists());
     // Cut short, it is done again by the same list.
