@@ -1,6 +1,6 @@
 """Reads /metrics as Prometheus does, by the strict parser of Prometheus's own client library.
 
-numbers.py URL
+scraped.py URL
 """
 
 import sys
