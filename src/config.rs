@@ -4,6 +4,9 @@
 //! be readable by their owner alone. Relative paths start at the file's own folder.
 
 mod file;
+mod ops;
+
+pub use ops::{OpsConfig, TelemetryConfig};
 
 use crate::{
     audit::{LogName, WitnessKey},
@@ -39,6 +42,8 @@ pub struct WebConfig {
     pub key: PathBuf,
     /// The authority that signs partners' client certificates, PEM.
     pub client_ca: PathBuf,
+    /// Client certificates that it has revoked, PEM.
+    pub client_crl: Option<PathBuf>,
 }
 
 /// The listener of the pages, where they are wanted.
@@ -115,6 +120,8 @@ pub struct Config {
     pub key: PathBuf,
     /// The authority that signs partners' client certificates, PEM.
     pub client_ca: PathBuf,
+    /// Client certificates that it has revoked, PEM; read anew when it changes.
+    pub client_crl: Option<PathBuf>,
     /// How long open streams may finish after a stop is asked for.
     pub drain: Duration,
     /// The web listener; `None` for none.
@@ -159,6 +166,10 @@ pub struct Config {
     /// How long their quorum may be missing before figures stop, where the signed root policy
     /// does not allow less.
     pub outage: Duration,
+    /// The listener for those who run it; `None` for none.
+    pub ops: Option<OpsConfig>,
+    /// What is written and sent about calls.
+    pub telemetry: TelemetryConfig,
 }
 
 /// The configuration can't be used. Says which file and what to do.
@@ -241,6 +252,11 @@ impl Config {
             certificate: at(web.certificate.as_ref().unwrap_or(&grpc.certificate)),
             key: at(web.key.as_ref().unwrap_or(&grpc.key)),
             client_ca: at(web.client_ca.as_ref().unwrap_or(&grpc.client_ca)),
+            // Another authority's list is none of gRPC's.
+            client_crl: match web.client_ca {
+                Some(_) => web.client_crl.as_deref().map(at),
+                None => web.client_crl.as_ref().or(grpc.client_crl.as_ref()).map(|crl| at(crl)),
+            },
         });
         if file.web.as_ref().is_some_and(|web| web.certificate.is_some() != web.key.is_some()) {
             return Err(wrong("web.certificate", "give certificate and key together, or neither"));
@@ -257,12 +273,15 @@ impl Config {
         });
         let pseudonym_prf = prf.transpose()?;
         let feeds = feeds(file.blinding, path)?;
+        let ops = file.ops.as_ref().map(|file| ops::ops(file, path)).transpose()?;
+        let telemetry = ops::telemetry(&file.telemetry, path)?;
         Ok(Self {
             audience: file.audience,
             listen: file.grpc.listen,
             certificate: at(&file.grpc.certificate),
             key: at(&file.grpc.key),
             client_ca: at(&file.grpc.client_ca),
+            client_crl: file.grpc.client_crl.as_deref().map(at),
             drain: Duration::from_secs(file.grpc.drain_seconds),
             web,
             pages,
@@ -287,6 +306,8 @@ impl Config {
             without_witnesses: Vec::new(),
             confirmed_day: None,
             outage,
+            ops,
+            telemetry,
         })
     }
 }

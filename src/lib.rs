@@ -14,6 +14,7 @@
 //! | [`gateway`] | the use cases: take a batch, accept a protocol, close a quarter, answer |
 //! | [`store`] | the only room that names SQL; the log's write path |
 //! | [`audit`], [`disclosure`], [`linkage`], [`protocol`] | pure: leaves and trees; counts and noise; who is one person; what may be done |
+//! | [`meters`] | numbers and ids for those who run it, which name nobody |
 //! | [`keys`] | pseudonyms, sealing, signatures; the one door for identifiers |
 //! | [`domain`] | the words of the field as types |
 //! | [`verify`] | the auditor's verifier; shares no code with [`audit`] |
@@ -99,6 +100,7 @@ pub mod grpc;
 pub mod identity;
 pub mod keys;
 pub mod linkage;
+pub mod meters;
 pub mod protocol;
 pub mod server;
 pub mod store;

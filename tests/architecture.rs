@@ -13,6 +13,7 @@ use std::{
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("wire", &[]),
+    ("meters", &["domain"]),
     ("keys", &["domain"]),
     ("protocol", &["domain", "keys"]),
     ("linkage", &["domain", "keys"]),
@@ -24,15 +25,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("files", &["domain", "keys"]),
     ("book", &["domain"]),
     ("synth", &["domain", "keys"]),
-    ("store", &["domain", "keys", "protocol", "linkage", "disclosure", "audit"]),
-    ("gateway", &["domain", "keys", "protocol", "linkage", "disclosure", "audit", "store"]),
+    ("store", &["domain", "meters", "keys", "protocol", "linkage", "disclosure", "audit"]),
+    (
+        "gateway",
+        &["domain", "meters", "keys", "protocol", "linkage", "disclosure", "audit", "store"],
+    ),
     ("identity", &["domain", "keys", "protocol", "audit", "gateway"]),
     ("web", &["domain", "protocol", "disclosure", "audit", "book", "store", "gateway", "identity"]),
-    ("connector", &["domain", "keys", "linkage", "files", "wire", "identity", "protocol"]),
+    (
+        "connector",
+        &["domain", "meters", "keys", "linkage", "files", "wire", "identity", "protocol"],
+    ),
     (
         "grpc",
         &[
             "domain",
+            "meters",
             "keys",
             "protocol",
             "disclosure",
@@ -48,6 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "server",
         &[
             "domain",
+            "meters",
             "keys",
             "disclosure",
             "audit",

@@ -15,7 +15,7 @@ use tallygate::{
 
 /// What must not be found, and in which form it is looked for.
 #[derive(Default)]
-struct Needles {
+pub(crate) struct Needles {
     bytes: Vec<Vec<u8>>,
     forms: Vec<(&'static str, String)>,
 }
@@ -24,6 +24,18 @@ impl Needles {
     fn add(&mut self, form: &'static str, what: &str, bytes: impl Into<Vec<u8>>) {
         self.bytes.push(bytes.into());
         self.forms.push((form, what.to_owned()));
+    }
+
+    /// What of it is found.
+    pub(crate) fn found_in(&self, bytes: &[u8]) -> Vec<String> {
+        let search = AhoCorasick::new(&self.bytes).unwrap();
+        let found = search.find_overlapping_iter(bytes);
+        found
+            .map(|found| {
+                let (form, what) = &self.forms[found.pattern().as_usize()];
+                format!("{what} as {form} at byte {}", found.start())
+            })
+            .collect()
     }
 
     /// A text in clear, UTF-16, hexadecimal, base64 at three alignments, and hashed without
@@ -99,7 +111,8 @@ fn canaries() -> tallygate::synth::Summary {
     write(&plan, tempfile::tempdir().unwrap().path()).unwrap()
 }
 
-fn needles() -> Needles {
+/// Everything that must not be found of the shared demo's people.
+pub(crate) fn needles() -> Needles {
     let mut needles = Needles::default();
     for text in identifiers() {
         needles.add_text(&text);

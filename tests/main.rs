@@ -40,6 +40,8 @@ mod levels;
 #[cfg(test)]
 mod log_rows;
 #[cfg(test)]
+mod ops;
+#[cfg(test)]
 mod overload;
 #[cfg(test)]
 mod pages;

@@ -47,6 +47,7 @@ mod databook;
 mod demo;
 mod erase;
 mod error;
+mod errors;
 mod figures;
 mod figures_file;
 mod keys;
@@ -197,6 +198,8 @@ enum Command {
     /// Measures what the gateway does, beside what this machine could do at all.
     #[command(subcommand, after_help = bench::EXAMPLES)]
     Bench(bench::BenchCommand),
+    /// Every reason that the gateway gives: what it means, and what to do.
+    Errors(errors::Errors),
     /// Prints a short-lived access token, for tools that speak gRPC without us.
     Token(token::Token),
 }
@@ -228,6 +231,7 @@ impl Command {
             Self::Scrub(scrub) => scrub.run(console).await,
             Self::Witness(witness) => witness.run(console).await,
             Self::Token(token) => token.run(console),
+            Self::Errors(errors) => errors.run(console),
             Self::Synth(synth) => synth.run(console),
             Self::Partner(command) => command.run(console).await,
             Self::Catalogue(command) => command.run(console),

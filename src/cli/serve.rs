@@ -6,12 +6,18 @@ use crate::{
     identity::SystemClock,
     server::{
         self, system_rng,
-        telemetry::{self, LogFilter},
+        telemetry::{self, LevelFile, LogFilter},
     },
 };
 use jiff::civil::Date;
-use std::{path::PathBuf, sync::Arc};
-use tokio::signal::unix::{SignalKind, signal};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time,
+};
+
+/// How often the configuration is looked at for another level of what is written.
+const LOOK_AT_LEVEL: Duration = Duration::from_secs(2);
 
 const HELP: &str = "\
 Brings the database up to date, listens, and stops in order on Ctrl-C or SIGTERM: open streams may
@@ -27,6 +33,9 @@ is more than a month ago by the clock, nothing is: check the clock, and give its
 The journal of erasures (erasure.journal, beside the keys) must be there and whole: what a restored
 backup lacks of it is done again before anything is served. Where it is lost for good, or the
 database never had one, --without-journal goes on without; the log tells so.
+
+New certificates, keys, authorities and lists of revoked certificates are taken as soon as their files
+change, or on SIGHUP, without a restart; wrong ones change nothing. So is telemetry.log.
 
 Examples:
   tallygate serve --config demo/gateway.toml
@@ -48,13 +57,14 @@ pub(super) struct Serve {
     #[arg(long)]
     without_journal: bool,
     /// What the gateway writes about itself to standard error.
-    #[arg(long, value_name = "LEVEL", default_value = "warn", env = "TALLYGATE_LOG")]
-    log: LogFilter,
+    /// [default: telemetry.log of the configuration, or warn]
+    #[arg(long, value_name = "LEVEL", env = "TALLYGATE_LOG")]
+    log: Option<LogFilter>,
 }
 
 impl Serve {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
-        telemetry::init(&self.log);
+        let level = telemetry::init(&self.log.clone().unwrap_or_default());
         let refused = |error| CliError::Rejected { path: self.config.clone(), source: error };
         let mut config = Config::read(&self.config).map_err(|error| refused(error.into()))?;
         config.without_witnesses.clone_from(&self.without_witness);
@@ -66,6 +76,12 @@ impl Serve {
         };
         let mut terminated =
             signal(SignalKind::terminate()).map_err(|error| stopped(error.into()))?;
+        let mut hung_up = signal(SignalKind::hangup()).map_err(|error| stopped(error.into()))?;
+        let mut level = LevelFile::new(self.config.clone(), level);
+        let level_is_said = self.log.is_some();
+        if !level_is_said {
+            level.look();
+        }
         let running = server::start(&config, Arc::new(SystemClock), system_rng())
             .await
             .map_err(|error| stopped(error.into()))?;
@@ -73,9 +89,19 @@ impl Serve {
         if let Some(web) = running.web_address() {
             console.note(&format!("the log's tiles are on https://{web}"));
         }
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated.recv() => {}
+        loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => break,
+                _ = terminated.recv() => break,
+                _ = hung_up.recv() => console.note(match running.reload() {
+                    true => "the files were read again",
+                    false => "some files are refused, and the old ones go on: see the line above",
+                }),
+                () = time::sleep(LOOK_AT_LEVEL) => {}
+            }
+            if !level_is_said {
+                level.look();
+            }
         }
         console.note("stopping");
         running.stop().await.map_err(|error| stopped(error.into()))?;

@@ -2,7 +2,10 @@
 
 use crate::domain::PartnerId;
 use serde::Deserialize;
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::PathBuf,
+};
 
 /// What the TOML file holds. A word it does not know is an error, so that a typing error
 /// can't pass for a setting.
@@ -23,6 +26,52 @@ pub(super) struct ConfigFile {
     pub(super) erasure: ErasureFile,
     #[serde(default)]
     pub(super) blinding: BlindingFile,
+    /// What those who run the gateway are shown; no listener without it.
+    pub(super) ops: Option<OpsFile>,
+    #[serde(default)]
+    pub(super) telemetry: TelemetryFile,
+}
+
+/// Whether it is alive and ready, and its numbers: plain HTTP.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OpsFile {
+    #[serde(default = "default_ops")]
+    pub(super) listen: SocketAddr,
+    /// Whether it may be reached from other machines.
+    #[serde(default)]
+    pub(super) beyond_loopback: bool,
+    /// How long a gateway that is to stop says that it is not ready before it stops.
+    #[serde(default)]
+    pub(super) notice_seconds: u64,
+}
+
+/// What is written and sent about calls.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TelemetryFile {
+    /// A collector, `http://127.0.0.1:4317`.
+    pub(super) otlp: Option<String>,
+    #[serde(default)]
+    pub(super) beyond_loopback: bool,
+    #[serde(default = "default_sample")]
+    pub(super) sample_percent: u8,
+    /// As `serve --log`, which goes before; read anew while it serves.
+    pub(super) log: Option<String>,
+}
+
+impl Default for TelemetryFile {
+    fn default() -> Self {
+        Self { otlp: None, beyond_loopback: false, sample_percent: default_sample(), log: None }
+    }
+}
+
+const fn default_ops() -> SocketAddr {
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9464))
+}
+
+const fn default_sample() -> u8 {
+    100
 }
 
 /// Of a blinded deployment.
@@ -57,6 +106,8 @@ pub(super) struct GrpcFile {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
     pub(super) client_ca: PathBuf,
+    /// Revoked client certificates, PEM.
+    pub(super) client_crl: Option<PathBuf>,
     #[serde(default = "default_drain")]
     pub(super) drain_seconds: u64,
 }
@@ -69,6 +120,7 @@ pub(super) struct WebFile {
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
     pub(super) client_ca: Option<PathBuf>,
+    pub(super) client_crl: Option<PathBuf>,
 }
 
 /// Certificate and key are gRPC's where they are left out.

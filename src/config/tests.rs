@@ -46,6 +46,15 @@ fn the_web_is_as_grpc_where_it_does_not_say() {
     assert_eq!(web.listen.port(), 8444);
     assert!(web.certificate.ends_with("server.pem") && web.key.ends_with("server.key"));
     assert!(web.client_ca.ends_with("ca.pem"));
+    assert!(web.client_crl.is_none());
+    let listed = read(&GOOD.replace(
+        "[database]",
+        "client_crl = \"r.crl\"\n[web]\nlisten = \
+        \"127.0.0.1:0\"\n[database]",
+    ));
+    let listed = listed.unwrap();
+    assert!(listed.client_crl.unwrap().ends_with("r.crl"));
+    assert!(listed.web.unwrap().client_crl.unwrap().ends_with("r.crl"));
     let own = "[web]\nlisten = \"127.0.0.1:0\"\ncertificate = \"w.pem\"\nkey = \"w.key\"";
     assert!(with(own).unwrap().web.unwrap().key.ends_with("w.key"));
     let half = with("[web]\nlisten = \"127.0.0.1:0\"\nkey = \"w.key\"").unwrap_err();
@@ -198,4 +207,26 @@ fn the_prf_and_declared_feeds_are_read_and_their_mistakes_named() {
         let error = with(&lines).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
+}
+
+#[test]
+fn operations_stay_on_this_machine_unless_it_is_said() {
+    assert!(read(GOOD).unwrap().ops.is_none());
+    let with = |lines: &str| read(&format!("{GOOD}{lines}"));
+    let ops = with("[ops]\n").unwrap().ops.unwrap();
+    assert_eq!((ops.listen.to_string(), ops.notice), ("127.0.0.1:9464".to_owned(), Duration::ZERO));
+    let elsewhere = "[ops]\nlisten = \"0.0.0.0:9464\"\n";
+    let wrong = with(elsewhere).unwrap_err().to_string();
+    assert!(wrong.starts_with("ops.listen"), "{wrong}");
+    assert!(with(&format!("{elsewhere}beyond_loopback = true")).is_ok());
+
+    let telemetry = read(GOOD).unwrap().telemetry;
+    assert!(telemetry.otlp.is_none() && telemetry.log.is_none());
+    let otlp = |url: &str| with(&format!("[telemetry]\notlp = \"{url}\"\n"));
+    assert!(otlp("http://127.0.0.1:4317").unwrap().telemetry.otlp.is_some());
+    for url in ["http://collector:4317", "https://127.0.0.1:4317", "127.0.0.1:4317", "?"] {
+        let wrong = otlp(url).unwrap_err().to_string();
+        assert!(wrong.starts_with("telemetry.otlp"), "{wrong}");
+    }
+    assert!(with("[telemetry]\nsample_percent = 101\n").is_err());
 }

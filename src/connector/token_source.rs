@@ -2,12 +2,15 @@
 //! minutes, then minted anew before it could expire on the way.
 
 use super::{ConnectorError, profile::Profile};
-use crate::identity::{
-    Clock, MAX_LIFETIME_SECONDS, MintError, TokenClaims, TokenId, TokenSigningKey, UserSubject,
-    mint,
+use crate::{
+    identity::{
+        Clock, MAX_LIFETIME_SECONDS, MintError, TokenClaims, TokenId, TokenSigningKey, UserSubject,
+        mint,
+    },
+    meters::{TRACEPARENT, TraceParent},
 };
 use jiff::{SignedDuration, Timestamp};
-use rand::CryptoRng;
+use rand::{CryptoRng, Rng as _};
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -37,6 +40,8 @@ pub struct TokenSource {
     key: TokenSigningKey,
     claims: TokenClaims,
     clock: Arc<dyn Clock>,
+    /// The trace that all calls are in.
+    trace: [u8; 16],
     state: Mutex<State>,
 }
 
@@ -54,8 +59,10 @@ impl TokenSource {
     pub fn new(
         profile: &Profile,
         clock: Arc<dyn Clock>,
-        rng: Box<dyn CryptoRng + Send>,
+        mut rng: Box<dyn CryptoRng + Send>,
     ) -> Result<Self, ConnectorError> {
+        let mut trace = [0; 16];
+        rng.fill_bytes(&mut trace);
         let file = profile.file();
         let claims = TokenClaims {
             issuer: profile.issuer().to_owned(),
@@ -67,7 +74,7 @@ impl TokenSource {
             lifetime: Duration::from_secs(MAX_LIFETIME_SECONDS.unsigned_abs()),
         };
         let state = Mutex::new(State { rng, current: None });
-        let source = Self { key: profile.token_key.clone(), claims, clock, state };
+        let source = Self { key: profile.token_key.clone(), claims, clock, trace, state };
         // What can't be minted should fail here, not at the first call.
         source.authorization()?;
         Ok(source)
@@ -98,7 +105,17 @@ impl TokenSource {
     }
 }
 
-/// Adds the token to every call of a generated client.
+impl TokenSource {
+    /// The place of the next call in this client's trace: random, and about nothing that it sends.
+    fn place(&self) -> TraceParent {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut span = [0; 8];
+        state.rng.fill_bytes(&mut span);
+        TraceParent { trace: self.trace, span, sampled: true }
+    }
+}
+
+/// Adds the token, and the call's place in its trace, to every call of a generated client.
 #[derive(Debug, Clone)]
 pub struct AddToken(pub Arc<TokenSource>);
 
@@ -108,6 +125,9 @@ impl Interceptor for AddToken {
             Status::unauthenticated("no token could be made: check the profile's token_key")
         })?;
         request.metadata_mut().insert("authorization", authorization);
+        if let Ok(place) = self.0.place().to_string().parse() {
+            request.metadata_mut().insert(TRACEPARENT, place);
+        }
         Ok(request)
     }
 }

@@ -38,6 +38,7 @@ mod intake;
 mod keys;
 mod link;
 mod log_stream;
+mod numbers;
 mod open_detail;
 mod partners;
 mod privacy_notices;
@@ -97,6 +98,7 @@ pub use intake::{
 pub use keys::{GatewayKey, RowsLeft};
 pub(crate) use link::link as link_identities;
 pub use log_stream::{EntryBundle, EntryStream, WantedEntries};
+pub use numbers::{Numbers, Watched};
 pub use open_detail::{Opened, OpenedItem, Sought};
 pub use partners::PartnerLine;
 pub use privacy_notices::StatedNotice;
@@ -135,6 +137,7 @@ use crate::{
         KeyError, KeyVersion, KeysInUse, MasterFile, MasterKeys, PseudonymDomain, Release,
         SigningKey, Versions,
     },
+    meters::IntakeMeters,
     store::{
         Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx,
         calendar_year, cases, details::Kept, effect, feeds, geography as places, key_versions,
@@ -222,6 +225,8 @@ pub struct Gateway {
     looks_ended: tokio::sync::Mutex<u64>,
     /// One stream at a time stages into a feed, so that a record can't be staged twice.
     feeds: intake::FeedLocks,
+    /// Rows that came in, for those who watch the gateway.
+    meters: IntakeMeters,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -281,6 +286,7 @@ impl Gateway {
             looks_begun: AtomicU64::new(0),
             looks_ended: tokio::sync::Mutex::default(),
             feeds: intake::FeedLocks::default(),
+            meters: IntakeMeters::default(),
         };
         let mut leaf = Leaf::new(LeafKind::GatewayStarted, gateway.now());
         leaf.notes.software = env!("CARGO_PKG_VERSION").parse().ok();

@@ -32,7 +32,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -93,6 +93,8 @@ pub struct Projector {
     projected: Arc<Mutex<Option<Held>>>,
     /// The head that a tick last published: what the witnesses are asked to cosign.
     published: Arc<watch::Sender<Option<log::Head>>>,
+    /// When a tick last ended well; before the first, when this was made.
+    ticked: Arc<watch::Sender<Instant>>,
 }
 
 impl Projector {
@@ -100,7 +102,14 @@ impl Projector {
     #[must_use]
     pub fn new(store: Store, dir: impl Into<PathBuf>) -> Self {
         let (dir, published) = (dir.into(), Arc::new(watch::Sender::new(None)));
-        Self { store, dir, witnesses: None, projected: Arc::default(), published }
+        let ticked = Arc::new(watch::Sender::new(Instant::now()));
+        Self { store, dir, witnesses: None, projected: Arc::default(), published, ticked }
+    }
+
+    /// For how long the log was not published.
+    #[must_use]
+    pub fn tick_age(&self) -> Duration {
+        self.ticked.borrow().elapsed()
     }
 
     /// Publishes each checkpoint with the cosignatures that these witnesses have given for it.
@@ -317,7 +326,10 @@ impl Projector {
                 _ = ticks.tick() => false,
             };
             let done = match self.project_once().await {
-                Ok(()) => self.look_after().await,
+                Ok(()) => {
+                    self.ticked.send_replace(Instant::now());
+                    self.look_after().await
+                }
                 Err(error) => Err(error),
             };
             match done {

@@ -5,7 +5,13 @@
 //! "closed" leaf, for ever: each message has a time limit, the whole stream has one, and
 //! while a message waits the register is asked again whether its reader is still let in.
 
-use super::{Frame, access_log::all, receipt};
+use super::{
+    Frame,
+    access_log::all,
+    observe::{current, followed},
+    receipt,
+    status::stopping,
+};
 use crate::{
     audit,
     gateway::EntryStream,
@@ -18,6 +24,7 @@ use tokio::{
 };
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tonic::Status;
+use tracing::Instrument as _;
 
 /// Bundles that may wait for a slow reader.
 const UNREAD: usize = 4;
@@ -53,12 +60,13 @@ impl Patience {
 pub(super) fn serve(frame: Arc<Frame>, stream: EntryStream, proof: audit::Receipt) -> Entries {
     let (answers, answered) = mpsc::channel(UNREAD);
     let (last, last_word) = oneshot::channel();
-    tokio::spawn(async move {
+    let sending = async move {
         if let Err(status) = send(&frame, stream, &proof, &answers).await {
             // The queue may be full for ever; a caller that has gone away needs no answer.
             let _ = last.send(status);
         }
-    });
+    };
+    tokio::spawn(followed(current(), sending).in_current_span());
     let last_word = futures_util::stream::once(last_word).filter_map(|word| word.ok().map(Err));
     Box::pin(ReceiverStream::new(answered).chain(last_word))
 }
@@ -81,6 +89,9 @@ async fn send(
         loop {
             let mut reader = Reader { frame, stream: &mut stream };
             hand_over(answers, message, patience, &mut reader).await?;
+            if frame.stop().is_cancelled() {
+                return Err(stopping());
+            }
             let bundle = stream.bundle().await.map_err(|denied| frame.status(denied))?;
             let Some(bundle) = bundle else { return Ok::<(), Status>(()) };
             message = Message::Bundle(v1::EntryBundle {

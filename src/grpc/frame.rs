@@ -7,6 +7,7 @@ use crate::{
 };
 use http::HeaderMap;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
 /// The gateway, the check of callers and the published log, shared by all services.
@@ -14,13 +15,26 @@ use tonic::{Request, Status};
 pub struct Frame {
     recogniser: Arc<Recogniser>,
     published: Published,
+    /// Cancelled when the gateway stops: streams end after what they are doing.
+    stop: CancellationToken,
 }
 
 impl Frame {
     /// Over one gateway.
     #[must_use]
-    pub const fn new(recogniser: Arc<Recogniser>, published: Published) -> Self {
-        Self { recogniser, published }
+    pub fn new(recogniser: Arc<Recogniser>, published: Published) -> Self {
+        Self { recogniser, published, stop: CancellationToken::new() }
+    }
+
+    /// Ends open streams, after what they are doing, once `stop` is cancelled.
+    #[must_use]
+    pub fn stopped_by(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Cancelled when the gateway stops.
+    pub(super) const fn stop(&self) -> &CancellationToken {
+        &self.stop
     }
 
     /// The gateway.

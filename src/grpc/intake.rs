@@ -1,6 +1,12 @@
 //! `tallygate.v1.IntakeService`: a stream of batches, an acknowledgement each.
 
-use super::{Frame, blinding::blinded_row, receipt};
+use super::{
+    Frame,
+    blinding::blinded_row,
+    observe::{current, followed},
+    receipt,
+    status::stopping,
+};
 use crate::{
     gateway::{
         Accepted, Actor, Blinding, KeyedBatch, MOST_ROWS, NamedRecords, OpenStream, Refused,
@@ -18,6 +24,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 
 /// Acknowledgements that may wait for a slow reader before its batches wait too.
 const UNREAD: usize = 4;
@@ -45,14 +52,15 @@ impl intake_service_server::IntakeService for IntakeService {
         let actor = self.0.recognise(&request).await?;
         let frame = Arc::clone(&self.0);
         let (answers, answered) = mpsc::channel(UNREAD);
-        tokio::spawn(async move {
+        let serving = async move {
             let mut requests = request.into_inner();
             let stream = serve(&frame, actor, &mut requests, &answers);
             if let Err(status) = stream.await {
                 // A caller that has gone away needs no answer; what was accepted stays.
                 let _ = time::timeout(SLOWEST, answers.send(Err(status))).await;
             }
-        });
+        };
+        tokio::spawn(followed(current(), serving).in_current_span());
         Ok(Response::new(Box::pin(ReceiverStream::new(answered))))
     }
 
@@ -151,7 +159,9 @@ async fn serve(
     let ended = tokio::try_join!(reading, taking);
     // However the stream ended, the log says so, with its size class.
     let closed = intake.close().await.map_err(|denied| frame.status(denied))?;
-    ended?;
+    if ended?.0 == End::Stopped {
+        return Err(stopping());
+    }
     answer(answers, push_response::Message::Closed(closing(&closed))).await
 }
 
@@ -205,6 +215,15 @@ pub(super) fn opening(open: PushOpen) -> OpenStream {
     }
 }
 
+/// Why no more batches are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// There are no more.
+    Sent,
+    /// The gateway stops. What was read is stored and acknowledged; what was not is the sender's.
+    Stopped,
+}
+
 /// Checks and keys batches as they come, ahead of the one that is being stored.
 async fn read_batches(
     frame: &Frame,
@@ -212,8 +231,14 @@ async fn read_batches(
     reader: Arc<RowReader>,
     requests: &mut Streaming<PushRequest>,
     read: mpsc::Sender<(u64, KeyedBatch)>,
-) -> Result<(), Status> {
-    while let Some(message) = next(frame, actor, requests).await? {
+) -> Result<End, Status> {
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = frame.stop().cancelled() => return Ok(End::Stopped),
+            message = next(frame, actor, requests) => message?,
+        };
+        let Some(message) = message else { return Ok(End::Sent) };
         let push_request::Message::Batch(RecordBatch { sequence, rows }) = message else {
             return Err(malformed(frame, actor, "a stream is opened once; send batches").await);
         };
@@ -234,10 +259,9 @@ async fn read_batches(
         let keyed = keyed.map_err(|_| Status::internal("a batch could not be read"))?;
         let keyed = keyed.map_err(|error| frame.status(error.into()))?;
         if read.send((sequence, keyed)).await.is_err() {
-            return Ok(());
+            return Ok(End::Sent);
         }
     }
-    Ok(())
 }
 
 fn acknowledgement(

@@ -6,8 +6,8 @@
 
 use super::{
     AccessLogService, AreaService, BlindingService, ConsentService, FigureService, Frame,
-    IntakeService, KeyService, PartnerService, ProtocolService, ReleaseService, RetentionService,
-    RightsService, SubjectService, TableRequestService,
+    IntakeService, KeyService, Observer, PartnerService, ProtocolService, ReleaseService,
+    RetentionService, RightsService, SubjectService, TableRequestService,
     admission::{Admission, caller},
 };
 use crate::wire::{
@@ -65,6 +65,7 @@ type BoxedService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallibl
 pub struct Services {
     by_name: Arc<HashMap<&'static str, BoxedService>>,
     admission: Admission,
+    observer: Option<Arc<Observer>>,
 }
 
 impl Services {
@@ -82,6 +83,12 @@ impl Services {
     {
         Arc::make_mut(&mut self.by_name).insert(S::NAME, BoxCloneSyncService::new(service));
         self
+    }
+
+    /// With every call followed.
+    #[must_use]
+    pub fn observed_by(self, observer: Observer) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
     }
 }
 
@@ -103,14 +110,35 @@ impl Service<Request<Body>> for Services {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let name = request.uri().path().split('/').nth(1).unwrap_or_default();
-        let admitted = match self.admission.admit(request.uri().path(), caller(&request)) {
-            Ok(admitted) => admitted,
-            Err(turned_away) => return Box::pin(async move { Ok(turned_away.into_http()) }),
-        };
-        match self.by_name.get(name) {
-            Some(service) => Box::pin(admitted.answer(service.clone().call(request))),
-            None => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
+        let service = self.by_name.get(name).cloned();
+        let admission = self.admission.clone();
+        let served = |request| served(admission, service, request);
+        match &self.observer {
+            None => Box::pin(async move { Ok(served(request).await) }),
+            Some(observer) => {
+                let observer = Arc::clone(observer);
+                Box::pin(async move { Ok(observer.follow(request, served).await) })
+            }
         }
+    }
+}
+
+/// A call's answer, or the advice to come back; what is turned away is seen like any other.
+async fn served(
+    admission: Admission,
+    service: Option<BoxedService>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let admitted = match admission.admit(request.uri().path(), caller(&request)) {
+        Ok(admitted) => admitted,
+        Err(turned_away) => return turned_away.into_http(),
+    };
+    match service {
+        Some(mut service) => {
+            let Ok(response) = admitted.answer(service.call(request)).await;
+            response
+        }
+        None => Status::unimplemented("").into_http(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one map from denials to gRPC status, with google.rpc error details and the
 //! refusal's receipt.
 
-use super::receipt;
+use super::{observe, receipt};
 use crate::{
     gateway::{Denied, GatewayError, RefusalKind, Refused},
     store::Logged,
@@ -40,12 +40,13 @@ fn refused(logged: &Logged<Refused>) -> Status {
         RefusalKind::Exhausted => Code::ResourceExhausted,
     };
     let clause = refused.clause().map(|clause| ("clause".to_owned(), clause.to_owned()));
+    let metadata = clause.into_iter().chain(request_id());
     let mut details = vec![any(
         "google.rpc.ErrorInfo",
         &ErrorInfo {
             reason: refused.reason().to_ascii_uppercase(),
             domain: DOMAIN.to_owned(),
-            metadata: clause.into_iter().collect::<HashMap<_, _>>(),
+            metadata: metadata.collect::<HashMap<_, _>>(),
         },
     )];
     if !refused.fields().is_empty() {
@@ -119,7 +120,7 @@ fn failed(error: &GatewayError) -> Status {
         &ErrorInfo {
             reason: reason.to_owned(),
             domain: DOMAIN.to_owned(),
-            metadata: HashMap::new(),
+            metadata: request_id().into_iter().collect::<HashMap<_, _>>(),
         },
     )];
     if matches!(code, Code::Unavailable | Code::Aborted) {
@@ -139,7 +140,7 @@ pub(super) fn turned_away(code: Code, sentence: &str, come_back: Duration) -> St
     let info = ErrorInfo {
         reason: "OVERLOADED".to_owned(),
         domain: DOMAIN.to_owned(),
-        metadata: HashMap::new(),
+        metadata: request_id().into_iter().collect::<HashMap<_, _>>(),
     };
     let details = vec![
         any("google.rpc.ErrorInfo", &info),
@@ -149,6 +150,26 @@ pub(super) fn turned_away(code: Code, sentence: &str, come_back: Duration) -> St
     let pushback = MetadataValue::from(come_back.as_millis().try_into().unwrap_or(u64::MAX));
     status.metadata_mut().insert("grpc-retry-pushback-ms", pushback);
     status
+}
+
+/// The gateway stops: what was acknowledged stays, and whoever wants more opens another stream.
+pub(super) fn stopping() -> Status {
+    let info = ErrorInfo {
+        reason: "GATEWAY_STOPS".to_owned(),
+        domain: DOMAIN.to_owned(),
+        metadata: request_id().into_iter().collect::<HashMap<_, _>>(),
+    };
+    let retry_delay = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+    let retry = RetryInfo { retry_delay };
+    let details = vec![any("google.rpc.ErrorInfo", &info), any("google.rpc.RetryInfo", &retry)];
+    let sentence =
+        "the gateway stops; what it acknowledged stays: go on after that, here or at another";
+    with_details(Code::Unavailable, sentence, details)
+}
+
+/// By what the operator finds the call in the gateway's own log.
+fn request_id() -> Option<(String, String)> {
+    observe::current().map(|id| ("request_id".to_owned(), id.to_string()))
 }
 
 fn any(name: &str, message: &impl Message) -> Any {

@@ -144,6 +144,9 @@ pub enum CallerRefused {
     /// The certificate was revoked in the register, or its partner disabled.
     #[error("the certificate of this connection has been revoked in the register")]
     CertificateRevoked,
+    /// It was good when the connection was opened, and is not any more.
+    #[error("the certificate of this connection has expired, or is trusted no more")]
+    CertificateNotTrusted,
     /// Certificate and token are sound, and of two different partners.
     #[error("the token was issued by another partner than the certificate's")]
     TokenPartnerMismatch,
@@ -159,6 +162,7 @@ impl CallerRefused {
         match self {
             Self::CertificateNotRegistered => "certificate_not_registered",
             Self::CertificateRevoked => "certificate_revoked",
+            Self::CertificateNotTrusted => "certificate_not_trusted",
             Self::TokenPartnerMismatch => "token_partner_mismatch",
             Self::Token(refused) => refused.reason(),
         }

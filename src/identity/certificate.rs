@@ -1,8 +1,12 @@
 //! A certificate as the register and the tokens name it: the SHA-256 of its DER form,
 //! written base64url without padding (`x5t#S256`, RFC 7515 §4.1.8, RFC 8705 §3.1).
 
-use super::Pause;
+use super::{
+    Pause,
+    trust::{Judged, Trust},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use std::{fmt, net::SocketAddr, str::FromStr, sync::Arc};
@@ -73,6 +77,9 @@ pub struct Peer {
     certificates: Arc<[CertificateDer<'static>]>,
     fingerprint: CertificateFingerprint,
     pause: Arc<Pause>,
+    /// By whom its certificates are judged again, where that may change.
+    trust: Option<Arc<Trust>>,
+    judged: Judged,
 }
 
 impl Peer {
@@ -80,7 +87,20 @@ impl Peer {
     #[must_use]
     pub fn new(remote_addr: SocketAddr, chain: &[CertificateDer<'static>]) -> Option<Self> {
         let fingerprint = CertificateFingerprint::of(chain.first()?);
-        Some(Self { remote_addr, certificates: chain.into(), fingerprint, pause: Arc::default() })
+        let (trust, judged, pause) = (None, Judged::default(), Arc::default());
+        Some(Self { remote_addr, certificates: chain.into(), fingerprint, pause, trust, judged })
+    }
+
+    /// The same, judged by its listener's trust for as long as the connection is open.
+    #[must_use]
+    pub fn judged_by(self, trust: Option<Arc<Trust>>) -> Self {
+        Self { trust, ..self }
+    }
+
+    /// Whether its certificates are still good.
+    #[must_use]
+    pub fn is_trusted(&self, now: Timestamp) -> bool {
+        self.trust.as_ref().is_none_or(|trust| trust.holds(self, &self.judged, now))
     }
 
     /// A peer without a certificate, of any fingerprint.
@@ -89,7 +109,8 @@ impl Peer {
         remote_addr: SocketAddr,
         fingerprint: CertificateFingerprint,
     ) -> Self {
-        Self { remote_addr, certificates: Arc::new([]), fingerprint, pause: Arc::default() }
+        let (trust, judged, pause) = (None, Judged::default(), Arc::default());
+        Self { remote_addr, certificates: Arc::new([]), fingerprint, pause, trust, judged }
     }
 
     /// The address it called from.

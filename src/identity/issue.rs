@@ -9,10 +9,12 @@
 use super::certificate::CertificateFingerprint;
 use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ED25519,
+    PublicKeyData, RevocationReason, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls_pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
 use std::{fmt, time::Duration};
 use zeroize::Zeroizing;
 
@@ -50,6 +52,7 @@ pub struct Issued {
     certificate_pem: String,
     key_pem: Zeroizing<String>,
     certificate: CertificateDer<'static>,
+    serial: SerialNumber,
 }
 
 impl Issued {
@@ -140,12 +143,42 @@ impl CertificateAuthority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![purpose];
         let key = KeyPair::generate().map_err(|_| IssueError::Key)?;
+        // Positive, and no two alike (RFC 5280 §4.1.2.2).
+        let mut serial = Sha256::digest(key.der_bytes())[..20].to_vec();
+        serial[0] = serial[0] & 0x3f | 0x40;
+        let serial = SerialNumber::from(serial);
+        params.serial_number = Some(serial.clone());
         let certificate = params.signed_by(&key, &self.issuer).map_err(|_| IssueError::Sign)?;
         Ok(Issued {
             certificate_pem: certificate.pem(),
             key_pem: Zeroizing::new(key.serialize_pem()),
             certificate: certificate.der().clone(),
+            serial,
         })
+    }
+
+    /// The list of those of its certificates that are revoked, as PEM.
+    ///
+    /// # Errors
+    /// When it can't be signed.
+    pub fn revoke(&self, revoked: &[&Issued]) -> Result<String, IssueError> {
+        let (since, until) = (date_time_ymd(2026, 1, 1), date_time_ymd(2036, 1, 1));
+        let revoked = revoked.iter().map(|issued| RevokedCertParams {
+            serial_number: issued.serial.clone(),
+            revocation_time: since,
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: since,
+            next_update: until,
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let signed = list.signed_by(&self.issuer).and_then(|list| list.pem());
+        signed.map_err(|_| IssueError::Sign)
     }
 }
 
@@ -200,7 +233,7 @@ fn parameters(
     }
     let since_1970 = |at: Timestamp| {
         let seconds = u64::try_from(at.as_second()).map_err(|_| IssueError::Validity)?;
-        Ok(rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds))
+        Ok(date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds))
     };
     params.not_before = since_1970(validity.not_before)?;
     params.not_after = since_1970(validity.not_after)?;

@@ -17,7 +17,8 @@
 //! The parts: [`certificate`] fingerprints and the peer of a connection, [`caller`] the one
 //! check, [`recognise`] the same for every transport, [`token`] the strict wrapper, [`token_key`] the keys tokens are signed with,
 //! [`mod@mint`] for clients, [`cache`] of verified tokens, [`issue`] certificates for the demo
-//! and the tests, [`session`] people in browsers, [`oidc`] and [`id_token`] how they sign in, [`clock`] the source of time.
+//! and the tests, [`session`] people in browsers, [`oidc`] and [`id_token`] how they sign in, [`clock`] the source
+//! of time, [`trust`] which certificates are trusted while their connections are open.
 
 pub mod cache;
 pub mod caller;
@@ -34,6 +35,7 @@ pub mod refused;
 pub mod session;
 pub mod token;
 pub mod token_key;
+pub mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -59,3 +61,4 @@ pub use token::{MAX_LIFETIME_SECONDS, TokenVerifier, bearer_token};
 pub use token_key::{
     InvalidTokenKey, TokenAlgorithm, TokenKeyEntry, TokenKeys, TokenPublicKey, TokenSigningKey,
 };
+pub use trust::Trust;

@@ -81,6 +81,10 @@ impl Recogniser {
         let snapshot = self.gateway.snapshot();
         let view = RegisterView { snapshot: &snapshot, today: self.gateway.today() };
         let now = self.gateway.now();
+        if !peer.is_trusted(now) {
+            let known = view.certificate(peer.fingerprint()).map(|known| known.partner);
+            return Err(self.refuse(known, CallerRefused::CertificateNotTrusted).await);
+        }
         let caller = match self.check.recognise(peer, headers, &view, snapshot.epoch(), now) {
             Ok(caller) => caller,
             Err(refused) => return Err(self.refuse(refused.partner, refused.refused).await),
@@ -155,7 +159,12 @@ impl Recogniser {
         self.gateway.catch_up().await?;
         let snapshot = self.gateway.snapshot();
         let view = RegisterView { snapshot: &snapshot, today: self.gateway.today() };
-        match view.certificate(peer.fingerprint()) {
+        let known = view.certificate(peer.fingerprint());
+        if !peer.is_trusted(self.gateway.now()) {
+            let partner = known.map(|known| known.partner);
+            return Err(self.refuse(partner, CallerRefused::CertificateNotTrusted).await);
+        }
+        match known {
             Some(RegisteredCertificate { partner, active: true }) => Ok(partner),
             Some(RegisteredCertificate { partner, .. }) => {
                 Err(self.refuse(Some(partner), CallerRefused::CertificateRevoked).await)
@@ -178,6 +187,10 @@ fn unrecognised(refused: CallerRefused) -> Refused {
         }
         CallerRefused::CertificateRevoked => {
             "the partner of this certificate is barred in the register"
+        }
+        CallerRefused::CertificateNotTrusted => {
+            "the certificate of this connection has expired, was revoked by its authority, or its \
+             authority is trusted no more"
         }
         CallerRefused::TokenPartnerMismatch => {
             "the token was issued by another partner than the certificate's"

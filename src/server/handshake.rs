@@ -99,14 +99,24 @@ impl HandshakeFailure {
     }
 }
 
-/// Failed handshakes since they were last taken.
+/// Failed handshakes since they were last taken, and since the process began.
 #[derive(Debug, Default)]
-pub struct HandshakeFailures([AtomicU64; HandshakeFailure::ALL.len()]);
+pub struct HandshakeFailures {
+    since: [AtomicU64; HandshakeFailure::ALL.len()],
+    ever: [AtomicU64; HandshakeFailure::ALL.len()],
+}
 
 impl HandshakeFailures {
     /// One more.
     pub fn count(&self, failure: HandshakeFailure) {
-        self.0[failure.index()].fetch_add(1, Ordering::Relaxed);
+        self.since[failure.index()].fetch_add(1, Ordering::Relaxed);
+        self.ever[failure.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many of one class there were, whether or not a leaf has told them.
+    #[must_use]
+    pub fn ever(&self, failure: HandshakeFailure) -> u64 {
+        self.ever[failure.index()].load(Ordering::Relaxed)
     }
 
     /// What failed since the last call, for the minute's leaf; `None` when nothing did. The
@@ -114,7 +124,7 @@ impl HandshakeFailures {
     #[must_use]
     pub fn take(&self) -> Option<HandshakeTally> {
         let mut counts = [0; HandshakeFailure::ALL.len()];
-        for (count, counter) in counts.iter_mut().zip(&self.0) {
+        for (count, counter) in counts.iter_mut().zip(&self.since) {
             *count = counter.swap(0, Ordering::Relaxed);
         }
         let tally = HandshakeTally(counts);
@@ -123,7 +133,7 @@ impl HandshakeFailures {
 
     /// Returns a tally whose leaf was not written, so that the next minute's has it.
     pub fn put_back(&self, tally: &HandshakeTally) {
-        for (counter, count) in self.0.iter().zip(tally.0) {
+        for (counter, count) in self.since.iter().zip(tally.0) {
             counter.fetch_add(count, Ordering::Relaxed);
         }
     }

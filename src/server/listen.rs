@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     grpc::{Crowd, Place},
-    identity::{Pause, Peer},
+    identity::{Pause, Peer, Trust},
 };
 use arc_swap::ArcSwap;
 use rustls::{ServerConfig, ServerConnection};
@@ -72,8 +72,11 @@ pub trait Door: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// What the caller lacks.
-    fn pass(session: &ServerConnection, remote: SocketAddr)
-    -> Result<Self::Peer, HandshakeFailure>;
+    fn pass(
+        session: &ServerConnection,
+        remote: SocketAddr,
+        trust: Option<Arc<Trust>>,
+    ) -> Result<Self::Peer, HandshakeFailure>;
 
     /// Whoever passed, where it has shown a certificate.
     fn shown(peer: &Self::Peer) -> Option<&Peer>;
@@ -86,11 +89,15 @@ pub enum Rpc {}
 impl Door for Rpc {
     type Peer = Peer;
 
-    fn pass(session: &ServerConnection, remote: SocketAddr) -> Result<Peer, HandshakeFailure> {
+    fn pass(
+        session: &ServerConnection,
+        remote: SocketAddr,
+        trust: Option<Arc<Trust>>,
+    ) -> Result<Peer, HandshakeFailure> {
         if session.alpn_protocol() != Some(ALPN_H2) {
             return Err(HandshakeFailure::Protocol);
         }
-        certified(session, remote).ok_or(HandshakeFailure::NoCertificate)
+        certified(session, remote, trust).ok_or(HandshakeFailure::NoCertificate)
     }
 
     fn shown(peer: &Peer) -> Option<&Peer> {
@@ -109,8 +116,9 @@ impl Door for Web {
     fn pass(
         session: &ServerConnection,
         remote: SocketAddr,
+        trust: Option<Arc<Trust>>,
     ) -> Result<(SocketAddr, Option<Peer>), HandshakeFailure> {
-        Ok((remote, certified(session, remote)))
+        Ok((remote, certified(session, remote, trust)))
     }
 
     fn shown((_, peer): &Self::Peer) -> Option<&Peer> {
@@ -118,8 +126,13 @@ impl Door for Web {
     }
 }
 
-fn certified(session: &ServerConnection, remote: SocketAddr) -> Option<Peer> {
-    session.peer_certificates().and_then(|chain| Peer::new(remote, chain))
+fn certified(
+    session: &ServerConnection,
+    remote: SocketAddr,
+    trust: Option<Arc<Trust>>,
+) -> Option<Peer> {
+    let peer = session.peer_certificates().and_then(|chain| Peer::new(remote, chain));
+    peer.map(|peer| peer.judged_by(trust))
 }
 
 /// A bound socket that accepts callers by a door.
@@ -131,6 +144,7 @@ pub struct Listener<D = Rpc> {
     limits: HandshakeLimits,
     failures: Arc<HandshakeFailures>,
     connections: Arc<Crowd>,
+    trust: Option<Arc<Trust>>,
     door: PhantomData<D>,
 }
 
@@ -175,7 +189,14 @@ impl<D: Door> Listener<D> {
         let tcp = TcpListener::bind(address).await.map_err(failed)?;
         let local_addr = tcp.local_addr().map_err(failed)?;
         let connections = Crowd::new("connections", limits.connections);
-        Ok(Self { tcp, local_addr, config, limits, failures, connections, door: PhantomData })
+        let (trust, door) = (None, PhantomData);
+        Ok(Self { tcp, local_addr, config, limits, failures, connections, trust, door })
+    }
+
+    /// Has the certificates of open connections judged again by `trust`.
+    #[must_use]
+    pub fn judged_by(self, trust: Option<Arc<Trust>>) -> Self {
+        Self { trust, ..self }
     }
 
     /// Where it listens.
@@ -264,8 +285,9 @@ impl<D: Door> Listener<D> {
         let acceptor = TlsAcceptor::from(self.config.load_full());
         let time_limit = self.limits.time_limit;
         let (failures, crowd) = (Arc::clone(&self.failures), Arc::clone(&self.connections));
+        let trust = self.trust.clone();
         async move {
-            let greeting = greet::<D>(&acceptor, tcp, remote, &crowd);
+            let greeting = greet::<D>(&acceptor, tcp, remote, &crowd, trust);
             let done = match time::timeout(time_limit, greeting).await {
                 Ok(done) => done,
                 Err(_) => Err(HandshakeFailure::Timeout),
@@ -284,11 +306,12 @@ async fn greet<D: Door>(
     tcp: TcpStream,
     remote: SocketAddr,
     crowd: &Arc<Crowd>,
+    trust: Option<Arc<Trust>>,
 ) -> Result<TlsConnection<D::Peer>, HandshakeFailure> {
     // Small answers must not wait for the peer's acknowledgement.
     tcp.set_nodelay(true).map_err(|_| HandshakeFailure::Other)?;
     let stream = acceptor.accept(tcp).await.map_err(|error| HandshakeFailure::of(&error))?;
-    let peer = D::pass(stream.get_ref().1, remote)?;
+    let peer = D::pass(stream.get_ref().1, remote, trust)?;
     let shown = D::shown(&peer);
     let place = crowd.enter(shown.map(|shown| *shown.fingerprint()));
     let _place = place.map_err(|_| HandshakeFailure::Crowded)?;

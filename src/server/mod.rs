@@ -5,6 +5,9 @@
 //! - [`serve`]: everything put together, and stopped in order.
 //! - `sites`: the listeners of the published log and of the pages.
 //! - `background`: what goes on beside answering.
+//! - `ops`: whether it is alive and ready, and its numbers.
+//! - `reload`: TLS files, exchanged while it serves.
+//! - `spans`: where spans of calls go.
 //! - [`telemetry`]: where tracing goes.
 //! - `witness_client`: how checkpoints get to witnesses.
 //! - [`tls`]: the gateway's TLS configuration from PEM texts, ready to be exchanged whole.
@@ -12,9 +15,12 @@
 mod background;
 pub mod handshake;
 pub mod listen;
+mod ops;
 mod provider_client;
+mod reload;
 pub mod serve;
 mod sites;
+mod spans;
 pub mod telemetry;
 pub mod tls;
 mod witness_client;

@@ -2,8 +2,11 @@
 //! tiles, and stops in order.
 
 use super::{
-    HandshakeFailures, HandshakeLimits, ListenError, Listener, TlsError, background, server_config,
+    HandshakeFailures, HandshakeLimits, ListenError, Listener, TlsError, background,
+    ops::{self, Metrics, Sources},
+    reload::{Files, For, Guarded, Reloader},
     sites::{ServedLog, ServedPages, Sites},
+    spans::Spans,
     witness_client::WitnessClient,
 };
 use crate::{
@@ -14,13 +17,13 @@ use crate::{
         Denied, Gateway, GatewayError, HistoryError, JournalPlace, ProjectionError, Projector,
         Published, Quotas, Setup, Witness, Witnesses, register::Partner,
     },
-    grpc,
+    grpc::{self, Observer},
     identity::{CallerCheck, Clock, Recogniser, TokenCache, TokenVerifier},
     keys::{KeyError, Log, Prf, Release, SigningKey},
+    meters::CallMeters,
     store::{Location, Store, StoreError, calendar_year},
     web::pages::{BoundariesError, Pages},
 };
-use arc_swap::ArcSwap;
 use rand::{SeedableRng, rngs::StdRng};
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time};
@@ -93,6 +96,9 @@ pub enum ServeError {
         /// Entries at fault and the rules they broke.
         fields: Vec<(String, String)>,
     },
+    /// Where spans are to go.
+    #[error("telemetry.otlp: no spans can be sent there")]
+    Spans(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The server of the RPC library failed.
     #[error("the gRPC server ended unexpectedly")]
     Transport(#[from] tonic::transport::Error),
@@ -104,12 +110,19 @@ pub struct Running {
     address: SocketAddr,
     web: Option<ServedLog>,
     pages: Option<ServedPages>,
+    ops: Option<(SocketAddr, JoinHandle<()>)>,
+    draining: CancellationToken,
     stop: CancellationToken,
+    /// Cancelled when all else has ended.
+    end: CancellationToken,
     failures: Arc<HandshakeFailures>,
     projector: Projector,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     background: Vec<JoinHandle<()>>,
     sequencer: JoinHandle<()>,
+    spans: Spans,
+    reloader: Arc<Reloader>,
+    notice: Duration,
     drain: Duration,
 }
 
@@ -149,17 +162,20 @@ async fn open(config: &Config) -> Result<Store, ServeError> {
     Ok(store)
 }
 
-/// What is done before anything is served: a restored backup has what was erased, and let go,
-/// since it was taken.
-async fn make_ready(gateway: &Gateway, config: &Config) -> Result<(), ServeError> {
-    gateway.note_quorum().await?;
-    let journal = JournalPlace {
+fn journal(config: &Config) -> JournalPlace {
+    JournalPlace {
         path: config.journal.clone(),
         anchor: config.journal_anchor.clone(),
         go_on: config.without_journal,
         confirmed_day: config.confirmed_day,
-    };
-    gateway.replay_journal(&journal).await?;
+    }
+}
+
+/// What is done before anything is served: a restored backup has what was erased, and let go,
+/// since it was taken.
+async fn make_ready(gateway: &Gateway, config: &Config) -> Result<(), ServeError> {
+    gateway.note_quorum().await?;
+    gateway.replay_journal(&journal(config)).await?;
     gateway.expire_protocols().await?;
     // Another gateway may be at it: its work is waited for, and done where it died.
     loop {
@@ -196,47 +212,86 @@ pub async fn start(
     witnesses.check_history(&store, &setup.log, &config.without_witnesses).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     make_ready(&gateway, config).await?;
-    let tls = server_config(
-        &read(&config.certificate)?,
-        &read(&config.key)?,
-        &read(&config.client_ca)?,
-        Arc::clone(&clock),
-    )?;
-    let listener = Listener::bind(
-        config.listen,
-        Arc::new(ArcSwap::from_pointee(tls)),
-        HandshakeLimits::default(),
-    )
-    .await?;
-    let sites = Sites::bind(config, &clock, &listener.failures()).await?;
+    let tls = guarded(config, &clock)?;
+    let listener = Listener::bind(config.listen, tls.config(), HandshakeLimits::default()).await?;
+    let listener = listener.judged_by(tls.trust());
+    let mut sites = Sites::bind(config, &clock, &listener.failures()).await?;
+    let guarded = std::iter::once(tls).chain(std::mem::take(&mut sites.guarded)).collect();
+    let reloader = Arc::new(Reloader::new(guarded));
+    let door = match &config.ops {
+        Some(ops) => Some(ops::Door::bind(ops).await?),
+        None => None,
+    };
     let (address, failures, stop) =
         (listener.local_addr(), listener.failures(), CancellationToken::new());
-    let verifier = TokenVerifier::new(config.audience.clone());
-    let check = CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS));
-    let recogniser = Arc::new(Recogniser::new(Arc::clone(&gateway), check));
+    let recogniser = Arc::new(Recogniser::new(Arc::clone(&gateway), caller_check(config)));
     let published = Published::new(store.clone(), config.tiles.clone());
     let (web, pages) = sites.serve(&recogniser, &published, &stop)?;
-    let services = grpc::services(&Arc::new(grpc::Frame::new(recogniser, published)));
+    let (calls, spans) = (CallMeters::default(), Spans::begin(&config.telemetry)?);
+    let frame = grpc::Frame::new(recogniser, published.clone()).stopped_by(stop.clone());
+    let services = grpc::services(&Arc::new(frame)).observed_by(Observer::new(
+        calls.clone(),
+        spans.tracer(),
+        system_rng(),
+    ));
     let server = tokio::spawn(grpc::server().serve_with_incoming_shutdown(
         services,
         listener.incoming(stop.clone()),
         stop.clone().cancelled_owned(),
     ));
     let projector = Projector::new(store, config.tiles.clone()).with_witnesses(witnesses);
-    let background = background::begin(&gateway, &failures, &projector, config, &stop);
+    let mut background = background::begin(&gateway, &failures, &projector, config, &stop);
+    background.push(tokio::spawn(Arc::clone(&reloader).keep_looking(stop.clone())));
+    let (draining, end) = (CancellationToken::new(), CancellationToken::new());
+    let ops = door.map(|door| {
+        let (gateway, published) = (Arc::clone(&gateway), &published);
+        let metrics = Metrics::new(&Sources {
+            gateway: &gateway,
+            calls: &calls,
+            failures: &failures,
+            projector: &projector,
+            published,
+            reloads: reloader.meters(),
+        });
+        let tasks = [sequencer.abort_handle(), server.abort_handle()];
+        let ops = ops::Ops { gateway, metrics, draining: draining.clone(), tasks };
+        (door.address, door.serve(ops, end.clone()))
+    });
     Ok(Running {
         gateway,
         address,
         web,
         pages,
+        ops,
+        draining,
         stop,
+        end,
         failures,
         projector,
         server,
         background,
         sequencer,
+        spans,
+        reloader,
+        notice: config.ops.map_or(Duration::ZERO, |ops| ops.notice),
         drain: config.drain,
     })
+}
+
+/// The TLS of gRPC's listener.
+fn guarded(config: &Config, clock: &Arc<dyn Clock>) -> Result<Guarded, ServeError> {
+    let files = Files {
+        certificate: config.certificate.clone(),
+        key: config.key.clone(),
+        client_ca: Some(config.client_ca.clone()),
+        client_crl: config.client_crl.clone(),
+    };
+    Guarded::read(("grpc", For::Callers), files, clock)
+}
+
+fn caller_check(config: &Config) -> CallerCheck {
+    let verifier = TokenVerifier::new(config.audience.clone());
+    CallerCheck::new(verifier, TokenCache::new(REMEMBERED_TOKENS))
 }
 
 fn setup(
@@ -318,6 +373,19 @@ impl Running {
         self.pages.as_ref().map(|served| (served.address, &served.pages))
     }
 
+    /// Where those who run it are answered, if they are.
+    #[must_use]
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.ops.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Looks at the files of TLS now; tells whether all are in use as they are. One that is wrong is
+    /// told to tracing, and the old one goes on.
+    #[must_use]
+    pub fn reload(&self) -> bool {
+        self.reloader.look()
+    }
+
     /// Writes the log's tiles up to now, cosigned, without waiting for the tick.
     ///
     /// # Errors
@@ -329,12 +397,17 @@ impl Running {
         Ok(())
     }
 
-    /// Stops: no new calls, open ones may finish within the drain time, the end is logged,
+    /// Stops: says so to those who watch, takes no new calls, open ones may finish within the drain time, the end is logged,
     /// the last tiles are written, the database is closed.
     ///
     /// # Errors
     /// When the end can't be logged or the tiles can't be written.
     pub async fn stop(self) -> Result<(), ServeError> {
+        self.draining.cancel();
+        if self.ops.is_some() {
+            // Whoever sends callers here is to see it first.
+            time::sleep(self.notice).await;
+        }
         self.stop.cancel();
         let (mut server, mut web) = (self.server, self.web.map(|(_, serving)| serving));
         let mut pages = self.pages.map(|served| served.serving);
@@ -364,10 +437,15 @@ impl Running {
         let cosigned = time::timeout(LAST_COSIGNING, self.projector.cosign_once()).await;
         cosigned.unwrap_or(Ok(()))?;
         let store = self.gateway.store().clone();
+        self.end.cancel();
+        if let Some((_, serving)) = self.ops {
+            let _ = serving.await;
+        }
         drop(self.gateway);
         // The sequencer ends with its last handle; a call that was cut off may still hold one.
         let _ = time::timeout(Duration::from_secs(5), self.sequencer).await;
         store.close().await;
+        self.spans.end().await;
         Ok(())
     }
 }
@@ -386,7 +464,10 @@ pub async fn enter_first_partners(
     let store = open(config).await?;
     let setup = setup(config, store.clone(), clock, rng)?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
-    let entered = enter(&gateway, partners).await;
+    let entered = match gateway.begin_journal(&journal(config)) {
+        Ok(()) => enter(&gateway, partners).await,
+        Err(error) => Err(error.into()),
+    };
     gateway.stop().await?;
     drop(gateway);
     let _ = sequencer.await;

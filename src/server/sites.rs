@@ -2,8 +2,11 @@
 //! bound before anything is served, so that a port that is taken stops the start.
 
 use super::{
-    HandshakeFailure, HandshakeFailures, HandshakeLimits, Listener, ServeError, Web, pages_config,
-    provider_client::ProviderClient, serve::read, system_rng, web_config,
+    HandshakeFailure, HandshakeFailures, HandshakeLimits, Listener, ServeError, Web,
+    provider_client::ProviderClient,
+    reload::{Files, For, Guarded},
+    serve::read,
+    system_rng,
 };
 use crate::{
     config::{Config, PagesConfig, SignInConfig, WebConfig},
@@ -14,7 +17,6 @@ use crate::{
         pages::{Boundaries, Pages, Settings},
     },
 };
-use arc_swap::ArcSwap;
 use jiff::SignedDuration;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
@@ -35,6 +37,8 @@ pub(super) type ServedLog = (SocketAddr, JoinHandle<()>);
 pub(super) struct Sites<'a> {
     log: Option<Listener<Web>>,
     pages: Option<(Listener<Web>, &'a PagesConfig, Vec<Provider>)>,
+    /// What keeps their TLS up with its files.
+    pub(super) guarded: Vec<Guarded>,
 }
 
 impl<'a> Sites<'a> {
@@ -44,18 +48,19 @@ impl<'a> Sites<'a> {
         clock: &Arc<dyn Clock>,
         failures: &Arc<HandshakeFailures>,
     ) -> Result<Self, ServeError> {
-        let log = match &config.web {
-            Some(web) => Some(bind_web(web, Arc::clone(clock), Arc::clone(failures)).await?),
-            None => None,
-        };
-        let pages = match &config.pages {
-            Some(pages) => {
-                let bound = bind_pages(pages, Arc::clone(clock), Arc::clone(failures)).await?;
-                Some((bound, pages, providers(&pages.sign_in, clock)?))
-            }
-            None => None,
-        };
-        Ok(Self { log, pages })
+        let (mut log, mut pages, mut guarded) = (None, None, Vec::new());
+        if let Some(web) = &config.web {
+            let tls = Guarded::read(("web", For::Readers), files_of_web(web), clock)?;
+            log = Some(bind(web.listen, &tls, failures).await?);
+            guarded.push(tls);
+        }
+        if let Some(told) = &config.pages {
+            let tls = Guarded::read(("pages", For::Browsers), files_of_pages(told), clock)?;
+            let bound = bind(told.listen, &tls, failures).await?;
+            pages = Some((bound, told, providers(&told.sign_in, clock)?));
+            guarded.push(tls);
+        }
+        Ok(Self { log, pages, guarded })
     }
 
     /// Serves on them until the gateway stops.
@@ -73,29 +78,28 @@ impl<'a> Sites<'a> {
     }
 }
 
-async fn bind_web(
-    config: &WebConfig,
-    clock: Arc<dyn Clock>,
-    failures: Arc<HandshakeFailures>,
-) -> Result<Listener<Web>, ServeError> {
-    let tls = web_config(
-        &read(&config.certificate)?,
-        &read(&config.key)?,
-        &read(&config.client_ca)?,
-        clock,
-    )?;
-    let tls = Arc::new(ArcSwap::from_pointee(tls));
-    Ok(Listener::bind_web(config.listen, tls, HandshakeLimits::default(), failures).await?)
+fn files_of_web(config: &WebConfig) -> Files {
+    Files {
+        certificate: config.certificate.clone(),
+        key: config.key.clone(),
+        client_ca: Some(config.client_ca.clone()),
+        client_crl: config.client_crl.clone(),
+    }
 }
 
-async fn bind_pages(
-    config: &PagesConfig,
-    clock: Arc<dyn Clock>,
-    failures: Arc<HandshakeFailures>,
+fn files_of_pages(config: &PagesConfig) -> Files {
+    let (certificate, key) = (config.certificate.clone(), config.key.clone());
+    Files { certificate, key, client_ca: None, client_crl: None }
+}
+
+async fn bind(
+    address: SocketAddr,
+    tls: &Guarded,
+    failures: &Arc<HandshakeFailures>,
 ) -> Result<Listener<Web>, ServeError> {
-    let tls = pages_config(&read(&config.certificate)?, &read(&config.key)?, clock)?;
-    let tls = Arc::new(ArcSwap::from_pointee(tls));
-    Ok(Listener::bind_web(config.listen, tls, HandshakeLimits::default(), failures).await?)
+    let (limits, failures) = (HandshakeLimits::default(), Arc::clone(failures));
+    let bound = Listener::bind_web(address, tls.config(), limits, failures).await?;
+    Ok(bound.judged_by(tls.trust()))
 }
 
 /// The identity providers, and the way to each.

@@ -70,8 +70,9 @@ pub use rights::Rights;
 pub use sequencer::{Act, ActError, Logged, Sequencer, calendar_year};
 pub use tx::Tx;
 
+use crate::meters::StoreMeters;
 use sqlx::{Pool, Sqlite};
-use std::{fs::File, path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc, time::Instant};
 
 /// Where the data lies.
 #[derive(Debug, Clone)]
@@ -86,6 +87,7 @@ pub enum Location {
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
+    meters: StoreMeters,
     #[cfg(test)]
     pub(crate) faults: faults::Faults,
 }
@@ -143,6 +145,7 @@ impl Store {
     fn over(engine: Engine) -> Self {
         Self {
             engine,
+            meters: StoreMeters::default(),
             #[cfg(test)]
             faults: faults::Faults::default(),
         }
@@ -190,10 +193,13 @@ impl Store {
     pub async fn read(&self, rights: Rights) -> Result<Tx, StoreError> {
         #[cfg(test)]
         self.faults.begin(rights, "begin reading")?;
-        Ok(match &self.engine {
+        let asked = Instant::now();
+        let tx = match &self.engine {
             Engine::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?),
             Engine::Postgres(servers) => Tx::Postgres(servers.begin(rights.begin_reading()).await?),
-        })
+        };
+        self.meters.began_reading(asked.elapsed());
+        Ok(tx)
     }
 
     /// Begins a transaction that writes; dropped without [`Tx::commit`], it is undone.
@@ -203,10 +209,19 @@ impl Store {
     pub async fn transact(&self, rights: Rights) -> Result<Tx, StoreError> {
         #[cfg(test)]
         self.faults.begin(rights, "begin")?;
-        Ok(match &self.engine {
+        let asked = Instant::now();
+        let tx = match &self.engine {
             Engine::Sqlite { writer, .. } => Tx::Sqlite(sqlite::begin_writing(writer).await?),
             Engine::Postgres(servers) => Tx::Postgres(servers.begin(rights.begin_writing()).await?),
-        })
+        };
+        self.meters.began_writing(asked.elapsed());
+        Ok(tx)
+    }
+
+    /// How long it takes, for those who watch it.
+    #[must_use]
+    pub const fn meters(&self) -> &StoreMeters {
+        &self.meters
     }
 
     /// Begins a transaction that only reads, on one snapshot, with all rights of the database

@@ -251,7 +251,10 @@ impl Worker {
     async fn settle(&mut self, waiting: Vec<Waiting>) {
         let (acts, replies): (Vec<Act>, Vec<_>) =
             waiting.into_iter().map(|w| (w.act, w.reply)).unzip();
-        match self.commit(&acts).await {
+        let begun = Instant::now();
+        let committed = self.commit(&acts).await;
+        self.store.meters().committed(begun.elapsed());
+        match committed {
             Ok(committed) => self.answer(committed, replies),
             Err(error) => {
                 tracing::error!(%error, "the access log could not be written");

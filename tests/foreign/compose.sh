@@ -57,7 +57,8 @@ witness_port=$(port)
 there() {
     sed -e "s#/run/postgresql#$cluster#; s#/run/secrets#$site/secrets#; s#/etc/tallygate#$site#" \
         -e "s#/var/lib/tallygate#$site/$2#; s#https://witness:7380#https://localhost:$witness_port#" \
-        -e "s#0\.0\.0\.0:7380#127.0.0.1:$witness_port#; s#0\.0\.0\.0:844[34]#127.0.0.1:0#" "$1"
+        -e "s#0\.0\.0\.0:7380#127.0.0.1:$witness_port#; s#0\.0\.0\.0:\(844[34]\|9464\)#127.0.0.1:0#" \
+        -e "s#http://collector:4317#http://127.0.0.1:4317#" "$1"
 }
 sed "s#/run/secrets#$site/secrets#" deploy/compose/roles.sh >"$site/roles.sh"
 check "the compose file's database is made" env PGHOST="$cluster" \

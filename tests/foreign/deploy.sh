@@ -15,6 +15,7 @@ mkdir -p "$units/etc/systemd/system" "$units/usr/bin" "$units/usr/lib/systemd"
 cp -r /usr/lib/systemd/system "$units/usr/lib/systemd/"
 cp deploy/*.service "$units/etc/systemd/system"
 install -m 0755 /bin/true "$units/usr/bin/tallygate"
+install -m 0755 /bin/true "$units/usr/bin/kill"
 for user in root tallygate tallygate-witness; do
     echo "$user:x:$((${#user} * 100)):900::/:/usr/sbin/nologin"
 done >"$units/etc/passwd"
@@ -50,6 +51,8 @@ mkdir "$context"
 sed -n 's/^COPY \([^-].*\) [^ ]*$/\1/p' deploy/Dockerfile | tr ' ' '\n' |
     while read -r source; do cp -r "$source" "$context"; done
 check "what the image copies is a whole crate" env -C "$context" cargo metadata --locked --no-deps --format-version 1
+
+. tests/foreign/monitoring.sh
 
 # The containers together, by the schema of the Compose specification.
 compose() {

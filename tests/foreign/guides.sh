@@ -13,7 +13,7 @@ walk() {
     lines "$1" >"$2/lines.sh"
     [ -s "$2/lines.sh" ] && (cd "$2" && bash -euxo pipefail lines.sh)
 }
-# operate PAGE FOLDER PORT PORT: the same for what changes a machine: its folders become folders
+# operate PAGE FOLDER PORT PORT PORT: the same for what changes a machine: its folders become folders
 # below FOLDER, and what only root and systemd do, done as far as the program can tell.
 operate() {
     local folder=$PWD/$2
@@ -58,6 +58,13 @@ systemctl() {
     stop) kill "\$started" && wait "\$started"
         started= ;;
     daemon-reload) ;;
+    reload) kill -HUP "\$started"
+        for _ in \$(seq 100); do
+            ! grep -q 'files were read again' $folder/serve.log || return 0
+            sleep 0.1
+        done
+        cat $folder/serve.log
+        return 1 ;;
     *) return 1 ;;
     esac
 }
@@ -66,6 +73,7 @@ systemd_hands_over() { install -m 0400 $folder/etc/tallygate/passphrase $folder/
 SH
     lines "$1" | sed -e "s#^as_service() {#systemd_hands_over\n&#" \
         -e "s#0\.0\.0\.0:8443#127.0.0.1:$3#; s#0\.0\.0\.0:8444#127.0.0.1:$4#; s#127\.0\.0\.1:8443#127.0.0.1:$3#" \
+        -e "s#127\.0\.0\.1:9464#127.0.0.1:$5#" \
         -e "s#\(target/release/\|deploy/\)#$PWD/&#g; s#/usr/bin/tallygate#$folder&#g" \
         -e "s#/etc/\(tallygate\|systemd/system\)#$folder/etc/\1#g" \
         -e "s#/var/lib/tallygate#$folder/var/lib/tallygate#g; s#/root/#$folder/root/#g" >>"$folder/lines.sh"
@@ -86,4 +94,4 @@ print(next(key["public_key"] for key in json.load(sys.stdin) if key["purpose"] =
 check "the partner's guide, followed" walk deploy/PARTNER.md "$pages/partner"
 check "the auditor's guide, followed" walk deploy/AUDITOR.md "$pages/auditor"
 check "the operator's guide, followed from an empty machine on" \
-    operate deploy/OPERATOR.md "$tools/site" "$(unused_port)" "$(unused_port)"
+    operate deploy/OPERATOR.md "$tools/site" "$(unused_port)" "$(unused_port)" "$(unused_port)"

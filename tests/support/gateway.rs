@@ -50,6 +50,11 @@ impl Copy {
 
     /// The same of another demo.
     pub(crate) async fn start_of(demo: &Demo) -> Self {
+        Self::start_told(demo, "").await
+    }
+
+    /// The same, told more in its configuration.
+    pub(crate) async fn start_told(demo: &Demo, more: &str) -> Self {
         assert_eq!(demo.code, Some(0), "{}", demo.stderr);
         let folder = tempfile::tempdir().unwrap();
         for part in ["certificates", "keys", "profiles", "protocols", "tiles"] {
@@ -78,7 +83,7 @@ impl Copy {
             })
             .collect();
         let path = folder.path().join("gateway.toml");
-        fs::write(&path, config).unwrap();
+        fs::write(&path, config + more).unwrap();
         let config = Config::read(&path).unwrap();
         let running = start(&config, Arc::new(SystemClock)).await.unwrap();
         Self { folder, running, stranger }
@@ -96,6 +101,15 @@ impl Copy {
         let config = Config::read(&self.folder.path().join("gateway.toml")).unwrap();
         self.running = start(&config, Arc::new(SystemClock)).await.unwrap();
         self
+    }
+
+    /// Tells it to stop while something goes on, and starts it again when both have ended.
+    pub(crate) async fn restart_beside<T>(mut self, work: impl Future<Output = T>) -> (Self, T) {
+        let (stopped, done) = tokio::join!(self.running.stop(), work);
+        stopped.unwrap();
+        let config = Config::read(&self.folder.path().join("gateway.toml")).unwrap();
+        self.running = start(&config, Arc::new(SystemClock)).await.unwrap();
+        (self, done)
     }
 
     /// A profile as a file, for the program itself.
@@ -154,6 +168,29 @@ impl Copy {
         AccessLogServiceClient::new(gateway.channel()).get_checkpoint(request).await.map(drop)
     }
 
+    /// The connection of one of the demo's callers, without its token.
+    pub(crate) async fn bare_channel(&self, name: &str) -> Channel {
+        let profile = Profile::load(self.profile(name), self.path("profiles")).unwrap();
+        let rng = Box::new(StdRng::seed_from_u64(9));
+        Gateway::connect(&profile, Arc::new(SystemClock), rng).await.unwrap().channel()
+    }
+
+    /// Adds a caller's token, and nothing else of what this program's client adds.
+    pub(crate) async fn authorised(
+        &self,
+        name: &str,
+    ) -> impl FnMut(tonic::Request<()>) -> Result<tonic::Request<()>, Status> + Clone + use<> {
+        let profile = Profile::load(self.profile(name), self.path("profiles")).unwrap();
+        let rng = Box::new(StdRng::seed_from_u64(9));
+        let gateway = Gateway::connect(&profile, Arc::new(SystemClock), rng).await.unwrap();
+        let tokens = gateway.tokens();
+        move |mut request: tonic::Request<()>| {
+            let token = tokens.authorization().unwrap();
+            request.metadata_mut().insert("authorization", token);
+            Ok(request)
+        }
+    }
+
     /// Connects as one of the demo's callers.
     pub(crate) async fn caller(&self, name: &str) -> Service {
         self.connect(self.profile(name)).await.unwrap()
@@ -171,6 +208,9 @@ pub(crate) fn reason(status: &Status) -> (String, bool) {
 
 /// Asserts that an answer is a logged refusal for this reason.
 pub(crate) fn assert_refused<T>(answer: Result<T, Status>, expected: &str) {
+    let page =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/ERRORS.md")).unwrap();
+    assert!(page.contains(&format!("| `{expected}` |")), "deploy/ERRORS.md has no {expected}");
     let Err(status) = answer else { panic!("answered, where {expected} was expected") };
     assert_eq!(reason(&status), (expected.to_owned(), true), "{status:?}");
 }

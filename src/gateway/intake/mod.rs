@@ -21,6 +21,7 @@ use super::{
 use crate::{
     audit::{Hash, Leaf, LeafKind, ProtocolReference, SizeClass, Token},
     domain::{BatchId, FeedId, PartnerId, RecordType, row::RowLayout},
+    meters::IntakeMeters,
     protocol::{CallerRole, IntakePermit},
     store::{ActError, Effect, Logged, Rights, StoreError, undo},
 };
@@ -97,6 +98,20 @@ pub struct Accepted {
     pub sent_before: usize,
     /// Rows that were not taken.
     pub rejections: Vec<Rejection>,
+}
+
+impl Accepted {
+    /// Rows that were not taken; one may break several rules.
+    fn rejected(&self) -> u64 {
+        self.rejections.iter().map(|rejection| rejection.row).collect::<BTreeSet<_>>().len() as u64
+    }
+
+    /// Counts its rows, which are stored, for those who watch the gateway.
+    fn count(&self, record_type: RecordType, meters: &IntakeMeters) {
+        let new = self.well_formed.saturating_sub(self.sent_before) as u64;
+        let rows = (new, self.sent_before as u64, self.rejected());
+        meters.took(record_type, rows, self.rejections.iter().map(|rejection| rejection.rule));
+    }
 }
 
 /// What a stream came to.
@@ -291,6 +306,7 @@ impl Intake {
             match gateway.commit(leaf, effect, Some(self.permit.epoch())).await {
                 Ok(logged) => {
                     self.totals.add(&accepted);
+                    accepted.count(self.record_type, &gateway.meters);
                     return Ok((accepted, Some(logged.map(|_| ()))));
                 }
                 Err(ActError::PolicyChanged) => {
@@ -383,8 +399,6 @@ impl StreamTotals {
         self.batches += 1;
         self.well_formed += accepted.well_formed as u64;
         self.sent_before += accepted.sent_before as u64;
-        // A row may break several rules; it is one row.
-        let rows: BTreeSet<usize> = accepted.rejections.iter().map(|r| r.row).collect();
-        self.rejected += rows.len() as u64;
+        self.rejected += accepted.rejected();
     }
 }

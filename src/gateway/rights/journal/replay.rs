@@ -61,6 +61,24 @@ impl Lacking<'_> {
 }
 
 impl Gateway {
+    /// Makes the journal of erasures of a database that was never served from, which its empty
+    /// register shows; of any other it is [`Self::replay_journal`]'s to say that it is missing.
+    /// Comes before the first partners are entered: a crash in between leaves a journal too many
+    /// and never one too few.
+    ///
+    /// # Errors
+    /// When there is one that is cut short or not this deployment's, or it can't be written.
+    pub fn begin_journal(&self, place: &JournalPlace) -> Result<(), GatewayError> {
+        if self.was_never_served() {
+            Journal::open(place, &self.keys(), true)?;
+        }
+        Ok(())
+    }
+
+    fn was_never_served(&self) -> bool {
+        self.snapshot().register().partners().next().is_none()
+    }
+
     /// Opens the journal, and does again what the database lacks of it; carries out what is to be
     /// erased. Nothing may be served before. Tells whether there was anything to do again.
     ///
@@ -69,7 +87,7 @@ impl Gateway {
     /// [`GatewayError::ScrubOwed`] while a restored backup still holds the bytes of what was
     /// erased since; when the store can't be written.
     pub async fn replay_journal(&self, place: &JournalPlace) -> Result<bool, GatewayError> {
-        let never = self.snapshot().register().partners().next().is_none();
+        let never = self.was_never_served();
         let (mut journal, entries, without) = Journal::open(place, &self.keys(), never)?;
         if without {
             tracing::warn!("the operator goes on without the journal of erasures, or its end");
