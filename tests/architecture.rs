@@ -27,7 +27,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["domain", "keys", "protocol", "linkage", "disclosure", "audit"]),
     ("gateway", &["domain", "keys", "protocol", "linkage", "disclosure", "audit", "store"]),
     ("identity", &["domain", "keys", "protocol", "audit", "gateway"]),
-    ("web", &["domain", "protocol", "disclosure", "audit", "book", "store", "gateway", "identity"]),
+    (
+        "web",
+        &[
+            "domain",
+            "protocol",
+            "disclosure",
+            "audit",
+            "verify",
+            "files",
+            "book",
+            "store",
+            "gateway",
+            "identity",
+        ],
+    ),
     ("connector", &["domain", "keys", "linkage", "files", "wire", "identity", "protocol"]),
     (
         "grpc",

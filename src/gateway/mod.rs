@@ -53,7 +53,9 @@ mod releases;
 mod relink;
 mod retention;
 mod rights;
+mod review;
 mod rotate_keys;
+mod signing_in;
 mod snapshot;
 mod subjects;
 mod table_requests;
@@ -110,6 +112,7 @@ pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
 pub use relink::Relinking;
 pub use retention::{RetentionDay, RetentionLine, RetentionProof, Verdict};
+pub use review::{LogState, MOST_WALKED, Reviewed, ReviewFinding, Walked};
 pub use rights::{
     AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError,
     JournalPlace, NewCase, NoticeLine, OpenedCase, Overdue, Progress, StatedAcknowledgement,
