@@ -5,7 +5,8 @@
 use super::{
     AuditError, Code, Hash, Token, UserPseudonym,
     leaf::{
-        Decision, EntryRange, LEAF_VERSION, Leaf, LeafKind, Notes, PreviousLog, ProtocolReference, SizeClass,
+        Decision, EntryRange, LEAF_VERSION, Leaf, LeafKind, Notes, PreviousLog, ProtocolReference,
+        SizeClass,
     },
 };
 use crate::domain::{AreaCode, IndicatorId, PartnerId, Quarter, RecordType, TableId};

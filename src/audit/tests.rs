@@ -296,7 +296,7 @@ fn a_full_leaf_is_canonical() {
         record_type: Some(crate::domain::RecordType::LiveBirth),
         register: Some("protocols".parse().unwrap()),
         release: Some(digest),
-        reviewed: Some(super::EntryRange { from: 0, until: 9 }),
+        reviewed: Some(EntryRange { from: 0, until: 9 }),
         software: Some("tallygate/0.1.0".parse().unwrap()),
         stream: Some(123_456_789_012),
     };

@@ -65,7 +65,8 @@ type Tables = BTreeMap<String, BTreeSet<String>>;
 impl Trace {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         let catalogue = Catalogue::shipped().map_err(unreadable)?;
-        let tables = catalogue.counted_types(self.indicator.as_ref()).ok_or(CliError::NoIndicator)?;
+        let tables =
+            catalogue.counted_types(self.indicator.as_ref()).ok_or(CliError::NoIndicator)?;
         let mut tracer =
             Tracer::new(self.quarter, self.area.as_str()).ok_or(CliError::NotPrintable)?;
         match &self.tiles {

@@ -302,8 +302,7 @@ mod tests {
         let catalogue = Catalogue::shipped().unwrap();
         let indicators: Vec<_> =
             catalogue.indicators.iter().map(|i| (i.number, i.id.as_str())).collect();
-        let numbers: std::collections::BTreeSet<u8> =
-            indicators.iter().map(|(number, _)| *number).collect();
+        let numbers: BTreeSet<u8> = indicators.iter().map(|(number, _)| *number).collect();
         assert!(numbers.into_iter().eq(1..=29), "all of the data book's, and 16b");
         for fixed in [
             (1, "births"),

@@ -52,8 +52,8 @@ mod released;
 mod releases;
 mod relink;
 mod retention;
-mod rights;
 mod review;
+mod rights;
 mod rotate_keys;
 mod signing_in;
 mod snapshot;
@@ -112,7 +112,7 @@ pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
 pub use relink::Relinking;
 pub use retention::{RetentionDay, RetentionLine, RetentionProof, Verdict};
-pub use review::{LogState, MOST_WALKED, Reviewed, ReviewFinding, Walked};
+pub use review::{LogState, MOST_WALKED, ReviewFinding, Reviewed, Walked};
 pub use rights::{
     AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError,
     JournalPlace, NewCase, NoticeLine, OpenedCase, Overdue, Progress, StatedAcknowledgement,

@@ -8,11 +8,8 @@ use tallygate::wire::v1::{self, access_log_service_client::AccessLogServiceClien
 /// The leaves of a kind, the latest first, as text.
 async fn leaves(gateway: &Copy, kind: &str) -> Vec<String> {
     let mut client = AccessLogServiceClient::new(gateway.caller("auditor").await);
-    let request = v1::SearchEntriesRequest {
-        kind: kind.to_owned(),
-        page_size: 1_000,
-        ..Default::default()
-    };
+    let request =
+        v1::SearchEntriesRequest { kind: kind.to_owned(), page_size: 1_000, ..Default::default() };
     let found = client.search_entries(request).await.unwrap().into_inner();
     let text = |entry: v1::LogEntry| String::from_utf8(entry.leaf).unwrap();
     found.entries.into_iter().map(text).collect()

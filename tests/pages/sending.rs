@@ -80,7 +80,8 @@ async fn an_extract_is_mapped_checked_sent_and_its_rejects_come_back() {
     let fields = format!("form={form}&act=check&{}", as_proposed(&mapping));
     let checked = health.post(&path, &fields).await;
     assert_eq!(checked.status, StatusCode::OK, "{}", checked.text);
-    for words in ["2 of 3 rows are well-formed", "Nothing is stored yet", "nhs_number", "1 rows would"]
+    for words in
+        ["2 of 3 rows are well-formed", "Nothing is stored yet", "nhs_number", "1 row would"]
     {
         assert!(checked.text.contains(words), "{words}: {}", checked.text);
     }
@@ -147,7 +148,12 @@ async fn bad_files_and_others_forms_are_refused_in_one_sentence() {
         ("nothing/health_review", EXTRACT, StatusCode::OK, "Which column is what"),
     ] {
         let page = send(&mut health, &here, &form, feed, file).await;
-        assert_eq!((page.status, page.text.contains(words)), (status, true), "{words}: {}", page.text);
+        assert_eq!(
+            (page.status, page.text.contains(words)),
+            (status, true),
+            "{words}: {}",
+            page.text
+        );
     }
     // A protocol that the sender is no party of is refused by intake's own decision.
     let own = "record_id,event_date,extracted_at,nhs_number,review,outcome\n";

@@ -3,7 +3,9 @@
 use crate::protocol::{
     Protocol,
     document::{Flow, LegalBasis, Output},
+    vocabulary::{Article9, Article10, FieldAction, Schedule1},
 };
+use std::collections::BTreeMap;
 
 /// A clause and what it says, point by point.
 pub(super) struct Clause {
@@ -56,21 +58,26 @@ fn basis(basis: &LegalBasis) -> String {
     let parts = [
         Some(basis.gateway.words()),
         Some(basis.art6.words()),
-        basis.art9.map(|article| article.words()),
-        basis.art10.map(|article| article.words()),
-        basis.dpa_sch1.map(|paragraph| paragraph.words()),
+        basis.art9.map(Article9::words),
+        basis.art10.map(Article10::words),
+        basis.dpa_sch1.map(Schedule1::words),
     ];
     list(parts.into_iter().flatten())
 }
 
 fn flow(at: usize, flow: &Flow) -> Clause {
-    let fields = flow.fields.iter().map(|field| {
-        let must = if field.required { ", required" } else { "" };
-        format!("{} ({}{must})", field.name.replace('_', " "), field.action.words())
-    });
-    let age = flow.consent_max_age_days.map_or_else(String::new, |days| {
-        format!("; a consent counts for {days} days")
-    });
+    // By what becomes of them: most have the same fate.
+    let mut fates: BTreeMap<FieldAction, Vec<String>> = BTreeMap::new();
+    for field in &flow.fields {
+        let must = if field.required { " (required)" } else { "" };
+        let name = format!("{}{must}", field.name.replace('_', " "));
+        fates.entry(field.action).or_default().push(name);
+    }
+    let fields =
+        fates.iter().map(|(fate, names)| format!("{}: {}", fate.words(), names.join(", ")));
+    let age = flow
+        .consent_max_age_days
+        .map_or_else(String::new, |days| format!("; a consent counts for {days} days"));
     Clause {
         pointer: format!("flows[{at}]"),
         heading: format!("{} sends {}", flow.from, flow.record_type.name().replace('_', " ")),
@@ -123,9 +130,8 @@ fn keeping(protocol: &Protocol) -> Clause {
         let record_type = one.record_type.name().replace('_', " ");
         format!("{record_type}: {} days from {}", one.days, one.from_event.words())
     });
-    let quorum = protocol.quorum.iter().map(|one| {
-        format!("{} as {}", one.minimum, one.role.words())
-    });
+    let quorum =
+        protocol.quorum.iter().map(|one| format!("{} as {}", one.minimum, one.role.words()));
     Clause {
         pointer: "retention".to_owned(),
         heading: "Keeping, security, rights and breaches".to_owned(),
@@ -139,7 +145,9 @@ fn keeping(protocol: &Protocol) -> Clause {
                 "Rights",
                 format!(
                     "{}; requests are answered within {} days, and reach everybody within {}",
-                    protocol.rights.contact, protocol.rights.sar_days, protocol.rights.propagate_days
+                    protocol.rights.contact,
+                    protocol.rights.sar_days,
+                    protocol.rights.propagate_days
                 ),
             ),
             (

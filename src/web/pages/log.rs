@@ -269,9 +269,9 @@ fn row(index: u64, bytes: &[u8]) -> Option<EntryRow> {
         leaf.notes.period.map(|quarter| quarter.to_string()),
         leaf.notes.record_type.map(|record| words(record.name())),
         leaf.notes.about.as_ref().map(ToString::to_string),
-        leaf.notes.reviewed.map(|range| {
-            format!("entries {} to {}", range.from, range.until.saturating_sub(1))
-        }),
+        leaf.notes
+            .reviewed
+            .map(|range| format!("entries {} to {}", range.from, range.until.saturating_sub(1))),
         leaf.notes
             .cause
             .as_ref()

@@ -23,7 +23,10 @@ use axum::{
 };
 use http::{StatusCode, header};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Protocols that a sender chooses from.
 const MOST_PROTOCOLS: u32 = 200;
@@ -153,9 +156,8 @@ pub(super) async fn receive(State(pages): State<Arc<Pages>>, request: Request) -
         return Err(visitor::not_yours(&pages, &visitor).await);
     }
     let feed = text("feed").and_then(|feed| feed.split_once('/'));
-    let feed = feed.and_then(|(protocol, name)| {
-        Some((protocol.to_owned(), name.parse::<RecordType>().ok()?))
-    });
+    let feed = feed
+        .and_then(|(protocol, name)| Some((protocol.to_owned(), name.parse::<RecordType>().ok()?)));
     let (Some((protocol, record_type)), Some(file)) = (feed, bytes("file")) else {
         let sentence = "Choose what you send, and a file.";
         return Err(failed(&pages, &visitor, StatusCode::BAD_REQUEST, sentence));
@@ -186,11 +188,11 @@ pub(super) async fn go_on(
     };
     match form.get("act").map(String::as_str) {
         Some("send") if upload.checked => send(&pages, &visitor, upload).await,
-        Some("map") => map_page(&pages, &visitor, upload, String::new()),
+        Some("map") => Ok(map_page(&pages, &visitor, upload, String::new())),
         _ => {
             upload.mapping = match chosen(&upload, &form) {
                 Ok(mapping) => Some(Arc::new(mapping)),
-                Err(error) => return map_page(&pages, &visitor, upload, error.to_string()),
+                Err(error) => return Ok(map_page(&pages, &visitor, upload, error.to_string())),
             };
             check(&pages, &visitor, upload).await
         }
@@ -206,7 +208,7 @@ async fn check(pages: &Arc<Pages>, visitor: &Visitor, mut upload: Upload) -> Ans
             Ok(told(pages, visitor, upload, outcome, false))
         }
         Err(Stopped::File(error @ (FilesError::Layout(_) | FilesError::Mapping(_)))) => {
-            map_page(pages, visitor, upload, error.to_string())
+            Ok(map_page(pages, visitor, upload, error.to_string()))
         }
         Err(stopped) => Err(stop(pages, visitor, stopped)),
     }
@@ -266,8 +268,11 @@ fn told(
 }
 
 /// The page on which each column is given its field; what is likely is chosen already.
-fn map_page(pages: &Arc<Pages>, visitor: &Visitor, upload: Upload, why: String) -> Answer {
-    let proposed = proposal(&upload).map_err(|error| stop(pages, visitor, error.into()))?;
+fn map_page(pages: &Arc<Pages>, visitor: &Visitor, upload: Upload, why: String) -> Response {
+    let proposed = match proposal(&upload) {
+        Ok(proposed) => proposed,
+        Err(error) => return stop(pages, visitor, error.into()),
+    };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let fields = proposed["fields"].as_array().into_iter().flatten().enumerate();
     let columns = fields.map(|(at, field)| Column {
@@ -275,21 +280,21 @@ fn map_page(pages: &Arc<Pages>, visitor: &Visitor, upload: Upload, why: String) 
         heading: text(&field["name"]),
         target: text(&field[TARGET]),
     });
-    Ok(answer::page(&MapPage {
+    answer::page(&MapPage {
         frame: visitor.frame(pages, "Which column is what", "/push"),
         what: upload.record_type.name().replace('_', " "),
         why,
         columns: columns.collect(),
         targets: targets(upload.record_type),
         file: uploads::keep(pages, upload),
-    }))
+    })
 }
 
 /// What a column can become.
 fn targets(record_type: RecordType) -> Vec<&'static str> {
     let fields = record_type.definition().fields().map(|field| field.name);
     let mut all: Vec<&'static str> = ENVELOPE.into_iter().chain(fields).collect();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     all.retain(|name| seen.insert(*name));
     all
 }

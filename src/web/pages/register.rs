@@ -16,6 +16,7 @@ use crate::{
 };
 use askama::Template;
 use axum::extract::{Path, Query, State};
+use http::HeaderMap;
 use serde::Deserialize;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -153,6 +154,7 @@ pub(super) async fn protocols(
 pub(super) async fn protocol(
     State(pages): State<Arc<Pages>>,
     visitor: Visitor,
+    headers: HeaderMap,
     Path((protocol, version)): Path<(String, String)>,
 ) -> Answer {
     let (Ok(protocol), Ok(version)) = (protocol.parse(), version.parse()) else {
@@ -173,7 +175,7 @@ pub(super) async fn protocol(
         format!("{party}: {reason}; what it sent is {handling}")
     });
     let line = line(found.line);
-    Ok(answer::page(&ProtocolPage {
+    let shown = ProtocolPage {
         clauses: found.agreed.as_deref().map(clauses).unwrap_or_default(),
         signatures: found.signatories.iter().map(signature).collect(),
         suspended,
@@ -184,7 +186,9 @@ pub(super) async fn protocol(
         whole: !found.document.is_empty(),
         line,
         entry: receipt.leaf_index,
-    }))
+    };
+    // It repeats nothing of the question but an id and a number that were read.
+    Ok(answer::packed_page(&headers, &shown))
 }
 
 fn line(line: ProtocolLine) -> Line {

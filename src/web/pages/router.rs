@@ -1,8 +1,8 @@
 //! Which page is where.
 
 use super::{
-    Pages, answer, areas, assets, cards, closing, figures, found, log, map, notices, push, register,
-    review, sign_in, trace, visitor::Visitor,
+    Pages, answer, areas, assets, cards, closing, figures, found, log, map, notices, push,
+    register, review, sign_in, trace, visitor::Visitor,
 };
 use axum::{
     Router,

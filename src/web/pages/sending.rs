@@ -219,8 +219,7 @@ fn read_into(
             Verdict::Bad(complaints) => Err(complaints),
         };
         batch.push(Read { number: row.number(), record: row.original(), values });
-        if batch.len() >= BATCH_ROWS
-            && queue.blocking_send(Ok(std::mem::take(&mut batch))).is_err()
+        if batch.len() >= BATCH_ROWS && queue.blocking_send(Ok(std::mem::take(&mut batch))).is_err()
         {
             return Ok(());
         }

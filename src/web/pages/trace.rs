@@ -94,15 +94,8 @@ pub(super) async fn page(
 ) -> Answer {
     let frame = visitor.frame(&pages, "Follow a figure to its sources", "/log");
     let question = asked.read();
-    let mut shown = TracePage {
-        frame,
-        wrong: "",
-        found: None,
-        too_long: false,
-        none: false,
-        entry: 0,
-        asked,
-    };
+    let mut shown =
+        TracePage { frame, wrong: "", found: None, too_long: false, none: false, entry: 0, asked };
     let (area, quarter, indicator) = match question {
         Ok(question) => question,
         // Who may not trace at all is refused before anything else.
@@ -139,11 +132,7 @@ pub(super) async fn page(
     Ok(answer::page(&shown))
 }
 
-fn found(
-    trace: Trace,
-    tables: &BTreeMap<String, BTreeSet<String>>,
-    known: &str,
-) -> Found {
+fn found(trace: Trace, tables: &BTreeMap<String, BTreeSet<String>>, known: &str) -> Found {
     let feed = |feed: &TracedFeed| {
         let tables: Vec<String> = tables.get(&feed.record_type)?.iter().cloned().collect();
         Some(Feed {

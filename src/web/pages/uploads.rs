@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_browsers_form_is_read_and_nothing_else() {
-        let body = b"--x1\r\nContent-Disposition: form-data; name=\"form\"\r\n\r\nsecret\r\n--x1\r\n\
+        let body =
+            b"--x1\r\nContent-Disposition: form-data; name=\"form\"\r\n\r\nsecret\r\n--x1\r\n\
             Content-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\
             Content-Type: text/csv\r\n\r\na,b\r\n1,2\r\n\r\n--x1--\r\n";
         let read = parts(body, "x1").unwrap();
