@@ -31,7 +31,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["domain", "meters", "keys", "protocol", "linkage", "disclosure", "audit", "store"],
     ),
     ("identity", &["domain", "keys", "protocol", "audit", "gateway"]),
-    ("web", &["domain", "protocol", "disclosure", "audit", "book", "store", "gateway", "identity"]),
+    (
+        "web",
+        &[
+            "domain",
+            "protocol",
+            "disclosure",
+            "audit",
+            "verify",
+            "files",
+            "book",
+            "store",
+            "gateway",
+            "identity",
+        ],
+    ),
     (
         "connector",
         &["domain", "meters", "keys", "linkage", "files", "wire", "identity", "protocol"],

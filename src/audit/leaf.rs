@@ -135,12 +135,18 @@ leaf_kinds! {
     RegisterRead = "register_read",
     /// The log itself was read.
     LogRead = "log_read",
+    /// An auditor signed off a review of a range of entries; the cause says what was found.
+    LogReviewed = "log_reviewed",
     /// A stream of the log's entries to an auditor was let in.
     LogStreamOpened = "log_stream_opened",
     /// The stream ended.
     LogStreamClosed = "log_stream_closed",
     /// A request was refused; the reason says why.
     Refused = "refused",
+    /// A person signed in to the pages.
+    SignedIn = "signed_in",
+    /// And out again, of its own will.
+    SignedOut = "signed_out",
     /// Failed TLS handshakes of one minute, as one leaf.
     HandshakesFailed = "handshakes_failed",
     /// Enough witnesses have cosigned the log: figures may be answered, at first or again.
@@ -230,6 +236,16 @@ pub struct PreviousLog {
     pub size: u64,
 }
 
+/// Entries that a review was of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryRange {
+    /// The first one's index.
+    pub from: u64,
+    /// The index behind the last one.
+    pub until: u64,
+}
+
 /// Additions that only some kinds carry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Notes {
@@ -262,6 +278,8 @@ pub struct Notes {
     pub register: Option<Code>,
     /// Digest of a release.
     pub release: Option<Hash>,
+    /// The entries that a review was of.
+    pub reviewed: Option<EntryRange>,
     /// The software's version.
     pub software: Option<Token>,
     /// The log index of the stream's "opened" leaf.
@@ -357,6 +375,7 @@ impl Leaf {
         for (field, number) in [
             ("policy_epoch", notes.policy_epoch),
             ("previous", notes.previous.as_ref().map(|previous| previous.size)),
+            ("reviewed", notes.reviewed.map(|range| range.from.max(range.until))),
             ("sequence", partner_sequence),
             ("stream", notes.stream),
         ] {

@@ -5,7 +5,8 @@
 use super::{
     AuditError, Code, Hash, Token, UserPseudonym,
     leaf::{
-        Decision, LEAF_VERSION, Leaf, LeafKind, Notes, PreviousLog, ProtocolReference, SizeClass,
+        Decision, EntryRange, LEAF_VERSION, Leaf, LeafKind, Notes, PreviousLog, ProtocolReference,
+        SizeClass,
     },
 };
 use crate::domain::{AreaCode, IndicatorId, PartnerId, Quarter, RecordType, TableId};
@@ -63,6 +64,7 @@ form! {
     record_type: RecordType,
     register: Code,
     release: Hash,
+    reviewed: EntryRange,
     sequence: u64,
     size_class: SizeClass,
     software: Token,
@@ -111,6 +113,7 @@ pub(super) fn write(
         record_type: notes.record_type.as_ref(),
         register: notes.register.as_ref(),
         release: notes.release.as_ref(),
+        reviewed: notes.reviewed.as_ref(),
         sequence: sequence.as_ref(),
         size_class: leaf.size_class.as_ref(),
         software: notes.software.as_ref(),
@@ -133,6 +136,9 @@ impl TryFrom<Form> for Leaf {
             (Some(FormDecision::Refused), Some(reason)) => Decision::Refused { reason },
             _ => return Err(AuditError::NotALeaf),
         };
+        if form.reviewed.is_some_and(|range| range.from >= range.until) {
+            return Err(AuditError::NotALeaf);
+        }
         // Nothing accepted is said by leaving the list out; its order is the words' own.
         let in_order = |codes: &Vec<Code>| !codes.is_empty() && codes.is_sorted_by(|a, b| a < b);
         if !form.accepted.as_ref().is_none_or(in_order) {
@@ -155,6 +161,7 @@ impl TryFrom<Form> for Leaf {
             record_type: form.record_type,
             register: form.register,
             release: form.release,
+            reviewed: form.reviewed,
             software: form.software,
             stream: form.stream,
         };

@@ -37,7 +37,9 @@ pub use detail::{Detail, KeptDetail, Opening, Slot};
 pub use error::AuditError;
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use item::Item;
-pub use leaf::{Decision, Leaf, LeafKind, Notes, PreviousLog, ProtocolReference, SizeClass};
+pub use leaf::{
+    Decision, EntryRange, Leaf, LeafKind, Notes, PreviousLog, ProtocolReference, SizeClass,
+};
 pub use note::{LogName, LogSigner};
 pub use receipt::Receipt;
 pub use tile::TileFile;

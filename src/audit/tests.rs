@@ -296,12 +296,13 @@ fn a_full_leaf_is_canonical() {
         record_type: Some(crate::domain::RecordType::LiveBirth),
         register: Some("protocols".parse().unwrap()),
         release: Some(digest),
+        reviewed: Some(EntryRange { from: 0, until: 9 }),
         software: Some("tallygate/0.1.0".parse().unwrap()),
         stream: Some(123_456_789_012),
     };
     let entry = leaf.encode().unwrap();
     let value: serde_json::Value = serde_json::from_slice(&entry).unwrap();
-    assert_eq!(value.as_object().unwrap().len(), 33);
+    assert_eq!(value.as_object().unwrap().len(), 34);
     assert_eq!(serde_json_canonicalizer::to_vec(&value).unwrap(), entry);
     let read = Leaf::decode(&entry).unwrap();
     assert_eq!(read.encode().unwrap(), entry);

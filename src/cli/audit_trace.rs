@@ -65,7 +65,8 @@ type Tables = BTreeMap<String, BTreeSet<String>>;
 impl Trace {
     pub(super) async fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         let catalogue = Catalogue::shipped().map_err(unreadable)?;
-        let tables = self.tables(&catalogue)?;
+        let tables =
+            catalogue.counted_types(self.indicator.as_ref()).ok_or(CliError::NoIndicator)?;
         let mut tracer =
             Tracer::new(self.quarter, self.area.as_str()).ok_or(CliError::NotPrintable)?;
         match &self.tiles {
@@ -95,28 +96,6 @@ impl Trace {
         }
         self.print(&trace, &tables, console)?;
         Ok(Outcome::Done)
-    }
-
-    /// The record types that may be counted, each with its tables.
-    fn tables(&self, catalogue: &Catalogue) -> Result<Tables, CliError> {
-        let wanted: Option<BTreeSet<_>> = match &self.indicator {
-            None => None,
-            Some(id) => {
-                let indicator = catalogue.indicator(id).ok_or(CliError::NoIndicator)?;
-                let parts = indicator.parts().map(|part| part.measure.table());
-                Some(parts.chain([indicator.measure.table()]).collect())
-            }
-        };
-        let mut tables = Tables::new();
-        for table in &catalogue.tables {
-            if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&table.id)) {
-                continue;
-            }
-            for source in &table.sources {
-                tables.entry(source.name().to_owned()).or_default().insert(table.id.to_string());
-            }
-        }
-        Ok(tables)
     }
 
     /// Asks the gateway for the entries of the kinds that a trace is made of.

@@ -11,7 +11,7 @@ pub use super::{
 };
 use crate::domain::{IndicatorId, Quarter, RecordType, TableId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const SHIPPED: &str = include_str!("catalogue.toml");
 
@@ -224,6 +224,33 @@ impl Catalogue {
     pub fn indicator(&self, id: &IndicatorId) -> Option<&Indicator> {
         self.indicators.iter().find(|indicator| indicator.id == *id)
     }
+
+    /// The record types that may be counted for an indicator and its parts (for every one, where
+    /// none is named), each with the tables that count it, by name. `None` for no indicator.
+    #[must_use]
+    pub fn counted_types(
+        &self,
+        indicator: Option<&IndicatorId>,
+    ) -> Option<BTreeMap<String, BTreeSet<String>>> {
+        let wanted: Option<BTreeSet<_>> = match indicator {
+            None => None,
+            Some(id) => {
+                let indicator = self.indicator(id)?;
+                let parts = indicator.parts().map(|part| part.measure.table());
+                Some(parts.chain([indicator.measure.table()]).collect())
+            }
+        };
+        let mut tables = BTreeMap::<String, BTreeSet<String>>::new();
+        for table in &self.tables {
+            if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&table.id)) {
+                continue;
+            }
+            for source in &table.sources {
+                tables.entry(source.name().to_owned()).or_default().insert(table.id.to_string());
+            }
+        }
+        Some(tables)
+    }
 }
 
 impl Table {
@@ -275,8 +302,7 @@ mod tests {
         let catalogue = Catalogue::shipped().unwrap();
         let indicators: Vec<_> =
             catalogue.indicators.iter().map(|i| (i.number, i.id.as_str())).collect();
-        let numbers: std::collections::BTreeSet<u8> =
-            indicators.iter().map(|(number, _)| *number).collect();
+        let numbers: BTreeSet<u8> = indicators.iter().map(|(number, _)| *number).collect();
         assert!(numbers.into_iter().eq(1..=29), "all of the data book's, and 16b");
         for fixed in [
             (1, "births"),

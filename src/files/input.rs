@@ -15,6 +15,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
+use zeroize::Zeroizing;
 
 /// How far a reader of CSV goes back, at most: to the beginning of a row ([`super::csv::ROW_MAX`]),
 /// and what it read ahead.
@@ -29,11 +30,76 @@ enum Shape {
     Sheet(Arc<[u8]>),
 }
 
+/// A file's bytes in memory, wiped when nobody needs them any more. No Debug: they hold values.
+#[derive(Clone)]
+pub struct Kept(Arc<Zeroizing<Vec<u8>>>);
+
+impl Kept {
+    /// Bytes to keep.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Zeroizing::new(bytes)))
+    }
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kept([redacted])")
+    }
+}
+
+/// Where a file's bytes are.
+#[derive(Debug)]
+pub enum Bytes {
+    /// On the sender's own disk.
+    File(File),
+    /// In memory: what a browser sent is never written to a disk.
+    Memory(Cursor<Kept>),
+}
+
+impl Bytes {
+    /// The same bytes, to be read from their beginning.
+    fn again(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::File(file) => {
+                let mut file = file.try_clone()?;
+                file.seek(SeekFrom::Start(0))?;
+                Self::File(file)
+            }
+            Self::Memory(bytes) => Self::Memory(Cursor::new(bytes.get_ref().clone())),
+        })
+    }
+}
+
+impl Read for Bytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(from) => from.read(buffer),
+            Self::Memory(from) => from.read(buffer),
+        }
+    }
+}
+
+impl Seek for Bytes {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(from) => from.seek(to),
+            Self::Memory(from) => from.seek(to),
+        }
+    }
+}
+
 /// A file that was looked at. One open file, so that what was looked at is what is read even
 /// where another takes its name meanwhile.
 #[derive(Debug)]
 pub struct Input {
-    file: File,
+    file: Bytes,
     bytes: u64,
     sha256: String,
     shape: Shape,
@@ -42,7 +108,7 @@ pub struct Input {
 /// A file's text as UTF-8, in which one can go back a little. No Debug: it holds values.
 pub enum Text {
     /// As it stands in the file.
-    Plain(File),
+    Plain(Bytes),
     /// Decoded on the way.
     Decoded(Box<Window<Box<dyn Read + Send>>>),
     /// A workbook's sheet.
@@ -75,7 +141,18 @@ impl Input {
     /// # Errors
     /// When it can't be read, or is of no form that can be.
     pub fn open(path: &Path) -> Result<Self, FilesError> {
-        let mut file = File::open(path)?;
+        Self::look_at(Bytes::File(File::open(path)?))
+    }
+
+    /// The same of a file that came over a network.
+    ///
+    /// # Errors
+    /// When it is of no form that can be read.
+    pub fn in_memory(bytes: Kept) -> Result<Self, FilesError> {
+        Self::look_at(Bytes::Memory(Cursor::new(bytes)))
+    }
+
+    fn look_at(mut file: Bytes) -> Result<Self, FilesError> {
         let (mut hash, mut detector, mut bytes) = (Sha256::new(), Detector::default(), 0);
         let mut first = Vec::new();
         let mut piece = vec![0; 64 << 10];
@@ -125,8 +202,7 @@ impl Input {
     /// # Errors
     /// When it can't be read, or its first line can't be headings.
     pub fn table(&self) -> Result<CsvTable<Text>, FilesError> {
-        let mut file = self.file.try_clone()?;
-        file.seek(SeekFrom::Start(0))?;
+        let file = self.file.again()?;
         match &self.shape {
             Shape::Csv(Encoding::Utf8) => CsvTable::open(Text::Plain(file)),
             Shape::Csv(encoding) => CsvTable::open(decoded(Decoder::new(file, *encoding))),
@@ -157,7 +233,7 @@ fn without_mark(mut from: impl Read) -> impl Read {
     Cursor::new(first).chain(from)
 }
 
-fn shape(file: &mut File, first: &[u8], encoding: Encoding) -> Result<Shape, FilesError> {
+fn shape(file: &mut Bytes, first: &[u8], encoding: Encoding) -> Result<Shape, FilesError> {
     if xlsx::is_archive(first) {
         return Ok(Shape::Sheet(xlsx::first_sheet(&mut *file)?.into()));
     }
@@ -189,6 +265,10 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         let input = Input::open(&path)?;
         assert_eq!(input.bytes(), bytes.len() as u64);
+        // The same file in memory is the same file.
+        let sent = Input::in_memory(Kept::new(bytes.to_vec()))?;
+        assert_eq!((sent.bytes(), sent.sha256()), (input.bytes(), input.sha256()));
+        assert_eq!(sent.table()?.columns(), input.table()?.columns());
         let mut all = Vec::new();
         // Twice: a table can be read again.
         for _ in 0..2 {

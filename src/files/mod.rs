@@ -31,7 +31,7 @@ mod zip;
 
 pub use self::csv::{CsvTable, Row, RowFault};
 pub use check::{Complaint, FileCheck, FileSummary, Verdict, check_file};
-pub use input::Input;
+pub use input::{Input, Kept};
 pub use mapping::{Mapping, MappingError};
 pub use rejects::RejectsWriter;
 

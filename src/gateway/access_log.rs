@@ -214,12 +214,12 @@ impl Gateway {
     }
 
     /// Logs a look at the log and answers it.
-    async fn looked<T>(&self, actor: &Actor, answer: T) -> Result<Logged<T>, Denied> {
+    pub(super) async fn looked<T>(&self, actor: &Actor, answer: T) -> Result<Logged<T>, Denied> {
         let leaf = actor.leaf(LeafKind::LogRead, self);
         Ok(self.commit_for(actor, leaf, || Effect::None).await?.map(|_| answer))
     }
 
-    async fn refuse_look(&self, actor: &Actor, refused: Refused) -> Denied {
+    pub(super) async fn refuse_look(&self, actor: &Actor, refused: Refused) -> Denied {
         self.refuse(actor.leaf(LeafKind::Refused, self), refused).await
     }
 }

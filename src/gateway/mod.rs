@@ -54,8 +54,10 @@ mod released;
 mod releases;
 mod relink;
 mod retention;
+mod review;
 mod rights;
 mod rotate_keys;
+mod signing_in;
 mod snapshot;
 mod subjects;
 mod table_requests;
@@ -113,6 +115,7 @@ pub use refused::{Denied, GatewayError, RefusalKind, Refused};
 pub use released::{Frozen, Withdrawn};
 pub use relink::Relinking;
 pub use retention::{RetentionDay, RetentionLine, RetentionProof, Verdict};
+pub use review::{LogState, MOST_WALKED, ReviewFinding, Reviewed, Walked};
 pub use rights::{
     AcknowledgedNotices, CaseAnswer, CaseState, CaseSubject, FlowEffect, JournalError,
     JournalPlace, NewCase, NoticeLine, OpenedCase, Overdue, Progress, StatedAcknowledgement,

@@ -65,8 +65,10 @@ const fn goes_on(kind: LeafKind) -> bool {
             | K::IntakeStreamClosed
             | K::LogStreamClosed
             | K::GatewayStopped
+            | K::SignedOut
             // Auditors look at the log: how else would the contradiction be settled?
             | K::LogRead
+            | K::SignedIn
             | K::LogStreamOpened
     )
 }

@@ -36,6 +36,7 @@ pub const KINDS: &[&str] = &[
     "key_rotated",
     "log_opened",
     "log_read",
+    "log_reviewed",
     "log_stream_closed",
     "log_stream_opened",
     "notices_acknowledged",
@@ -59,6 +60,8 @@ pub const KINDS: &[&str] = &[
     "retention_applied",
     "retention_checked",
     "root_policy_activated",
+    "signed_in",
+    "signed_out",
     "subject_reported",
     "subject_requested",
     "subjects_relinked",
@@ -131,6 +134,15 @@ pub struct Previous<'a> {
     pub size: u64,
 }
 
+/// The entries that a review was of: from the first to before the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "named as in the leaf")]
+pub struct Reviewed {
+    pub from: u64,
+    pub until: u64,
+}
+
 macro_rules! leaf {
     ($($name:ident: $type:ty $(, $borrow:ident)?;)*) => {
         /// A leaf as it stands in its entry. Times are RFC 3339 in UTC, digests hexadecimal.
@@ -183,6 +195,7 @@ leaf! {
     record_type: &'a str, borrow;
     register: &'a str, borrow;
     release: &'a str, borrow;
+    reviewed: Reviewed;
     sequence: u64;
     size_class: &'a str, borrow;
     software: &'a str, borrow;
@@ -293,6 +306,7 @@ fn has_lawful_values(leaf: &Leaf<'_>) -> bool {
     ];
     let numbers = [
         leaf.policy_epoch,
+        leaf.reviewed.map(|reviewed| reviewed.until),
         leaf.sequence,
         leaf.stream,
         leaf.previous.as_ref().map(|previous| previous.size),
@@ -311,6 +325,7 @@ fn has_lawful_values(leaf: &Leaf<'_>) -> bool {
         !codes.is_empty() && codes.is_sorted_by(|a, b| a < b) && codes.iter().copied().all(is_word)
     };
     leaf.accepted.as_ref().is_none_or(in_order)
+        && leaf.reviewed.is_none_or(|reviewed| reviewed.from < reviewed.until)
         && leaf.user.is_none_or(|user| is_hex(user, 32))
         && leaf.size_class.is_none_or(|class| SIZE_CLASSES.contains(&class))
         && numbers.into_iter().flatten().all(|number| number <= MAX_EXACT)

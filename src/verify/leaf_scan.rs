@@ -166,6 +166,16 @@ impl<'a> Scan<'a> for super::leaf::Previous<'a> {
     }
 }
 
+impl<'a> Scan<'a> for super::leaf::Reviewed {
+    fn scan(scanner: &mut Scanner<'a>) -> Option<Self> {
+        scanner.begin()?;
+        let from = scanner.field("from")??;
+        let until = scanner.field("until")??;
+        scanner.end()?;
+        Some(Self { from, until })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::leaf::{Leaf, read_thoroughly};

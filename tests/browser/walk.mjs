@@ -114,6 +114,40 @@ async function manager() {
   await look(who, "/log/entries", null, { status: 403 });
   await look(who, "/nowhere", "absent", { status: 404 });
 
+  // At 200% zoom: half the window's width, and type twice as large.
+  for (const path of ["/", "/areas/CC01", "/areas/CC01/indicators/registered", "/figures", "/log", "/protocols"]) {
+    await page.setViewportSize({ width: 640, height: 512 });
+    await page.goto(who.origin + path);
+    const wide = await page.evaluate(() => {
+      document.documentElement.style.fontSize = "200%";
+      return document.documentElement.scrollWidth - window.innerWidth;
+    });
+    expect(wide <= 0, `${path} at 200%: ${wide} px too wide`);
+  }
+  await page.setViewportSize({ width: 1200, height: 900 });
+
+  // Every stop of the keyboard is seen, in the order of the page.
+  for (const path of ["/areas/CC01", "/figures", "/log"]) {
+    await page.goto(who.origin + path);
+    let last = -1;
+    for (let stop = 0; stop < 60; stop += 1) {
+      await page.keyboard.press("Tab");
+      const now = await page.evaluate(() => {
+        const one = document.activeElement;
+        if (!one || one === document.body) return null;
+        const style = getComputedStyle(one);
+        const shape = one.querySelector(".area");
+        const seen = style.outlineStyle !== "none" || style.boxShadow !== "none" || style.backgroundColor === "rgb(255, 221, 0)" ||
+          (shape && getComputedStyle(shape).strokeWidth === "5px");
+        return { place: [...document.querySelectorAll("*")].indexOf(one), seen, what: one.outerHTML.slice(0, 90) };
+      });
+      if (!now) break;
+      expect(now.seen, `${path}: no visible focus on ${now.what}`);
+      expect(now.place > last, `${path}: the keyboard goes back to ${now.what}`);
+      last = now.place;
+    }
+  }
+
   // By the keyboard alone: past the menu, to the first area, and into it.
   await look(who, "/", null);
   await page.keyboard.press("Tab");
@@ -181,6 +215,33 @@ async function asker() {
     await page.setViewportSize({ width, height: 900 });
     await page.screenshot({ path: `${shots}/found-${kind}.png`, fullPage: true });
   }
+  // A file that nothing was installed for: mapped, checked and sent, without JavaScript.
+  await page.goto(origin + "/push");
+  await page.setInputFiles("#file", {
+    name: "reviews.csv",
+    mimeType: "text/csv",
+    buffer: Buffer.from(
+      "Ref;NHS No;Surname;First Name;DOB;Gender;Home Postcode;Date;Extract Date;Review;Outcome\n" +
+        "web-1;999 000 0018;Example;Ada;28/02/2024;F;cv1 1ah;03/02/2026;2026-04-02;Twelve month;COMPLETED\n" +
+        "web-2;9990000019;Example;Cat;26/02/2024;F;CV1 1AH;03/02/2026;2026-04-02;new_birth;Declined\n",
+    ),
+  });
+  const shot = async (name) => {
+    for (const [kind, width] of [["desktop", 1200], ["phone", 320]]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.screenshot({ path: `${shots}/${name}-${kind}.png`, fullPage: true });
+    }
+  };
+  await shot("push");
+  await page.getByLabel("What you send").selectOption({ label: "health review (isp-health)" });
+  await page.getByRole("button", { name: "Check the file" }).click();
+  await shot("push-mapping");
+  await page.getByRole("button", { name: "Check the file" }).click();
+  expect((await page.locator("main").innerText()).includes("1 of 2 rows are well-formed"), "the mapped file is checked");
+  await shot("push-checked");
+  await page.getByRole("button", { name: /^Send 1/ }).click();
+  expect((await page.locator("main").innerText()).includes("1 of 2 rows were taken"), "the file is sent");
+  await shot("push-sent");
   await page.goto(origin + "/figures?q=zebra");
   expect((await page.locator("main").innerText()).includes("Nothing published"), "nothing fits a zebra");
   await page.goto(origin + "/");
@@ -196,6 +257,16 @@ async function auditor() {
   await page.getByLabel("Decision").selectOption("refused");
   await page.getByRole("button", { name: "Search" }).click();
   expect((await page.locator("tbody").innerText()).includes("centres"), "the manager's refusals are there");
+  await look(who, "/areas/CC01/indicators/registered", null);
+  await page.getByRole("link", { name: "Follow this figure to its sources" }).click();
+  expect((await page.locator("tbody").innerText()).includes("isp-centres"), "a figure's feeds are named");
+  await keep(who, "trace");
+  await look(who, "/log/review", "review");
+  await page.getByLabel("Nothing that needs an answer").check();
+  await page.getByRole("button", { name: "Sign off" }).click();
+  await keep(who, "reviewed");
+  await look(who, "/log", null);
+  expect((await page.locator("main").innerText()).includes("by oversight: entries"), "the last review stands on the log's page");
   await look(who, "/figures", "published");
   await look(who, "/log/check", "check");
   const result = page.locator("#result");

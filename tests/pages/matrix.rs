@@ -58,6 +58,9 @@ const PAGES: &[(&str, &str, [u16; 4])] = &[
     ("/figures", "/figures?q=births", [200; 4]),
     ("/log", "/log", [200; 4]),
     ("/log/entries", "/log/entries", [403, 403, 200, 403]),
+    ("/log/trace", "/log/trace?area=CC01&quarter=2026Q1", [403, 403, 200, 403]),
+    ("/log/trace", "/log/trace", [403, 403, 200, 403]),
+    ("/log/review", "/log/review", [403, 403, 200, 403]),
     ("/log/check", "/log/check", [200; 4]),
     ("/log/verifier.html", "/log/verifier.html", [200; 4]),
     ("/log/checkpoint", "/log/checkpoint", [200; 4]),
@@ -68,6 +71,8 @@ const PAGES: &[(&str, &str, [u16; 4])] = &[
     ("/protocols/{protocol}/{version}", "/protocols/isp-health/1", [200; 4]),
     ("/explain", "/explain?act=figure&table=engagement&area=CC01", [200; 4]),
     ("/notices", "/notices", [403, 200, 200, 200]),
+    ("/push", "/push", [403, 403, 403, 200]),
+    ("/push/{file}/{name}", "/push/x/rejects.csv", [404; 4]),
     ("/partners", "/partners", [403, 200, 200, 403]),
     ("/releases", "/releases", [200; 4]),
     ("/releases/next", "/releases/next?quarter=2026Q2", [403, 200, 403, 403]),
@@ -76,8 +81,8 @@ const PAGES: &[(&str, &str, [u16; 4])] = &[
 /// Where nobody is known: counted, and no leaf of anybody's.
 const SENT_BACK: &str = "/sign-in/back/0?code=x&state=y";
 
-/// Routes that are only posted to; [`super::hostile`] asks them.
-const POSTED: [&str; 1] = ["/sign-out"];
+/// Routes that are only posted to; [`super::hostile`] and [`super::sending`] ask them.
+const POSTED: [&str; 2] = ["/sign-out", "/push/{file}"];
 
 #[test]
 fn every_page_has_a_row() {

@@ -2,13 +2,17 @@
 //!
 //! - here: signing in and out, and a browser that keeps its cookie
 //! - [`matrix`]: every page as every kind of person, beside what gRPC tells the same caller
+//! - [`auditor`]: a figure's sources, reviews, signing in as a leaf
 //! - [`hostile`]: changed cookies, forms from elsewhere, replayed links, forced addresses
 //! - [`provider`]: signing in by OpenID Connect
+//! - [`sending`]: a file mapped, checked and sent
 //! - [`texts`]: what every page must be: no script or style in it, few bytes
 
+mod auditor;
 mod hostile;
 mod matrix;
 mod provider;
+mod sending;
 mod texts;
 
 use crate::support::gateway::Copy;

@@ -8,7 +8,7 @@ use http::{Method, StatusCode, header};
 const FIRST_VIEW: usize = 250_000;
 const NEXT_VIEW: usize = 50_000;
 
-const PATHS: [&str; 18] = [
+const PATHS: [&str; 22] = [
     "/",
     "/areas/CC01",
     "/areas/E08000026",
@@ -21,7 +21,11 @@ const PATHS: [&str; 18] = [
     "/log",
     "/log/entries",
     "/log/check",
+    "/log/review",
+    "/log/trace?area=CC01&quarter=2026Q1",
     "/protocols",
+    "/protocols/isp-health/1",
+    "/push",
     "/explain",
     "/notices",
     "/partners",

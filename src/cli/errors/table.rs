@@ -392,6 +392,11 @@ pub(super) const FAILURES: &[Line] = &[
         "go on after the last acknowledgement, here or at another gateway",
     ),
     (
+        "OVERLOADED",
+        "more is asked at once, by this caller or by all, than is served",
+        "wait as long as the advice beside it says, and ask less at once",
+    ),
+    (
         "LOG_UNAVAILABLE",
         "the access log can't be written, so nothing is answered",
         "try again; the operator's `/readyz` says what is missing",

@@ -3,11 +3,16 @@
 use crate::{
     domain::{PartnerId, ProtocolId, Quarter, RecordType},
     gateway::{Gateway, ProtocolRecord, Snapshot},
-    protocol::{Life, Protocol, State, Verified, diff::Change as Difference, life::Part},
+    protocol::{
+        Life, Protocol, State, Verified,
+        diff::Change as Difference,
+        life::{Part, Revocation},
+        signing::Signatory,
+    },
     store::protocols::Entry,
 };
 use jiff::civil::Date;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many days before its review or its end, a protocol's line begins to say so.
 const AHEAD_DAYS: i32 = 60;
@@ -67,12 +72,27 @@ pub struct ProtocolDocument {
     /// Its deeds of adherence, revocations and reinstatements, General JWS JSON, in the order in
     /// which they took effect.
     pub papers: Vec<String>,
+    /// The document as it stands with those who joined it, read; with the line alone, and where it
+    /// can't be verified, none.
+    pub agreed: Option<Box<Protocol>>,
+    /// Whose signatures under it verify, in their order.
+    pub signatories: Vec<Signatory>,
+    /// The parts that were revoked.
+    pub revoked: BTreeMap<PartnerId, Revocation>,
 }
 
 impl ProtocolDocument {
     /// The line alone.
-    pub(super) const fn of(line: ProtocolLine) -> Self {
-        Self { line, document: String::new(), changes: Vec::new(), papers: Vec::new() }
+    pub(super) fn of(line: ProtocolLine) -> Self {
+        Self {
+            line,
+            document: String::new(),
+            changes: Vec::new(),
+            papers: Vec::new(),
+            agreed: None,
+            signatories: Vec::new(),
+            revoked: BTreeMap::new(),
+        }
     }
 }
 

@@ -74,6 +74,14 @@ impl Gateway {
                         .map(|(verified, _)| amended(snapshot, verified.document()))
                         .unwrap_or_default(),
                     papers: record.papers.iter().map(|paper| paper.document.clone()).collect(),
+                    agreed: record.agreed().map(|(document, _)| Box::new(document.clone())),
+                    signatories: changes
+                        .map(|(verified, _)| verified.signatories().to_vec())
+                        .unwrap_or_default(),
+                    revoked: record
+                        .agreed()
+                        .map(|(_, life)| life.revocations().clone())
+                        .unwrap_or_default(),
                 };
                 Ok(Decided { leaf, effect: Effect::None, answer })
             })

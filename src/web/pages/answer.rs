@@ -195,6 +195,14 @@ pub(super) fn denied(pages: &Pages, visitor: &Visitor, denied: Denied) -> Respon
     }
 }
 
+/// The no to somebody whose role has no such page, logged like any.
+pub(super) async fn not_your_role(pages: &Pages, visitor: &Visitor) -> Response {
+    let sentence = "the caller's role may not do this";
+    let refused = Refused::new(RefusalKind::Forbidden, "wrong_role", sentence);
+    let no = pages.gateway().refuse_malformed(&visitor.actor, refused).await;
+    denied(pages, visitor, no)
+}
+
 fn refused(pages: &Pages, visitor: &Visitor, logged: &Logged<Refused>) -> Response {
     let refused = logged.value();
     let (status, heading) = match refused.kind() {

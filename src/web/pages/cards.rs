@@ -10,6 +10,7 @@ use super::{
 use crate::{
     book::{self, Line},
     gateway::{CARD_PURPOSES, CardLine, CardRequest},
+    protocol::CallerRole,
 };
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -29,6 +30,8 @@ struct CardsPage {
     notices: Vec<(String, String)>,
     linkage_note: &'static str,
     release: String,
+    /// Whether the visitor may follow a figure to its sources.
+    traced: bool,
     entry: u64,
 }
 
@@ -88,6 +91,7 @@ pub(super) async fn wall(
             cards: card.lines.into_iter().map(shown).collect(),
             linkage_note: card.linkage_note,
             release: card.release.to_string(),
+            traced: visitor.is(CallerRole::Auditor),
             entry: receipt.leaf_index,
         },
     ))

@@ -11,6 +11,7 @@ use crate::{
     book::{self, Area, Beside, Book, Change, Feed, Figure, Group, Line, Notice, Part, Period},
     disclosure::{FeedWeek, wanted::level_name},
     gateway::{self, BookAnswer, BookLine, BookRequest, FigureText},
+    protocol::CallerRole,
     store::Logged,
 };
 use askama::Template;
@@ -36,6 +37,8 @@ struct IndicatorPage {
     feeds: Vec<String>,
     linkage_note: String,
     sum_note: String,
+    /// Whether the visitor may follow the figure to its sources.
+    traced: bool,
     entry: u64,
 }
 
@@ -104,6 +107,7 @@ pub(super) async fn indicator(
             period: book::quarter_text(&book.quarter),
             linkage_note: book.linkage_note.clone(),
             sum_note: book.sum_note.clone(),
+            traced: visitor.is(CallerRole::Auditor),
             indicator,
             figures,
             entry,

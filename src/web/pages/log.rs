@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     audit::{Decision, Leaf, LeafKind, TileFile, tile::TileKind},
-    gateway::LogSearch,
+    gateway::{LogSearch, LogState, Reviewed},
     identity::form_encoded,
     protocol::CallerRole,
 };
@@ -41,6 +41,9 @@ struct LogPage {
     witnesses: Vec<String>,
     checkpoint: String,
     key: String,
+    /// The last review, in words, for auditors.
+    reviewed: String,
+    auditor: bool,
     entry: u64,
 }
 
@@ -96,9 +99,9 @@ pub(super) struct AskedEntries {
 /// Where the log stands.
 pub(super) async fn state(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Answer {
     let gateway = pages.gateway();
-    let checkpoint = gateway.checkpoint(&visitor.actor, &pages.published).await;
-    let checkpoint = checkpoint.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
-    let (note, receipt) = checkpoint.into_parts();
+    let state = gateway.log_state(&visitor.actor, &pages.published).await;
+    let state = state.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
+    let (LogState { checkpoint: note, reviewed }, receipt) = state.into_parts();
     let mut lines = note.lines().map(str::to_owned);
     let mut line = || lines.next().unwrap_or_default();
     let (origin, size, root) = (line(), line(), line());
@@ -107,6 +110,8 @@ pub(super) async fn state(State(pages): State<Arc<Pages>>, visitor: Visitor) -> 
     Ok(answer::page(&LogPage {
         frame: visitor.frame(&pages, "Access log", "/log"),
         witnesses: names.filter(|name| *name != origin).collect(),
+        reviewed: reviewed.map(|reviewed| review_text(&reviewed)).unwrap_or_default(),
+        auditor: visitor.is(CallerRole::Auditor),
         key: gateway.log_vkey(),
         checkpoint: note,
         origin,
@@ -114,6 +119,16 @@ pub(super) async fn state(State(pages): State<Arc<Pages>>, visitor: Visitor) -> 
         root,
         entry: receipt.leaf_index,
     }))
+}
+
+/// "12 Nov 2026 by oversight: entries 0 to 99, nothing found (entry 120)".
+fn review_text(reviewed: &Reviewed) -> String {
+    let london = TimeZone::get("Europe/London").unwrap_or(TimeZone::UTC);
+    let day = reviewed.at.to_zoned(london).strftime("%-d %b %Y").to_string();
+    let partner = reviewed.partner.as_ref().map_or("", |partner| partner.as_str());
+    let (from, last) = (reviewed.range.from, reviewed.range.until.saturating_sub(1));
+    let (finding, entry) = (words(&reviewed.finding), reviewed.entry);
+    format!("{day} by {partner}: entries {from} to {last}, {finding} (entry {entry})")
 }
 
 /// The timeline, latest first.
@@ -254,6 +269,14 @@ fn row(index: u64, bytes: &[u8]) -> Option<EntryRow> {
         leaf.notes.period.map(|quarter| quarter.to_string()),
         leaf.notes.record_type.map(|record| words(record.name())),
         leaf.notes.about.as_ref().map(ToString::to_string),
+        leaf.notes
+            .reviewed
+            .map(|range| format!("entries {} to {}", range.from, range.until.saturating_sub(1))),
+        leaf.notes
+            .cause
+            .as_ref()
+            .filter(|_| leaf.kind == LeafKind::LogReviewed)
+            .map(|cause| words(cause.as_str())),
         leaf.notes.register.as_ref().map(|register| words(register.as_str())),
     ]
     .into_iter()

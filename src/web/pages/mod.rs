@@ -4,8 +4,8 @@
 //! - [`serve()`]: connections, their limits and their end; `router`: which page is where.
 //! - `visitor`: from a cookie to an [`crate::gateway::Actor`], and what a form must prove.
 //! - `answer`: the headers of every answer, and refusals as pages.
-//! - `sign_in`, `areas`, `cards`, `figures`, `map`, `found`, `log`,
-//!   `register`, `closing`, `notices`:
+//! - `sign_in`, `areas`, `cards`, `figures`, `map`, `found`, `log`, `review`, `trace`,
+//!   `register`, `closing`, `notices`, `push` (with `uploads` and `sending`):
 //!   the pages.
 //!
 //! # What is a leaf
@@ -33,16 +33,22 @@ mod areas;
 mod assets;
 mod boundaries;
 mod cards;
+mod clauses;
 mod closing;
 mod figures;
 mod found;
 mod log;
 mod map;
 mod notices;
+mod push;
 mod register;
+mod review;
 mod router;
+mod sending;
 mod serve;
 mod sign_in;
+mod trace;
+mod uploads;
 mod visitor;
 
 pub use boundaries::{Boundaries, BoundariesError};
@@ -57,6 +63,7 @@ use assets::Assets;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use uploads::Uploads;
 
 /// What the pages are told of where they are.
 #[derive(Debug)]
@@ -78,6 +85,7 @@ pub struct Pages {
     settings: Settings,
     sessions: Sessions,
     links: OneTimeLinks,
+    uploads: Uploads,
     assets: Assets,
     rng: Mutex<StdRng>,
     unknown: Box<dyn Fn() + Send + Sync>,
@@ -105,6 +113,7 @@ impl Pages {
             sessions: Sessions::new(settings.limits),
             settings,
             links: OneTimeLinks::default(),
+            uploads: Uploads::default(),
             assets: Assets::new(),
             rng: Mutex::new(rng),
             unknown: Box::new(unknown),

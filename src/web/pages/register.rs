@@ -3,6 +3,7 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    clauses::{Clause, clauses},
     visitor::Visitor,
 };
 use crate::{
@@ -11,10 +12,11 @@ use crate::{
         ExplainedAct, ExplainedQuestion, Frozen, PageRequest, PartnerLine, ProtocolFilter,
         ProtocolLine,
     },
-    protocol::CallerRole,
+    protocol::{CallerRole, signing::Signatory},
 };
 use askama::Template;
 use axum::extract::{Path, Query, State};
+use http::HeaderMap;
 use serde::Deserialize;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -38,7 +40,21 @@ struct ProtocolPage {
     changes: Vec<String>,
     /// Whether the visitor may read more than the line.
     whole: bool,
+    clauses: Vec<Clause>,
+    signatures: Vec<Signature>,
+    suspended: Vec<String>,
+    revoked: Vec<String>,
+    /// How many deeds, revocations and reinstatements stand beside it.
+    papers: usize,
     entry: u64,
+}
+
+/// A signature that verifies.
+struct Signature {
+    party: String,
+    office: &'static str,
+    at: String,
+    key: String,
 }
 
 struct Line {
@@ -138,6 +154,7 @@ pub(super) async fn protocols(
 pub(super) async fn protocol(
     State(pages): State<Arc<Pages>>,
     visitor: Visitor,
+    headers: HeaderMap,
     Path((protocol, version)): Path<(String, String)>,
 ) -> Answer {
     let (Ok(protocol), Ok(version)) = (protocol.parse(), version.parse()) else {
@@ -146,14 +163,32 @@ pub(super) async fn protocol(
     let found = pages.gateway().protocol(&visitor.actor, &protocol, version).await;
     let found = found.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
     let (found, receipt) = found.into_parts();
+    let signature = |signed: &Signatory| Signature {
+        party: signed.party.to_string(),
+        office: signed.role.words(),
+        at: signed.signed_at.strftime("%-d %b %Y").to_string(),
+        key: signed.kid.to_string(),
+    };
+    let suspended = found.line.suspended.iter().map(ToString::to_string).collect();
+    let revoked = found.revoked.iter().map(|(party, revocation)| {
+        let (reason, handling) = (revocation.reason.words(), revocation.handling.words());
+        format!("{party}: {reason}; what it sent is {handling}")
+    });
     let line = line(found.line);
-    Ok(answer::page(&ProtocolPage {
+    let shown = ProtocolPage {
+        clauses: found.agreed.as_deref().map(clauses).unwrap_or_default(),
+        signatures: found.signatories.iter().map(signature).collect(),
+        suspended,
+        revoked: revoked.collect(),
+        papers: found.papers.len(),
         frame: visitor.frame(&pages, &line.title, "/protocols"),
         changes: found.changes.into_iter().map(|change| change.sentence).collect(),
         whole: !found.document.is_empty(),
         line,
         entry: receipt.leaf_index,
-    }))
+    };
+    // It repeats nothing of the question but an id and a number that were read.
+    Ok(answer::packed_page(&headers, &shown))
 }
 
 fn line(line: ProtocolLine) -> Line {

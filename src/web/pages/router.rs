@@ -1,8 +1,8 @@
 //! Which page is where.
 
 use super::{
-    Pages, answer, areas, assets, cards, closing, figures, found, log, map, notices, register,
-    sign_in, visitor::Visitor,
+    Pages, answer, areas, assets, cards, closing, figures, found, log, map, notices, push,
+    register, review, sign_in, trace, visitor::Visitor,
 };
 use axum::{
     Router,
@@ -35,6 +35,8 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route("/figures", get(found::page))
         .route("/log", get(log::state))
         .route("/log/entries", get(log::entries))
+        .route("/log/trace", get(trace::page))
+        .route("/log/review", get(review::page).post(review::sign_off))
         .route("/log/check", get(log::check))
         .route("/log/verifier.html", get(log::stand_alone))
         .route("/log/checkpoint", get(log::checkpoint))
@@ -43,6 +45,9 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route("/protocols/{protocol}/{version}", get(register::protocol))
         .route("/explain", get(register::explain))
         .route("/notices", get(notices::page))
+        .route("/push", get(push::page).post(push::receive))
+        .route("/push/{file}", post(push::go_on))
+        .route("/push/{file}/{name}", get(push::download))
         .route("/partners", get(register::partners))
         .route("/releases", get(register::releases))
         .route("/releases/next", get(closing::preview).post(closing::close))

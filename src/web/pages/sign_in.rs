@@ -85,13 +85,21 @@ pub(super) async fn redeem(
         let shown = answer::page(&SignInPage::new(&pages, notice, String::new()));
         return (StatusCode::FORBIDDEN, shown).into_response();
     };
-    let_in(&pages, &headers, who)
+    let_in(&pages, &headers, who).await
 }
 
-/// Begins a session. One that the browser had before ends: nobody goes on in another's.
-fn let_in(pages: &Pages, headers: &HeaderMap, who: SignedIn) -> Response {
+/// Begins a session, behind its leaf. One that the browser had before ends: nobody goes on in
+/// another's.
+async fn let_in(pages: &Pages, headers: &HeaderMap, who: SignedIn) -> Response {
     if let Some(before) = visitor::cookie(headers, COOKIE) {
         pages.sessions.end(before);
+    }
+    let actor = match pages.recogniser.person(&who).await {
+        Ok(actor) => actor,
+        Err(denied) => return answer::denied_to_nobody(pages, &denied),
+    };
+    if let Err(denied) = pages.gateway().sign_in(&actor).await {
+        return answer::denied_to_nobody(pages, &denied);
     }
     let cookie = pages.sessions.begin(who, pages.now(), &mut *pages.rng());
     let mut answer = answer::go_to("/");
@@ -139,7 +147,7 @@ pub(super) async fn back(
         None => Err(SignInRefused::NotUnderWay),
     };
     let mut answer = match finished {
-        Ok(who) => let_in(&pages, &headers, who),
+        Ok(who) => let_in(&pages, &headers, who).await,
         Err(error) => {
             tracing::warn!(%error, "a sign-in by a provider was refused");
             (pages.unknown)();
@@ -160,11 +168,18 @@ pub(super) struct Nothing {}
 pub(super) async fn out(
     State(pages): State<Arc<Pages>>,
     headers: HeaderMap,
-    Posted { .. }: Posted<Nothing>,
+    Posted { visitor, .. }: Posted<Nothing>,
 ) -> Answer {
     if let Some(cookie) = visitor::cookie(&headers, COOKIE) {
         pages.sessions.end(cookie);
     }
+    pages.uploads.forget(&visitor.actor);
+    // It has ended, whether or not that can be written down.
+    pages
+        .gateway()
+        .sign_out(&visitor.actor)
+        .await
+        .map_err(|denied| answer::denied(&pages, &visitor, denied))?;
     let mut answer = answer::go_to("/sign-in?ended=out");
     visitor::set_cookie(&mut answer, COOKIE, "");
     Ok(answer)

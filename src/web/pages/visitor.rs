@@ -138,20 +138,27 @@ impl<T: serde::de::DeserializeOwned + Send> FromRequest<Arc<Pages>> for Posted<T
         let authority = parts.uri.authority().map(|a| a.as_str().to_owned());
         let from_here = is_from_here(&parts.headers, authority.as_deref());
         let read = Form::<Proved<T>>::from_request(Request::from_parts(parts, body), pages).await;
-        let refused = match read {
+        match read {
             Ok(Form(Proved { form, rest })) if from_here && visitor.session.form.is(&form) => {
-                return Ok(Self { visitor, form: rest });
+                Ok(Self { visitor, form: rest })
             }
-            Ok(_) => {
-                let sentence = "this form did not come from a page of your session; open the page \
-                                again and repeat";
-                Refused::new(RefusalKind::Forbidden, "form_not_yours", sentence)
+            Ok(_) => Err(not_yours(pages, &visitor).await),
+            Err(_) => {
+                let refused = Refused::invalid("form", "the fields of this page's form");
+                let denied = pages.gateway().refuse_malformed(&visitor.actor, refused).await;
+                Err(answer::denied(pages, &visitor, denied))
             }
-            Err(_) => Refused::invalid("form", "the fields of this page's form"),
-        };
-        let denied = pages.gateway().refuse_malformed(&visitor.actor, refused).await;
-        Err(answer::denied(pages, &visitor, denied))
+        }
     }
+}
+
+/// The no to a form from elsewhere, logged like any.
+pub(super) async fn not_yours(pages: &Pages, visitor: &Visitor) -> Response {
+    let sentence = "this form did not come from a page of your session; open the page again and \
+                    repeat";
+    let refused = Refused::new(RefusalKind::Forbidden, "form_not_yours", sentence);
+    let denied = pages.gateway().refuse_malformed(&visitor.actor, refused).await;
+    answer::denied(pages, visitor, denied)
 }
 
 impl Visitor {
@@ -188,13 +195,14 @@ const fn role_text(role: CallerRole) -> &'static str {
 /// the same.
 fn menu(actor: &Actor, current: &str) -> Vec<MenuEntry> {
     use CallerRole::{Auditor, Consumer, DataOfficer, Provider};
-    let all: [(&'static str, &'static str, &[CallerRole]); 9] = [
+    let all: [(&'static str, &'static str, &[CallerRole]); 10] = [
         ("/", "Areas", &[Consumer, DataOfficer, Auditor]),
         ("/figures", "What is published", &[Provider, Consumer, DataOfficer, Auditor]),
         ("/protocols", "Protocols", &[Provider, Consumer, DataOfficer, Auditor]),
         ("/explain", "May we?", &[Provider, Consumer, DataOfficer, Auditor]),
         ("/partners", "Partners", &[DataOfficer, Auditor]),
         ("/releases", "Releases", &[DataOfficer, Auditor]),
+        ("/push", "Send a file", &[Provider]),
         ("/notices", "Objections", &[Provider, DataOfficer, Auditor]),
         ("/log", "Access log", &[Auditor]),
         ("/log/check", "Check the log", &[Auditor]),
