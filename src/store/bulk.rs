@@ -341,6 +341,7 @@ mod tests {
         let store = crate::store::Store::open(&Location::Sqlite(folder.path().join("t.db").into()))
             .await
             .unwrap();
+        store.migrate(None).await.unwrap();
         let mut tx = store.transact(crate::store::Rights::Keys).await.unwrap();
         let Tx::Sqlite(tx) = &mut tx else { panic!("a file is SQLite's") };
         for (table, set, found_by) in [

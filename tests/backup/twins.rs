@@ -69,8 +69,11 @@ impl<'a> Twin<'a> {
         let bytes = match answer {
             Ok(answer) => answer.into_inner().encode_to_vec(),
             Err(refused) => {
-                assert!(refused.get_details_error_info().is_some(), "{what}: {refused}");
-                refused.details().to_vec()
+                let mut info = refused.get_details_error_info().unwrap();
+                // By this the operator finds the very call in the gateway's own log.
+                assert!(info.metadata.remove("request_id").is_some(), "{what}: {refused}");
+                let rest = refused.get_details_bad_request();
+                format!("{:?} {} {info:?} {rest:?}", refused.code(), refused.message()).into_bytes()
             }
         };
         self.said.push((what, bytes));
