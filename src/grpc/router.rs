@@ -60,7 +60,7 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 type BoxedService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// Services by the names their calls begin with; a call of any other is unimplemented. Which of
-/// them are taken on [`Admission`] says, for all connections together.
+/// them are taken on `Admission` says, for all connections together.
 #[derive(Clone, Default)]
 pub struct Services {
     by_name: Arc<HashMap<&'static str, BoxedService>>,

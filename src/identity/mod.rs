@@ -15,7 +15,8 @@
 //! - A user's name is held in [`UserSubject`], which no log line or error can show.
 //!
 //! The parts: [`certificate`] fingerprints and the peer of a connection, [`caller`] the one
-//! check, [`recognise`] the same for every transport, [`token`] the strict wrapper, [`token_key`] the keys tokens are signed with,
+//! check, [`Recogniser`] the same for every transport, [`token`] the strict wrapper, [`token_key`] the keys
+//! tokens are signed with, [`mod@pause`] for callers that were turned away,
 //! [`mod@mint`] for clients, [`cache`] of verified tokens, [`issue`] certificates for the demo
 //! and the tests, [`session`] people in browsers, [`oidc`] and [`id_token`] how they sign in, [`clock`] the source
 //! of time, [`trust`] which certificates are trusted while their connections are open.
