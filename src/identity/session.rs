@@ -223,6 +223,12 @@ impl OneTimeLinks {
         Some(secret)
     }
 
+    /// Whether a text could be one: no more is told of it before it is used.
+    #[must_use]
+    pub fn is_one(link: &str) -> bool {
+        well_formed(link).is_some()
+    }
+
     /// Uses one up.
     #[must_use]
     pub fn redeem(&self, secret: &str, now: Timestamp) -> Option<SignedIn> {

@@ -153,6 +153,9 @@ async fn a_link_signs_in_once_and_signing_out_ends_it() {
 
     let life = SignedDuration::from_mins(5);
     let path = browser.pages.sign_in_path(who("manager-CC01"), life).unwrap();
+    // No other address makes a button that leads elsewhere.
+    let other = browser.get("/sign-in/..%2Freleases%2Fnext").await;
+    assert!(!other.text.contains("releases/next") && other.status == StatusCode::OK);
     // Looking at the link uses nothing up.
     for _ in 0..2 {
         assert_eq!(browser.get(&path).await.status, StatusCode::OK);

@@ -8,7 +8,7 @@ use super::{
     answer::{self, Answer, Frame},
     visitor::{self, COOKIE, Posted, UNDER_WAY},
 };
-use crate::identity::{SignInRefused, SignedIn};
+use crate::identity::{OneTimeLinks, SignInRefused, SignedIn};
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
@@ -66,6 +66,10 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(sent): Query<Sen
 
 /// What a one-time link opens. Whether it is good is told only when it is used.
 pub(super) async fn link(State(pages): State<Arc<Pages>>, Path(link): Path<String>) -> Response {
+    if !OneTimeLinks::is_one(&link) {
+        // Nothing of an address goes into a form but what can't lead it elsewhere.
+        return answer::page(&SignInPage::new(&pages, "", String::new()));
+    }
     answer::page(&SignInPage::new(&pages, "", link))
 }
 
@@ -149,7 +153,8 @@ pub(super) async fn back(
     let mut answer = match finished {
         Ok(who) => let_in(&pages, &headers, who).await,
         Err(error) => {
-            tracing::warn!(%error, "a sign-in by a provider was refused");
+            // Nobody has to be anybody to make these: they are counted.
+            tracing::debug!(%error, "a sign-in by a provider was refused");
             (pages.unknown)();
             let notice = "You could not be signed in. Start again.";
             let shown = answer::page(&SignInPage::new(&pages, notice, String::new()));

@@ -4,7 +4,10 @@
   const place = document.getElementById("result");
   const MEMORY = "tallygate-log";
   const read = async (path) => {
-    const answer = await fetch("/log/" + path, { credentials: "same-origin", cache: "no-store" });
+    const options = { credentials: "same-origin", cache: "no-store", redirect: "manual" };
+    const answer = await fetch("/log/" + path, options);
+    // To where one signs in: that says nothing about the log.
+    if (answer.type === "opaqueredirect") throw "your session has ended; sign in again";
     if (!answer.ok) throw new Tallygate.Broken("the gateway does not give " + path);
     return new Uint8Array(await answer.arrayBuffer());
   };
@@ -22,7 +25,7 @@
       localStorage.setItem(MEMORY, JSON.stringify(found.known));
       Tallygate.show(place, "sound", found.said, found.leaf);
     } catch (error) {
-      Tallygate.show(place, "broken", [error instanceof Tallygate.Broken ? "This check failed: " + error.message + "." : "This browser can't check the log: " + error]);
+      Tallygate.show(place, "broken", [error instanceof Tallygate.Broken ? "This check failed: " + error.message + "." : "This check was not done: " + error]);
     }
   });
 })();
