@@ -80,7 +80,8 @@ pub enum LayoutError {
 #[derive(Debug)]
 pub struct RowLayout {
     definition: &'static RecordDefinition,
-    width: usize,
+    /// The columns' names, in their order.
+    names: Vec<&'static str>,
     record_id: usize,
     extracted_at: usize,
     operation: Option<usize>,
@@ -107,6 +108,7 @@ impl RowLayout {
         let definition = record_type.definition();
         let mut envelope = [None; ENVELOPE.len()];
         let (mut identity, mut payload) = (Vec::new(), Vec::new());
+        let mut names = Vec::with_capacity(columns.len());
         for (at, column) in columns.iter().enumerate() {
             let name = column.as_ref();
             let (name, twice) = if let Some(i) = ENVELOPE.iter().position(|e| *e == name) {
@@ -126,6 +128,7 @@ impl RowLayout {
             if twice {
                 return Err(LayoutError::DuplicateColumn { name });
             }
+            names.push(name);
         }
         payload.sort_unstable_by_key(|(_, number, _)| *number);
         let [record_id, operation, extracted_at, event_date, consent_ref, supersedes] = envelope;
@@ -144,7 +147,7 @@ impl RowLayout {
         }
         Ok(Self {
             definition,
-            width: columns.len(),
+            names,
             record_id: record_id.ok_or(missing(RECORD_ID))?,
             extracted_at: extracted_at.ok_or(missing(EXTRACTED_AT))?,
             operation,
@@ -171,7 +174,7 @@ impl RowLayout {
     /// How many values a row has.
     #[must_use]
     pub const fn width(&self) -> usize {
-        self.width
+        self.names.len()
     }
 
     /// Checks one row on the day `today`.
@@ -206,8 +209,15 @@ impl RowLayout {
         today: Date,
         blinded: bool,
     ) -> Result<CheckedRow<'a>, Vec<Violation>> {
-        if values.len() != self.width {
+        if values.len() != self.width() {
             return Err(vec![Violation { field: "", rule: Rule::RowShape }]);
+        }
+        let broken = self.names.iter().zip(values).filter(|(_, text)| is_error(text.as_ref()));
+        let broken = broken.map(|(field, _)| Violation { field, rule: Rule::FormulaError });
+        let broken: Vec<_> = broken.collect();
+        if !broken.is_empty() {
+            // What the cells would have said is not known: no other rule is asked.
+            return Err(broken);
         }
         let mut reading = Reading { values, today, blinded, violations: Vec::new() };
         let record_id = if reading.hides(RECORD_ID, self.record_id) {
@@ -370,6 +380,25 @@ impl RowLayout {
     }
 }
 
+/// What spreadsheets write for a formula that came to nothing, in whichever file they export.
+const ERRORS: [&str; 10] = [
+    "#NULL!",
+    "#DIV/0!",
+    "#VALUE!",
+    "#REF!",
+    "#NAME?",
+    "#NUM!",
+    "#N/A",
+    "#SPILL!",
+    "#CALC!",
+    "#GETTING_DATA",
+];
+
+/// Whether a value is such an error: as a name or a reference it would be somebody's.
+fn is_error(text: &str) -> bool {
+    text.trim_start().starts_with('#') && ERRORS.contains(&text.trim())
+}
+
 fn reference(text: &str, today: Date) -> Result<&str, Rule> {
     FieldKind::CaseReference.parse_payload(text, today).map(|_| text)
 }
@@ -398,6 +427,9 @@ pub fn check_person<'a, S: AsRef<str>>(
         let field = fields.iter().find(|field| field.name == column.as_ref().trim());
         let field = field.ok_or(Violation { field: "", rule: Rule::RowShape })?;
         let text = value.as_ref().trim();
+        if is_error(text) {
+            return Err(Violation { field: field.name, rule: Rule::FormulaError });
+        }
         if !text.is_empty() {
             read_identity(field.kind, text, today, &mut person)
                 .map_err(|rule| Violation { field: field.name, rule })?;

@@ -4,7 +4,8 @@
 //! last cell, and two cells far apart are then billions. Here rows are written as they come, and
 //! parts, strings and columns have limits. Cells that are formatted as dates become dates
 //! (YYYY-MM-DD), whatever they are shown as; numbers keep their digits; of formulas the value
-//! that was last computed is taken.
+//! that was last computed is taken, or the error, which the row's check refuses: taken for
+//! nothing, an NHS number that was looked up in vain would be a child without one.
 
 use super::{
     FilesError,
@@ -203,8 +204,6 @@ impl Cell {
         match &*self.kind {
             "s" => strings.get(&self.text).unwrap_or_default().to_owned(),
             "b" => if self.text.trim() == "1" { "yes" } else { "no" }.to_owned(),
-            // What could not be computed is no value.
-            "e" => String::new(),
             "" | "n" => number(&self.text, dates.styles.get(self.style) == Some(&true), dates),
             _ => self.text,
         }
@@ -244,11 +243,15 @@ fn to_csv(
     let mut writer = csv::Writer::from_writer(Vec::new());
     let (mut row, mut cell): (Vec<String>, Option<Cell>) = (Vec::new(), None);
     let (mut width, mut written, mut in_text) = (0, 0, false);
+    // Where a cell stands that does not say so (ECMA-376 part 1 §18.3.1.4): behind the one before,
+    // be it empty or not.
+    let mut next = 0;
     for piece in Pieces::of(sheet) {
         match piece {
             Piece::Open { name: "c", attributes, empty } => {
                 let place = attribute(attributes, "r").and_then(|place| column_of(&place));
-                let column = place.unwrap_or(row.len());
+                let column = place.unwrap_or(next);
+                next = column + 1;
                 if column >= COLUMNS_MAX {
                     return Err(FilesError::TooManyColumns { found: column + 1 });
                 }
@@ -274,6 +277,7 @@ fn to_csv(
                 }
             }
             Piece::Close { name: "row" } => {
+                next = 0;
                 while row.last().is_some_and(String::is_empty) {
                     row.pop();
                 }

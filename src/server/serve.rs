@@ -188,15 +188,16 @@ async fn make_ready(gateway: &Gateway, config: &Config) -> Result<(), ServeError
     Ok(gateway.name_erasures().await?)
 }
 
-/// Starts a gateway as its configuration says.
-///
-/// # Errors
-/// When anything it needs can't be had.
-pub async fn start(
-    config: &Config,
-    clock: Arc<dyn Clock>,
-    rng: StdRng,
-) -> Result<Running, ServeError> {
+/// A gateway that nothing reaches yet.
+struct Begun {
+    gateway: Arc<Gateway>,
+    sequencer: JoinHandle<()>,
+    projector: Projector,
+    published: Published,
+}
+
+/// Opens the store, has the witnesses say that it is not an old copy, and does what is due.
+async fn begin(config: &Config, clock: &Arc<dyn Clock>, rng: StdRng) -> Result<Begun, ServeError> {
     let (store, year) = (open(config).await?, calendar_year(clock.now()));
     if let Some(fixed) = config.origin.fixed_year().filter(|fixed| *fixed != year) {
         let origin = config.origin.as_str();
@@ -206,12 +207,27 @@ pub async fn start(
              each year's log begins by itself"
         );
     }
-    let setup = setup(config, store.clone(), Arc::clone(&clock), rng)?;
+    let setup = setup(config, store.clone(), Arc::clone(clock), rng)?;
     let witnesses = Arc::clone(&setup.witnesses);
     // Before anything is added: what is added to an old copy would be a fork.
     witnesses.check_history(&store, &setup.log, &config.without_witnesses).await?;
     let (gateway, sequencer) = Gateway::start(setup).await?;
     make_ready(&gateway, config).await?;
+    let published = Published::new(store.clone(), config.tiles.clone());
+    let projector = Projector::new(store, config.tiles.clone()).with_witnesses(witnesses);
+    Ok(Begun { gateway, sequencer, projector, published })
+}
+
+/// Starts a gateway as its configuration says.
+///
+/// # Errors
+/// When anything it needs can't be had.
+pub async fn start(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    rng: StdRng,
+) -> Result<Running, ServeError> {
+    let Begun { gateway, sequencer, projector, published } = begin(config, &clock, rng).await?;
     let tls = guarded(config, &clock)?;
     let listener = Listener::bind(config.listen, tls.config(), HandshakeLimits::default()).await?;
     let listener = listener.judged_by(tls.trust());
@@ -225,7 +241,6 @@ pub async fn start(
     let (address, failures, stop) =
         (listener.local_addr(), listener.failures(), CancellationToken::new());
     let recogniser = Arc::new(Recogniser::new(Arc::clone(&gateway), caller_check(config)));
-    let published = Published::new(store.clone(), config.tiles.clone());
     let (web, pages) = sites.serve(&recogniser, &published, &stop)?;
     let (calls, spans) = (CallMeters::default(), Spans::begin(&config.telemetry)?);
     let frame = grpc::Frame::new(recogniser, published.clone()).stopped_by(stop.clone());
@@ -239,23 +254,21 @@ pub async fn start(
         listener.incoming(stop.clone()),
         stop.clone().cancelled_owned(),
     ));
-    let projector = Projector::new(store, config.tiles.clone()).with_witnesses(witnesses);
     let mut background = background::begin(&gateway, &failures, &projector, config, &stop);
     background.push(tokio::spawn(Arc::clone(&reloader).keep_looking(stop.clone())));
     let (draining, end) = (CancellationToken::new(), CancellationToken::new());
     let ops = door.map(|door| {
-        let (gateway, published) = (Arc::clone(&gateway), &published);
         let metrics = Metrics::new(&Sources {
             gateway: &gateway,
             calls: &calls,
             failures: &failures,
             projector: &projector,
-            published,
+            published: &published,
             reloads: reloader.meters(),
         });
+        let (gateway, draining) = (Arc::clone(&gateway), draining.clone());
         let tasks = [sequencer.abort_handle(), server.abort_handle()];
-        let ops = ops::Ops { gateway, metrics, draining: draining.clone(), tasks };
-        (door.address, door.serve(ops, end.clone()))
+        (door.address, door.serve(ops::Ops { gateway, metrics, draining, tasks }, end.clone()))
     });
     Ok(Running {
         gateway,
@@ -397,8 +410,8 @@ impl Running {
         Ok(())
     }
 
-    /// Stops: says so to those who watch, takes no new calls, open ones may finish within the drain time, the end is logged,
-    /// the last tiles are written, the database is closed.
+    /// Stops: says so to those who watch, takes no new calls, open ones may finish within the drain
+    /// time, the end is logged, the last tiles are written, the database is closed.
     ///
     /// # Errors
     /// When the end can't be logged or the tiles can't be written.

@@ -114,4 +114,6 @@ rules! {
     BlindedForm = "blinded-form", "a blinded record has 16 bytes for each value that it stands for, and those that its type requires";
     /// A spreadsheet shortened the number.
     RoundedNumber = "rounded-number", "a spreadsheet has rounded this number; format its column as text and export again";
+    /// A formula that came to nothing.
+    FormulaError = "formula-error", "a spreadsheet could not work this out; mend the formula, or leave the cell empty, and export again";
 }

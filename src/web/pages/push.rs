@@ -25,8 +25,10 @@ use http::{StatusCode, header};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     sync::Arc,
 };
+use tokio::{sync::OwnedSemaphorePermit, task};
 
 /// Protocols that a sender chooses from.
 const MOST_PROTOCOLS: u32 = 200;
@@ -138,7 +140,7 @@ pub(super) async fn receive(State(pages): State<Arc<Pages>>, request: Request) -
     if !visitor::is_from_here(&head.headers, authority) {
         return Err(visitor::not_yours(&pages, &visitor).await);
     }
-    let Some(_place) = pages.uploads.place() else {
+    let Some(place) = pages.uploads.place() else {
         let sentence = "Others are sending files now. Try again in a minute.";
         return Err(failed(&pages, &visitor, StatusCode::TOO_MANY_REQUESTS, sentence));
     };
@@ -165,7 +167,7 @@ pub(super) async fn receive(State(pages): State<Arc<Pages>>, request: Request) -
     let day = text("extract_day").filter(|day| !day.is_empty());
     let day = day.map_or_else(|| today(&pages), str::to_owned);
     let upload = Upload::new(&visitor.actor, file.to_vec(), (record_type, protocol, day));
-    check(&pages, &visitor, upload).await
+    check(&pages, &visitor, upload, place).await
 }
 
 /// What is to be done with a file that is kept: mapped anew, checked again, or sent.
@@ -182,43 +184,56 @@ pub(super) async fn go_on(
                         hour, and once they are sent. Choose it again.";
         return Err(failed(&pages, &visitor, StatusCode::NOT_FOUND, sentence));
     };
-    let Some(_place) = pages.uploads.place() else {
+    let Some(place) = pages.uploads.place() else {
         let sentence = "Others are sending files now. Try again in a minute.";
         return Err(failed(&pages, &visitor, StatusCode::TOO_MANY_REQUESTS, sentence));
     };
     match form.get("act").map(String::as_str) {
-        Some("send") if upload.checked => send(&pages, &visitor, upload).await,
-        Some("map") => Ok(map_page(&pages, &visitor, upload, String::new())),
+        Some("send") if upload.checked => send(&pages, &visitor, upload, place).await,
+        Some("map") => Ok(map_page(&pages, &visitor, upload, String::new()).await),
         _ => {
-            upload.mapping = match chosen(&upload, &form) {
+            upload.mapping = match chosen(&upload, &form).await {
                 Ok(mapping) => Some(Arc::new(mapping)),
-                Err(error) => return Ok(map_page(&pages, &visitor, upload, error.to_string())),
+                Err(error) => {
+                    return Ok(map_page(&pages, &visitor, upload, error.to_string()).await);
+                }
             };
-            check(&pages, &visitor, upload).await
+            check(&pages, &visitor, upload, place).await
         }
     }
 }
 
 /// Checks a file without storing anything; one whose columns are others is to be mapped.
-async fn check(pages: &Arc<Pages>, visitor: &Visitor, mut upload: Upload) -> Answer {
+async fn check(
+    pages: &Arc<Pages>,
+    visitor: &Visitor,
+    mut upload: Upload,
+    place: OwnedSemaphorePermit,
+) -> Answer {
     let gateway = Arc::clone(pages.gateway());
-    match sending::send(gateway, visitor.actor.clone(), upload.clone(), true).await {
+    match sending::send(gateway, visitor.actor.clone(), (upload.clone(), true), place).await {
         Ok(outcome) => {
             upload.checked = outcome.summary.well_formed > 0;
             Ok(told(pages, visitor, upload, outcome, false))
         }
         Err(Stopped::File(error @ (FilesError::Layout(_) | FilesError::Mapping(_)))) => {
-            Ok(map_page(pages, visitor, upload, error.to_string()))
+            Ok(map_page(pages, visitor, upload, error.to_string()).await)
         }
         Err(stopped) => Err(stop(pages, visitor, stopped)),
     }
 }
 
-async fn send(pages: &Arc<Pages>, visitor: &Visitor, mut upload: Upload) -> Answer {
+async fn send(
+    pages: &Arc<Pages>,
+    visitor: &Visitor,
+    mut upload: Upload,
+    place: OwnedSemaphorePermit,
+) -> Answer {
     // It is sent once: a second press of the button finds nothing.
     pages.uploads.forget(&visitor.actor);
     let gateway = Arc::clone(pages.gateway());
-    let sent = sending::send(gateway, visitor.actor.clone(), upload.clone(), false).await;
+    let of_file = (upload.clone(), false);
+    let sent = sending::send(gateway, visitor.actor.clone(), of_file, place).await;
     let outcome = sent.map_err(|stopped| stop(pages, visitor, stopped))?;
     upload.bytes = Kept::new(Vec::new());
     upload.checked = false;
@@ -268,8 +283,8 @@ fn told(
 }
 
 /// The page on which each column is given its field; what is likely is chosen already.
-fn map_page(pages: &Arc<Pages>, visitor: &Visitor, upload: Upload, why: String) -> Response {
-    let proposed = match proposal(&upload) {
+async fn map_page(pages: &Arc<Pages>, visitor: &Visitor, upload: Upload, why: String) -> Response {
+    let proposed = match proposal(&upload).await {
         Ok(proposed) => proposed,
         Err(error) => return stop(pages, visitor, error.into()),
     };
@@ -299,14 +314,19 @@ fn targets(record_type: RecordType) -> Vec<&'static str> {
     all
 }
 
-fn proposal(upload: &Upload) -> Result<Value, FilesError> {
-    let mut table = Input::in_memory(upload.bytes.clone())?.table()?;
-    suggest(&mut table, upload.record_type)
+async fn proposal(upload: &Upload) -> Result<Value, FilesError> {
+    let (bytes, record_type) = (upload.bytes.clone(), upload.record_type);
+    // A workbook may take long: not on a thread that others' connections wait for.
+    let proposed = task::spawn_blocking(move || {
+        let mut table = Input::in_memory(bytes)?.table()?;
+        suggest(&mut table, record_type)
+    });
+    proposed.await.map_err(|error| FilesError::from(io::Error::from(error)))?
 }
 
 /// The mapping that a form chose: what was proposed for a column stays where its field does.
-fn chosen(upload: &Upload, form: &BTreeMap<String, String>) -> Result<Mapping, FilesError> {
-    let mut schema = proposal(upload)?;
+async fn chosen(upload: &Upload, form: &BTreeMap<String, String>) -> Result<Mapping, FilesError> {
+    let mut schema = proposal(upload).await?;
     for (at, field) in schema["fields"].as_array_mut().into_iter().flatten().enumerate() {
         let wanted = form.get(&format!("{COLUMN}{at}")).map_or("", String::as_str);
         if field[TARGET].as_str().unwrap_or_default() != wanted {

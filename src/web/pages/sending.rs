@@ -11,7 +11,10 @@ use crate::{
 use csv::ByteRecord;
 use jiff::civil::Date;
 use std::{borrow::Cow, io, sync::Arc};
-use tokio::{sync::mpsc, task};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    task,
+};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 1_000;
@@ -75,14 +78,17 @@ fn prepare(upload: &Upload, today: Date) -> Result<Source, FilesError> {
 }
 
 /// Checks a file, or sends it. It goes on to its end where the browser goes away meanwhile: a
-/// stream is closed in order.
+/// stream is closed in order, and its place is not another's before.
 pub(super) async fn send(
     gateway: Arc<Gateway>,
     actor: Actor,
-    upload: Upload,
-    dry_run: bool,
+    (upload, dry_run): (Upload, bool),
+    place: OwnedSemaphorePermit,
 ) -> Result<Outcome, Stopped> {
-    let sending = task::spawn(async move { send_all(&gateway, actor, &upload, dry_run).await });
+    let sending = task::spawn(async move {
+        let _place = place;
+        send_all(&gateway, actor, &upload, dry_run).await
+    });
     sending.await.map_err(|error| FilesError::from(io::Error::from(error)))?
 }
 

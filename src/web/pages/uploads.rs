@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The longest file, bytes; the connector sends longer ones.
 pub(super) const MOST_BYTES: usize = 8 << 20;
@@ -71,19 +71,20 @@ impl Upload {
 /// The files that are kept, by a name that only their sender's pages have.
 pub(super) struct Uploads {
     kept: Mutex<HashMap<String, Upload>>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 impl Default for Uploads {
     fn default() -> Self {
-        Self { kept: Mutex::default(), places: Semaphore::new(AT_ONCE) }
+        Self { kept: Mutex::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 }
 
 impl Uploads {
-    /// A place to work on a file; `None` while all are taken.
-    pub(super) fn place(&self) -> Option<SemaphorePermit<'_>> {
-        self.places.try_acquire().ok()
+    /// A place to work on a file; `None` while all are taken. Whoever works keeps it, also when the
+    /// browser has gone.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
     /// A sender's own file.
