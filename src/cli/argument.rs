@@ -1,6 +1,6 @@
 //! Arguments that several commands take: periods and moments.
 
-use crate::domain::Quarter;
+use crate::{domain::Quarter, synth::MAX_SCALE};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use std::str::FromStr;
 
@@ -16,6 +16,9 @@ pub(super) enum InvalidArgument {
     /// Not a user's pseudonym.
     #[error("write a user's pseudonym as the log has it: 32 of 0-9 and a-f")]
     User,
+    /// Not a size of a population.
+    #[error("write a number above 0 and up to 10, like 0.1: 1 is the real place's size")]
+    Scale,
     /// Not a day or a moment.
     #[error("write a day like 2026-03-31, or a moment like 2026-03-31T09:30:00Z")]
     Moment,
@@ -45,6 +48,12 @@ pub(super) fn user_pseudonym(text: &str) -> Result<String, InvalidArgument> {
     let lawful =
         text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if lawful { Ok(text.to_owned()) } else { Err(InvalidArgument::User) }
+}
+
+/// The size of an invented population.
+pub(super) fn scale(text: &str) -> Result<f64, InvalidArgument> {
+    let scale = text.parse().ok().filter(|scale| *scale > 0.0 && *scale <= MAX_SCALE);
+    scale.ok_or(InvalidArgument::Scale)
 }
 
 /// From this moment on: a day counts from its first instant in London.

@@ -25,7 +25,7 @@ pub(super) struct Linkage {
     #[arg(long, value_name = "CSV", requires = "left")]
     found: Option<PathBuf>,
     /// Of the population; 1.0 is Coventry.
-    #[arg(long, value_name = "F", default_value_t = 0.2, conflicts_with = "left")]
+    #[arg(long, value_name = "F", default_value_t = 0.2, conflicts_with = "left", value_parser = super::argument::scale)]
     scale: f64,
     /// The population's seed.
     #[arg(long, value_name = "N", default_value_t = 7, conflicts_with = "left")]

@@ -10,7 +10,7 @@ use serde_json::json;
 #[derive(Debug, clap::Args)]
 pub(super) struct Utility {
     /// Of the synthetic population; 1.0 is Coventry.
-    #[arg(long, value_name = "F", default_value_t = 1.0)]
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = super::argument::scale)]
     scale: f64,
     /// All chance comes from it.
     #[arg(long, value_name = "N", default_value_t = 7)]

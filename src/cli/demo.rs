@@ -54,7 +54,7 @@ pub(super) struct Demo {
     #[arg(long, default_value = "coventry")]
     place: Place,
     /// The size: 1.0 is the real place's number of births.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = super::argument::scale)]
     scale: f64,
     /// All chance in the files comes from it; the noise in the figures never does.
     #[arg(long, default_value_t = 7)]

@@ -27,7 +27,7 @@ pub(super) struct Synth {
     #[arg(long, default_value_t = 7)]
     seed: u64,
     /// The size: 1.0 is the real place's number of births.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = super::argument::scale)]
     scale: f64,
     /// How many quarters, the last of them 2026Q1.
     #[arg(long, default_value_t = 8)]

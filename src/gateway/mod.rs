@@ -31,6 +31,7 @@ mod erase;
 mod figure_text;
 mod figures;
 mod find_figures;
+mod following;
 mod forms;
 mod geography;
 mod history;
@@ -135,27 +136,18 @@ pub use witnessing::{Answering, AskWitness, NoAnswer, Reply, Witness, Witnesses}
 use crate::{
     audit::{Decision, Leaf, LeafKind, LogSigner},
     disclosure::Catalogue,
-    domain::Lsoa,
-    keys::{
-        KeyError, KeyVersion, KeysInUse, MasterFile, MasterKeys, PseudonymDomain, Release,
-        SigningKey, Versions,
-    },
+    keys::{KeyVersion, KeysInUse, MasterFile, MasterKeys, Release, SigningKey},
     meters::IntakeMeters,
     store::{
-        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, StoreError, Tx,
-        calendar_year, cases, details::Kept, effect, feeds, geography as places, key_versions,
+        Act, ActError, Effect, Logged, Outcome, Rights, Sequencer, Store, calendar_year, cases,
+        details::Kept, feeds, key_versions,
     },
 };
 use arc_swap::ArcSwap;
+use following::PostcodeLookup;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use rand::{SeedableRng, rngs::StdRng};
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 use tokio::task::JoinHandle;
 
 /// Where the gateway takes its time from.
@@ -345,106 +337,6 @@ impl Gateway {
         &self.sequencer
     }
 
-    /// Looks at the store's policy again.
-    ///
-    /// # Errors
-    /// When it can't be read; a policy that can't be read denies.
-    pub async fn reload(&self) -> Result<Arc<Snapshot>, GatewayError> {
-        let mut tx = self.store.read(Rights::Figures).await?;
-        let loaded = Arc::new(Snapshot::load(&mut tx, Some(&self.snapshot())).await?);
-        // Before the snapshot, so that a decision on it never finds older keys than it says.
-        let keys = self.follow(loaded.versions()).await;
-        let held = self.postcodes.load_full();
-        let moved = held.key_version != keys.current();
-        if moved || places::postcodes_version(&mut tx).await? > held.version {
-            let lookup = Arc::new(PostcodeLookup::load(&mut tx, &keys).await?);
-            self.postcodes.rcu(|held| {
-                let older = held.key_version == lookup.key_version && held.version > lookup.version;
-                if older { Arc::clone(held) } else { Arc::clone(&lookup) }
-            });
-        }
-        // Two reloads may race; the newer epoch stays.
-        self.snapshot.rcu(|held| {
-            if held.epoch() > loaded.epoch() { Arc::clone(held) } else { Arc::clone(&loaded) }
-        });
-        Ok(self.snapshot())
-    }
-
-    /// Makes sure that the snapshot is no older than this call: whatever another gateway on
-    /// the same database was told before is seen. Calls that wait share one look. (The commit
-    /// compares the epoch again; this is for what is refused, and for who is calling.)
-    ///
-    /// # Errors
-    /// When the epoch can't be read; a policy that can't be read denies.
-    pub async fn catch_up(&self) -> Result<(), GatewayError> {
-        if self.store.is_embedded() {
-            return Ok(());
-        }
-        let begun = self.looks_begun.load(Ordering::Acquire);
-        let mut ended = self.looks_ended.lock().await;
-        if *ended > begun {
-            return Ok(());
-        }
-        let number = self.looks_begun.fetch_add(1, Ordering::AcqRel) + 1;
-        let mut tx = self.store.read(Rights::Figures).await?;
-        let epoch = effect::policy_epoch(&mut tx).await?;
-        drop(tx);
-        if epoch > self.snapshot.load().epoch() {
-            self.reload().await?;
-        }
-        *ended = number;
-        Ok(())
-    }
-
-    /// The keys in use, as this gateway last heard.
-    fn keys(&self) -> Arc<KeysInUse> {
-        self.keys.load_full()
-    }
-
-    /// The keys to write under, where this gateway's file has what the store asks for; it
-    /// may have got it just now.
-    async fn writing_keys(&self) -> Result<Arc<KeysInUse>, GatewayError> {
-        let keys = self.keys();
-        if keys.number() >= self.snapshot.load().versions().number {
-            return Ok(keys);
-        }
-        let snapshot = self.reload().await?;
-        let keys = self.keys();
-        if keys.number() < snapshot.versions().number {
-            return Err(GatewayError::KeysBehind);
-        }
-        Ok(keys)
-    }
-
-    /// The keys as the store says they are used. Where this gateway's file does not hold
-    /// them, it keeps what it had: it still answers, and writes nothing that is keyed.
-    async fn follow(&self, versions: &Versions) -> Arc<KeysInUse> {
-        let held = self.keys();
-        if held.number() >= versions.number {
-            return held;
-        }
-        match self.read_keys(versions.clone()).await {
-            Ok(read) => {
-                let read = Arc::new(read);
-                self.keys.rcu(|held| {
-                    if held.number() > read.number() { Arc::clone(held) } else { Arc::clone(&read) }
-                });
-                self.forget_destroyed(versions).await;
-                self.rotating.notify_one();
-            }
-            Err(error) => tracing::error!(%error, "the keys can't be used as the database asks"),
-        }
-        self.keys()
-    }
-
-    async fn read_keys(&self, versions: Versions) -> Result<KeysInUse, KeyError> {
-        let file = self.key_file.clone().ok_or(KeyError::Refused("read the keys again"))?;
-        // A passphrase takes its time on purpose.
-        let read = move || KeysInUse::new(file.load()?, versions);
-        let read = tokio::task::spawn_blocking(read).await;
-        read.unwrap_or(Err(KeyError::Refused("read the keys again")))
-    }
-
     /// The time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -500,30 +392,5 @@ impl Gateway {
             Ok(logged) => Denied::Refused(Box::new(logged.map(|_| refused))),
             Err(_) => Denied::Failed(GatewayError::LogUnavailable),
         }
-    }
-}
-
-/// The postcode lookup in memory, as of a version of it.
-struct PostcodeLookup {
-    version: u64,
-    /// Which version of the keys its places are found by.
-    key_version: KeyVersion,
-    places: HashMap<[u8; 16], Lsoa>,
-}
-
-impl PostcodeLookup {
-    async fn load(tx: &mut Tx, keys: &KeysInUse) -> Result<Self, GatewayError> {
-        let version = places::postcodes_version(tx).await?;
-        let corrupt = |_| StoreError::Corrupt { table: "postcode", column: "lsoa", row: 0 };
-        let places = places::postcodes(tx)
-            .await?
-            .into_iter()
-            .map(|(key, of, number)| {
-                let of = KeyVersion::new(of);
-                let key = keys.renewed(PseudonymDomain::Postcode, of, &key)?;
-                Ok((key, Lsoa::from_number(number).map_err(corrupt)?))
-            })
-            .collect::<Result<_, GatewayError>>()?;
-        Ok(Self { version, key_version: keys.current(), places })
     }
 }

@@ -23,8 +23,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) const MOST_BYTES: usize = 8 << 20;
 /// The most files that are kept; the oldest makes room.
 const MOST_KEPT: usize = 12;
-/// Files that come in, or are checked or sent, at once.
-const AT_ONCE: usize = 4;
+/// Files that come in, or are checked or sent, at once: a workbook may unpack to some hundred MiB.
+const AT_ONCE: usize = 2;
 /// How long a file is kept.
 const LIFE: Duration = Duration::from_mins(15);
 
