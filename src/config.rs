@@ -4,9 +4,9 @@
 //! be readable by their owner alone. Relative paths start at the file's own folder.
 //!
 //! - here: the whole, keys and database
-//! - [`sites`]: the listeners for readers of the log and for people
-//! - [`witnesses`]: who cosigns the log
-//! - [`ops`]: what those who run it are shown
+//! - `sites`: the listeners for readers of the log and for people
+//! - `witnesses`: who cosigns the log
+//! - `ops`: what those who run it are shown
 
 mod file;
 mod ops;
