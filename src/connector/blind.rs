@@ -28,8 +28,7 @@ use crate::{
         oblivious::{BlindedBatch, MOST_ELEMENTS},
     },
     linkage::{
-        BlindedIdentity, COMPARISON_RULES, RULES, RawIdentity, Sender, plurality,
-        postcode_pseudonym,
+        BlindedIdentity, FORM_RULES, RULES, RawIdentity, Sender, plurality, postcode_pseudonym,
     },
     wire::v1::{
         self, EvaluateRequest, PushOpen, RecordRow, blinding_service_client::BlindingServiceClient,
@@ -57,7 +56,7 @@ pub(super) fn stream(blinding: &Blinding) -> v1::BlindedStream {
         public_key: blinding.key.as_bytes().to_vec(),
         rules: RULES.into(),
         identifier_rules: IDENTIFIER_RULES.into(),
-        comparison_rules: COMPARISON_RULES.into(),
+        comparison_rules: FORM_RULES.into(),
     }
 }
 

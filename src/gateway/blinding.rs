@@ -16,7 +16,7 @@ use crate::{
         IDENTIFIER_RULES, PrfPublicKey,
         oblivious::{BlindedElements, EvaluatedBatch, OprfKey},
     },
-    linkage::{COMPARISON_RULES, RULES, Rung},
+    linkage::{FORM_RULES, RULES, Rung},
     protocol::CallerRole,
     store::{
         ActError, Effect, Logged, Outcome, Rights,
@@ -146,7 +146,7 @@ impl Gateway {
             Some(key) if blinding.public_key != key.as_bytes() => OTHER_KEY,
             Some(_) if blinding.rules != u32::from(RULES) => OTHER_RULES,
             Some(_) if blinding.identifier_rules != u32::from(IDENTIFIER_RULES) => OTHER_RULES,
-            Some(_) if blinding.comparison_rules != u32::from(COMPARISON_RULES) => OTHER_RULES,
+            Some(_) if blinding.comparison_rules != u32::from(FORM_RULES) => OTHER_RULES,
             Some(_) => return Ok(()),
         };
         Err(self.refuse(actor.leaf(LeafKind::Refused, self), refused).await)

@@ -39,9 +39,9 @@ pub use comparison::Comparison;
 pub use identity::{Facts, IdentityInputs, KeyedIdentity, RawIdentity, Sender, postcode_pseudonym};
 pub use match_key::{MatchKey, MatchKeys, Rung};
 pub use normalise::RULES;
-pub use rules::Rule;
+pub use rules::{COMPARISON_RULES, Rule};
 pub use tags::{Lookup, RawLines};
-pub use variants::COMPARISON_RULES;
+pub use variants::FORM_RULES;
 
 pub use crate::domain::row::Sex;
 pub use resolve::{

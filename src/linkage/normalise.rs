@@ -73,53 +73,57 @@ pub(super) fn uprn(text: &str) -> String {
 /// Whether a normalised forename is what a system fills in before there is a name, or too short to
 /// tell anyone apart.
 pub(super) fn is_placeholder_forename(normal: &str) -> bool {
-    const WHOLE: [&str; 34] = [
-        "baby",
-        "babe",
-        "babyboy",
-        "babygirl",
-        "boy",
-        "child",
-        "daughter",
-        "female",
-        "femaleinfant",
-        "girl",
-        "infant",
-        "infantboy",
-        "infantgirl",
-        "male",
-        "maleinfant",
+    const WHOLE: [&str; 14] = [
         "na",
         "nk",
-        "newborn",
+        "nofirstname",
         "noname",
         "none",
-        "nofirstname",
         "notgiven",
         "notknown",
         "notnamed",
         "notrecorded",
-        "quadruplet",
-        "son",
+        "notyetnamed",
         "tba",
         "tbc",
-        "triplet",
-        "twin",
         "unborn",
-        "unknown",
         "unnamed",
     ];
-    // `Baby of Amina`, `Twin One`, `Twin A`, `Infant of`, `Male Twin`.
-    const BEGINNINGS: [&str; 6] =
-        ["babyof", "infantof", "twinof", "maletwin", "femaletwin", "unknown"];
-    const TWIN_NUMBERS: [&str; 10] =
-        ["a", "b", "c", "i", "ii", "iii", "one", "two", "three", "first"];
-    let numbered =
-        |word: &str| normal.strip_prefix(word).is_some_and(|rest| TWIN_NUMBERS.contains(&rest));
+    // `Baby of Amina`, `Baby Boy Smith`, `Infant of`, `First Twin`, `Unknown male`.
+    const BEGINNINGS: [&str; 8] = [
+        "babyof",
+        "infantof",
+        "twinof",
+        "babyboy",
+        "babygirl",
+        "firsttwin",
+        "secondtwin",
+        "unknown",
+    ];
     normal.chars().count() < 2
         || WHOLE.contains(&normal)
         || BEGINNINGS.iter().any(|start| normal.starts_with(start))
-        || ["twin", "triplet", "baby", "infant"].into_iter().any(numbered)
+        || is_filler(normal, false)
+}
+
+/// Whether a text is nothing but words for a child without a name, one after the other: `Boy Twin`,
+/// `Newborn Male`, `Twin Girl B`. Numbers and letters count only behind a word that is counted, so
+/// that names which begin like one (Malea) stay names.
+fn is_filler(rest: &str, counted: bool) -> bool {
+    const WORDS: [&str; 11] = [
+        "babe", "boy", "child", "daughter", "female", "girl", "male", "neonate", "newborn", "son",
+        "unnamed",
+    ];
+    const COUNTED: [&str; 5] = ["baby", "infant", "twin", "triplet", "quadruplet"];
+    const NUMBERS: [&str; 14] = [
+        "a", "b", "c", "d", "i", "ii", "iii", "iv", "one", "two", "three", "four", "first",
+        "second",
+    ];
+    let after = |words: &[&str], counted: bool| {
+        let mut rests = words.iter().filter_map(|word| rest.strip_prefix(word));
+        rests.any(|rest| rest.is_empty() || is_filler(rest, counted))
+    };
+    after(&WORDS, counted) || after(&COUNTED, true) || (counted && after(&NUMBERS, false))
 }
 
 /// Whether a normalised surname says that there is none.
@@ -176,12 +180,22 @@ mod tests {
             "Not Known",
             "N/K",
             "Triplet III",
+            "Boy Twin",
+            "Newborn Male",
+            "Twin Girl B",
+            "First Twin",
+            "Twin Two Boy",
+            "Female Infant",
+            "Baby Boy Smith",
+            "Not yet named",
         ];
         for text in yes {
             assert!(is_placeholder_forename(&name(text)), "{text}");
         }
-        for text in ["Al", "Maleah", "Girlie", "Boyd", "Sonny", "Tobias", "Babette", "Bo", "李明"]
-        {
+        for text in [
+            "Al", "Maleah", "Girlie", "Boyd", "Sonny", "Tobias", "Babette", "Bo", "李明", "Malea",
+            "Boya", "Nana", "Tabatha", "Sona",
+        ] {
             assert!(!is_placeholder_forename(&name(text)), "{text}");
         }
         assert!(is_placeholder_surname(&name("N/A")) && !is_placeholder_surname(&name("Ng")));

@@ -1,4 +1,4 @@
-//! By which two subjects are one person: the rules of version 2, in the order of their surety.
+//! By which two subjects are one person: the rules of version 3, in the order of their surety.
 //!
 //! A rule looks at two comparisons and nothing else; it is symmetric. First what forbids a tie:
 //! - different NHS numbers;
@@ -12,10 +12,10 @@
 //! |---|---|
 //! | `nhs_birth` | one NHS number, one date of birth (a key) |
 //! | `names_birth_sex_postcode` | all of these equal (a key) |
-//! | `nhs_names` | one NHS number; a like forename, or a like surname and a birth date of one error |
+//! | `nhs_names` | one NHS number; two of forename, surname and birth date alike |
 //! | `like_names_birth_address` | like names, birth date, postcode or UPRN |
 //! | `initial_birth_address` | an initial for the forename; surname, birth date, postcode or UPRN |
-//! | `mistyped` | forename and address, one error in the rest, [`WEIGHTS`] above [`ENOUGH`] |
+//! | `mistyped` | forename and address, one error in the rest, [`WEIGHTS`] above [`ENOUGH`]; an error in the birth date asks for one property |
 //! | `address_lines` | names and three or more lines of an address, against a birth date that is missing or wrong |
 //!
 //! The last asks for address lines (house, street, locality), which no record type of the gateway
@@ -23,10 +23,22 @@
 //! dates alone. [`WEIGHTS`] are log2 of how much more often a likeness is seen between records of one
 //! person than of two (Fellegi and Sunter, 1969), rounded, from FEBRL's first and second data set.
 //!
+//! Two forenames that no list knows, one letter apart, may be a child and an error or two children
+//! (Harleen and Harveen): only two letters in each other's place count as an error there. Of a known
+//! name and an unknown one the unknown is taken for the error.
+//!
+//! In one postcode many families may share a surname and a custom of naming. So a birth date that is
+//! not quite the same ties by the property, or by a postcode alone where no two properties are named
+//! and the forename is not one that many share.
+//!
 //! A first of January, which many systems fill in, counts as no birth date here; the two keys take it.
 
 use super::Sex;
 use super::comparison::{Comparison, Marks, Slot};
+
+/// The version of the rules of this file, kept with each link. They are applied to what is stored: a
+/// new version needs a relinking and no new tags.
+pub const COMPARISON_RULES: u16 = 3;
 
 /// Below this the weights of a pair do not tie it.
 const ENOUGH: i32 = 18;
@@ -205,10 +217,10 @@ fn forename(a: &Comparison, b: &Comparison) -> Likeness {
     if grouped || several(a, b) == Some(true) {
         return Variant;
     }
-    if a.is(Marks::KNOWN) && b.is(Marks::KNOWN) {
-        return Different;
-    }
+    let known = [a, b].map(|of| of.is(Marks::KNOWN));
     match whole {
+        _ if known == [true, true] => Different,
+        Sound | Close if known == [false, false] && !equal(a, b, Slot::ForenameLetters) => Weak,
         Different if equal(a, b, Slot::ForenameInitial) => Initial,
         other => other,
     }
@@ -287,6 +299,7 @@ struct Pair {
     plural: bool,
     unnamed: bool,
     initial: bool,
+    shared: bool,
 }
 
 impl Pair {
@@ -328,6 +341,7 @@ impl Pair {
             plural: a.is(Marks::PLURAL) || b.is(Marks::PLURAL),
             unnamed: a.is(Marks::UNNAMED) || b.is(Marks::UNNAMED),
             initial: a.is(Marks::INITIAL) != b.is(Marks::INITIAL),
+            shared: a.is(Marks::SHARED) || b.is(Marks::SHARED),
         }
     }
 
@@ -347,6 +361,13 @@ impl Pair {
         [postcode, house, street, second, locality].iter().filter(|l| l.is_like()).count()
     }
 
+    /// Whether they live in one home, as far as can be told, and not in one postcode only: there a
+    /// namesake of nearly the same age may live, too.
+    fn one_home(&self, lines: usize) -> bool {
+        let [_, _, _, postcode, uprn, ..] = self.fields;
+        uprn == Exact || lines >= 3 || (postcode == Exact && uprn == Absent && !self.shared)
+    }
+
     /// Whether they can't be one person without one number.
     fn apart(&self) -> bool {
         if self.nhs != Absent {
@@ -363,8 +384,8 @@ impl Pair {
         }
         let [given, family, birth, postcode, uprn, ..] = self.fields;
         if self.nhs == Exact {
-            let near_birth = birth.is_like() && family.is_like();
-            return (given.is_like() || near_birth).then_some(Rule::NhsNames);
+            let alike = [given, family, birth].iter().filter(|field| field.is_like()).count();
+            return (alike >= 2).then_some(Rule::NhsNames);
         }
         if self.plural || self.unnamed {
             return None;
@@ -392,7 +413,7 @@ impl Pair {
             // Of a house whose lines agree; by a postcode alone, twins of rare names would be one.
             (Initial, _) => family.is_like() && on_the_day && lines >= 3 && !self.initial,
             (Weak, _) => on_the_day && (lines >= 4 || (lines >= 3 && family.is_like())),
-            (_, Close) => given >= Close && family.is_like() && here,
+            (_, Close) => given >= Close && family.is_like() && self.one_home(lines),
             _ if lines >= 2 => true,
             // Another surname at one address; in one postcode it may be another child.
             (Exact | Variant, _) if family <= Initial => {

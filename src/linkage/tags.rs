@@ -6,7 +6,7 @@
 
 use super::comparison::{Marks, Slot};
 use super::normalise;
-use super::variants::{self, COMPARISON_RULES};
+use super::variants::{self, FORM_RULES};
 use crate::keys::{BirthDate, Output, PrfInput, PseudonymDomain, RawText};
 
 /// The domain that tags and lookup keys are keyed under; rungs of names have the same, and other
@@ -191,7 +191,7 @@ const LOCALITY: [Slot; 6] = [
 ];
 
 fn input(kind: &[u8], text: &RawText) -> PrfInput {
-    PrfInput::begin(DOMAIN, COMPARISON_RULES).code(b"tag").code(kind).text(Some(text))
+    PrfInput::begin(DOMAIN, FORM_RULES).code(b"tag").code(kind).text(Some(text))
 }
 
 fn tag(add: Add<'_>, slot: Slot, kind: &[u8], text: &RawText) -> Option<Output> {
@@ -342,7 +342,7 @@ impl Parts<'_> {
         for (lookup, first, second) in all {
             let (Some(first), Some(second)) = (first, second) else { continue };
             let begun =
-                PrfInput::begin(DOMAIN, COMPARISON_RULES).code(b"lookup").code(&[lookup.number()]);
+                PrfInput::begin(DOMAIN, FORM_RULES).code(b"lookup").code(&[lookup.number()]);
             let parts = first.into_iter().chain(second);
             add(TagUse::Lookup(lookup), parts.fold(begun, |i, output| i.output(Some(output))));
         }

@@ -143,6 +143,54 @@ fn one_person_however_written() {
 }
 
 #[test]
+fn a_birth_date_of_one_error_ties_in_one_home_and_not_in_one_postcode() {
+    let world = World::new();
+    let other_day = |stated: &Stated| Stated { birth: date(2023, 4, 27), ..stated.clone() };
+    let homeless = |stated: &Stated| Stated { uprn: String::new(), ..stated.clone() };
+    assert_eq!(world.rule(&zoe(), &other_day(&zoe())), Some(Rule::Mistyped));
+    // No property is named: by the postcode, but for a forename that many share.
+    assert_eq!(world.rule(&homeless(&zoe()), &other_day(&homeless(&zoe()))), Some(Rule::Mistyped));
+    let shared = Stated { forename: "Mohammed".into(), surname: "Khan".into(), ..zoe() };
+    assert_eq!(world.rule(&homeless(&shared), &other_day(&homeless(&shared))), None);
+    assert_eq!(world.rule(&shared, &other_day(&shared)), Some(Rule::Mistyped));
+    // The house next door.
+    let next_door = Stated { uprn: "100071".into(), ..other_day(&zoe()) };
+    assert_eq!(world.rule(&zoe(), &next_door), None);
+}
+
+#[test]
+fn twins_of_like_names_that_no_list_knows_stay_apart() {
+    let world = World::new();
+    let named = |name: &str| Stated { forename: name.into(), ..zoe() };
+    for (one, other) in
+        [("Harveenjit", "Harleenjit"), ("Tavishka", "Tavishki"), ("Zorvan", "Zarvan")]
+    {
+        for name in [one, other] {
+            assert!(!variants::is_known(name), "{name} is known: choose another");
+        }
+        assert_eq!(world.rule(&named(one), &named(other)), None, "{one}");
+    }
+    // Two letters in each other's place are an error; so is an unknown name beside a known one.
+    let like = Some(Rule::LikeNamesBirthAddress);
+    assert_eq!(world.rule(&named("Harveenjit"), &named("Harevenjit")), like);
+    assert_eq!(world.rule(&named("Olivia"), &named("Olivua")), like);
+}
+
+#[test]
+fn one_number_needs_two_more_signs() {
+    let world = World::new();
+    let of = |stated: Stated| Stated { nhs: Some("9990000018"), ..stated };
+    let moved = date(2021, 9, 30);
+    let one = of(zoe());
+    let married = of(Stated { surname: "Smith".into(), ..zoe() });
+    assert_eq!(world.rule(&one, &married), Some(Rule::NhsBirth));
+    // Another's number: a forename may be the same by chance.
+    let other = of(Stated { surname: "Smith".into(), birth: moved, ..zoe() });
+    assert_eq!(world.rule(&one, &other), None);
+    assert_eq!(world.rule(&one, &of(Stated { birth: moved, ..zoe() })), Some(Rule::NhsNames));
+}
+
+#[test]
 fn numbers_outweigh_and_never_conflict() {
     let world = World::new();
     let numbered = |nhs, birth| Stated { nhs: Some(nhs), birth, ..zoe() };
@@ -170,8 +218,10 @@ fn an_initial_that_fits_both_twins_is_tied_to_neither() {
 #[test]
 fn what_systems_fill_in_links_nobody() {
     let world = World::new();
-    let placeholders: [fn(&mut Stated); 7] = [
+    let placeholders: [fn(&mut Stated); 9] = [
         |s| s.forename = "Baby".into(),
+        |s| s.forename = "Boy Twin".into(),
+        |s| s.forename = "Newborn Male".into(),
         |s| s.forename = "Twin 1".into(),
         |s| s.forename = "Baby Girl".into(),
         |s| s.forename.clear(),

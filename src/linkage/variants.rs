@@ -1,6 +1,6 @@
 //! By what fields are compared where they are not equal: the forms that survive an error.
 //!
-//! Version 2 of the rules ([`COMPARISON_RULES`]), beside the normal forms of `normalise`, which the
+//! Version 2 of the forms ([`FORM_RULES`]), beside the normal forms of `normalise`, which the
 //! rungs' keys keep. Names: other scripts in Latin letters; the sound (double metaphone's first code);
 //! the first letter, the first three, the last three, first and last, all letters sorted (a swap of two
 //! leaves them as they are); double-barrelled surnames by their parts; surnames without their prefix
@@ -16,8 +16,9 @@ use super::normalise;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-/// The version of the rules of comparison: of this file, its data and `rules`.
-pub const COMPARISON_RULES: u16 = 2;
+/// The version of the forms: of this file and its data. It enters every tag and lookup key, so that
+/// those of different versions never meet, and partners that make them themselves state it.
+pub const FORM_RULES: u16 = 2;
 
 const VARIANTS: &str = include_str!("data/variants.txt");
 const FORENAMES: &str = include_str!("data/forenames.txt");

@@ -139,7 +139,7 @@ fn opening(key: &str) -> v1::PushOpen {
             public_key: hex::decode(key).unwrap(),
             rules: tallygate::linkage::RULES.into(),
             identifier_rules: tallygate::keys::IDENTIFIER_RULES.into(),
-            comparison_rules: tallygate::linkage::COMPARISON_RULES.into(),
+            comparison_rules: tallygate::linkage::FORM_RULES.into(),
         }),
         ..v1::PushOpen::default()
     }
