@@ -268,6 +268,10 @@ fn tell(report: &PushReport, order: &PushOrder, console: &mut Console<'_>) {
     for warning in &report.warnings {
         console.note(&format!("warning: {}: {warning}", report.protocol_id));
     }
+    if let Some(path) = &report.set_aside {
+        let path = path.display();
+        console.note(&format!("the receipts of the push that broke before are in {path}"));
+    }
     for (reason, first) in report.reasons.iter().zip([true].into_iter().chain(repeat(false))) {
         let rows = counted(reason.count, "row", "rows");
         let field = if reason.field.is_empty() { "the row" } else { &reason.field };

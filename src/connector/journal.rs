@@ -102,19 +102,19 @@ pub fn journal_path(file: &Path) -> PathBuf {
 }
 
 impl Journal {
-    /// Begins a journal; an older one of the file is gone.
+    /// Begins a journal. One of a push that broke and is not resumed holds the receipts of what was
+    /// acknowledged: it is set aside, and said where.
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn begin(file: &Path, subject: &Subject) -> Result<Self, JournalError> {
+    pub fn begin(file: &Path, subject: &Subject) -> Result<(Self, Option<PathBuf>), JournalError> {
         let path = journal_path(file);
-        let opened = File::create(&path);
-        let mut journal = match opened {
-            Ok(file) => Self { path, file },
-            Err(source) => return Err(JournalError::Io { path, source }),
-        };
+        let failed = |source| JournalError::Io { path: journal_path(file), source };
+        let aside = set_aside(&path).map_err(failed)?;
+        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
+        let mut journal = Self { path, file };
         journal.append(&Line::Begun(subject.clone()))?;
-        Ok(journal)
+        Ok((journal, aside))
     }
 
     /// Reads the journal of a file and goes on with it; `None` when there is none.
@@ -172,6 +172,26 @@ impl Journal {
         // One write a line, so that only the last one can be torn.
         self.file.write_all(&text).map_err(failed)
     }
+}
+
+/// Moves a journal to a free name, or removes one without receipts.
+fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
+    match fs::read(path) {
+        // Behind the first line, of what was to be pushed, stand the receipts.
+        Ok(text) if text.iter().filter(|byte| **byte == b'\n').count() < 2 => {
+            return fs::remove_file(path).map(|()| None);
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let numbered = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    let free = (1..).map(numbered).find(|name| !name.exists()).unwrap_or_else(|| numbered(0));
+    fs::rename(path, &free).map(|()| Some(free))
 }
 
 /// `None` when not even the first line is whole.

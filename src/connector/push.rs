@@ -179,10 +179,13 @@ impl<'a> Desk<'a> {
         } else {
             None
         };
-        let (journal, resumed) = match earlier {
-            Some((journal, resumed)) => (Some(journal), Some(resumed)),
-            None if order.dry_run => (None, None),
-            None => (Some(Journal::begin(&order.file, &subject)?), None),
+        let (journal, resumed, aside) = match earlier {
+            Some((journal, resumed)) => (Some(journal), Some(resumed), None),
+            None if order.dry_run => (None, None, None),
+            None => {
+                let (journal, aside) = Journal::begin(&order.file, &subject)?;
+                (Some(journal), None, aside)
+            }
         };
         let rejects = order.rejects.as_deref().map(|path| {
             open_rejects(path, resumed.as_ref(), &source.headings)
@@ -193,6 +196,7 @@ impl<'a> Desk<'a> {
             |resumed| resumed.report,
         );
         report.dry_run = order.dry_run;
+        report.set_aside = aside;
         let rejects = rejects.transpose()?;
         let pending = VecDeque::new();
         Ok(Self { order, progress, report, journal, rejects, pending, sequence: 0 })

@@ -8,7 +8,7 @@ use crate::wire::v1::Receipt;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -125,6 +125,9 @@ pub struct PushReport {
     /// What somebody should see to about the protocol, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Where the receipts of an earlier push of this file lie, which broke and was not resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<PathBuf>,
 }
 
 impl PushReport {
@@ -144,6 +147,7 @@ impl PushReport {
             reasons: Vec::new(),
             sessions: Vec::new(),
             warnings: Vec::new(),
+            set_aside: None,
         }
     }
 
@@ -181,8 +185,9 @@ impl PushReport {
         })
     }
 
-    /// Writes the report with its receipts as JSON and says where. Receipts are evidence, so
-    /// a file that is there is never replaced: the name then gets a number.
+    /// Writes the report with its receipts as JSON and says where, once it is on the disk: the
+    /// journal that holds them, too, is removed next. Receipts are evidence, so a file that is
+    /// there is never replaced: the name then gets a number.
     ///
     /// # Errors
     /// When it can't be written.
@@ -198,16 +203,27 @@ impl PushReport {
                 _ => path.with_extension(format!("{number}.json")),
             };
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(mut file) => {
-                    file.write_all(text.as_bytes())?;
-                    file.write_all(b"\n")?;
-                    return Ok(path);
-                }
+                Ok(file) => return written(file, &path, &text).map(|()| path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(error),
             }
         }
     }
+}
+
+/// Writes a new file to the disk, or leaves none.
+fn written(mut file: File, path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let done = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.write_all(b"\n"))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| File::open(folder.unwrap_or(Path::new(".")))?.sync_all());
+    if done.is_err() {
+        // What is half written proves nothing.
+        let _ = fs::remove_file(path);
+    }
+    done
 }
 
 fn key(reason: &ReasonCount) -> (&str, &str) {

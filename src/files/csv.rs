@@ -10,7 +10,7 @@ mod headings;
 
 use super::{FilesError, rejects::REJECT_COLUMNS};
 use csv::{ByteRecord, Position, Reader, ReaderBuilder};
-use headings::{delimiter_of, read_headings, refuse_utf16};
+use headings::{first_line, read_headings, refuse_utf16};
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// The longest line that is read, in bytes.
@@ -85,7 +85,8 @@ impl std::fmt::Display for RowFault {
     }
 }
 
-/// A source that gives only so many bytes a row.
+/// A source that gives only so many bytes a row; line ends do not count, so that a sheet's million
+/// empty rows are passed over.
 struct Bounded<R> {
     inner: R,
     left: u64,
@@ -107,7 +108,9 @@ impl<R: Read> Read for Bounded<R> {
                 Err(error) => return Err(error),
             }
         }
-        self.left = self.left.saturating_sub(read as u64);
+        if !buffer[..read].iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            self.left = self.left.saturating_sub(read as u64);
+        }
         Ok(read)
     }
 }
@@ -127,7 +130,10 @@ pub struct CsvTable<R> {
     /// The headings and places of the columns that hold data.
     columns: Vec<String>,
     places: Vec<usize>,
-    rows: u64,
+    /// The latest row's number.
+    number: u64,
+    /// Whether a line's end is counted when the row before it is read, and not only behind it.
+    line_feeds: bool,
     delimiter: u8,
     /// Whether rows of another shape were lines that are no object.
     objects: bool,
@@ -151,15 +157,19 @@ impl<R: Read + Seek> CsvTable<R> {
     /// When the first line can't be headings, see [`FilesError`].
     pub fn open(mut from: R) -> Result<Self, FilesError> {
         refuse_utf16(&mut from)?;
-        let delimiter = delimiter_of(&mut from)?;
-        Self::with_delimiter(from, delimiter)
+        let (delimiter, line_feeds) = first_line(&mut from)?;
+        Ok(Self { line_feeds, ..Self::made(from, delimiter)? })
     }
 
-    /// The same of rows with this delimiter.
+    /// The same of rows that this program made of a file of another kind: with commas and line feeds.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn with_delimiter(from: R, delimiter: u8) -> Result<Self, FilesError> {
+    pub fn of_rows(from: R) -> Result<Self, FilesError> {
+        Self::made(from, b',')
+    }
+
+    fn made(from: R, delimiter: u8) -> Result<Self, FilesError> {
         let source = Bounded { inner: from, left: ROW_MAX };
         let mut reader = ReaderBuilder::new()
             .flexible(true)
@@ -181,7 +191,8 @@ impl<R: Read + Seek> CsvTable<R> {
         let (columns, places) = read_headings(&headings)?;
         let width = headings.len();
         let record = ByteRecord::new();
-        Ok(Self { reader, record, width, columns, places, rows: 0, delimiter, objects: false })
+        let (number, line_feeds, objects) = (1, true, false);
+        Ok(Self { reader, record, width, columns, places, number, line_feeds, delimiter, objects })
     }
 
     /// The same, made of JSON lines.
@@ -220,19 +231,21 @@ impl<R: Read + Seek> CsvTable<R> {
         let spans_lines = match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => return Ok(None),
             Ok(true) => {
-                let length = self.reader.position().byte() - start.byte();
-                length > ROW_MAX
-                    || self.record.as_slice().iter().any(|b| matches!(b, b'\r' | b'\n'))
+                let held = self.record.as_slice();
+                held.len() as u64 > ROW_MAX || held.iter().any(|b| matches!(b, b'\r' | b'\n'))
             }
             Err(error) => match io_error(error) {
                 quota if quota.kind() == io::ErrorKind::QuotaExceeded => true,
                 other => return Err(other.into()),
             },
         };
-        if spans_lines {
-            self.take_first_line(&start)?;
-        }
-        self.rows += 1;
+        let line = if spans_lines {
+            self.take_first_line(&start)?
+        } else {
+            self.reader.position().line() - u64::from(self.line_feeds)
+        };
+        // Lines that end in other ways than the first are counted as rows.
+        self.number = line.max(self.number + 1);
         let fault = if spans_lines {
             Some(RowFault::OpenQuote)
         } else if self.record.len() != self.width && self.objects {
@@ -245,7 +258,7 @@ impl<R: Read + Seek> CsvTable<R> {
             None
         };
         Ok(Some(Row {
-            number: self.rows + 1,
+            number: self.number,
             byte: start.byte(),
             end: self.reader.position().byte(),
             record: &self.record,
@@ -254,8 +267,9 @@ impl<R: Read + Seek> CsvTable<R> {
         }))
     }
 
-    /// Puts the first line at or behind `start` in the record's place and goes on behind it.
-    fn take_first_line(&mut self, start: &Position) -> Result<(), FilesError> {
+    /// Puts the first line at or behind `start` in the record's place and goes on behind it; its
+    /// number.
+    fn take_first_line(&mut self, start: &Position) -> Result<u64, FilesError> {
         let source = self.reader.get_mut();
         source.inner.seek(SeekFrom::Start(start.byte()))?;
         let (mut line, mut number, mut end) = (Vec::new(), start.line(), start.byte());
@@ -282,12 +296,12 @@ impl<R: Read + Seek> CsvTable<R> {
         position.set_byte(end).set_line(number);
         self.reader.seek_raw(SeekFrom::Start(end), position).map_err(io_error)?;
         self.record = line.split(|b| *b == self.delimiter).collect();
-        Ok(())
+        Ok(number)
     }
 }
 
 impl<'a> Row<'a> {
-    /// Its number as a spreadsheet shows it: the headings are row 1.
+    /// Its number as a spreadsheet shows it, empty rows counted: the headings are mostly row 1.
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.number

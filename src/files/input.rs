@@ -209,11 +209,9 @@ impl Input {
             Shape::JsonLines(encoding, keys) => {
                 let text = Decoder::new(file, *encoding);
                 let rows = json_lines::AsCsv::new(without_mark(text), keys.clone())?;
-                Ok(CsvTable::with_delimiter(decoded(rows), b',')?.of_objects())
+                Ok(CsvTable::of_rows(decoded(rows))?.of_objects())
             }
-            Shape::Sheet(csv) => {
-                CsvTable::with_delimiter(Text::Memory(Cursor::new(Arc::clone(csv))), b',')
-            }
+            Shape::Sheet(csv) => CsvTable::of_rows(Text::Memory(Cursor::new(Arc::clone(csv)))),
         }
     }
 }

@@ -124,6 +124,8 @@ impl<R: Read> AsCsv<R> {
         self.taken = 0;
         self.ready.clear();
         if is_blank(&line) {
+            // A blank line again, so that the rows behind it keep their numbers.
+            self.ready.push(b'\n');
             return Ok(true);
         }
         let read = serde_json::from_slice::<Object>(&line);

@@ -21,12 +21,18 @@ use std::{
     io::{Read, Seek},
 };
 
-/// The largest part that is taken apart, unpacked, in bytes.
-const PART_MAX: usize = 128 << 20;
+/// The largest sheet and its texts together, unpacked, in bytes.
+const SHEET_MAX: usize = 160 << 20;
+/// The largest other part, unpacked, in bytes.
+const PART_MAX: usize = 4 << 20;
 /// The largest sheet, as CSV, in bytes.
-const SHEET_MAX: usize = 128 << 20;
+const CSV_MAX: usize = 96 << 20;
+/// The last row of a sheet (Excel's limit).
+const ROWS_MAX: usize = 1 << 20;
 const STRINGS_MAX: usize = 2_000_000;
 const STYLES_MAX: usize = 100_000;
+
+type Rows = csv::Writer<Vec<u8>>;
 
 /// Whether a file begins as a workbook (as any ZIP archive) does.
 #[must_use]
@@ -52,10 +58,11 @@ pub(super) fn first_sheet(from: impl Read + Seek) -> Result<Vec<u8>, FilesError>
         from_1904,
     };
     let strings =
-        Strings::read(&archive.text("xl/sharedStrings.xml", PART_MAX)?.unwrap_or_default())?;
+        Strings::read(&archive.text("xl/sharedStrings.xml", SHEET_MAX)?.unwrap_or_default())?;
     let path = path.unwrap_or_else(|| "xl/worksheets/sheet1.xml".to_owned());
-    let sheet = archive.text(&path, PART_MAX)?.ok_or(FilesError::Workbook)?;
-    to_csv(&sheet, &strings, &dates, SHEET_MAX)
+    let left = SHEET_MAX - strings.all.len().min(SHEET_MAX);
+    let sheet = archive.text(&path, left)?.ok_or(FilesError::Workbook)?;
+    to_csv(&sheet, &strings, &dates, CSV_MAX)
 }
 
 /// The relation's id of the first sheet that is shown, and whether days count from 1904.
@@ -233,6 +240,13 @@ fn column_of(reference: &str) -> Option<usize> {
     number.checked_sub(1)
 }
 
+/// The same writer, behind so many blank lines.
+fn behind_blank_lines(writer: Rows, lines: usize) -> Result<Rows, FilesError> {
+    let mut written = writer.into_inner().map_err(|_| FilesError::Workbook)?;
+    written.resize(written.len() + lines, b'\n');
+    Ok(Rows::from_writer(written))
+}
+
 /// At most `limit` bytes of it.
 fn to_csv(
     sheet: &str,
@@ -240,14 +254,22 @@ fn to_csv(
     dates: &Dates,
     limit: usize,
 ) -> Result<Vec<u8>, FilesError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = Rows::from_writer(Vec::new());
     let (mut row, mut cell): (Vec<String>, Option<Cell>) = (Vec::new(), None);
     let (mut width, mut written, mut in_text) = (0, 0, false);
+    // Which row is read, and how many are written: empty ones are blank lines, so that the others
+    // keep their numbers.
+    let (mut number, mut lines) = (0_usize, 0);
     // Where a cell stands that does not say so (ECMA-376 part 1 §18.3.1.4): behind the one before,
     // be it empty or not.
     let mut next = 0;
     for piece in Pieces::of(sheet) {
         match piece {
+            Piece::Open { name: "row", attributes, .. } => {
+                let stated = attribute(attributes, "r").and_then(|r| r.parse().ok());
+                let stated = stated.filter(|r| (number + 1..=ROWS_MAX).contains(r));
+                number = stated.unwrap_or(number + 1);
+            }
             Piece::Open { name: "c", attributes, empty } => {
                 let place = attribute(attributes, "r").and_then(|place| column_of(&place));
                 let column = place.unwrap_or(next);
@@ -273,7 +295,8 @@ fn to_csv(
                     if row.len() <= column {
                         row.resize(column + 1, String::new());
                     }
-                    row[column] = cell.value(strings, dates);
+                    // A row is one line of CSV; no field of a record holds a line break.
+                    row[column] = cell.value(strings, dates).replace(['\r', '\n'], " ");
                 }
             }
             Piece::Close { name: "row" } => {
@@ -287,11 +310,16 @@ fn to_csv(
                 // The first row that is not empty holds the headings.
                 width = if width == 0 { row.len() } else { width };
                 row.resize(row.len().max(width), String::new());
-                written += row.iter().map(|value| value.len() + 1).sum::<usize>();
+                let blank = number.saturating_sub(lines + 1);
+                written += blank + row.iter().map(|value| value.len() + 1).sum::<usize>();
                 if written > limit {
                     return Err(FilesError::WorkbookTooLarge);
                 }
+                if blank > 0 {
+                    writer = behind_blank_lines(writer, blank)?;
+                }
                 writer.write_record(&row).map_err(super::csv::io_error)?;
+                lines += blank + 1;
                 row.clear();
             }
             Piece::Close { name: "sheetData" } => break,

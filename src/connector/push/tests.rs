@@ -453,6 +453,11 @@ async fn resuming_refuses_a_changed_file_and_another_push() {
     // Without --resume the file is pushed as a whole; what was sent is recognised.
     let report = world.push(&PushOrder { resume: false, ..world.order(&file(801)) }).await.unwrap();
     assert!(report.sent_before >= 300 && report.sessions.len() == 1);
+    // The receipts of the push that broke are not lost.
+    let aside = fs::read_to_string(report.set_aside.unwrap()).unwrap();
+    assert!(aside.lines().count() > 3 && aside.contains("leaf_hash"));
+    let again = world.push(&world.order(&file(801))).await.unwrap();
+    assert_eq!(again.set_aside, None);
 }
 
 #[tokio::test]

@@ -14,18 +14,22 @@ pub(super) fn refuse_utf16(from: &mut (impl Read + Seek)) -> Result<(), FilesErr
     }
 }
 
-/// The delimiter of which the first line has most outside quotation marks; a comma for none.
-pub(super) fn delimiter_of(from: &mut (impl Read + Seek)) -> Result<u8, FilesError> {
+/// The delimiter of which the first line has most outside quotation marks, a comma for none; and
+/// whether a line feed ends it.
+pub(super) fn first_line(from: &mut (impl Read + Seek)) -> Result<(u8, bool), FilesError> {
     let mut first = Vec::new();
     from.by_ref().take(BUFFER as u64).read_to_end(&mut first)?;
     from.seek(SeekFrom::Start(0))?;
     const DELIMITERS: [u8; 4] = *b",;\t|";
-    let (mut counts, mut quoted, mut seen) = ([0u32; 4], false, false);
+    let (mut counts, mut quoted, mut seen, mut line_feed) = ([0u32; 4], false, false, false);
     for byte in first {
         seen |= !matches!(byte, b'\r' | b'\n');
         match byte {
             b'"' => quoted = !quoted,
-            b'\r' | b'\n' if !quoted && seen => break,
+            b'\r' | b'\n' if !quoted && seen => {
+                line_feed = byte == b'\n';
+                break;
+            }
             _ if quoted => {}
             _ => {
                 if let Some(at) = DELIMITERS.iter().position(|d| *d == byte) {
@@ -35,7 +39,7 @@ pub(super) fn delimiter_of(from: &mut (impl Read + Seek)) -> Result<u8, FilesErr
         }
     }
     let most = (0..4).rev().max_by_key(|at| counts[*at]).unwrap_or(0);
-    Ok(DELIMITERS[most])
+    Ok((DELIMITERS[most], line_feed))
 }
 
 /// Headings, trimmed, and their places, less those of a rejects file.

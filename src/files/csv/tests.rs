@@ -30,15 +30,30 @@ fn good(values: &[&str]) -> Result<Vec<String>, RowFault> {
 
 #[test]
 fn byte_order_mark_line_ends_quotes_and_blank_lines() {
-    let expected = vec![(2, good(&["1", "x, \"y\""])), (3, good(&["2", ""]))];
-    for text in [
-        "a,b\n1,\"x, \"\"y\"\"\"\n2,\n",
-        "\u{feff}a,b\r\n1,\"x, \"\"y\"\"\"\r\n\r\n2,\r\n",
-        "\u{feff}\"a\", b \n\n1,\"x, \"\"y\"\"\"\n2,",
-        "a,b\r1,\"x, \"\"y\"\"\"\r2,",
+    for (text, numbers) in [
+        ("a,b\n1,\"x, \"\"y\"\"\"\n2,\n", [2, 3]),
+        ("\u{feff}a,b\r\n1,\"x, \"\"y\"\"\"\r\n\r\n2,\r\n", [2, 4]),
+        ("\u{feff}\"a\", b \n\n1,\"x, \"\"y\"\"\"\n2,", [3, 4]),
+        ("\n\na,b\n1,\"x, \"\"y\"\"\"\n\n\n2,\n", [4, 7]),
+        ("a,b\r1,\"x, \"\"y\"\"\"\r2,", [2, 3]),
     ] {
+        let values = [good(&["1", "x, \"y\""]), good(&["2", ""])];
+        let expected: Vec<_> = numbers.into_iter().zip(values).collect();
         assert_eq!(table(text.as_bytes()).columns(), ["a", "b"], "{text:?}");
         assert_eq!(rows(text.as_bytes()), expected, "{text:?}");
+    }
+    // A row that is refused for its line breaks moves nobody else.
+    let text = "a,b\n\n1,\"x\n2,y\n\n3,z\n";
+    assert_eq!(rows(text.as_bytes()).iter().map(|row| row.0).collect::<Vec<_>>(), [3, 4, 6]);
+}
+
+#[test]
+fn a_million_empty_rows_are_passed_over() {
+    for end in ["\n", "\r\n"] {
+        let blank = end.repeat(1_500_000);
+        let text = format!("a,b{end}1,2{end}{blank}3,4{end}");
+        let expected = [(2, good(&["1", "2"])), (1_500_003, good(&["3", "4"]))];
+        assert_eq!(rows(text.as_bytes()), expected);
     }
 }
 

@@ -64,7 +64,7 @@ fn book(sheet: &str, deflate: bool) -> Result<String, FilesError> {
 fn a_sheet_becomes_csv_with_its_days_and_digits() {
     let sheet = r#"<worksheet><sheetData><row r="1"/><row r="2"><c r="A2" t="s"><v>0</v></c><c r="B2" t="inlineStr"><is><t>day</t></is></c><c r="D2" t="str"><v>n</v></c></row><row><c r="A3" t="s"><v>1</v></c><c r="B3" s="1"><v>45382</v></c><c r="C3" s="2"><v>45382.0</v></c><c r="D3"><v>9.990000018E9</v></c></row><row r="4"><c r="A4" s="3"><v>45382</v></c><c r="B4" t="b"><v>1</v></c><c r="C4" t="e"><v>#REF!</v></c><c r="D4"><v>0.5</v></c></row><x:row r="5"><x:c r="A5"><x:v>1</x:v></x:c></x:row></sheetData></worksheet>"#;
     for deflate in [false, true] {
-        let expected = "record_id,day,,n\nAda & B,2024-03-31,2024-03-31,9990000018\n45382,yes,#REF!,0.5\n1,,,\n";
+        let expected = "\nrecord_id,day,,n\nAda & B,2024-03-31,2024-03-31,9990000018\n45382,yes,#REF!,0.5\n1,,,\n";
         assert_eq!(book(sheet, deflate).unwrap(), expected);
     }
     // Cells that don't say where they are stand one behind the other, empty ones, too.
@@ -72,6 +72,11 @@ fn a_sheet_becomes_csv_with_its_days_and_digits() {
                  <row><c/><c><v>5</v></c><c s=\"0\"/></row><row><c r=\"B3\"/><c><v>6</v></c></row>\
                  </sheetData></worksheet>";
     assert_eq!(book(sheet, false).unwrap(), "1,2,3\n,5,\n,,6\n");
+    // Empty rows are counted, stated or not; what can't be a row's number is not taken.
+    let sheet = "<worksheet><sheetData><row r=\"1\"><c><v>1</v></c></row><row r=\"4\"><c><v>4</v></c>\
+                 </row><row/><row r=\"2\"><c><v>6</v></c></row><row r=\"99999999\"><c t=\"str\">\
+                 <v>two\nlines</v></c></row></sheetData></worksheet>";
+    assert_eq!(book(sheet, false).unwrap(), "1\n\n\n4\n\n6\ntwo lines\n");
     assert_eq!((day_of(1, false), day_of(60, false)), (Some(date(1900, 1, 1)), None));
     assert_eq!(day_of(0, true), Some(date(1904, 1, 1)));
     assert_eq!(day_of(i32::MAX, false), None);
