@@ -15,7 +15,7 @@ use crate::{
     linkage::{RawIdentity, Sender, Subject, resolve_all},
     server::system_rng,
 };
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, ops::Range, path::PathBuf};
 
 pub(crate) use files::Files;
 
@@ -43,12 +43,12 @@ impl Figure {
 /// What to link.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// The synthetic population, at a scale.
+    /// Synthetic populations, at a scale.
     Population {
         /// 1.0 is Coventry.
         scale: f64,
-        /// All chance comes from it.
-        seed: u64,
+        /// One for each; all chance comes from it.
+        seeds: Range<u64>,
     },
     /// Files of people.
     Files(Files),
@@ -60,7 +60,7 @@ pub(crate) enum Source {
 /// When a file can't be read or a key can't be made.
 pub(crate) fn measure(source: &Source) -> Result<Vec<Figure>, BenchError> {
     match source {
-        Source::Population { scale, seed } => population::measure(*scale, *seed),
+        Source::Population { scale, seeds } => population::measure(*scale, seeds.clone()),
         Source::Files(files) => files.measure(),
     }
 }

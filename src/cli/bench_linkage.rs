@@ -24,24 +24,30 @@ pub(super) struct Linkage {
     /// Also write the pairs that were found, in the same form.
     #[arg(long, value_name = "CSV", requires = "left")]
     found: Option<PathBuf>,
-    /// Of the population; 1.0 is Coventry.
-    #[arg(long, value_name = "F", default_value_t = 0.2, conflicts_with = "left", value_parser = super::argument::scale)]
+    /// Of each population; 1.0 is Coventry.
+    #[arg(long, value_name = "F", default_value_t = 1.0, conflicts_with = "left", value_parser = super::argument::scale)]
     scale: f64,
-    /// The population's seed.
+    /// The first population's seed; the next have the next.
     #[arg(long, value_name = "N", default_value_t = 7, conflicts_with = "left")]
     seed: u64,
+    /// How many populations: of one alone the smallest groups' shares are chance.
+    #[arg(long, value_name = "N", default_value_t = 8, conflicts_with = "left")]
+    populations: u8,
     #[command(flatten)]
     printing: Printing,
 }
 
 impl Linkage {
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
-        let Self { left, right, truth, found, scale, seed, printing } = self;
+        let Self { left, right, truth, found, scale, seed, populations, printing } = self;
         let source = match (left, right, truth) {
             (Some(left), Some(right), Some(truth)) => {
                 Source::Files(Files { left, right, truth, found })
             }
-            _ => Source::Population { scale, seed },
+            _ => {
+                let seeds = seed..seed.saturating_add(populations.into());
+                Source::Population { scale, seeds }
+            }
         };
         let figures = linkage::measure(&source);
         let figures =
