@@ -59,7 +59,8 @@ TOML
 } >"$demo/witnessed.toml"
 cp "$demo/gateway.db" "$site/before.db"
 
-aics serve >"$site/aics-serve.log" 2>&1 &
+# Not through the function: the process to end would be the shell around it.
+"$tools/venv/bin/aics-witness" serve --config "$site/aics.json" >"$site/aics-serve.log" 2>&1 &
 foreign_witness=$!
 "$program" witness --config "$site/witness.toml" >"$site/serve.log" 2>&1 &
 our_witness=$!
