@@ -74,6 +74,7 @@ impl Serve {
             act: "run the gateway",
             source: error,
         };
+        server::forbid_core_dumps().map_err(|error| stopped(error.into()))?;
         let mut terminated =
             signal(SignalKind::terminate()).map_err(|error| stopped(error.into()))?;
         let mut hung_up = signal(SignalKind::hangup()).map_err(|error| stopped(error.into()))?;

@@ -3,7 +3,10 @@
 use super::{CliError, Console, Outcome};
 use crate::{
     identity::{Clock, SystemClock},
-    server::telemetry::{self, LogFilter},
+    server::{
+        self,
+        telemetry::{self, LogFilter},
+    },
     witness::{self, WitnessConfig},
 };
 use std::{path::PathBuf, sync::Arc};
@@ -40,6 +43,7 @@ impl Witness {
             path: self.config.clone(),
             source,
         };
+        server::forbid_core_dumps().map_err(|error| refused(error.into()))?;
         let config = WitnessConfig::read(&self.config).map_err(|error| refused(error.into()))?;
         let mut terminated =
             signal(SignalKind::terminate()).map_err(|error| refused(error.into()))?;

@@ -4,6 +4,7 @@
 //! - [`handshake`]: what failed handshakes are counted as, and how many run at once.
 //! - [`serve`]: everything put together, and stopped in order.
 //! - `sites`: the listeners of the published log and of the pages.
+//! - [`core_dumps`]: none of a process that holds keys.
 //! - `background`: what goes on beside answering.
 //! - `ops`: whether it is alive and ready, and its numbers.
 //! - `reload`: TLS files, exchanged while it serves.
@@ -13,6 +14,7 @@
 //! - [`tls`]: the gateway's TLS configuration from PEM texts, ready to be exchanged whole.
 
 mod background;
+pub mod core_dumps;
 pub mod handshake;
 pub mod listen;
 mod ops;
@@ -28,6 +30,7 @@ mod witness_client;
 #[cfg(test)]
 mod tests;
 
+pub use core_dumps::{CoreDumpError, forbid_core_dumps};
 pub use handshake::{HandshakeFailure, HandshakeFailures, HandshakeLimits, HandshakeTally};
 pub use listen::{Door, Incoming, ListenError, Listener, Rpc, TlsConnection, Web};
 pub use serve::{Running, ServeError, enter, enter_first_partners, migrate, start, system_rng};

@@ -2,6 +2,7 @@
 //! files and how it stops.
 
 mod drain;
+mod dumps;
 mod errors;
 mod first;
 mod metrics;
