@@ -21,7 +21,7 @@ use crate::{
         IDENTIFIER_RULES, Prf,
         oblivious::{BlindedBatch, Draw, ELEMENT_BYTES, MOST_ELEMENTS},
     },
-    linkage::{COMPARISON_RULES, RULES},
+    linkage::{FORM_RULES, RULES},
     protocol::template::Template,
     server::system_rng,
     store::{Rights, evaluations},
@@ -154,7 +154,7 @@ async fn real_round(
             public_key: key.as_bytes().to_vec(),
             rules: RULES.into(),
             identifier_rules: IDENTIFIER_RULES.into(),
-            comparison_rules: COMPARISON_RULES.into(),
+            comparison_rules: FORM_RULES.into(),
         }),
         ..PushOpen::default()
     };
