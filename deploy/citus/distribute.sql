@@ -6,6 +6,7 @@ SELECT create_reference_table('batch');
 SELECT create_reference_table('feed');
 SELECT create_reference_table('consent');
 SELECT create_reference_table('postcode');
+SELECT create_reference_table('counted_birth');
 SELECT create_reference_table('frozen_batch');
 SELECT create_reference_table('erasure');
 SELECT create_reference_table('erased');

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     audit::{Hash, LeafKind},
     disclosure::{Closing, Counter, PersonFacts, Release, period::Period},
-    domain::{Event, Quarter, RecordType, Role, row::Sex, time::date_of},
+    domain::{Event, Quarter, RecordType, Role, SubjectId, row::Sex, time::date_of},
     keys::Sealer,
     linkage::Facts,
     protocol::CallerRole,
@@ -106,7 +106,7 @@ impl Gateway {
         };
         // What is to be erased is not counted once more.
         self.carry_out_erasures().await?;
-        let Some(release) = self.count(plan, accepted).await? else {
+        let Some((release, births)) = self.count(plan, accepted).await? else {
             return Ok(Err(ActError::Conflict));
         };
         let entry = seal(&release, &self.release_key)?;
@@ -114,7 +114,8 @@ impl Gateway {
         leaf.notes.document = Some(Hash::new(*release.catalogue.digest.as_bytes()));
         leaf.notes.act = intention.act().parse().ok();
         leaf.notes.approval = Some(intention.digest());
-        let effect = Effect::Approved(Box::new((approval, Effect::Freeze(Box::new(entry)))));
+        let freeze = Effect::Freeze(Box::new((entry, births)));
+        let effect = Effect::Approved(Box::new((approval, freeze)));
         let logged = match self.commit(leaf, effect, Some(epoch)).await {
             Ok(logged) => logged,
             Err(error) => return Ok(Err(error)),
@@ -186,13 +187,14 @@ impl Gateway {
         Ok(open_points(&warnings))
     }
 
-    /// Counts the quarter from a snapshot of the store and makes its release; `None` where
-    /// the snapshot has other open points than those accepted.
+    /// Counts the quarter from a snapshot of the store and makes its release, and tells by whose
+    /// dates of birth it went that no release went by before; `None` where the snapshot has other
+    /// open points than those accepted.
     async fn count(
         self: &Arc<Self>,
         plan: &Arc<Plan>,
         accepted: &BTreeSet<Point>,
-    ) -> Result<Option<Release>, GatewayError> {
+    ) -> Result<Option<(Release, Vec<SubjectId>)>, GatewayError> {
         let mut tx = self.store.read(Rights::Release).await?;
         let known = Feeds::read(&mut tx, plan.last_close).await?;
         if self.open(plan, &known)? != *accepted {
@@ -221,17 +223,18 @@ impl Gateway {
         sealer: &Sealer,
         told: Told,
         mut ranges: mpsc::Receiver<Result<Read, StoreError>>,
-    ) -> Result<Release, GatewayError> {
+    ) -> Result<(Release, Vec<SubjectId>), GatewayError> {
         let areas = plan.areas().ok_or(GatewayError::Unsettled)?;
         let period = Period::new(plan.quarter);
         let counter = Counter::new(&self.catalogue, period, areas.counted())?;
         let mut counter = counter.in_order_of(self.rng().next_u64());
         counter.add_organisations(&told.organisations);
+        let mut births = Vec::new();
         loop {
             match ranges.blocking_recv() {
                 Some(Ok(Read::Persons(persons))) => {
                     for person in &persons {
-                        add(&mut counter, person, sealer)?;
+                        births.extend(add(&mut counter, person, sealer)?);
                     }
                 }
                 Some(Ok(Read::All)) => break,
@@ -247,15 +250,16 @@ impl Gateway {
             previous: plan.previous,
             created_at: self.now(),
         };
-        Ok(counter.freeze(&mut self.rng(), closing)?)
+        Ok((counter.freeze(&mut self.rng(), closing)?, births))
     }
 }
 
+/// Counts a person, and tells who gave its date of birth where no release went by it yet.
 fn add(
     counter: &mut Counter<'_>,
     person: &StoredPerson,
     sealer: &Sealer,
-) -> Result<(), GatewayError> {
+) -> Result<Option<SubjectId>, GatewayError> {
     let events = person.events()?;
     let (birth, sex) = match &person.facts {
         Some((subject, sealed)) => {
@@ -264,6 +268,8 @@ fn add(
         }
         None => (None, Sex::NotKnown),
     };
+    let giver = person.facts.as_ref().map(|(subject, _)| *subject);
+    let giver = giver.filter(|_| birth.is_some() && !person.counted_before);
     let mut facts = PersonFacts {
         person: person.person,
         date_of_birth: birth.and_then(|birth| date_of(-birth.days_until(0))),
@@ -275,7 +281,8 @@ fn add(
     // A date can't wipe itself; overwrite it where it stood.
     facts.date_of_birth = None;
     std::hint::black_box(&facts);
-    Ok(added?)
+    added?;
+    Ok(giver)
 }
 
 /// The day of a person's death: whoever told it, and whenever it became known, nothing counts

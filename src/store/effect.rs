@@ -1,12 +1,12 @@
 //! The small effects that are committed together with a leaf.
 
 use super::{
-    StoreError, Tx, access, approvals, cases, consents, details, erasures, evaluations, feeds,
-    geography, key_versions, papers, partners, privacy_notices, protocols, releases, relinking,
-    retention, table_requests, tx::on, undo,
+    StoreError, Tx, access, approvals, births, cases, consents, details, erasures, evaluations,
+    feeds, geography, key_versions, papers, partners, privacy_notices, protocols, releases,
+    relinking, retention, table_requests, tx::on, undo,
 };
 use crate::{
-    domain::{BatchId, Quarter},
+    domain::{BatchId, Quarter, SubjectId},
     protocol::notices::PrivacyNotice,
 };
 use jiff::Timestamp;
@@ -36,8 +36,8 @@ pub enum Effect {
     PutConsents(Vec<consents::Stated>),
     /// A sender states that a privacy notice is in force.
     PutNotice(Box<PrivacyNotice>),
-    /// A release is frozen.
-    Freeze(Box<releases::Entry>),
+    /// A release is frozen, and with it by whose dates of birth it went.
+    Freeze(Box<(releases::Entry, Vec<SubjectId>)>),
     /// A release found wrong is withdrawn; the release itself stays as it is.
     WithdrawRelease(Box<releases::Withdrawal>),
     /// Every accepted batch of a stream counts no more.
@@ -198,8 +198,10 @@ async fn change(tx: &mut Tx, effect: &Effect, at: Timestamp) -> Result<Outcome, 
         }
         Effect::PutConsents(stated) => consents::put(tx, stated, at).await.map(done),
         Effect::PutNotice(notice) => privacy_notices::put(tx, notice, at).await.map(done),
-        Effect::Freeze(entry) => {
+        Effect::Freeze(frozen) => {
+            let (entry, births) = &**frozen;
             releases::freeze(tx, entry, at).await?;
+            births::keep(tx, entry.quarter, births).await?;
             Ok(Outcome::Frozen(entry.quarter))
         }
         Effect::WithdrawRelease(withdrawal) => {

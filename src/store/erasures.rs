@@ -191,6 +191,8 @@ pub async fn erase_record(
         if rows > 0 {
             on!(&mut *tx, c => sqlx::query("DELETE FROM subject_key WHERE subject_id = $1")
                 .bind(subject).execute(c).await.map(drop))?;
+            on!(&mut *tx, c => sqlx::query("DELETE FROM counted_birth WHERE subject_id = $1")
+                .bind(subject).execute(c).await.map(drop))?;
         }
     }
     Ok(())

@@ -41,6 +41,7 @@ steps![
     "0012_blinded",
     "0013_families",
     "0014_requests",
+    "0015_births",
 ];
 
 /// Applies the steps that are missing, in order, and lets the user `gateway` take on the

@@ -19,6 +19,7 @@ pub mod approvals;
 pub mod archive;
 pub mod backup;
 pub mod bench;
+mod births;
 mod bulk;
 pub mod cases;
 pub mod consents;

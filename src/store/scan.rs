@@ -10,7 +10,7 @@
 //! at all. The stored forms are taken apart by whoever counts, beside the next range's reading.
 
 use super::{
-    StoreError, Tx,
+    StoreError, Tx, births,
     consents::Unconsented,
     counted::{Counted, list},
     tx::on,
@@ -28,6 +28,8 @@ pub struct StoredPerson {
     pub person: PersonId,
     /// The subject whose sealed facts stand for the person, and those facts.
     pub facts: Option<(SubjectId, Vec<u8>)>,
+    /// Whether an earlier release went by them.
+    pub counted_before: bool,
     /// The stored forms of its events.
     bodies: Vec<u8>,
     /// Which of them don't count, by place, ascending.
@@ -92,7 +94,9 @@ pub async fn counted_persons(
     after: i64,
     until: i64,
 ) -> Result<Vec<StoredPerson>, StoreError> {
-    let mut facts = facts(tx, after, until).await?.into_iter().peekable();
+    let facts = facts(tx, after, until).await?;
+    let kept = births::of_range(tx, (after, until), &facts).await?;
+    let mut facts = facts.into_iter().peekable();
     let mut persons = Vec::new();
     let mut unsure = BTreeMap::new();
     for row in joined(tx, counted, after, until).await? {
@@ -108,14 +112,18 @@ pub async fn counted_persons(
             continue;
         }
         let person = PersonId::new(row.person);
+        let before = kept.facts(person, &own);
+        let counted_before = before.is_some();
         let facts = match row.giver(&own, left_out.is_empty()) {
+            _ if counted_before => before,
             Giver::Certain(at) => at.map(|at| own.swap_remove(at)),
             Giver::Unsure => {
                 unsure.insert(row.person, (persons.len(), own));
                 None
             }
         };
-        persons.push(StoredPerson { person, facts, bodies: row.bodies, left_out });
+        let bodies = row.bodies;
+        persons.push(StoredPerson { person, facts, counted_before, bodies, left_out });
     }
     let serving = serving(tx, counted, unsure.keys()).await?;
     for (person, (at, own)) in unsure {
@@ -135,8 +143,9 @@ struct Joined {
     subjects: (SubjectId, SubjectId),
 }
 
-/// Whose facts stand for a person: a date of birth counts only where the identity that gave it has
-/// an event that counts; one from a batch never accepted or a consent withdrawn is left out, too.
+/// Whose facts stand for a person by whose date of birth no release went yet: one counts only where
+/// the identity that gave it has an event that counts; one from a batch never accepted or a consent
+/// withdrawn is left out, too.
 enum Giver {
     /// The place of the first of whom it is certain, or that there is none.
     Certain(Option<usize>),

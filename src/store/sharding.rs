@@ -73,6 +73,7 @@ pub const PLACEMENTS: &[(&str, Placement)] = &[
     everywhere("feed"),
     everywhere("consent"),
     everywhere("postcode"),
+    everywhere("counted_birth"),
     everywhere("frozen_batch"),
     everywhere("erasure"),
     everywhere("erased"),

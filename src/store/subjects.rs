@@ -1,7 +1,7 @@
 //! Subjects (identities as partners wrote them), their keys, and the persons they make up.
 
 use super::{
-    StoreError, Tx,
+    StoreError, Tx, births,
     bulk::{
         self, Among,
         Column::{Bytes, Integers, OptionalBytes},
@@ -342,13 +342,15 @@ pub async fn insert(tx: &mut Tx, new: &[NewSubject]) -> Result<(), StoreError> {
     .await
 }
 
-/// Moves subjects between persons, their events with them. Events are inserted anew and
-/// deleted, not updated: a sharded store does not move a row by changing its key.
+/// Moves subjects between persons, their events with them, and by whose date of birth they were
+/// counted. Events are inserted anew and deleted, not updated: a sharded store does not move a row by
+/// changing its key.
 ///
 /// # Errors
 /// When they can't be written.
 pub async fn move_subjects(tx: &mut Tx, moves: &[Move]) -> Result<(), StoreError> {
     for Move { subject, from, to } in moves {
+        births::carry(tx, *from).await?;
         let rows = on!(tx, c => sqlx::query(
             "UPDATE subject SET person_id = $1 WHERE subject_id = $2 AND person_id = $3")
             .bind(to.number()).bind(subject.number()).bind(from.number())

@@ -63,6 +63,8 @@ pub fn tables_at(level: usize) -> impl Iterator<Item = &'static Table> {
 
 /// The place of `0014_requests` among the migrations.
 const REQUESTS: usize = 14;
+/// And of `0015_births`, which keeps by whose date of birth a release went.
+const BIRTHS: usize = 15;
 
 const fn column(name: &'static str, kind: Kind, since: usize) -> Column {
     Column { name, kind, nullable: false, since }
@@ -203,6 +205,11 @@ pub const TABLES: &[Table] = &[
             integer("link_rule", 11),
             integer("link_rules", 11),
         ],
+    ),
+    table(
+        "counted_birth",
+        1,
+        &[integer("subject_id", BIRTHS), integer("giver_id", BIRTHS), integer("close", BIRTHS)],
     ),
     table("subject_key", 2, &[bytes("match_key", 3), integer("subject_id", 3), integer("rung", 3)]),
     table(

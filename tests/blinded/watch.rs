@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use std::{
     collections::BTreeSet,
     fs::{self, File},
+    io::ErrorKind,
     net::TcpListener,
     ops::Range,
     os::unix::fs::FileExt,
@@ -204,7 +205,12 @@ impl Watched {
         let folder: &Path = self.folder.path();
         for file in files(folder) {
             if !file.starts_with(folder.join("files")) {
-                let bytes = fs::read(&file).unwrap();
+                let bytes = match fs::read(&file) {
+                    Ok(bytes) => bytes,
+                    // The engine's own journals come and go while the gateway runs.
+                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                    Err(error) => panic!("{}: {error}", file.display()),
+                };
                 searched += bytes.len() as u64;
                 hits.extend(found(search, &bytes));
             }

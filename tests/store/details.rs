@@ -43,7 +43,7 @@ async fn a_detail_is_kept_with_its_leaf(fresh: Fresh) {
     let quarter = "2026Q1".parse().unwrap();
     let release =
         tallygate::store::releases::Entry { quarter, digest: [1; 32], document: "{}".to_owned() };
-    let freeze = || Effect::Freeze(Box::new(release.clone()));
+    let freeze = || Effect::Freeze(Box::new((release.clone(), vec![])));
     indices.push(commit(kept(4).with(freeze())).await.unwrap());
     commit(kept(5).with(freeze())).await.unwrap_err();
     // Inside another effect it would be lost: that is refused.

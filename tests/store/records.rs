@@ -12,7 +12,7 @@ use tallygate::{
         erasures,
         feeds::{self, NewBatch},
         records::{self, NewEvent, NewWithdrawal},
-        scan,
+        releases, scan,
         subjects::{self, Move, NewSubject, Subject, Tie},
     },
 };
@@ -26,6 +26,8 @@ on_both!(
     the_pass_leaves_out_what_does_not_count,
     an_event_whose_batch_is_gone_does_not_count,
     facts_are_of_the_first_who_has_an_event_that_counts,
+    a_birth_that_a_release_went_by_stays_however_often_it_is_corrected,
+    a_birth_that_a_release_went_by_goes_along_where_persons_part_and_join,
     many_rows_fit_one_call,
     what_is_about_nobody_is_told_its_day_and_erased,
 );
@@ -379,6 +381,94 @@ async fn facts_are_of_the_first_who_has_an_event_that_counts(fresh: Fresh) {
     assert_eq!(fresh.counted(&[reviews, other]).await, [(1, 2, Some(2)), (2, 1, Some(5))]);
     withdraw(&[12, 15]).await;
     assert_eq!(fresh.counted(&[reviews, other]).await, [(1, 1, Some(3))]);
+}
+
+impl Fresh {
+    /// Freezes a quarter as a close does, by whose facts the pass goes, and tells them all.
+    async fn close(&self, feeds: &[FeedId], quarter: &str) -> Vec<(i64, Option<i64>)> {
+        let mut tx = self.read(Rights::Release).await;
+        let persons = scan::persons(&mut tx, feeds, 0, 100).await.unwrap();
+        drop(tx);
+        let new = persons.iter().filter(|p| !p.counted_before);
+        let births = new.filter_map(|p| p.facts.as_ref().map(|(subject, _)| *subject)).collect();
+        let (quarter, document) = (quarter.parse().unwrap(), "{}".to_owned());
+        let entry = releases::Entry { quarter, digest: [1; 32], document };
+        self.act(Effect::Freeze(Box::new((entry, births)))).await.unwrap();
+        let seen = persons
+            .iter()
+            .map(|p| (p.person.number(), p.facts.as_ref().map(|(subject, _)| subject.number())));
+        seen.collect()
+    }
+
+    /// An identity's record, accepted.
+    async fn record(&self, feed: FeedId, subject: i64, person: i64, number: i64) {
+        let event = NewEvent { subject: SubjectId::new(subject), ..stored(person, number, None) };
+        let batch = self.stage(feed, usize::try_from(number).unwrap(), &[event]).await;
+        self.accept(batch).await.unwrap();
+    }
+
+    async fn withdraw(&self, feed: FeedId, number: i64) {
+        let mut tx = self.store.transact(Rights::Intake).await.unwrap();
+        let batch = feeds::stage(&mut tx, &batch_of(feed)).await.unwrap();
+        let withdrawal = NewWithdrawal { event_number: number, known: 19_500 };
+        records::stage_withdrawals(&mut tx, batch, &[withdrawal]).await.unwrap();
+        tx.commit().await.unwrap();
+        self.accept(batch).await.unwrap();
+    }
+
+    async fn part(&self, subject: i64, from: i64, to: i64) {
+        let mut tx = self.store.transact(Rights::Intake).await.unwrap();
+        let (subject, from, to) = (SubjectId::new(subject), PersonId::new(from), PersonId::new(to));
+        subjects::move_subjects(&mut tx, &[Move { subject, from, to }]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+/// Who could be a newborn again before each close would be in tables that the ledger charges once.
+async fn a_birth_that_a_release_went_by_stays_however_often_it_is_corrected(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    // A date for each identity of one person.
+    let all: Vec<_> = (1..=6).map(|id| subject(id, 1, &[])).collect();
+    fresh.insert(&all).await;
+    fresh.record(feed, 2, 1, 2).await;
+    // Before any close a correction counts.
+    fresh.withdraw(feed, 2).await;
+    fresh.record(feed, 3, 1, 3).await;
+    assert_eq!(fresh.close(&[feed], "2026Q1").await, [(1, Some(3))]);
+    for (n, quarter) in (4..).zip(["2026Q2", "2026Q3", "2026Q4"]) {
+        fresh.withdraw(feed, n - 1).await;
+        fresh.record(feed, n, 1, n).await;
+        assert_eq!(fresh.close(&[feed], quarter).await, [(1, Some(3))], "{quarter}");
+    }
+    // Nor does an older identity that is sent again take its place.
+    fresh.record(feed, 1, 1, 11).await;
+    assert_eq!(fresh.counted(&[feed]).await, [(1, 2, Some(3))]);
+    // Erased, it is gone, and the person's other dates are what there is.
+    let mut tx = fresh.store.transact(Rights::Intake).await.unwrap();
+    erasures::erase_record(&mut tx, 3, Some(&[SubjectId::new(3)])).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(fresh.counted(&[feed]).await, [(1, 2, Some(1))]);
+}
+
+async fn a_birth_that_a_release_went_by_goes_along_where_persons_part_and_join(fresh: Fresh) {
+    let feed = fresh.feed("health", RecordType::HealthReview).await;
+    let all = [(1, 1), (2, 1), (3, 1), (4, 4), (5, 5)];
+    fresh.insert(&all.map(|(id, person)| subject(id, person, &[]))).await;
+    for (subject, person) in [(1, 1), (2, 1), (3, 1), (4, 4)] {
+        fresh.record(feed, subject, person, subject).await;
+    }
+    assert_eq!(fresh.close(&[feed], "2026Q1").await, [(1, Some(1)), (4, Some(4))]);
+    // Whoever goes goes on by the date it was counted by, and so does whoever stays.
+    fresh.part(2, 1, 2).await;
+    fresh.part(1, 1, 8).await;
+    let parted = [(1, 1, Some(1)), (2, 1, Some(1)), (4, 1, Some(4)), (8, 1, Some(1))];
+    assert_eq!(fresh.counted(&[feed]).await, parted);
+    // Who comes in later and joins somebody older, and the other way round: the first close holds.
+    fresh.record(feed, 5, 5, 5).await;
+    assert_eq!(fresh.close(&[feed], "2026Q2").await[3], (5, Some(5)));
+    fresh.part(4, 4, 5).await;
+    fresh.part(3, 1, 5).await;
+    assert_eq!(fresh.counted(&[feed]).await[1], (5, 3, Some(1)));
 }
 
 async fn many_rows_fit_one_call(fresh: Fresh) {

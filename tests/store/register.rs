@@ -82,7 +82,7 @@ async fn a_release_is_frozen_once(fresh: Fresh) {
         digest: [digest; 32],
         document: "{}".to_owned(),
     };
-    let freeze = |entry| Effect::Freeze(Box::new(entry));
+    let freeze = |entry| Effect::Freeze(Box::new((entry, vec![])));
     fresh.act(freeze(release("2026Q1", 1))).await.unwrap();
     fresh.act(freeze(release("2025Q4", 2))).await.unwrap();
     let again = fresh.act(freeze(release("2026Q1", 3))).await;

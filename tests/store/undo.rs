@@ -83,7 +83,7 @@ async fn an_undone_stream_counts_no_more_and_takes_no_more(fresh: Fresh) {
 async fn a_notice_is_written_once_and_stays(fresh: Fresh) {
     let quarter = "2026Q1".parse().unwrap();
     let release = releases::Entry { quarter, digest: [1; 32], document: "{}".to_owned() };
-    fresh.act(Effect::Freeze(Box::new(release))).await.unwrap();
+    fresh.act(Effect::Freeze(Box::new((release, vec![])))).await.unwrap();
     let withdraw = |digest, notice: &str| {
         let (digest, notice) = ([digest; 32], notice.to_owned());
         Effect::WithdrawRelease(Box::new(releases::Withdrawal { quarter, digest, notice }))
@@ -126,7 +126,8 @@ async fn a_word_serves_one_act_once(fresh: Fresh) {
     let spend = |word: &Approval, effect| Effect::Approved(Box::new((word.clone(), effect)));
     let freeze = |quarter: &str| {
         let (quarter, document) = (quarter.parse().unwrap(), "{}".to_owned());
-        Effect::Freeze(Box::new(releases::Entry { quarter, digest: [1; 32], document }))
+        let entry = releases::Entry { quarter, digest: [1; 32], document };
+        Effect::Freeze(Box::new((entry, vec![])))
     };
     // A word that is not there does nothing, and an act that fails uses none up.
     let absent = fresh.act(spend(&first, freeze("2026Q1"))).await;

@@ -224,7 +224,7 @@ async fn a_release_that_another_gateway_froze_is_seen_and_one_that_was_altered_i
     let mut release = frozen.value().release.clone();
     release.quarter = next;
     let entry = crate::gateway::released::seal(&release, &town.gateway.release_key).unwrap();
-    let effect = Effect::Freeze(Box::new(entry));
+    let effect = Effect::Freeze(Box::new((entry, vec![])));
     let leaf = Leaf::new(LeafKind::ReleaseFrozen, town.gateway.now());
     // As another gateway would: this one is told nothing.
     town.gateway.sequencer().commit(crate::store::Act { leaf, effect, epoch: None }).await.unwrap();
@@ -237,7 +237,7 @@ async fn a_release_that_another_gateway_froze_is_seen_and_one_that_was_altered_i
     let mut entry = crate::gateway::released::seal(&release, &town.gateway.release_key).unwrap();
     entry.digest[0] ^= 1;
     let altered = releases::Entry { ..entry };
-    town.act(LeafKind::ReleaseFrozen, Effect::Freeze(Box::new(altered))).await;
+    town.act(LeafKind::ReleaseFrozen, Effect::Freeze(Box::new((altered, vec![])))).await;
     assert!(matches!(
         town.gateway.list_releases(&town.auditor()).await,
         Err(crate::gateway::Denied::Failed(_))
