@@ -251,7 +251,7 @@ pub(super) async fn measure(
             kind if kind < SEEN + OTHERWISE => (record * 7_919 % persons, Form::Numberless),
             _ => (persons + record, Form::Same),
         };
-        let memory = Memory::watch();
+        let memory = Memory::settled().await;
         let (sample, added) = inventor.link(&store, records, of, &mut rng).await?;
         let peak = memory.peak_mib();
         say(&format!("{name}: the bare loop writes the same rows"));

@@ -120,6 +120,10 @@ pub(super) fn resident_mib() -> Option<f64> {
     Some(kib / 1_024.0)
 }
 
+/// Memory has settled when so many looks in a row, this far apart, find no less of it.
+const STILL: usize = 10;
+const LOOK: Duration = Duration::from_millis(100);
+
 /// The most memory that the process holds from now on; Linux alone tells.
 #[derive(Debug)]
 pub(super) struct Memory;
@@ -132,6 +136,20 @@ impl Memory {
         Self
     }
 
+    /// The same once the process gives back no more of what it held before: a database that was
+    /// closed is let go of by a thread of its own, and its memory a little later.
+    pub(super) async fn settled() -> Self {
+        let held = || kib("VmRSS", std::process::id());
+        let (mut before, mut still) = (held(), 0);
+        while still < STILL {
+            tokio::time::sleep(LOOK).await;
+            let now = held();
+            still = if now < before { 0 } else { still + 1 };
+            before = now;
+        }
+        Self::watch()
+    }
+
     /// The peak since, MiB.
     pub(super) fn peak_mib(&self) -> Option<f64> {
         peak_mib(std::process::id())
@@ -140,10 +158,14 @@ impl Memory {
 
 /// The most memory that a process has held, MiB; Linux alone tells.
 pub(super) fn peak_mib(process: u32) -> Option<f64> {
+    Some(kib("VmHWM", process)? / 1_024.0)
+}
+
+/// A line of what Linux tells of a process's memory.
+fn kib(line: &str, process: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1_024.0)
+    let found = status.lines().find_map(|said| said.strip_prefix(line)?.strip_prefix(':'))?;
+    found.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 #[cfg(test)]
