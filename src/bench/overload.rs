@@ -2,9 +2,13 @@
 //! a crowd of connections that ask for cards at ten times the rate at which they can be answered,
 //! whatever they are told, and a partner that pushes one batch after the other as ever.
 //!
-//! The limit beside each figure is the same without the crowd: how long a card takes whom it is
-//! given, what the partner gets done, the most memory. All of it is on one machine: the crowd takes
-//! its share of the processors, so that the figures are worse than where it calls over a network.
+//! The limit beside each figure is the same without the crowd: how long a card takes a few managers
+//! whom it is given, what the partner gets done, the most memory. Those managers call as the crowd
+//! does, with certificates of their own, and when turned away come back when they are told. All of
+//! it is on one machine: the crowd's threads give way to everybody else's, and yet it takes some of
+//! the processors, so that the figures are worse than where it calls over a network.
+
+mod crowd;
 
 use super::{
     BenchError, Row,
@@ -22,18 +26,13 @@ use crate::{
     protocol::template::Template,
     wire::v1::{GetCardRequest, figure_service_client::FigureServiceClient},
 };
+use crowd::Crowd;
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{
-    task::JoinSet,
-    time::{self, MissedTickBehavior},
-};
+use tokio::{task::JoinSet, time};
 use tonic::Code;
 
 /// Children behind the figures, whose records the partner sends again and again.
@@ -42,27 +41,17 @@ const CHILDREN: u64 = 300;
 const TIMES: f64 = 10.0;
 /// Callers at once who find out what that is.
 const FILLING: usize = 64;
-/// Callers at once on a gateway that is not loaded.
-const QUIET: usize = 8;
-/// Calls of either.
+/// Managers, each of an area of its own, who ask one card after the other, crowd or not.
+const STEADY: usize = 8;
+/// Calls by which that is found out.
 const CALLS: u64 = 2_000;
-/// Calls of a connection that may be unanswered; further ones are never made.
-const UNANSWERED: usize = 32;
-/// Connections that are made at once.
-const CONNECTING: usize = 16;
+/// How long what is not loaded is measured, at most.
+const CALM: Duration = Duration::from_secs(10);
+/// When somebody who was turned away comes back.
+const COMES_BACK: Duration = Duration::from_secs(1);
 /// Rows of the partner's batches.
 const BATCH_ROWS: usize = 100;
 const PURPOSES: [&str; 2] = ["childrens_centre_planning", "early_education_take_up"];
-
-/// What the crowd was told.
-#[derive(Default)]
-struct Told {
-    cards: Mutex<Vec<Duration>>,
-    turned_away: AtomicUsize,
-    without_advice: AtomicUsize,
-    failed: AtomicUsize,
-    never_made: AtomicUsize,
-}
 
 pub(super) async fn measure(
     scratch: &mut Scratch,
@@ -75,19 +64,18 @@ pub(super) async fn measure(
     let (dir, feeds) = lay(scratch, clock).await?;
     let mut serve = Served::start(&dir, &[])?;
     drop(listening(&mut serve.0, &dir).await?);
+    let steady = steady(&dir).await?;
+    let full = {
+        let steady = steady.clone();
+        storm_of(FILLING, CALLS, move |caller| card(steady[caller % STEADY].clone())).await?
+    };
     let connections = usize::try_from(connections).unwrap_or(usize::MAX);
     say(&format!("overload: {connections} connections"));
-    let crowd = gather(&dir, connections).await?;
-    let calm = {
-        let crowd = crowd.clone();
-        storm_of(QUIET, CALLS, move |caller| card(crowd[caller % crowd.len()].clone())).await?
-    };
-    let full = {
-        let crowd = crowd.clone();
-        storm_of(FILLING, CALLS, move |caller| card(crowd[caller % crowd.len()].clone())).await?
-    };
+    let crowd = Crowd::gather(&dir, connections).await?;
     let health = connect(&dir, Template::Health.code(), None).await?.service();
-    let quiet = behave(&health, &feeds, lasts.min(Duration::from_secs(10))).await?;
+    let calm = lasts.min(CALM);
+    let (calm, quiet) = tokio::join!(ask_on(&steady, calm), behave(&health, &feeds, calm));
+    let (calm, quiet) = (calm?, quiet?);
     let before = peak_mib(serve.0.id()).unwrap_or_default();
     let offered = full.rate() * TIMES;
     say(&format!(
@@ -96,35 +84,64 @@ pub(super) async fn measure(
         lasts.as_secs(),
         full.rate()
     ));
-    let told = Arc::new(Told::default());
-    let storming = storm(crowd, offered, lasts, &told);
-    let (storm, partner) = tokio::join!(storming, behave(&health, &feeds, lasts));
-    let (storm, partner) = (storm?, partner?);
+    let (told, admitted, partner) = tokio::join!(
+        crowd.storm(offered, lasts),
+        ask_on(&steady, lasts),
+        behave(&health, &feeds, lasts)
+    );
+    let (admitted, partner) = (admitted?, partner?);
     let peak = peak_mib(serve.0.id());
-    say(&summary(&told, &storm));
+    say(&told?.summary(lasts));
     let engine = scratch.engine();
-    let admitted = (storm.percentile_ms(99), calm.percentile_ms(99));
+    let took = (admitted.percentile_ms(99), calm.percentile_ms(99));
     let memory = (peak.unwrap_or_default(), before);
     let pushed = (partner.1, quiet.1);
     Ok(vec![
-        row(("overload_memory", "MiB"), engine, memory, &storm, peak),
-        row(("overload_p99", "ms"), engine, admitted, &storm, peak),
+        row(("overload_memory", "MiB"), engine, memory, &admitted, peak),
+        row(("overload_p99", "ms"), engine, took, &admitted, peak),
         row(("overload_partner", "records/s"), engine, pushed, &partner.0, peak),
     ])
 }
 
-fn summary(told: &Told, storm: &Sample) -> String {
-    let of = |count: &AtomicUsize| count.load(Ordering::Relaxed);
-    format!(
-        "overload: {} cards answered ({:.0}/s), {} calls turned away, {} of them without advice, \
-         {} failed otherwise, {} never made for want of an answer to {UNANSWERED} earlier ones",
-        storm.calls.len(),
-        storm.rate(),
-        of(&told.turned_away),
-        of(&told.without_advice),
-        of(&told.failed),
-        of(&told.never_made)
-    )
+async fn steady(dir: &Path) -> Result<Vec<(Service, &'static str)>, BenchError> {
+    let mut managers = Vec::new();
+    for at in 0..STEADY {
+        let area = place().areas[at].code;
+        let manager = connect(dir, &format!("manager-{area}"), None).await?.service();
+        managers.push((manager, area));
+    }
+    Ok(managers)
+}
+
+/// Each asks one card after the other for so long; how long those took that were answered.
+async fn ask_on(
+    managers: &[(Service, &'static str)],
+    lasts: Duration,
+) -> Result<Sample, BenchError> {
+    let (begun, mut asking) = (Instant::now(), JoinSet::new());
+    for manager in managers {
+        let manager = manager.clone();
+        asking.spawn(async move {
+            let mut took = Vec::new();
+            while begun.elapsed() < lasts {
+                let asked = Instant::now();
+                match card(manager.clone()).await {
+                    Ok(()) => took.push(asked.elapsed()),
+                    Err(BenchError::Refused(status)) if is_shed(&status) => {
+                        time::sleep(COMES_BACK).await;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(took)
+        });
+    }
+    let mut sample = Sample::default();
+    while let Some(done) = asking.join_next().await {
+        sample.calls.extend(done.map_err(|_| BenchError::CutShort)??);
+    }
+    sample.elapsed = begun.elapsed();
+    Ok(sample)
 }
 
 /// A demo's ground with released figures, whose gateway has stopped; and the files of a partner.
@@ -144,33 +161,6 @@ async fn lay(
     Ok((dir, feeds))
 }
 
-/// The crowd: connections of the managers of all areas, in turn.
-async fn gather(
-    dir: &Path,
-    connections: usize,
-) -> Result<Vec<(Service, &'static str)>, BenchError> {
-    let (mut crowd, mut gathering, mut next) = (Vec::new(), JoinSet::new(), 0);
-    while crowd.len() < connections {
-        while gathering.len() < CONNECTING && next < connections {
-            let area = place().areas[next % place().areas.len()].code;
-            let dir = dir.to_owned();
-            gathering.spawn(async move {
-                let manager = connect(&dir, &format!("manager-{area}"), None).await?.service();
-                // Its channel connects with its first call.
-                match card((manager.clone(), area)).await {
-                    Err(BenchError::Refused(status)) if is_shed(&status) => {}
-                    done => done?,
-                }
-                Ok::<_, BenchError>((manager, area))
-            });
-            next += 1;
-        }
-        let Some(connected) = gathering.join_next().await else { break };
-        crowd.push(connected.map_err(|_| BenchError::CutShort)??);
-    }
-    Ok(crowd)
-}
-
 async fn card((manager, area): (Service, &'static str)) -> Result<(), BenchError> {
     let request = GetCardRequest {
         area: area.to_owned(),
@@ -183,61 +173,6 @@ async fn card((manager, area): (Service, &'static str)) -> Result<(), BenchError
 
 fn is_shed(status: &tonic::Status) -> bool {
     matches!(status.code(), Code::ResourceExhausted | Code::Unavailable)
-}
-
-/// Everybody asks at a rate of its own, `offered` in all, without waiting for answers.
-async fn storm(
-    crowd: Vec<(Service, &'static str)>,
-    offered: f64,
-    lasts: Duration,
-    told: &Arc<Told>,
-) -> Result<Sample, BenchError> {
-    let every = Duration::from_secs_f64(crowd.len() as f64 / offered.max(1.0));
-    let begun = Instant::now();
-    let mut callers = JoinSet::new();
-    for (at, caller) in (0_u32..).zip(crowd) {
-        let told = Arc::clone(told);
-        callers.spawn(async move {
-            // Not all of them at once.
-            time::sleep(every * (at % 64) / 64).await;
-            let (mut ticks, mut calls) = (time::interval(every), JoinSet::new());
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            while begun.elapsed() < lasts {
-                ticks.tick().await;
-                while calls.try_join_next().is_some() {}
-                if calls.len() < UNANSWERED {
-                    calls.spawn(ask(caller.clone(), Arc::clone(&told)));
-                } else {
-                    told.never_made.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            calls.join_all().await;
-        });
-    }
-    while let Some(done) = callers.join_next().await {
-        done.map_err(|_| BenchError::CutShort)?;
-    }
-    let calls = std::mem::take(&mut *told.cards.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Sample { elapsed: begun.elapsed(), calls })
-}
-
-async fn ask(caller: (Service, &'static str), told: Arc<Told>) {
-    let begun = Instant::now();
-    match card(caller).await {
-        Ok(()) => {
-            let took = begun.elapsed();
-            told.cards.lock().unwrap_or_else(PoisonError::into_inner).push(took);
-        }
-        Err(BenchError::Refused(status)) if is_shed(&status) => {
-            told.turned_away.fetch_add(1, Ordering::Relaxed);
-            if status.metadata().get("grpc-retry-pushback-ms").is_none() {
-                told.without_advice.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        Err(_) => {
-            told.failed.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 }
 
 /// A partner that pushes its files one after the other for so long; each batch's time and the
