@@ -156,7 +156,9 @@ impl Push {
                 }
                 Err(error) => {
                     // What went well before is told, too: it is stored and logged.
-                    self.print(&reports, console)?;
+                    if !reports.is_empty() {
+                        self.print(&reports, console)?;
+                    }
                     return Err(stopped(file, error));
                 }
             }
@@ -248,6 +250,8 @@ fn stopped(file: &Path, error: PushError) -> CliError {
     let path = file.to_owned();
     match error {
         PushError::Refused { status, rows: 0 } => CliError::from(*status),
+        // It names its file itself.
+        PushError::File { path, source } => CliError::Rejected { path, source: source.into() },
         other => CliError::Rejected { path, source: other.into() },
     }
 }

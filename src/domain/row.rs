@@ -52,7 +52,8 @@ pub struct Violation {
 pub enum LayoutError {
     /// A column that is no field of the record type.
     #[error(
-        "column {position} is no field of {record_type}: correct its heading or leave the column out"
+        "column {position} is no field of {record_type}: correct its heading, leave the column out, or \
+         map it (push --suggest-map)"
     )]
     UnknownColumn {
         /// Its place, from 1 on.

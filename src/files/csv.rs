@@ -10,7 +10,7 @@ mod headings;
 
 use super::{FilesError, rejects::REJECT_COLUMNS};
 use csv::{ByteRecord, Position, Reader, ReaderBuilder};
-use headings::{first_line, read_headings, refuse_utf16};
+use headings::{FirstLine, first_line, read_headings, refuse_utf16};
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// The longest line that is read, in bytes.
@@ -157,8 +157,8 @@ impl<R: Read + Seek> CsvTable<R> {
     /// When the first line can't be headings, see [`FilesError`].
     pub fn open(mut from: R) -> Result<Self, FilesError> {
         refuse_utf16(&mut from)?;
-        let (delimiter, line_feeds) = first_line(&mut from)?;
-        Ok(Self { line_feeds, ..Self::made(from, delimiter)? })
+        let first = first_line(&mut from)?;
+        Self::made(from, first)
     }
 
     /// The same of rows that this program made of a file of another kind: with commas and line feeds.
@@ -166,32 +166,35 @@ impl<R: Read + Seek> CsvTable<R> {
     /// # Errors
     /// As [`Self::open`].
     pub fn of_rows(from: R) -> Result<Self, FilesError> {
-        Self::made(from, b',')
+        Self::made(from, FirstLine { delimiter: b',', line_feeds: true, is_notice: false })
     }
 
-    fn made(from: R, delimiter: u8) -> Result<Self, FilesError> {
+    fn made(from: R, first: FirstLine) -> Result<Self, FilesError> {
+        let FirstLine { delimiter, line_feeds, is_notice } = first;
         let source = Bounded { inner: from, left: ROW_MAX };
         let mut reader = ReaderBuilder::new()
             .flexible(true)
-            .has_headers(true)
+            .has_headers(!is_notice)
             .delimiter(delimiter)
             .buffer_capacity(BUFFER)
             .from_reader(source);
-        let headings = match reader.byte_headers() {
-            Ok(headings) => headings.clone(),
-            Err(error) => {
-                return Err(match io_error(error) {
-                    quota if quota.kind() == io::ErrorKind::QuotaExceeded => {
-                        FilesError::LineTooLong { line: 1 }
-                    }
-                    other => other.into(),
-                });
-            }
+        let mut headings = ByteRecord::new();
+        let read = if is_notice {
+            let notice = reader.read_byte_record(&mut headings);
+            notice.and_then(|_| reader.read_byte_record(&mut headings)).map(drop)
+        } else {
+            reader.byte_headers().map(|found| headings.clone_from(found))
         };
+        read.map_err(|error| match io_error(error) {
+            quota if quota.kind() == io::ErrorKind::QuotaExceeded => {
+                FilesError::LineTooLong { line: 1 + u64::from(is_notice) }
+            }
+            other => other.into(),
+        })?;
         let (columns, places) = read_headings(&headings)?;
         let width = headings.len();
         let record = ByteRecord::new();
-        let (number, line_feeds, objects) = (1, true, false);
+        let (number, objects) = (1 + u64::from(is_notice), false);
         Ok(Self { reader, record, width, columns, places, number, line_feeds, delimiter, objects })
     }
 

@@ -14,15 +14,48 @@ pub(super) fn refuse_utf16(from: &mut (impl Read + Seek)) -> Result<(), FilesErr
     }
 }
 
-/// The delimiter of which the first line has most outside quotation marks, a comma for none; and
-/// whether a line feed ends it.
-pub(super) fn first_line(from: &mut (impl Read + Seek)) -> Result<(u8, bool), FilesError> {
+/// What the first line tells of all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FirstLine {
+    pub(super) delimiter: u8,
+    /// Whether a line feed ends it.
+    pub(super) line_feeds: bool,
+    /// Whether it only says the delimiter, as spreadsheets have it (`sep=;`): the headings are in
+    /// the second.
+    pub(super) is_notice: bool,
+}
+
+/// The delimiter that the first line names, or of which it has most outside quotation marks; a
+/// comma for none.
+pub(super) fn first_line(from: &mut (impl Read + Seek)) -> Result<FirstLine, FilesError> {
     let mut first = Vec::new();
     from.by_ref().take(BUFFER as u64).read_to_end(&mut first)?;
     from.seek(SeekFrom::Start(0))?;
-    const DELIMITERS: [u8; 4] = *b",;\t|";
+    let (delimiter, line_feeds) = guess(&first);
+    Ok(match notice(&first) {
+        Some(delimiter) => FirstLine { delimiter, line_feeds, is_notice: true },
+        None => FirstLine { delimiter, line_feeds, is_notice: false },
+    })
+}
+
+/// The delimiter of a line `sep=;`, which some spreadsheets write first, with quotation marks or not.
+fn notice(first: &[u8]) -> Option<u8> {
+    let first = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first);
+    let line = first.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
+    match line {
+        [s, e, p, b'=', delimiter] if [*s, *e, *p].eq_ignore_ascii_case(b"sep") => {
+            DELIMITERS.contains(delimiter).then_some(*delimiter)
+        }
+        _ => None,
+    }
+}
+
+const DELIMITERS: [u8; 4] = *b",;\t|";
+
+fn guess(first: &[u8]) -> (u8, bool) {
     let (mut counts, mut quoted, mut seen, mut line_feed) = ([0u32; 4], false, false, false);
-    for byte in first {
+    for &byte in first {
         seen |= !matches!(byte, b'\r' | b'\n');
         match byte {
             b'"' => quoted = !quoted,
@@ -39,7 +72,7 @@ pub(super) fn first_line(from: &mut (impl Read + Seek)) -> Result<(u8, bool), Fi
         }
     }
     let most = (0..4).rev().max_by_key(|at| counts[*at]).unwrap_or(0);
-    Ok((DELIMITERS[most], line_feed))
+    (DELIMITERS[most], line_feed)
 }
 
 /// Headings, trimmed, and their places, less those of a rejects file.

@@ -48,6 +48,24 @@ fn byte_order_mark_line_ends_quotes_and_blank_lines() {
 }
 
 #[test]
+fn a_first_line_may_only_say_the_delimiter() {
+    for (text, numbers) in [
+        ("sep=;\r\na;b\r\n1;\"x,|y\"\r\n\r\n2;\r\n", [3, 5]),
+        ("\u{feff}\"SEP=|\"\na|b\n1|\"x,|y\"\n2|", [3, 4]),
+        ("sep=\t\ra\tb\r1\tx,|y\r2\t", [3, 4]),
+    ] {
+        let values = [good(&["1", "x,|y"]), good(&["2", ""])];
+        let expected: Vec<_> = numbers.into_iter().zip(values).collect();
+        assert_eq!(table(text.as_bytes()).columns(), ["a", "b"], "{text:?}");
+        assert_eq!(rows(text.as_bytes()), expected, "{text:?}");
+    }
+    assert!(matches!(refusal(b"sep=;\n"), FilesError::Empty));
+    // A heading of that name is one.
+    assert_eq!(table(b"sep=x,b\n1,2\n").columns(), ["sep=x", "b"]);
+    assert_eq!(table(b"sep=,b\n1,2\n").columns(), ["sep=", "b"]);
+}
+
+#[test]
 fn a_million_empty_rows_are_passed_over() {
     for end in ["\n", "\r\n"] {
         let blank = end.repeat(1_500_000);
