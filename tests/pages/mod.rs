@@ -5,6 +5,7 @@
 //! - [`auditor`]: a figure's sources, reviews, signing in as a leaf
 //! - [`hostile`]: changed cookies, forms from elsewhere, replayed links, forced addresses
 //! - [`provider`]: signing in by OpenID Connect
+//! - [`refused`]: what can't be read, is not asked so, or takes too long
 //! - [`sending`]: a file mapped, checked and sent
 //! - [`texts`]: what every page must be: no script or style in it, few bytes
 
@@ -12,6 +13,7 @@ mod auditor;
 mod hostile;
 mod matrix;
 mod provider;
+mod refused;
 mod sending;
 mod texts;
 

@@ -7,6 +7,7 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::Asked,
     visitor::{Posted, Visitor},
 };
 use crate::{
@@ -14,10 +15,7 @@ use crate::{
     gateway::{Closed, Denied, GatewayError, Refused},
 };
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time;
@@ -155,8 +153,7 @@ pub(super) struct AskedNext {
 /// What closing a quarter would release.
 pub(super) async fn preview(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Query(AskedNext { quarter }): Query<AskedNext>,
+    Asked { visitor, query: AskedNext { quarter }, .. }: Asked<(), AskedNext>,
 ) -> Answer {
     let preview = pages.gateway().preview_release(&visitor.actor, &quarter).await;
     let no = |denied| answer::denied(&pages, &visitor, denied);
@@ -184,7 +181,7 @@ pub(super) async fn preview(
 /// A person's word to close it: the first one's waits for the second's.
 pub(super) async fn close(
     State(pages): State<Arc<Pages>>,
-    Posted { visitor, form }: Posted<BTreeMap<String, String>>,
+    Posted { visitor, form, .. }: Posted<BTreeMap<String, String>>,
 ) -> Answer {
     let quarter = form.get("quarter").cloned().unwrap_or_default();
     let accepted: Vec<String> =

@@ -3,6 +3,7 @@
 //!
 //! - [`serve()`]: connections, their limits and their end; `router`: which page is where.
 //! - `visitor`: from a cookie to an [`crate::gateway::Actor`], and what a form must prove.
+//! - `asked`: what an address asks, and the no to one that can't be read.
 //! - `answer`: the headers of every answer, and refusals as pages.
 //! - `sign_in`, `areas`, `cards`, `figures`, `map`, `found`, `log`, `review`, `trace`,
 //!   `register`, `closing`, `notices`, `push` (with `uploads` and `sending`):
@@ -15,7 +16,8 @@
 //! whoever is not, a cookie that names no session, a link or a way back that is used up and a form
 //! are counted into the minute's leaf of failed handshakes, as anybody can send those; asking for
 //! a page without any cookie only leads to where one signs in. Hash tiles and the published
-//! checkpoint are no leaves, as at [`super::site`].
+//! checkpoint are no leaves, as at [`super::site`]; nor is an address that nothing lies at, a method
+//! that a page has no use for, or an answer that took too long to make: those come as pages, too.
 //!
 //! # What the browser is trusted with
 //! A random cookie (`__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax`), and in each form a secret of
@@ -30,6 +32,7 @@
 
 mod answer;
 mod areas;
+mod asked;
 mod assets;
 mod boundaries;
 mod cards;
@@ -53,7 +56,7 @@ mod visitor;
 
 pub use boundaries::{Boundaries, BoundariesError};
 pub use router::router;
-pub use serve::serve;
+pub use serve::{answer_within, serve};
 
 use crate::{
     gateway::{Gateway, Published},

@@ -3,6 +3,7 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::Asked,
     clauses::{Clause, clauses},
     visitor::Visitor,
 };
@@ -15,7 +16,7 @@ use crate::{
     protocol::{CallerRole, signing::Signatory},
 };
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use http::HeaderMap;
 use serde::Deserialize;
 use std::{collections::BTreeSet, sync::Arc};
@@ -135,8 +136,7 @@ pub(super) struct AskedProtocols {
 
 pub(super) async fn protocols(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Query(AskedProtocols { q }): Query<AskedProtocols>,
+    Asked { visitor, query: AskedProtocols { q }, .. }: Asked<(), AskedProtocols>,
 ) -> Answer {
     let filter = ProtocolFilter { words: q.clone(), ..ProtocolFilter::default() };
     let page = PageRequest { size: MOST_LINES, token: String::new() };
@@ -153,9 +153,8 @@ pub(super) async fn protocols(
 
 pub(super) async fn protocol(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
     headers: HeaderMap,
-    Path((protocol, version)): Path<(String, String)>,
+    Asked { visitor, at: (protocol, version), .. }: Asked<(String, String)>,
 ) -> Answer {
     let (Ok(protocol), Ok(version)) = (protocol.parse(), version.parse()) else {
         return Ok(answer::nothing_here(&pages, &visitor));
@@ -242,8 +241,7 @@ pub(super) struct AskedDecision {
 
 pub(super) async fn explain(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Query(asked): Query<AskedDecision>,
+    Asked { visitor, query: asked, .. }: Asked<(), AskedDecision>,
 ) -> Answer {
     let mut shown = ExplainPage {
         frame: visitor.frame(&pages, "May we?", "/explain"),

@@ -51,6 +51,7 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route("/partners", get(register::partners))
         .route("/releases", get(register::releases))
         .route("/releases/next", get(closing::preview).post(closing::close))
+        .method_not_allowed_fallback(not_so)
         .fallback(absent)
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(map_response(answer::headed))
@@ -60,4 +61,9 @@ pub fn router(pages: Arc<Pages>) -> Router {
 /// An address that nothing lies at.
 async fn absent(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Response {
     answer::nothing_here(&pages, &visitor)
+}
+
+/// An address that is a page, but not in the way it was asked.
+async fn not_so(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Response {
+    answer::not_so(&pages, &visitor)
 }

@@ -6,12 +6,13 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::{Anyone, Nothing},
     visitor::{self, COOKIE, Posted, UNDER_WAY},
 };
 use crate::identity::{OneTimeLinks, SignInRefused, SignedIn};
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, Uri};
@@ -55,7 +56,10 @@ pub(super) struct Sent {
     ended: String,
 }
 
-pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(sent): Query<Sent>) -> Response {
+pub(super) async fn page(
+    State(pages): State<Arc<Pages>>,
+    Anyone { query: sent, .. }: Anyone<(), Sent>,
+) -> Response {
     let notice = match sent.ended.as_str() {
         "" => "",
         "out" => "You have signed out.",
@@ -65,7 +69,10 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(sent): Query<Sen
 }
 
 /// What a one-time link opens. Whether it is good is told only when it is used.
-pub(super) async fn link(State(pages): State<Arc<Pages>>, Path(link): Path<String>) -> Response {
+pub(super) async fn link(
+    State(pages): State<Arc<Pages>>,
+    Anyone { at: link, .. }: Anyone<String>,
+) -> Response {
     if !OneTimeLinks::is_one(&link) {
         // Nothing of an address goes into a form but what can't lead it elsewhere.
         return answer::page(&SignInPage::new(&pages, "", String::new()));
@@ -76,7 +83,7 @@ pub(super) async fn link(State(pages): State<Arc<Pages>>, Path(link): Path<Strin
 /// Uses a one-time link up.
 pub(super) async fn redeem(
     State(pages): State<Arc<Pages>>,
-    Path(link): Path<String>,
+    Anyone { at: link, .. }: Anyone<String>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
@@ -114,7 +121,7 @@ async fn let_in(pages: &Pages, headers: &HeaderMap, who: SignedIn) -> Response {
 /// Sends somebody to a provider.
 pub(super) async fn set_out(
     State(pages): State<Arc<Pages>>,
-    Path(provider): Path<String>,
+    Anyone { at: provider, .. }: Anyone<String>,
     headers: HeaderMap,
 ) -> Response {
     if !visitor::is_own_way(&headers) {
@@ -123,7 +130,7 @@ pub(super) async fn set_out(
     }
     let number = provider.parse::<usize>().ok();
     let Some(provider) = number.and_then(|number| pages.settings.providers.get(number)) else {
-        return StatusCode::NOT_FOUND.into_response();
+        return answer::nothing_for_nobody(&pages);
     };
     let (cookie, location) = provider.begin(pages.now(), &mut *pages.rng());
     let mut answer = answer::go_to(&location);
@@ -135,10 +142,10 @@ pub(super) async fn set_out(
 /// Somebody comes back from a provider.
 pub(super) async fn back(
     State(pages): State<Arc<Pages>>,
-    Path(number): Path<String>,
     headers: HeaderMap,
-    Query(SentBack { code, state, iss }): Query<SentBack>,
+    Anyone { at: number, query }: Anyone<String, SentBack>,
 ) -> Response {
+    let SentBack { code, state, iss } = query;
     let kept = visitor::cookie(&headers, UNDER_WAY).and_then(|kept| kept.split_once('.'));
     // By the way back of the provider that this browser set out to, and no other's.
     let kept = kept.filter(|(set_out, _)| *set_out == number);
@@ -164,10 +171,6 @@ pub(super) async fn back(
     visitor::set_cookie(&mut answer, UNDER_WAY, "");
     answer
 }
-
-/// A form with nothing in it but its proof.
-#[derive(Debug, Deserialize)]
-pub(super) struct Nothing {}
 
 /// Ends the session.
 pub(super) async fn out(
