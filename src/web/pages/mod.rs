@@ -6,7 +6,7 @@
 //! - `asked`: what an address asks, and the no to one that can't be read.
 //! - `answer`: the headers of every answer, and refusals as pages.
 //! - `sign_in`, `areas`, `cards`, `figures`, `map`, `found`, `log`, `review`, `trace`,
-//!   `register`, `closing`, `notices`, `push` (with `uploads` and `sending`):
+//!   `register`, `partners`, `closing`, `notices`, `push` (with `uploads` and `sending`):
 //!   the pages.
 //!
 //! # What is a leaf
@@ -43,6 +43,7 @@ mod found;
 mod log;
 mod map;
 mod notices;
+mod partners;
 mod push;
 mod register;
 mod review;

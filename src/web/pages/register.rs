@@ -1,4 +1,4 @@
-//! The registers in plain words: protocols, "may we?", partners, releases.
+//! The registers in plain words: protocols, "may we?", releases.
 
 use super::{
     Pages,
@@ -9,10 +9,7 @@ use super::{
 };
 use crate::{
     book,
-    gateway::{
-        ExplainedAct, ExplainedQuestion, Frozen, PageRequest, PartnerLine, ProtocolFilter,
-        ProtocolLine,
-    },
+    gateway::{ExplainedAct, ExplainedQuestion, Frozen, PageRequest, ProtocolFilter, ProtocolLine},
     protocol::{CallerRole, signing::Signatory},
 };
 use askama::Template;
@@ -22,7 +19,7 @@ use serde::Deserialize;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// More lines than any deployment's register has on a page; further ones are searched for.
-const MOST_LINES: u32 = 200;
+pub(super) const MOST_LINES: u32 = 200;
 
 #[derive(Template)]
 #[template(path = "protocols.html")]
@@ -86,24 +83,6 @@ struct ExplainPage {
     sentence: String,
     wrong: &'static str,
     entry: u64,
-}
-
-#[derive(Template)]
-#[template(path = "partners.html")]
-struct PartnersPage {
-    frame: Frame,
-    partners: Vec<PartnerRow>,
-    entry: u64,
-}
-
-struct PartnerRow {
-    id: String,
-    name: String,
-    org_code: String,
-    roles: String,
-    certificates: usize,
-    keys: usize,
-    disabled: bool,
 }
 
 #[derive(Template)]
@@ -305,27 +284,6 @@ impl AskedDecision {
             act,
         })
     }
-}
-
-pub(super) async fn partners(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Answer {
-    let page = PageRequest { size: MOST_LINES, token: String::new() };
-    let found = pages.gateway().list_partners(&visitor.actor, &page).await;
-    let found = found.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
-    let (found, receipt) = found.into_parts();
-    let row = |PartnerLine { partner, disabled }: PartnerLine| PartnerRow {
-        id: partner.partner.to_string(),
-        name: partner.name,
-        org_code: partner.org_code,
-        roles: partner.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        certificates: partner.certificates.len(),
-        keys: partner.keys.len(),
-        disabled,
-    };
-    Ok(answer::page(&PartnersPage {
-        frame: visitor.frame(&pages, "Partners", "/partners"),
-        partners: found.entries.into_iter().map(row).collect(),
-        entry: receipt.leaf_index,
-    }))
 }
 
 pub(super) async fn releases(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Answer {

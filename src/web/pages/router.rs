@@ -1,8 +1,8 @@
 //! Which page is where.
 
 use super::{
-    Pages, answer, areas, assets, cards, closing, figures, found, log, map, notices, push,
-    register, review, sign_in, trace, visitor::Visitor,
+    Pages, answer, areas, assets, cards, closing, figures, found, log, map, notices, partners,
+    push, register, review, sign_in, trace, visitor::Visitor,
 };
 use axum::{
     Router,
@@ -48,7 +48,7 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route("/push", get(push::page).post(push::receive))
         .route("/push/{file}", post(push::go_on))
         .route("/push/{file}/{name}", get(push::download))
-        .route("/partners", get(register::partners))
+        .route("/partners", get(partners::page))
         .route("/releases", get(register::releases))
         .route("/releases/next", get(closing::preview).post(closing::close))
         .method_not_allowed_fallback(not_so)

@@ -210,7 +210,7 @@ fn menu(actor: &Actor, current: &str) -> Vec<MenuEntry> {
         ("/figures", "What is published", &[Provider, Consumer, DataOfficer, Auditor]),
         ("/protocols", "Protocols", &[Provider, Consumer, DataOfficer, Auditor]),
         ("/explain", "May we?", &[Provider, Consumer, DataOfficer, Auditor]),
-        ("/partners", "Partners", &[DataOfficer, Auditor]),
+        ("/partners", "Partners and feeds", &[DataOfficer, Auditor]),
         ("/releases", "Releases", &[DataOfficer, Auditor]),
         ("/push", "Send a file", &[Provider]),
         ("/notices", "Objections", &[Provider, DataOfficer, Auditor]),
