@@ -190,6 +190,14 @@ pub(super) fn unreadable_of_nobody(pages: &Pages) -> Response {
     said(frame_of_nobody(pages, heading), StatusCode::BAD_REQUEST, heading, sentence)
 }
 
+/// One page more than is made for a session at once.
+pub(super) fn too_many(pages: &Pages) -> Response {
+    let heading = "Too much at once";
+    let sentence = "As many pages as one person may ask for at once are being made. Wait for them, \
+                    then try again.";
+    said(frame_of_nobody(pages, heading), StatusCode::TOO_MANY_REQUESTS, heading, sentence)
+}
+
 /// What took too long to be made. Who asked is not known here.
 pub(super) async fn late(pages: &Pages) -> Response {
     let heading = "This took too long";

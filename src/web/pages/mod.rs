@@ -17,7 +17,9 @@
 //! are counted into the minute's leaf of failed handshakes, as anybody can send those; asking for
 //! a page without any cookie only leads to where one signs in. Hash tiles and the published
 //! checkpoint are no leaves, as at [`super::site`]; nor is an address that nothing lies at, a method
-//! that a page has no use for, or an answer that took too long to make: those come as pages, too.
+//! that a page has no use for, an answer that took too long to make, or a page beyond those that a
+//! session may ask for at once (shed before anything is looked at, as with gRPC): those come as
+//! pages, too.
 //!
 //! # What the browser is trusted with
 //! A random cookie (`__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax`), and in each form a secret of
@@ -25,6 +27,9 @@
 //! with each answer allows nothing from elsewhere. `Lax`, because a session may begin by a way
 //! back from an identity provider; what changes something is a POST, and those must come from
 //! here by two proofs (`visitor::Posted`).
+//!
+//! Signing in once opens everything but closing a quarter: for that somebody must have proved within
+//! ten minutes who they are (`closing`), by the provider's `auth_time` or a one-time link.
 //!
 //! # What pages show
 //! What the use case gave, and nothing that it did not: texts of figures come from it as they are.

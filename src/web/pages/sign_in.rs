@@ -9,7 +9,10 @@ use super::{
     asked::{Anyone, Nothing},
     visitor::{self, COOKIE, Posted, UNDER_WAY},
 };
-use crate::identity::{OneTimeLinks, SignInRefused, SignedIn};
+use crate::{
+    domain::Quarter,
+    identity::{CameBack, OneTimeLinks, SignInRefused},
+};
 use askama::Template;
 use axum::{
     extract::State,
@@ -96,12 +99,14 @@ pub(super) async fn redeem(
         let shown = answer::page(&SignInPage::new(&pages, notice, String::new()));
         return (StatusCode::FORBIDDEN, shown).into_response();
     };
-    let_in(&pages, &headers, who).await
+    let came = CameBack { who, proved: Some(now), to_close: None };
+    let_in(&pages, &headers, came).await
 }
 
 /// Begins a session, behind its leaf. One that the browser had before ends: nobody goes on in
-/// another's.
-async fn let_in(pages: &Pages, headers: &HeaderMap, who: SignedIn) -> Response {
+/// another's. It begins at the first page, or where somebody set out to close a quarter.
+async fn let_in(pages: &Pages, headers: &HeaderMap, came: CameBack) -> Response {
+    let CameBack { who, proved, to_close } = came;
     if let Some(before) = visitor::cookie(headers, COOKIE) {
         pages.sessions.end(before);
     }
@@ -112,16 +117,25 @@ async fn let_in(pages: &Pages, headers: &HeaderMap, who: SignedIn) -> Response {
     if let Err(denied) = pages.gateway().sign_in(&actor).await {
         return answer::denied_to_nobody(pages, &denied);
     }
-    let cookie = pages.sessions.begin(who, pages.now(), &mut *pages.rng());
-    let mut answer = answer::go_to("/");
+    let cookie = pages.sessions.begin(who, proved, pages.now(), &mut *pages.rng());
+    let place = to_close.map_or_else(|| "/".to_owned(), |q| format!("/releases/next?quarter={q}"));
+    let mut answer = answer::go_to(&place);
     visitor::set_cookie(&mut answer, COOKIE, cookie.expose());
     answer
+}
+
+/// What somebody sets out for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SetOut {
+    /// The quarter that they are to close; empty for nothing special.
+    close: String,
 }
 
 /// Sends somebody to a provider.
 pub(super) async fn set_out(
     State(pages): State<Arc<Pages>>,
-    Anyone { at: provider, .. }: Anyone<String>,
+    Anyone { at: provider, query: SetOut { close } }: Anyone<String, SetOut>,
     headers: HeaderMap,
 ) -> Response {
     if !visitor::is_own_way(&headers) {
@@ -132,7 +146,12 @@ pub(super) async fn set_out(
     let Some(provider) = number.and_then(|number| pages.settings.providers.get(number)) else {
         return answer::nothing_for_nobody(&pages);
     };
-    let (cookie, location) = provider.begin(pages.now(), &mut *pages.rng());
+    let to_close = Some(close.as_str()).filter(|quarter| !quarter.is_empty());
+    let Ok(to_close) = to_close.map(str::parse::<Quarter>).transpose() else {
+        (pages.unknown)();
+        return answer::unreadable_of_nobody(&pages);
+    };
+    let (cookie, location) = provider.begin(to_close, pages.now(), &mut *pages.rng());
     let mut answer = answer::go_to(&location);
     let kept = format!("{}.{}", number.unwrap_or_default(), cookie.expose());
     visitor::set_cookie(&mut answer, UNDER_WAY, &kept);
@@ -158,7 +177,7 @@ pub(super) async fn back(
         None => Err(SignInRefused::NotUnderWay),
     };
     let mut answer = match finished {
-        Ok(who) => let_in(&pages, &headers, who).await,
+        Ok(came) => let_in(&pages, &headers, came).await,
         Err(error) => {
             // Nobody has to be anybody to make these: they are counted.
             tracing::debug!(%error, "a sign-in by a provider was refused");

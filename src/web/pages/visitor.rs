@@ -21,6 +21,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A cookie of this host alone, on TLS alone (RFC 6265bis §4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-tallygate";
@@ -32,6 +33,8 @@ pub(super) const UNDER_WAY: &str = "__Host-tallygate-sign-in";
 pub(super) struct Visitor {
     pub(super) actor: Actor,
     pub(super) session: Session,
+    /// Held until the answer is made.
+    _place: OwnedSemaphorePermit,
 }
 
 /// A cookie's value, where there is exactly one.
@@ -63,8 +66,11 @@ impl FromRequestParts<Arc<Pages>> for Visitor {
         let Some(session) = shown.and_then(|shown| pages.sessions.find(shown, pages.now())) else {
             return Err(signed_out(pages, &parts.method, shown.is_some()));
         };
+        let Some(place) = session.place() else {
+            return Err(answer::too_many(pages));
+        };
         match pages.recogniser.person(&session.who).await {
-            Ok(actor) => Ok(Self { actor, session }),
+            Ok(actor) => Ok(Self { actor, session, _place: place }),
             Err(denied) => {
                 let mut answer = answer::denied_to_nobody(pages, &denied);
                 if let Denied::Refused(_) = denied {
