@@ -28,6 +28,7 @@ mod decide;
 mod destroy_keys;
 mod details;
 mod erase;
+mod feeds_due;
 mod figure_text;
 mod figures;
 mod find_figures;
@@ -89,6 +90,7 @@ pub use consents::{
 pub use decide::{Page, PageRequest};
 pub use destroy_keys::{DestroyReason, Destroyed, DestroyedKeys};
 pub use erase::{MOST_RECORDS, NamedRecords};
+pub use feeds_due::{FeedLine, FeedState, PartnersAndFeeds};
 pub use figure_text::{FigureText, ReleaseNotice};
 pub use figures::{CardAnswer, CardLine, CardRequest, QueryAnswer, QueryRequest};
 pub use find_figures::FoundFigure;

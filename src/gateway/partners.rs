@@ -8,8 +8,8 @@
 //! - there is always a data officer left who is not barred.
 
 use super::{
-    Actor, Denied, Gateway, RefusalKind, Refused,
-    decide::{Decided, Declined, Page, PageRequest},
+    Actor, Denied, Gateway, RefusalKind, Refused, Snapshot,
+    decide::{Decided, Decision, Declined, Page, PageRequest},
     register::{Partner, PartnerKey, Register},
 };
 use crate::{
@@ -159,20 +159,27 @@ impl Gateway {
         page: &PageRequest,
     ) -> Result<Logged<Page<PartnerLine>>, Denied> {
         self.require(actor, &[CallerRole::DataOfficer, CallerRole::Auditor]).await?;
-        let logged = self
-            .settle(actor, |snapshot| {
-                let leaf = self.look(actor, "partners");
-                let lines = snapshot.register().partners().map(|(partner, disabled)| {
-                    let line = PartnerLine { partner: partner.clone(), disabled };
-                    (partner.partner.to_string(), line)
-                });
-                match self.page(actor, "partners", page, lines) {
-                    Ok(answer) => Ok(Decided { leaf, effect: Effect::None, answer }),
-                    Err(refused) => Err(Declined::new(leaf, refused)),
-                }
-            })
-            .await?;
+        let logged =
+            self.settle(actor, |snapshot| self.partner_lines(actor, snapshot, page)).await?;
         Ok(logged.map(|(_, page)| page))
+    }
+
+    /// A page of the register as of a snapshot.
+    pub(super) fn partner_lines(
+        &self,
+        actor: &Actor,
+        snapshot: &Snapshot,
+        page: &PageRequest,
+    ) -> Decision<Page<PartnerLine>> {
+        let leaf = self.look(actor, "partners");
+        let lines = snapshot.register().partners().map(|(partner, disabled)| {
+            let line = PartnerLine { partner: partner.clone(), disabled };
+            (partner.partner.to_string(), line)
+        });
+        match self.page(actor, "partners", page, lines) {
+            Ok(answer) => Ok(Decided { leaf, effect: Effect::None, answer }),
+            Err(refused) => Err(Declined::new(leaf, refused)),
+        }
     }
 }
 

@@ -96,15 +96,26 @@ struct Claims {
     exp: Option<Value>,
     iat: Option<Value>,
     nonce: Option<Value>,
+    auth_time: Option<Value>,
     roles: Option<Value>,
     areas: Option<Value>,
     #[serde(flatten)]
     others: Map<String, Value>,
 }
 
+/// What an ID token must answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskedToken<'a> {
+    /// The nonce that the sign-in began with.
+    pub nonce: &'a str,
+    /// From when on the person must have proved who they are, seconds since 1970, where the sign-in
+    /// was asked to be a fresh one: an older one may be whoever sits at that screen now.
+    pub proved_since: Option<i64>,
+}
+
 impl IdTokenCheck {
-    /// Who signed in, if everything about the token holds at `now` for the sign-in that began
-    /// with `nonce`.
+    /// Who signed in, and when they proved who they are where the provider says so, if everything
+    /// about the token holds at `now` for the sign-in that asked for it.
     ///
     /// # Errors
     /// The first thing that does not hold: form, header, key, signature, claims, time.
@@ -112,9 +123,9 @@ impl IdTokenCheck {
         &self,
         token: &str,
         keys: &ProviderKeys,
-        nonce: &str,
+        asked: AskedToken<'_>,
         now: Timestamp,
-    ) -> Result<SignedIn, TokenRefused> {
+    ) -> Result<(SignedIn, Option<Timestamp>), TokenRefused> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenRefused::Malformed);
         }
@@ -145,16 +156,18 @@ impl IdTokenCheck {
         claims.check_audience(&self.client_id)?;
         claims.check_time(now)?;
         let shown = text(claims.nonce.as_ref(), ClaimName::Nonce)?;
-        if !bool::from(shown.as_bytes().ct_eq(nonce.as_bytes())) {
+        if !bool::from(shown.as_bytes().ct_eq(asked.nonce.as_bytes())) {
             return Err(TokenRefused::WrongNonce);
         }
+        let proved = claims.proved(asked.proved_since, now)?;
         let subject = text(claims.others.get(&self.user_claim), ClaimName::Sub)?;
-        Ok(SignedIn {
+        let who = SignedIn {
             partner: self.partner.clone(),
             user: UserSubject::new(subject).ok_or(TokenRefused::ClaimInvalid(ClaimName::Sub))?,
             roles: claims.roles()?,
             areas: claims.areas()?,
-        })
+        };
+        Ok((who, proved))
     }
 }
 
@@ -188,6 +201,27 @@ impl Claims {
             return Err(TokenRefused::NotYetValid);
         }
         Ok(())
+    }
+
+    /// When the person proved who they are (OpenID Connect Core 1.0 §2, `auth_time`): it must be
+    /// said, and be late enough, where a fresh sign-in was asked for.
+    fn proved(
+        &self,
+        since: Option<i64>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, TokenRefused> {
+        if self.auth_time.is_none() && since.is_none() {
+            return Ok(None);
+        }
+        let at = seconds(self.auth_time.as_ref(), ClaimName::AuthTime)?;
+        if at > now.as_second().saturating_add(LEEWAY_SECONDS) {
+            return Err(TokenRefused::NotYetValid);
+        }
+        if since.is_some_and(|since| at < since.saturating_sub(LEEWAY_SECONDS)) {
+            return Err(TokenRefused::Expired);
+        }
+        let invalid = |_| TokenRefused::ClaimInvalid(ClaimName::AuthTime);
+        Timestamp::from_second(at).map(Some).map_err(invalid)
     }
 
     fn roles(&self) -> Result<Vec<CallerRole>, TokenRefused> {
@@ -264,10 +298,12 @@ mod tests {
             "exp": 1_800_000_300, "iat": 1_800_000_000, "roles": ["consumer", "printer"],
             "areas": ["CC01"],
         });
+        let asked = AskedToken { nonce: "n", proved_since: None };
         let judged = |header: &Value, claims: &Value| {
-            check.verify(&token(&key, header, claims), &keys, "n", now)
+            check.verify(&token(&key, header, claims), &keys, asked, now)
         };
-        let good = judged(&header, &claims).unwrap();
+        let (good, proved) = judged(&header, &claims).unwrap();
+        assert_eq!(proved, None);
         assert_eq!((good.roles.len(), good.areas.len()), (1, 1));
         use ClaimName::{Areas, Aud, Exp, Iat, Iss, Nonce, Roles, Sub};
         use TokenRefused::{
@@ -313,11 +349,44 @@ mod tests {
         let by_name = IdTokenCheck { user_claim: "upn".to_owned(), ..check.clone() };
         let mut named = claims.clone();
         named["upn"] = json!("data-officer-1");
-        let called = |claims| by_name.verify(&token(&key, &header, claims), &keys, "n", now);
-        assert_eq!(called(&named).unwrap().user.expose(), "data-officer-1");
+        let called = |claims| by_name.verify(&token(&key, &header, claims), &keys, asked, now);
+        assert_eq!(called(&named).unwrap().0.user.expose(), "data-officer-1");
         assert_eq!(called(&claims), Err(ClaimMissing(Sub)));
         let (other, _) = provider();
-        let forged = check.verify(&token(&other, &header, &claims), &keys, "n", now);
+        let forged = check.verify(&token(&other, &header, &claims), &keys, asked, now);
         assert_eq!(forged, Err(TokenRefused::BadSignature));
+    }
+
+    #[test]
+    fn a_fresh_sign_in_must_be_said_to_be_one() {
+        let (key, keys) = provider();
+        let check = IdTokenCheck {
+            issuer: "https://login.example".to_owned(),
+            client_id: "tallygate".to_owned(),
+            partner: "centres".parse().unwrap(),
+            user_claim: "sub".to_owned(),
+        };
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let header = json!({ "alg": "EdDSA", "kid": "k1" });
+        let judged = |proved: Value, since: Option<i64>| {
+            let claims = json!({
+                "iss": "https://login.example", "aud": "tallygate", "sub": "somebody", "nonce": "n",
+                "exp": 1_800_000_300, "iat": 1_800_000_000, "roles": ["consumer"],
+                "auth_time": proved,
+            });
+            let asked = AskedToken { nonce: "n", proved_since: since };
+            let judged = check.verify(&token(&key, &header, &claims), &keys, asked, now);
+            judged.map(|(_, proved)| proved.map(Timestamp::as_second))
+        };
+        let since = Some(1_799_999_900);
+        assert_eq!(judged(json!(1_799_999_950), since), Ok(Some(1_799_999_950)));
+        // An hour old: told, but no fresh one.
+        assert_eq!(judged(json!(1_799_996_400), None), Ok(Some(1_799_996_400)));
+        assert_eq!(judged(json!(1_799_996_400), since), Err(TokenRefused::Expired));
+        assert_eq!(judged(json!(1_800_000_900), None), Err(TokenRefused::NotYetValid));
+        let unsaid = TokenRefused::ClaimMissing(ClaimName::AuthTime);
+        assert_eq!(judged(Value::Null, since), Err(unsaid));
+        let invalid = TokenRefused::ClaimInvalid(ClaimName::AuthTime);
+        assert_eq!(judged(json!("now"), None), Err(invalid));
     }
 }

@@ -48,12 +48,14 @@ pub use caller::{
 };
 pub use certificate::{CertificateFingerprint, InvalidCertificate, Peer};
 pub use clock::{Clock, SystemClock, TlsClock};
-pub use id_token::{IdTokenCheck, ProviderKeys};
+pub use id_token::{AskedToken, IdTokenCheck, ProviderKeys};
 pub use issue::{
     CertificateAuthority, IssueError, Issued, IssuedTokenKey, LOOPBACK_NAMES, Validity,
 };
 pub use mint::{MintError, TokenClaims, TokenId, mint};
-pub use oidc::{AskProvider, Provider, ProviderSettings, SignInRefused, Told, form_encoded};
+pub use oidc::{
+    AskProvider, CameBack, Provider, ProviderSettings, SignInRefused, Told, form_encoded,
+};
 pub use pause::Pause;
 pub use recognise::{Recogniser, RegisterView};
 pub use refused::{ClaimName, TokenRefused};

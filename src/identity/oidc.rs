@@ -12,10 +12,11 @@
 //! held for those who only set out, however many there are.
 
 use super::{
-    id_token::{IdTokenCheck, ProviderKeys},
+    id_token::{AskedToken, IdTokenCheck, ProviderKeys},
     refused::TokenRefused,
     session::{Secret, SignedIn},
 };
+use crate::domain::{PartnerId, Quarter};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
@@ -84,6 +85,17 @@ pub enum SignInRefused {
     Token(#[from] TokenRefused),
 }
 
+/// Who came back from a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CameBack {
+    /// Who signed in.
+    pub who: SignedIn,
+    /// When they proved who they are, where the provider says so.
+    pub proved: Option<Timestamp>,
+    /// The quarter that they are to close, where they set out for that.
+    pub to_close: Option<Quarter>,
+}
+
 /// What one sign-in is bound by.
 struct Bound {
     state: Secret,
@@ -129,14 +141,20 @@ impl Provider {
         &self.settings.name
     }
 
-    /// Sets out: what the browser is to keep, and where it is to go.
-    pub fn begin<R: CryptoRng + ?Sized>(&self, now: Timestamp, rng: &mut R) -> (Secret, String) {
+    /// Sets out: what the browser is to keep, and where it is to go. Whoever sets out to close a
+    /// quarter has to prove anew who they are (`prompt`, `max_age`: §3.1.2.1).
+    pub fn begin<R: CryptoRng + ?Sized>(
+        &self,
+        to_close: Option<Quarter>,
+        now: Timestamp,
+        rng: &mut R,
+    ) -> (Secret, String) {
         let until = now.checked_add(PATIENCE).unwrap_or(now).as_second();
-        let cookie = Secret::draw(rng).until(until);
+        let cookie = Secret::draw(rng).until(until, to_close);
         let secret = self.secret.get_or_init(|| Secret::draw(rng));
         let Bound { state, nonce, verifier } = bound(secret, cookie.expose());
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()));
-        let query = form_encoded(&[
+        let mut query = vec![
             ("response_type", "code"),
             ("client_id", &self.settings.check.client_id),
             ("redirect_uri", &self.settings.redirect_uri),
@@ -145,7 +163,11 @@ impl Provider {
             ("nonce", nonce.expose()),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
-        ]);
+        ];
+        if to_close.is_some() {
+            query.extend([("prompt", "login"), ("max_age", "0")]);
+        }
+        let query = form_encoded(&query);
         let endpoint = &self.settings.authorization_endpoint;
         let join = if endpoint.contains('?') { '&' } else { '?' };
         let location = format!("{endpoint}{join}{query}");
@@ -162,10 +184,10 @@ impl Provider {
         state: &str,
         code: &str,
         now: Timestamp,
-    ) -> Result<SignedIn, SignInRefused> {
+    ) -> Result<CameBack, SignInRefused> {
         let secret = self.secret.get().ok_or(SignInRefused::NotUnderWay)?;
         let pending = bound(secret, cookie);
-        self.use_up(cookie, now)?;
+        let (until, to_close) = self.use_up(cookie, now)?;
         if !pending.state.is(state) {
             return Err(SignInRefused::State);
         }
@@ -183,14 +205,29 @@ impl Provider {
         let answer: TokenAnswer =
             serde_json::from_slice(&answer).map_err(|_| SignInRefused::Provider)?;
         let keys = self.keys_for(&answer.id_token, now).await?;
-        let nonce = pending.nonce.expose();
-        Ok(self.settings.check.verify(&answer.id_token, &keys, nonce, now)?)
+        let set_out = until.as_second().saturating_sub(PATIENCE.as_secs());
+        let proved_since = to_close.map(|_| set_out);
+        let asked = AskedToken { nonce: pending.nonce.expose(), proved_since };
+        let (who, proved) = self.settings.check.verify(&answer.id_token, &keys, asked, now)?;
+        Ok(CameBack { who, proved, to_close })
     }
 
-    /// Whether a sign-in is under way by a cookie; it is none from here on.
-    fn use_up(&self, cookie: &str, now: Timestamp) -> Result<(), SignInRefused> {
-        let until = Secret::is_until(cookie).and_then(|until| Timestamp::from_second(until).ok());
-        let until = until.filter(|until| now < *until).ok_or(SignInRefused::NotUnderWay)?;
+    /// Whose people it signs in.
+    #[must_use]
+    pub const fn partner(&self) -> &PartnerId {
+        &self.settings.check.partner
+    }
+
+    /// Whether a sign-in is under way by a cookie, until when, and what for; it is none from here
+    /// on. What it says of itself is believed once its state is that of the whole of it.
+    fn use_up(
+        &self,
+        cookie: &str,
+        now: Timestamp,
+    ) -> Result<(Timestamp, Option<Quarter>), SignInRefused> {
+        let (until, to_close) = Secret::is_until(cookie).ok_or(SignInRefused::NotUnderWay)?;
+        let until = Timestamp::from_second(until).ok().filter(|until| now < *until);
+        let until = until.ok_or(SignInRefused::NotUnderWay)?;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if used.len() >= MOST_USED {
             used.retain(|_, until| now < *until);
@@ -200,7 +237,7 @@ impl Provider {
             used.clear();
         }
         match used.insert(key(cookie), until) {
-            None => Ok(()),
+            None => Ok((until, to_close)),
             Some(_) => Err(SignInRefused::NotUnderWay),
         }
     }
@@ -308,7 +345,7 @@ mod tests {
         let (here, other) = (provider("here"), provider("other"));
         let mut rng = StdRng::seed_from_u64(3);
         let mut set_out = |one: &Provider| {
-            let (cookie, location) = one.begin(at(0), &mut rng);
+            let (cookie, location) = one.begin(None, at(0), &mut rng);
             (cookie, state_of(&location))
         };
         // Up to the provider, which exchanges nothing: everything before it held.
@@ -330,11 +367,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_somebody_set_out_for_is_bound() {
+        let (here, mut rng) = (provider("here"), StdRng::seed_from_u64(3));
+        let quarter: Quarter = "2026Q1".parse().unwrap();
+        let (cookie, location) = here.begin(Some(quarter), at(0), &mut rng);
+        assert!(location.contains("&prompt=login&max_age=0"));
+        let state = state_of(&location);
+        for other in ["", ".2026Q2", ".x", ".2026Q1.2026Q1"] {
+            let other = Secret::known(cookie.expose().replace(".2026Q1", other));
+            let refused = back(&here, &other, &state, 1).await;
+            assert!(matches!(refused, SignInRefused::State | SignInRefused::NotUnderWay));
+        }
+        assert_eq!(back(&here, &cookie, &state, 1).await, SignInRefused::Provider);
+        let (_, location) = here.begin(None, at(0), &mut rng);
+        assert!(!location.contains("prompt") && !location.contains("max_age"));
+    }
+
+    #[tokio::test]
     async fn nobody_is_shut_out_by_those_who_only_set_out() {
         let (here, mut rng) = (provider("here"), StdRng::seed_from_u64(3));
-        let (cookie, location) = here.begin(at(0), &mut rng);
+        let (cookie, location) = here.begin(None, at(0), &mut rng);
         for _ in 0..MOST_USED * 2 {
-            here.begin(at(0), &mut rng);
+            here.begin(None, at(0), &mut rng);
         }
         let first = back(&here, &cookie, &state_of(&location), 1).await;
         assert_eq!(first, SignInRefused::Provider);

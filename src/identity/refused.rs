@@ -27,6 +27,8 @@ pub enum ClaimName {
     Areas,
     /// What ties an ID token to the sign-in it was asked for by.
     Nonce,
+    /// When the person of an ID token proved who they are.
+    AuthTime,
 }
 
 impl ClaimName {
@@ -45,6 +47,7 @@ impl ClaimName {
             Self::Roles => "roles",
             Self::Areas => "areas",
             Self::Nonce => "nonce",
+            Self::AuthTime => "auth_time",
         }
     }
 }

@@ -10,12 +10,13 @@
 //!   no session.
 //! - A session ends when it was idle for too long, and in any case at its absolute limit.
 //! - A one-time link works once, and no longer than it was made for.
+//! - Only so many pages are made for one session at once, whatever connections it asks over.
 //! - What a session may do is asked of the register at every request
 //!   ([`super::Recogniser::person`]): a session is who, never what.
 
 use super::UserSubject;
 use crate::{
-    domain::{AreaCode, PartnerId},
+    domain::{AreaCode, PartnerId, Quarter},
     protocol::CallerRole,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -25,14 +26,18 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 use subtle::ConstantTimeEq;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The most sessions at once; the one that was idle the longest makes room.
 const MOST_SESSIONS: usize = 10_000;
 /// The most sessions of one person: whoever signs in again and again shuts out nobody else.
 const MOST_OF_ONE: usize = 8;
+/// The most pages that are made for one session at once: more than a browser asks for, less than
+/// would keep everybody else waiting.
+const PAGES_AT_ONCE: usize = 16;
 /// The most links that wait.
 const MOST_LINKS: usize = 1_000;
 /// The text of 256 bits in base64url.
@@ -68,15 +73,21 @@ impl Secret {
         Self(text)
     }
 
-    /// The same with the second it is good until, for its holder to show again.
-    pub(super) fn until(self, second: i64) -> Self {
-        Self(format!("{}.{second}", self.0))
+    /// The same with the second it is good until, and the quarter that its holder is to close, for
+    /// its holder to show again.
+    pub(super) fn until(self, second: i64, to_close: Option<Quarter>) -> Self {
+        let to_close = to_close.map(|quarter| format!(".{quarter}")).unwrap_or_default();
+        Self(format!("{}.{second}{to_close}", self.0))
     }
 
-    /// Until which second somebody's is good, as it says itself.
-    pub(super) fn is_until(shown: &str) -> Option<i64> {
-        let (secret, second) = shown.split_once('.')?;
-        (secret.len() == SECRET_LENGTH).then(|| second.parse().ok())?
+    /// Until which second somebody's is good, and what for, as it says itself.
+    pub(super) fn is_until(shown: &str) -> Option<(i64, Option<Quarter>)> {
+        let (secret, rest) = shown.split_once('.')?;
+        let (second, to_close) = match rest.split_once('.') {
+            None => (rest, None),
+            Some((second, quarter)) => (second, Some(quarter.parse().ok()?)),
+        };
+        (secret.len() == SECRET_LENGTH).then(|| Some((second.parse().ok()?, to_close)))?
     }
 
     /// The text itself, for its holder.
@@ -114,6 +125,25 @@ pub struct Session {
     pub who: SignedIn,
     /// What every form of its pages must carry.
     pub form: Secret,
+    /// When that person proved who they are, where that is known.
+    pub proved: Option<Timestamp>,
+    /// The pages that are being made for it.
+    places: Arc<Semaphore>,
+}
+
+impl Session {
+    /// A place for one more page; `None` while as many are being made as one session may ask for at
+    /// once. Whoever makes the page keeps it until that is done.
+    #[must_use]
+    pub fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Whether that person proved who they are within some time before `now`.
+    #[must_use]
+    pub fn proved_within(&self, time: SignedDuration, now: Timestamp) -> bool {
+        self.proved.is_some_and(|proved| now.duration_since(proved) < time)
+    }
 }
 
 struct Held {
@@ -143,10 +173,12 @@ impl Sessions {
         Self { limits, held: Mutex::default() }
     }
 
-    /// Begins a session; the cookie's value.
+    /// Begins a session; the cookie's value. `proved` is when the person proved who they are, as
+    /// far as that is known.
     pub fn begin<R: CryptoRng + ?Sized>(
         &self,
         who: SignedIn,
+        proved: Option<Timestamp>,
         now: Timestamp,
         rng: &mut R,
     ) -> Secret {
@@ -162,7 +194,8 @@ impl Sessions {
             let oldest = rest.min_by_key(|(_, held)| held.seen).map(|(key, _)| *key);
             oldest.and_then(|key| held.remove(&key));
         }
-        let session = Session { who, form };
+        let places = Arc::new(Semaphore::new(PAGES_AT_ONCE));
+        let session = Session { who, form, proved, places };
         held.insert(key(cookie.expose()), Held { session, begun: now, seen: now });
         cookie
     }
@@ -276,15 +309,15 @@ mod tests {
     #[test]
     fn a_session_ends_idle_at_its_limit_or_when_told() {
         let (sessions, mut rng) = (sessions(), StdRng::seed_from_u64(1));
-        let cookie = sessions.begin(manager(), at(0), &mut rng);
+        let cookie = sessions.begin(manager(), None, at(0), &mut rng);
         let is_there = |minutes| sessions.find(cookie.expose(), at(minutes)).is_some();
         // Seen every 25 minutes it lasts to its absolute limit, and not a minute longer.
         assert!([25, 50, 75, 100, 119].into_iter().all(is_there));
         assert!(!is_there(120) && !is_there(25));
 
-        let idle = sessions.begin(manager(), at(0), &mut rng);
+        let idle = sessions.begin(manager(), None, at(0), &mut rng);
         assert!(sessions.find(idle.expose(), at(30)).is_none());
-        let ended = sessions.begin(manager(), at(0), &mut rng);
+        let ended = sessions.begin(manager(), None, at(0), &mut rng);
         sessions.end(ended.expose());
         assert!(sessions.find(ended.expose(), at(1)).is_none());
     }
@@ -294,9 +327,9 @@ mod tests {
         let (sessions, mut rng) = (sessions(), StdRng::seed_from_u64(1));
         let mut other = manager();
         other.user = UserSubject::new("manager-CC02").unwrap();
-        let other = sessions.begin(other, at(0), &mut rng);
+        let other = sessions.begin(other, None, at(0), &mut rng);
         let own: Vec<Secret> =
-            (1..=9).map(|minute| sessions.begin(manager(), at(minute), &mut rng)).collect();
+            (1..=9).map(|minute| sessions.begin(manager(), None, at(minute), &mut rng)).collect();
         let is_there = |cookie: &Secret| sessions.find(cookie.expose(), at(10)).is_some();
         assert!(is_there(&other) && !is_there(&own[0]) && own[1..].iter().all(is_there));
     }
@@ -304,7 +337,7 @@ mod tests {
     #[test]
     fn a_changed_cookie_is_nobodys() {
         let (sessions, mut rng) = (sessions(), StdRng::seed_from_u64(1));
-        let cookie = sessions.begin(manager(), at(0), &mut rng);
+        let cookie = sessions.begin(manager(), None, at(0), &mut rng);
         for at_byte in 0..SECRET_LENGTH {
             let mut changed = cookie.expose().as_bytes().to_vec();
             changed[at_byte] = if changed[at_byte] == b'A' { b'B' } else { b'A' };
@@ -316,6 +349,32 @@ mod tests {
         }
         assert_eq!(sessions.find(cookie.expose(), at(1)).unwrap().who, manager());
         assert_eq!(format!("{cookie:?}"), "Secret([redacted])");
+    }
+
+    #[test]
+    fn a_session_has_so_many_places_however_it_is_asked_for() {
+        let (sessions, mut rng) = (sessions(), StdRng::seed_from_u64(1));
+        let cookie = sessions.begin(manager(), None, at(0), &mut rng);
+        let place = || sessions.find(cookie.expose(), at(1)).unwrap().place();
+        let mut held: Vec<_> = (0..PAGES_AT_ONCE).map(|_| place().unwrap()).collect();
+        assert!(place().is_none());
+        // Another of the same person's has its own.
+        let other = sessions.begin(manager(), None, at(0), &mut rng);
+        assert!(sessions.find(other.expose(), at(1)).unwrap().place().is_some());
+        held.pop();
+        assert!(place().is_some());
+    }
+
+    #[test]
+    fn a_proof_is_fresh_for_so_long() {
+        let (sessions, mut rng) = (sessions(), StdRng::seed_from_u64(1));
+        let cookie = sessions.begin(manager(), Some(at(-5)), at(0), &mut rng);
+        let session = sessions.find(cookie.expose(), at(1)).unwrap();
+        let ten = SignedDuration::from_mins(10);
+        assert!(session.proved_within(ten, at(4)) && !session.proved_within(ten, at(5)));
+        let unknown = sessions.begin(manager(), None, at(0), &mut rng);
+        let unknown = sessions.find(unknown.expose(), at(0)).unwrap();
+        assert!(!unknown.proved_within(ten, at(0)));
     }
 
     #[test]

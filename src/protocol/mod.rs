@@ -70,7 +70,7 @@ pub use explain::SendingQuestion;
 pub use fault::{Fault, Rule};
 pub use geography::Geography;
 pub use jws::Envelope;
-pub use life::{Act, Life, State};
+pub use life::{Act, Life, Part, State};
 pub use permit::{
     ConsentEvidence, ConsentState, FigurePermit, IntakePermit, RecordFacts, ReleasePermit,
     ReleaseSource, Whereabouts,
@@ -83,4 +83,4 @@ pub use retention::{End, Keeping, KeptRecord, RetentionRule};
 pub use revocation::Revoking;
 pub use root_policy::RootPolicy;
 pub use signing::{FullySigned, PartlySigned, Signatory, SignatureError, Signed, Verified};
-pub use vocabulary::{CallerRole, Purpose, SignatoryRole};
+pub use vocabulary::{CallerRole, Frequency, Purpose, SignatoryRole};

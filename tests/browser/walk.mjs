@@ -62,16 +62,16 @@ async function look(who, path, shot, { status = 200 } = {}) {
   await page.waitForLoadState("networkidle");
   const weight = weights.now;
   expect(weight < NEXT_VIEW, `${path}: ${weight} bytes on a later view`);
-  if (shot) await keep(who, shot);
+  await keep(who, shot || path, shot !== null);
   console.log(`  ${who.name}: ${path} (${weight} bytes)`);
   return page;
 }
 
 // The screenshots, the checks of accessibility and of a narrow window of what is shown now.
-async function keep({ page }, shot) {
+async function keep({ page }, shot, pictured = true) {
   for (const [kind, width] of [["desktop", 1200], ["phone", 320]]) {
     await page.setViewportSize({ width, height: 900 });
-    await page.screenshot({ path: `${shots}/${shot}-${kind}.png`, fullPage: true });
+    if (pictured) await page.screenshot({ path: `${shots}/${shot}-${kind}.png`, fullPage: true });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     expect(wide <= 0, `${shot} at ${width} px: ${wide} px too wide`);
     await page.evaluate(axe);
@@ -81,6 +81,24 @@ async function keep({ page }, shot) {
     }
   }
   await page.setViewportSize({ width: 1200, height: 900 });
+}
+
+// Every address that the pages lead to, whoever asks: what is no page of that role is its refusal,
+// and that is held to the same.
+const PATHS = [
+  "/", "/areas/CC01", "/areas/E08000026", "/areas/CC01/indicators/registered", "/areas/CC01/compare",
+  "/areas/CC01/map", "/areas/CC01/book", "/figures", "/figures?q=births", "/figures?q=a&q=b", "/log", "/log/entries",
+  "/log/check", "/log/review", "/log/trace", "/log/trace?area=CC01&quarter=2026Q1", "/protocols",
+  "/protocols/isp-health/1", "/push", "/explain", "/notices", "/partners", "/releases",
+  "/releases/next?quarter=2026Q2", "/nowhere",
+];
+async function everything(who) {
+  for (const path of PATHS) {
+    const answer = await who.page.goto(who.origin + path);
+    expect(answer.status() < 500, `${who.name}: ${path}: status ${answer.status()}`);
+    await keep(who, `${who.name}: ${path}`, false);
+  }
+  console.log(`  ${who.name}: all ${PATHS.length} addresses`);
 }
 
 async function manager() {
@@ -157,6 +175,7 @@ async function manager() {
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/areas\//);
 
+  await everything(who);
   await look(who, "/areas/CC01", null);
   await page.emulateMedia({ media: "print" });
   await page.screenshot({ path: `${shots}/cards-print.png`, fullPage: true });
@@ -197,6 +216,7 @@ async function officer() {
   expect((await page.locator(".tg-decision").innerText()).includes("Yes"), "health may send its reviews");
   await look(who, "/explain?act=sending&record_type=health_review&fields=outcome&partner=dwp", null);
   expect((await page.locator(".tg-decision").innerText()).includes("No"), "the DWP may not");
+  await everything(who);
   await who.context.close();
 }
 
@@ -207,14 +227,24 @@ async function asker() {
   await page.goto(links.sender);
   await page.getByRole("button", { name: "Sign in" }).click();
   const origin = new URL(links.sender).origin;
+  // What this browser shows is looked at in one in which axe can run: the very markup, at the very
+  // address.
+  const reader = await browser.newContext({ ignoreHTTPSErrors: true, storageState: await context.storageState() });
+  const mirror = { name: "sender", page: await reader.newPage(), origin };
+  const shot = async (name) => {
+    const [address, body] = [page.url(), await page.content()];
+    const answer = (route) => route.fulfill({ contentType: "text/html; charset=utf-8", body });
+    await mirror.page.route(address, answer);
+    await mirror.page.goto(address);
+    expect(await mirror.page.content() === body, `${name}: the mirror shows something else`);
+    await keep(mirror, name);
+    await mirror.page.unroute(address, answer);
+  };
   await page.goto(origin + "/figures");
   await page.getByLabel("What you want to know").fill("two year olds funded");
   await page.getByRole("button", { name: "Look" }).click();
   expect((await page.locator("main").innerText()).includes("take-up"), "the take-up at two is found");
-  for (const [kind, width] of [["desktop", 1200], ["phone", 320]]) {
-    await page.setViewportSize({ width, height: 900 });
-    await page.screenshot({ path: `${shots}/found-${kind}.png`, fullPage: true });
-  }
+  await shot("found");
   // A file that nothing was installed for: mapped, checked and sent, without JavaScript.
   await page.goto(origin + "/push");
   await page.setInputFiles("#file", {
@@ -226,12 +256,6 @@ async function asker() {
         "web-2;9990000019;Example;Cat;26/02/2024;F;CV1 1AH;03/02/2026;2026-04-02;new_birth;Declined\n",
     ),
   });
-  const shot = async (name) => {
-    for (const [kind, width] of [["desktop", 1200], ["phone", 320]]) {
-      await page.setViewportSize({ width, height: 900 });
-      await page.screenshot({ path: `${shots}/${name}-${kind}.png`, fullPage: true });
-    }
-  };
   await shot("push");
   await page.getByLabel("What you send").selectOption({ label: "health review (isp-health)" });
   await page.getByRole("button", { name: "Check the file" }).click();
@@ -246,6 +270,8 @@ async function asker() {
   expect((await page.locator("main").innerText()).includes("Nothing published"), "nothing fits a zebra");
   await page.goto(origin + "/");
   expect((await page.locator("main").innerText()).includes("does not look at figures"), "a sender has no areas");
+  await everything(mirror);
+  await reader.close();
   await context.close();
 }
 
@@ -306,6 +332,7 @@ async function auditor() {
   await page.getByRole("link", { name: /Download the check/ }).click();
   const file = readFileSync(await (await waiting).path(), "utf8");
   expect(/\+[0-9a-f]{8}\+/.test(file) && file.includes("rootOf"), "the verifier is one file with the key in it");
+  await everything(who);
   await who.context.close();
 }
 

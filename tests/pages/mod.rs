@@ -4,14 +4,18 @@
 //! - [`matrix`]: every page as every kind of person, beside what gRPC tells the same caller
 //! - [`auditor`]: a figure's sources, reviews, signing in as a leaf
 //! - [`hostile`]: changed cookies, forms from elsewhere, replayed links, forced addresses
+//! - [`officer`]: feeds
 //! - [`provider`]: signing in by OpenID Connect
+//! - [`refused`]: what can't be read, is not asked so, or takes too long
 //! - [`sending`]: a file mapped, checked and sent
 //! - [`texts`]: what every page must be: no script or style in it, few bytes
 
 mod auditor;
 mod hostile;
 mod matrix;
+mod officer;
 mod provider;
+mod refused;
 mod sending;
 mod texts;
 

@@ -66,6 +66,10 @@ async fn token(
         "exp": now + 300, "nonce": asked["nonce"], "roles": ["consumer"],
         "areas": ["CC01", "CL1", "E08000026"],
     });
+    // As OpenID Connect Core 1.0 §3.1.2.1 has it.
+    if asked.contains_key("max_age") {
+        claims["auth_time"] = json!(now);
+    }
     let lies = provider.lies.lock().unwrap().clone();
     for (name, value) in lies.as_object().unwrap() {
         claims[name] = value.clone();
@@ -78,8 +82,12 @@ async fn token(
     Ok(json!({ "token_type": "Bearer", "id_token": id_token }).to_string())
 }
 
-/// A provider on this machine, and a gateway that takes its word.
+/// A provider on this machine, and a gateway that takes its word of centres' people.
 async fn with_provider() -> (Copy, Shared) {
+    with_provider_of("centres").await
+}
+
+async fn with_provider_of(partner: &'static str) -> (Copy, Shared) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let provider = Arc::new(Provider {
@@ -111,7 +119,7 @@ async fn with_provider() -> (Copy, Shared) {
         fs::write(folder.join("secret"), "s:cret\n").unwrap();
         let sign_in = format!(
             "origin = \"https://{HOST}\"\n\n[[pages.sign_in]]\nname = \"Centre sign-in\"\n\
-             partner = \"centres\"\nissuer = \"{issuer}\"\nclient_id = \"tallygate\"\n\
+             partner = \"{partner}\"\nissuer = \"{issuer}\"\nclient_id = \"tallygate\"\n\
              client_secret_file = \"secret\"\nauthorization_endpoint = \"{issuer}/authorize\"\n\
              token_endpoint = \"{issuer}/token\"\njwks_uri = \"{issuer}/keys\"\n"
         );
@@ -123,7 +131,11 @@ async fn with_provider() -> (Copy, Shared) {
 
 /// Sets out in a browser: what the provider was asked.
 async fn set_out(browser: &mut Browser) -> HashMap<String, String> {
-    let page = browser.get("/sign-in/with/0").await;
+    set_out_by(browser, "/sign-in/with/0").await
+}
+
+async fn set_out_by(browser: &mut Browser, path: &str) -> HashMap<String, String> {
+    let page = browser.get(path).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
     let location = page.headers[header::LOCATION].to_str().unwrap().to_owned();
     let query = location.split_once("/authorize?").unwrap().1;
@@ -234,6 +246,55 @@ async fn whatever_does_not_fit_signs_nobody_in() {
     let back = provider.back(&asked, "c9");
     assert_eq!(browser.get(&back).await.status, StatusCode::SEE_OTHER);
     assert_eq!(browser.get("/log/entries").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quarter_is_closed_only_by_who_proved_a_moment_ago_who_they_are() {
+    let (gateway, provider) = with_provider_of("authority").await;
+    let officer = |auth_time: Option<i64>| {
+        let mut said = json!({ "sub": "data-officer-1", "roles": ["data_officer"], "areas": null });
+        if let Some(auth_time) = auth_time {
+            said["auth_time"] = json!(auth_time);
+        }
+        *provider.lies.lock().unwrap() = said;
+    };
+    let now = SystemClock.now().as_second();
+    let mut browser = Browser::new(&gateway);
+    // Signed in, with and without a word of when: long ago, or nobody knows.
+    for (at, auth_time) in [None, Some(now - 3_600)].into_iter().enumerate() {
+        officer(auth_time);
+        let asked = set_out(&mut browser).await;
+        assert!(!asked.contains_key("prompt"));
+        let back = provider.back(&asked, &format!("first{at}"));
+        assert_eq!(browser.get(&back).await.headers[header::LOCATION], "/");
+        let page = browser.get("/releases/next?quarter=2026Q2").await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        assert!(!page.text.contains("Give your word"), "{}", page.text);
+        let form = format!("quarter=2026Q1&form={}", page.form());
+        let refused = browser.post("/releases/next", &form).await;
+        assert_eq!(refused.refusal(), ("sign_in_not_fresh".to_owned(), true));
+    }
+    // Set out again, for this: the provider is to ask anew, and to say that it did.
+    let way = "/sign-in/with/0?close=2026Q2";
+    assert_eq!(browser.get("/sign-in/with/0?close=soon").await.status, StatusCode::BAD_REQUEST);
+    for (at, stale) in [json!(null), json!(now - 3_600), json!("now")].iter().enumerate() {
+        officer(None);
+        provider.lies.lock().unwrap()["auth_time"] = stale.clone();
+        let asked = set_out_by(&mut browser, way).await;
+        assert_eq!((&*asked["prompt"], &*asked["max_age"]), ("login", "0"));
+        let back = provider.back(&asked, &format!("stale{at}"));
+        assert_eq!(browser.get(&back).await.status, StatusCode::FORBIDDEN, "{stale}");
+    }
+    officer(None);
+    let asked = set_out_by(&mut browser, way).await;
+    let back = provider.back(&asked, "fresh");
+    let page = browser.get(&back).await;
+    assert_eq!(page.headers[header::LOCATION], "/releases/next?quarter=2026Q2");
+    let page = browser.get("/releases/next?quarter=2026Q2").await;
+    assert!(!page.text.contains("Sign in again"), "{}", page.text);
+    // What is asked is looked at: this quarter is closed already.
+    let form = format!("quarter=2026Q1&form={}", page.form());
+    assert_eq!(browser.post("/releases/next", &form).await.status, StatusCode::CONFLICT);
 }
 
 async fn keys(State(provider): State<Shared>) -> String {

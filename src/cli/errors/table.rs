@@ -47,6 +47,11 @@ pub(super) const CALLERS: &[Line] = &[
         "a page's form was sent from another site, or after a new sign-in",
         "open the page again",
     ),
+    (
+        "sign_in_not_fresh",
+        "a quarter is closed from a page only within ten minutes of signing in",
+        "open the quarter's page again, and sign in from there",
+    ),
 ];
 
 /// Of requests, whatever they ask.

@@ -139,20 +139,72 @@ pub(super) fn go_to(path: &str) -> Response {
     answer
 }
 
-/// An address that nothing lies at. Nothing was asked of the gateway, so this is no leaf.
-pub(super) fn nothing_here(pages: &Pages, visitor: &Visitor) -> Response {
+/// A page that says one thing: no more than that was asked of the gateway, so it is no leaf.
+fn said(frame: Frame, status: StatusCode, heading: &str, sentence: &str) -> Response {
     let shown = RefusedPage {
-        frame: visitor.frame(pages, "Page not found", ""),
-        heading: "Page not found",
-        sentence: "There is no page at this address. If you typed it, check it; if a link brought \
-                   you here, say so to whoever runs this service.",
+        frame,
+        heading,
+        sentence,
         reason: "",
         clause: "",
         protocol: String::new(),
         fields: &[],
         entry: None,
     };
-    (StatusCode::NOT_FOUND, page(&shown)).into_response()
+    (status, page(&shown)).into_response()
+}
+
+const ABSENT: &str = "Page not found";
+const ABSENT_SENTENCE: &str = "There is no page at this address. If you typed it, check it; if a \
+                               link brought you here, say so to whoever runs this service.";
+
+/// An address that nothing lies at.
+pub(super) fn nothing_here(pages: &Pages, visitor: &Visitor) -> Response {
+    said(visitor.frame(pages, ABSENT, ""), StatusCode::NOT_FOUND, ABSENT, ABSENT_SENTENCE)
+}
+
+/// The same for somebody who is not signed in.
+pub(super) fn nothing_for_nobody(pages: &Pages) -> Response {
+    said(frame_of_nobody(pages, ABSENT), StatusCode::NOT_FOUND, ABSENT, ABSENT_SENTENCE)
+}
+
+/// A page that is not asked in this way.
+pub(super) fn not_so(pages: &Pages, visitor: &Visitor) -> Response {
+    let heading = "This can't be done here";
+    let sentence = "The page at this address does not take what was sent to it. Open it from the \
+                    menu, and go on from there.";
+    said(visitor.frame(pages, heading, ""), StatusCode::METHOD_NOT_ALLOWED, heading, sentence)
+}
+
+/// A form of somebody whose session is over.
+pub(super) fn signed_out(pages: &Pages) -> Response {
+    let heading = "You are not signed in";
+    let sentence = "Your session has ended, so nothing was done. Sign in and do it again.";
+    said(frame_of_nobody(pages, heading), StatusCode::FORBIDDEN, heading, sentence)
+}
+
+/// An address of somebody who is not signed in, and that can't be read.
+pub(super) fn unreadable_of_nobody(pages: &Pages) -> Response {
+    let heading = "Something needs correcting";
+    let sentence = "This address can't be read. Sign in, and go on from the menu.";
+    said(frame_of_nobody(pages, heading), StatusCode::BAD_REQUEST, heading, sentence)
+}
+
+/// One page more than is made for a session at once.
+pub(super) fn too_many(pages: &Pages) -> Response {
+    let heading = "Too much at once";
+    let sentence = "As many pages as one person may ask for at once are being made. Wait for them, \
+                    then try again.";
+    said(frame_of_nobody(pages, heading), StatusCode::TOO_MANY_REQUESTS, heading, sentence)
+}
+
+/// What took too long to be made. Who asked is not known here.
+pub(super) async fn late(pages: &Pages) -> Response {
+    let heading = "This took too long";
+    let sentence = "The gateway could not answer in time. If you sent something, look whether it \
+                    was done before you send it again; else try again in a minute.";
+    let frame = frame_of_nobody(pages, heading);
+    headed(said(frame, StatusCode::SERVICE_UNAVAILABLE, heading, sentence)).await
 }
 
 /// What stands around a page for somebody who is not signed in.
@@ -258,15 +310,6 @@ fn failed(pages: &Pages, visitor: &Visitor, error: &GatewayError) -> Response {
             "The gateway failed. Its operator finds the reason in its log.",
         ),
     };
-    let shown = RefusedPage {
-        frame: visitor.frame(pages, "Something went wrong", ""),
-        heading: "Something went wrong",
-        sentence,
-        reason: "",
-        clause: "",
-        protocol: String::new(),
-        fields: &[],
-        entry: None,
-    };
-    (status, page(&shown)).into_response()
+    let heading = "Something went wrong";
+    said(visitor.frame(pages, heading, ""), status, heading, sentence)
 }

@@ -3,11 +3,11 @@
 //! They are the program's own, the same for everybody, so they may be kept for ever and come
 //! packed (zlib, which HTTP calls deflate: RFC 9110 §8.4.1.2).
 
-use super::Pages;
+use super::{Pages, asked::Anyone};
 use crate::book;
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -85,7 +85,7 @@ pub(super) fn accepts_packed(headers: &HeaderMap) -> bool {
 /// A file, for anybody: none says anything of anybody.
 pub(super) async fn file(
     State(pages): State<Arc<Pages>>,
-    Path(name): Path<String>,
+    Anyone { at: name, .. }: Anyone<String>,
     headers: HeaderMap,
 ) -> Response {
     let Some(asset) = pages.assets.0.iter().find(|asset| asset.name == name) else {

@@ -4,8 +4,8 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::Asked,
     figures::{feed_of, feed_text, figure_of},
-    visitor::Visitor,
 };
 use crate::{
     book::{self, Line},
@@ -13,7 +13,7 @@ use crate::{
     protocol::CallerRole,
 };
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use http::HeaderMap;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -64,10 +64,8 @@ pub(super) fn purposes() -> Vec<String> {
 
 pub(super) async fn wall(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
     headers: HeaderMap,
-    Path(area): Path<String>,
-    Query(AskedQuarter { quarter }): Query<AskedQuarter>,
+    Asked { visitor, at: area, query: AskedQuarter { quarter } }: Asked<String, AskedQuarter>,
 ) -> Answer {
     let request = CardRequest { area, quarter, purposes: purposes() };
     let card = pages.gateway().card(&visitor.actor, &request).await;

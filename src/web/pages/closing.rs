@@ -7,23 +7,25 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::Asked,
     visitor::{Posted, Visitor},
 };
 use crate::{
     book,
-    gateway::{Closed, Denied, GatewayError, Refused},
+    gateway::{Closed, Denied, GatewayError, RefusalKind, Refused},
 };
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time;
 
 /// How long a browser waits for a count: less than any answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long after somebody proved who they are they may give their word: a screen that somebody left
+/// is not theirs to speak by.
+const FRESH: SignedDuration = SignedDuration::from_mins(10);
 /// Before a point's code in the form.
 const POINT: &str = "accept-";
 
@@ -40,6 +42,10 @@ struct ClosingPage {
     blocked: bool,
     /// The open points that can be accepted: each once.
     points: Vec<(String, String)>,
+    /// Whether the visitor proved a short while ago who they are.
+    is_fresh: bool,
+    /// The providers by which they can do so: number and name.
+    providers: Vec<(usize, String)>,
     entry: u64,
 }
 
@@ -155,8 +161,7 @@ pub(super) struct AskedNext {
 /// What closing a quarter would release.
 pub(super) async fn preview(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Query(AskedNext { quarter }): Query<AskedNext>,
+    Asked { visitor, query: AskedNext { quarter }, .. }: Asked<(), AskedNext>,
 ) -> Answer {
     let preview = pages.gateway().preview_release(&visitor.actor, &quarter).await;
     let no = |denied| answer::denied(&pages, &visitor, denied);
@@ -175,17 +180,38 @@ pub(super) async fn preview(
         weeks: shown.feeds.iter().map(week).collect(),
         blocked: shown.warnings.iter().any(|warning| !warning.can_accept),
         points: points.into_iter().collect(),
+        is_fresh: visitor.session.proved_within(FRESH, pages.now()),
+        providers: providers(&pages, &visitor),
         period,
         shown,
         entry: receipt.leaf_index,
     }))
 }
 
+/// The providers by which a visitor's organisation signs in.
+fn providers(pages: &Pages, visitor: &Visitor) -> Vec<(usize, String)> {
+    let all = pages.settings.providers.iter().enumerate();
+    let own = all.filter(|(_, provider)| *provider.partner() == visitor.actor.partner);
+    own.map(|(number, provider)| (number, provider.name().to_owned())).collect()
+}
+
+/// The no to somebody who signed in too long ago, logged like any.
+async fn sign_in_anew(pages: &Pages, visitor: &Visitor) -> Response {
+    let sentence = "closing a quarter takes a sign-in of the last ten minutes; open the quarter \
+                    again, and sign in from there";
+    let refused = Refused::new(RefusalKind::Forbidden, "sign_in_not_fresh", sentence);
+    let denied = pages.gateway().refuse_malformed(&visitor.actor, refused).await;
+    answer::denied(pages, visitor, denied)
+}
+
 /// A person's word to close it: the first one's waits for the second's.
 pub(super) async fn close(
     State(pages): State<Arc<Pages>>,
-    Posted { visitor, form }: Posted<BTreeMap<String, String>>,
+    Posted { visitor, form, .. }: Posted<BTreeMap<String, String>>,
 ) -> Answer {
+    if !visitor.session.proved_within(FRESH, pages.now()) {
+        return Err(sign_in_anew(&pages, &visitor).await);
+    }
     let quarter = form.get("quarter").cloned().unwrap_or_default();
     let accepted: Vec<String> =
         form.keys().filter_map(|name| name.strip_prefix(POINT)).map(str::to_owned).collect();

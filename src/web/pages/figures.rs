@@ -4,6 +4,7 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::Asked,
     cards::{AskedQuarter, purposes},
     visitor::Visitor,
 };
@@ -16,7 +17,7 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode};
@@ -84,12 +85,10 @@ pub(super) async fn book_of(
 /// One indicator: figure, meaning, trend, parts and areas side by side.
 pub(super) async fn indicator(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
     headers: HeaderMap,
-    Path((area, indicator)): Path<(String, String)>,
-    Query(AskedQuarter { quarter }): Query<AskedQuarter>,
+    Asked { visitor, at: (area, indicator), query }: Asked<(String, String), AskedQuarter>,
 ) -> Answer {
-    let (book, entry) = book_of(&pages, &visitor, area, quarter).await?;
+    let (book, entry) = book_of(&pages, &visitor, area, query.quarter).await?;
     let shown = book.line(&indicator).zip(book.indicator_html(&indicator));
     let (Some((line, figures)), Some(own)) = (shown, own(&book)) else {
         return Ok(answer::nothing_here(&pages, &visitor));
@@ -118,10 +117,8 @@ pub(super) async fn indicator(
 /// Areas side by side with their intervals, in one indicator.
 pub(super) async fn compare(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
     headers: HeaderMap,
-    Path(area): Path<String>,
-    Query(asked): Query<AskedIndicator>,
+    Asked { visitor, at: area, query: asked }: Asked<String, AskedIndicator>,
 ) -> Answer {
     let (book, entry) = book_of(&pages, &visitor, area, asked.quarter).await?;
     let comparable = || book.lines.iter().filter(|line| !line.beside.is_empty());
@@ -156,10 +153,8 @@ pub(super) async fn compare(
 /// The data book to read and print.
 pub(super) async fn book(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
     headers: HeaderMap,
-    Path(area): Path<String>,
-    Query(AskedQuarter { quarter }): Query<AskedQuarter>,
+    Asked { visitor, at: area, query: AskedQuarter { quarter } }: Asked<String, AskedQuarter>,
 ) -> Answer {
     let (book, _) = book_of(&pages, &visitor, area, quarter).await?;
     let code = own(&book).map_or("", |area| area.code.as_str());
@@ -171,8 +166,7 @@ pub(super) async fn book(
 /// A file of the data book, under the name that the book gives it, which says the quarter.
 pub(super) async fn book_file(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Path((area, name)): Path<(String, String)>,
+    Asked { visitor, at: (area, name), .. }: Asked<(String, String)>,
 ) -> Answer {
     let quarter = name.strip_prefix(&format!("databook-{area}-")).and_then(|rest| rest.get(..6));
     let Some(quarter) = quarter.map(str::to_owned) else {

@@ -4,14 +4,14 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
-    visitor::Visitor,
+    asked::Asked,
 };
 use crate::{
     disclosure::{Level, Unit, expected::ExpectedError},
     gateway::FoundFigure,
 };
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -45,8 +45,7 @@ pub(super) struct AskedWords {
 
 pub(super) async fn page(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Query(AskedWords { q }): Query<AskedWords>,
+    Asked { visitor, query: AskedWords { q }, .. }: Asked<(), AskedWords>,
 ) -> Answer {
     let found = pages.gateway().find_figures(&visitor.actor, &q).await;
     let found = found.map_err(|denied| answer::denied(&pages, &visitor, denied))?;

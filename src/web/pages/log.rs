@@ -8,6 +8,7 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::Asked,
     assets,
     visitor::Visitor,
 };
@@ -17,14 +18,18 @@ use crate::{
     identity::form_encoded,
     protocol::CallerRole,
 };
-use askama::Template;
+use askama::{
+    Template,
+    filters::{Html, escape},
+};
 use axum::{
-    extract::{Path, Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
 use jiff::{civil::Date, tz::TimeZone};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// Entries of one page.
@@ -69,6 +74,8 @@ struct EntryRow {
     purpose: String,
     protocol: String,
     refused: String,
+    /// Whether these are bytes that no leaf has; what they are is told instead.
+    unreadable: bool,
 }
 
 #[derive(Template)]
@@ -134,8 +141,7 @@ fn review_text(reviewed: &Reviewed) -> String {
 /// The timeline, latest first.
 pub(super) async fn entries(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Query(asked): Query<AskedEntries>,
+    Asked { visitor, query: asked, .. }: Asked<(), AskedEntries>,
 ) -> Answer {
     let search = LogSearch {
         partner: asked.partner.trim().to_owned(),
@@ -161,7 +167,7 @@ pub(super) async fn entries(
     Ok(answer::page(&EntriesPage {
         frame: visitor.frame(&pages, "Timeline of the access log", "/log"),
         kinds: LeafKind::ALL.iter().map(kind).collect(),
-        rows: found.entries.iter().filter_map(|(index, leaf)| row(*index, leaf)).collect(),
+        rows: found.entries.iter().map(|(index, leaf)| row(*index, leaf)).collect(),
         next,
         asked,
         entry: receipt.leaf_index,
@@ -183,8 +189,14 @@ pub(super) async fn check(State(pages): State<Arc<Pages>>, visitor: Visitor) -> 
 pub(super) async fn stand_alone(State(pages): State<Arc<Pages>>, _: Visitor) -> Response {
     let text = STAND_ALONE
         .replace("/*SCRIPT*/", assets::VERIFY)
-        .replace("LOG-KEY", &pages.gateway().log_vkey());
+        .replace("LOG-KEY", &escaped(&pages.gateway().log_vkey()));
     answer::download("tallygate-verifier.html", "text/html; charset=utf-8", text)
+}
+
+/// A text as it stands in an attribute or an element: a log's name is its operator's choice.
+fn escaped(text: &str) -> String {
+    let Ok(escaped) = escape(text, Html);
+    escaped.to_string()
 }
 
 /// The published checkpoint. Like hash tiles no leaf: it is the same for every partner.
@@ -199,8 +211,7 @@ pub(super) async fn checkpoint(State(pages): State<Arc<Pages>>, visitor: Visitor
 /// look a leaf.
 pub(super) async fn tile(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Path(path): Path<String>,
+    Asked { visitor, at: path, .. }: Asked<String>,
 ) -> Answer {
     let Some(file) = TileFile::parse(&format!("tile/{path}")) else {
         return Ok(StatusCode::NOT_FOUND.into_response());
@@ -258,8 +269,25 @@ fn words(code: &str) -> String {
     code.replace('_', " ")
 }
 
-fn row(index: u64, bytes: &[u8]) -> Option<EntryRow> {
-    let leaf = Leaf::decode(bytes).ok()?;
+/// An entry that was logged but can't be read (damage, or a form that a later program writes)
+/// stands where it is: a timeline that left it out would hide it.
+fn unreadable(index: u64, bytes: &[u8]) -> EntryRow {
+    EntryRow {
+        index,
+        at: String::new(),
+        who: String::new(),
+        user: String::new(),
+        what: String::new(),
+        about: format!("{} bytes, SHA-256 {}", bytes.len(), hex::encode(Sha256::digest(bytes))),
+        purpose: String::new(),
+        protocol: String::new(),
+        refused: String::new(),
+        unreadable: true,
+    }
+}
+
+fn row(index: u64, bytes: &[u8]) -> EntryRow {
+    let Ok(leaf) = Leaf::decode(bytes) else { return unreadable(index, bytes) };
     let london = TimeZone::get("Europe/London").unwrap_or(TimeZone::UTC);
     let at = leaf.at.to_zoned(london);
     let about: Vec<String> = [
@@ -282,7 +310,7 @@ fn row(index: u64, bytes: &[u8]) -> Option<EntryRow> {
     .into_iter()
     .flatten()
     .collect();
-    Some(EntryRow {
+    EntryRow {
         index,
         at: at.strftime("%-d %b %Y %H:%M:%S").to_string(),
         who: leaf.partner.map(|partner| partner.to_string()).unwrap_or_default(),
@@ -298,12 +326,31 @@ fn row(index: u64, bytes: &[u8]) -> Option<EntryRow> {
             Decision::Granted => String::new(),
             Decision::Refused { reason } => words(reason.as_str()),
         },
-    })
+        unreadable: false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_leaf_stands_in_the_timeline_as_what_it_is() {
+        let row = row(7, b"no leaf");
+        assert!(row.unreadable && row.index == 7);
+        let digest = hex::encode(Sha256::digest(b"no leaf"));
+        assert_eq!(row.about, format!("7 bytes, SHA-256 {digest}"));
+    }
+
+    #[test]
+    fn a_logs_name_writes_no_markup() {
+        let escaped = escaped("a\"><script>'&+1+x");
+        assert!(!escaped.contains(['"', '<', '>', '\'']), "{escaped}");
+        assert_eq!(
+            super::escaped("gateway.example/log+0a1b+Abc="),
+            "gateway.example/log+0a1b+Abc="
+        );
+    }
 
     #[test]
     fn a_query_is_encoded_and_days_are_londons() {

@@ -8,16 +8,16 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::Asked,
     boundaries::Point,
     figures::{AskedIndicator, book_of, own},
-    visitor::Visitor,
 };
 use crate::{
     book::{self, Book, Figure, Line},
     gateway::{AreaEntry, AreaLevel},
 };
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use http::HeaderMap;
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
@@ -68,10 +68,8 @@ struct Row {
 
 pub(super) async fn page(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
     headers: HeaderMap,
-    Path(area): Path<String>,
-    Query(asked): Query<AskedIndicator>,
+    Asked { visitor, at: area, query: asked }: Asked<String, AskedIndicator>,
 ) -> Answer {
     let (book, entry) = book_of(&pages, &visitor, area, asked.quarter).await?;
     let chosen = book.line(&asked.indicator).or_else(|| book.line("registered"));

@@ -3,9 +3,10 @@
 //!
 //! - [`serve()`]: connections, their limits and their end; `router`: which page is where.
 //! - `visitor`: from a cookie to an [`crate::gateway::Actor`], and what a form must prove.
+//! - `asked`: what an address asks, and the no to one that can't be read.
 //! - `answer`: the headers of every answer, and refusals as pages.
 //! - `sign_in`, `areas`, `cards`, `figures`, `map`, `found`, `log`, `review`, `trace`,
-//!   `register`, `closing`, `notices`, `push` (with `uploads` and `sending`):
+//!   `register`, `partners`, `closing`, `notices`, `push` (with `uploads` and `sending`):
 //!   the pages.
 //!
 //! # What is a leaf
@@ -15,7 +16,10 @@
 //! whoever is not, a cookie that names no session, a link or a way back that is used up and a form
 //! are counted into the minute's leaf of failed handshakes, as anybody can send those; asking for
 //! a page without any cookie only leads to where one signs in. Hash tiles and the published
-//! checkpoint are no leaves, as at [`super::site`].
+//! checkpoint are no leaves, as at [`super::site`]; nor is an address that nothing lies at, a method
+//! that a page has no use for, an answer that took too long to make, or a page beyond those that a
+//! session may ask for at once (shed before anything is looked at, as with gRPC): those come as
+//! pages, too.
 //!
 //! # What the browser is trusted with
 //! A random cookie (`__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax`), and in each form a secret of
@@ -24,12 +28,16 @@
 //! back from an identity provider; what changes something is a POST, and those must come from
 //! here by two proofs (`visitor::Posted`).
 //!
+//! Signing in once opens everything but closing a quarter: for that somebody must have proved within
+//! ten minutes who they are (`closing`), by the provider's `auth_time` or a one-time link.
+//!
 //! # What pages show
 //! What the use case gave, and nothing that it did not: texts of figures come from it as they are.
 //! Areas that a caller may not see look like those that do not exist.
 
 mod answer;
 mod areas;
+mod asked;
 mod assets;
 mod boundaries;
 mod cards;
@@ -40,6 +48,7 @@ mod found;
 mod log;
 mod map;
 mod notices;
+mod partners;
 mod push;
 mod register;
 mod review;
@@ -53,7 +62,7 @@ mod visitor;
 
 pub use boundaries::{Boundaries, BoundariesError};
 pub use router::router;
-pub use serve::serve;
+pub use serve::{answer_within, serve};
 
 use crate::{
     gateway::{Gateway, Published},

@@ -5,6 +5,7 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::Asked,
     sending::{self, Outcome, Stopped},
     uploads::{self, MOST_BYTES, Upload, boundary, parts},
     visitor::{self, Posted, Visitor},
@@ -18,7 +19,7 @@ use crate::{
 use askama::Template;
 use axum::{
     body::to_bytes,
-    extract::{FromRequestParts as _, Path, Request, State},
+    extract::{FromRequestParts as _, Request, State},
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
@@ -173,8 +174,7 @@ pub(super) async fn receive(State(pages): State<Arc<Pages>>, request: Request) -
 /// What is to be done with a file that is kept: mapped anew, checked again, or sent.
 pub(super) async fn go_on(
     State(pages): State<Arc<Pages>>,
-    Path(file): Path<String>,
-    Posted { visitor, form }: Posted<BTreeMap<String, String>>,
+    Posted { visitor, at: file, form }: Posted<BTreeMap<String, String>, String>,
 ) -> Answer {
     if !visitor.is(CallerRole::Provider) {
         return Err(answer::not_your_role(&pages, &visitor).await);
@@ -342,8 +342,7 @@ async fn chosen(upload: &Upload, form: &BTreeMap<String, String>) -> Result<Mapp
 /// A file of the sender's own that is to be downloaded.
 pub(super) async fn download(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Path((file, name)): Path<(String, String)>,
+    Asked { visitor, at: (file, name), .. }: Asked<(String, String)>,
 ) -> Answer {
     let Some(upload) = pages.uploads.find(&file, &visitor.actor, pages.now()) else {
         return Ok(answer::nothing_here(&pages, &visitor));

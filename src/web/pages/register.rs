@@ -1,27 +1,25 @@
-//! The registers in plain words: protocols, "may we?", partners, releases.
+//! The registers in plain words: protocols, "may we?", releases.
 
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::Asked,
     clauses::{Clause, clauses},
     visitor::Visitor,
 };
 use crate::{
     book,
-    gateway::{
-        ExplainedAct, ExplainedQuestion, Frozen, PageRequest, PartnerLine, ProtocolFilter,
-        ProtocolLine,
-    },
+    gateway::{ExplainedAct, ExplainedQuestion, Frozen, PageRequest, ProtocolFilter, ProtocolLine},
     protocol::{CallerRole, signing::Signatory},
 };
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use http::HeaderMap;
 use serde::Deserialize;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// More lines than any deployment's register has on a page; further ones are searched for.
-const MOST_LINES: u32 = 200;
+pub(super) const MOST_LINES: u32 = 200;
 
 #[derive(Template)]
 #[template(path = "protocols.html")]
@@ -88,24 +86,6 @@ struct ExplainPage {
 }
 
 #[derive(Template)]
-#[template(path = "partners.html")]
-struct PartnersPage {
-    frame: Frame,
-    partners: Vec<PartnerRow>,
-    entry: u64,
-}
-
-struct PartnerRow {
-    id: String,
-    name: String,
-    org_code: String,
-    roles: String,
-    certificates: usize,
-    keys: usize,
-    disabled: bool,
-}
-
-#[derive(Template)]
 #[template(path = "releases.html")]
 struct ReleasesPage {
     frame: Frame,
@@ -135,8 +115,7 @@ pub(super) struct AskedProtocols {
 
 pub(super) async fn protocols(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Query(AskedProtocols { q }): Query<AskedProtocols>,
+    Asked { visitor, query: AskedProtocols { q }, .. }: Asked<(), AskedProtocols>,
 ) -> Answer {
     let filter = ProtocolFilter { words: q.clone(), ..ProtocolFilter::default() };
     let page = PageRequest { size: MOST_LINES, token: String::new() };
@@ -153,9 +132,8 @@ pub(super) async fn protocols(
 
 pub(super) async fn protocol(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
     headers: HeaderMap,
-    Path((protocol, version)): Path<(String, String)>,
+    Asked { visitor, at: (protocol, version), .. }: Asked<(String, String)>,
 ) -> Answer {
     let (Ok(protocol), Ok(version)) = (protocol.parse(), version.parse()) else {
         return Ok(answer::nothing_here(&pages, &visitor));
@@ -242,8 +220,7 @@ pub(super) struct AskedDecision {
 
 pub(super) async fn explain(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Query(asked): Query<AskedDecision>,
+    Asked { visitor, query: asked, .. }: Asked<(), AskedDecision>,
 ) -> Answer {
     let mut shown = ExplainPage {
         frame: visitor.frame(&pages, "May we?", "/explain"),
@@ -307,27 +284,6 @@ impl AskedDecision {
             act,
         })
     }
-}
-
-pub(super) async fn partners(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Answer {
-    let page = PageRequest { size: MOST_LINES, token: String::new() };
-    let found = pages.gateway().list_partners(&visitor.actor, &page).await;
-    let found = found.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
-    let (found, receipt) = found.into_parts();
-    let row = |PartnerLine { partner, disabled }: PartnerLine| PartnerRow {
-        id: partner.partner.to_string(),
-        name: partner.name,
-        org_code: partner.org_code,
-        roles: partner.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        certificates: partner.certificates.len(),
-        keys: partner.keys.len(),
-        disabled,
-    };
-    Ok(answer::page(&PartnersPage {
-        frame: visitor.frame(&pages, "Partners", "/partners"),
-        partners: found.entries.into_iter().map(row).collect(),
-        entry: receipt.leaf_index,
-    }))
 }
 
 pub(super) async fn releases(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Answer {

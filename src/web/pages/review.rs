@@ -4,7 +4,8 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
-    visitor::{Posted, Visitor},
+    asked::Asked,
+    visitor::Posted,
 };
 use crate::{
     audit::EntryRange,
@@ -15,11 +16,7 @@ use crate::{
     },
 };
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    http::StatusCode,
-    response::IntoResponse,
-};
+use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc};
@@ -39,6 +36,8 @@ struct ReviewPage {
     kinds: Vec<(String, u64)>,
     /// How many refusals for each reason, the most first.
     refusals: Vec<(String, u64)>,
+    /// Entries that are no leaf: nothing is told of them but how many.
+    unreadable: u64,
     found: Vec<Found>,
     omitted: usize,
     /// Whether earlier entries were asked for than can be looked at together.
@@ -120,8 +119,7 @@ fn most_first(counts: BTreeMap<String, u64>) -> Vec<(String, u64)> {
 
 pub(super) async fn page(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Query(asked): Query<AskedRange>,
+    Asked { visitor, query: asked, .. }: Asked<(), AskedRange>,
 ) -> Answer {
     // What is no number asks for nothing special: the page says what was looked at.
     let first = asked.first.trim().parse::<u64>().ok();
@@ -129,11 +127,13 @@ pub(super) async fn page(
     let internal = || StatusCode::INTERNAL_SERVER_ERROR.into_response();
     let mut patterns = Patterns::new(Config::default()).ok_or_else(internal)?;
     let (mut summary, mut scratch) = (Summary::default(), Vec::new());
-    let mut note = |index: u64, entry: &[u8]| {
-        if let Some(leaf) = read(entry, &mut scratch) {
+    let mut unreadable = 0;
+    let mut note = |index: u64, entry: &[u8]| match read(entry, &mut scratch) {
+        Some(leaf) => {
             patterns.note(index, &leaf);
             summary.note(&leaf);
         }
+        None => unreadable += 1,
     };
     let walked = pages.gateway().walk_log(&visitor.actor, (first, behind), &mut note).await;
     let walked = walked.map_err(|denied| answer::denied(&pages, &visitor, denied))?;
@@ -146,6 +146,7 @@ pub(super) async fn page(
         until: walked.until,
         kinds: most_first(summary.kinds),
         refusals: most_first(summary.refusals),
+        unreadable,
         omitted: found.len().saturating_sub(MOST_FINDINGS),
         found: found.into_iter().take(MOST_FINDINGS).map(shown).collect(),
         cut: walked.until - walked.from == MOST_WALKED && walked.from > first.unwrap_or(0),
@@ -178,7 +179,7 @@ fn shown(found: PatternFinding) -> Found {
 /// The word that a range of entries was reviewed.
 pub(super) async fn sign_off(
     State(pages): State<Arc<Pages>>,
-    Posted { visitor, form }: Posted<SignedOff>,
+    Posted { visitor, form, .. }: Posted<SignedOff>,
 ) -> Answer {
     let range = form.from.parse::<u64>().ok().zip(form.until.parse::<u64>().ok());
     let finding = ReviewFinding::ALL.into_iter().find(|one| one.code() == form.finding);

@@ -1,8 +1,8 @@
 //! Which page is where.
 
 use super::{
-    Pages, answer, areas, assets, cards, closing, figures, found, log, map, notices, push,
-    register, review, sign_in, trace, visitor::Visitor,
+    Pages, answer, areas, assets, cards, closing, figures, found, log, map, notices, partners,
+    push, register, review, sign_in, trace, visitor::Visitor,
 };
 use axum::{
     Router,
@@ -48,9 +48,10 @@ pub fn router(pages: Arc<Pages>) -> Router {
         .route("/push", get(push::page).post(push::receive))
         .route("/push/{file}", post(push::go_on))
         .route("/push/{file}/{name}", get(push::download))
-        .route("/partners", get(register::partners))
+        .route("/partners", get(partners::page))
         .route("/releases", get(register::releases))
         .route("/releases/next", get(closing::preview).post(closing::close))
+        .method_not_allowed_fallback(not_so)
         .fallback(absent)
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(map_response(answer::headed))
@@ -60,4 +61,9 @@ pub fn router(pages: Arc<Pages>) -> Router {
 /// An address that nothing lies at.
 async fn absent(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Response {
     answer::nothing_here(&pages, &visitor)
+}
+
+/// An address that is a page, but not in the way it was asked.
+async fn not_so(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Response {
+    answer::not_so(&pages, &visitor)
 }

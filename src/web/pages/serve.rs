@@ -1,13 +1,12 @@
 //! Connections of browsers: HTTP/1.1 and HTTP/2, as many as the limits allow, each bounded in its
 //! headers, its requests at once and its life.
 
-use super::{Pages, router};
+use super::{Pages, answer, router};
 use crate::web::{
     WebLimits,
     serve::{Bounds, Holder, Place, Visitor, hold},
 };
-use axum::{body::Body, response::IntoResponse as _};
-use http::StatusCode;
+use axum::{Router, body::Body, response::Response};
 use hyper::{Request, body::Incoming};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::{
@@ -38,7 +37,7 @@ pub async fn serve<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     // Browsers show no certificate: the places of all are those without one.
     let all = WebLimits::default().connections;
     let limits = WebLimits { per_address: PER_ADDRESS, uncertified: all, ..WebLimits::default() };
-    let routes = router(pages);
+    let routes = router(Arc::clone(&pages));
     let mut connections = pin!(connections);
     let held = Arc::default();
     let mut serving = JoinSet::new();
@@ -49,29 +48,39 @@ pub async fn serve<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         };
         let Some((stream, visitor)) = next else { break };
         let Some(place) = Place::take(&held, Holder::of(&visitor), &limits) else { continue };
-        let (routes, stop) = (routes.clone(), stop.clone());
+        let (served, stop) = ((Arc::clone(&pages), routes.clone()), stop.clone());
         serving.spawn(async move {
             let _place = place;
-            connection(routes, stream, limits, stop).await;
+            connection(served, stream, limits, stop).await;
         });
     }
     while serving.join_next().await.is_some() {}
 }
 
+/// The answer to a request, or the page that says that it took too long: with the time that a form
+/// takes to come, so that nobody holds a request for ever.
+pub async fn answer_within(
+    limit: Duration,
+    pages: &Pages,
+    routes: Router,
+    request: Request<Body>,
+) -> Response {
+    match time::timeout(limit, routes.oneshot(request)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(never)) => match never {},
+        Err(_) => answer::late(pages).await,
+    }
+}
+
 async fn connection<C: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    routes: axum::Router,
+    (pages, routes): (Arc<Pages>, Router),
     stream: C,
     limits: WebLimits,
     stop: CancellationToken,
 ) {
     let answer = move |request: Request<Incoming>| {
-        let routes = routes.clone();
-        async move {
-            // With the time that a form takes to come: nobody holds a request for ever.
-            let answer = time::timeout(TIME_LIMIT, routes.oneshot(request.map(Body::new))).await;
-            let late = |_| Ok(StatusCode::SERVICE_UNAVAILABLE.into_response());
-            answer.unwrap_or_else(late).unwrap_or_else(|never| match never {})
-        }
+        let (pages, routes) = (Arc::clone(&pages), routes.clone());
+        async move { answer_within(TIME_LIMIT, &pages, routes, request.map(Body::new)).await }
     };
     let bounds = Bounds {
         keep_alive: true,

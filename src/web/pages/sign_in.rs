@@ -6,12 +6,16 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::{Anyone, Nothing},
     visitor::{self, COOKIE, Posted, UNDER_WAY},
 };
-use crate::identity::{OneTimeLinks, SignInRefused, SignedIn};
+use crate::{
+    domain::Quarter,
+    identity::{CameBack, OneTimeLinks, SignInRefused},
+};
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, Uri};
@@ -55,7 +59,10 @@ pub(super) struct Sent {
     ended: String,
 }
 
-pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(sent): Query<Sent>) -> Response {
+pub(super) async fn page(
+    State(pages): State<Arc<Pages>>,
+    Anyone { query: sent, .. }: Anyone<(), Sent>,
+) -> Response {
     let notice = match sent.ended.as_str() {
         "" => "",
         "out" => "You have signed out.",
@@ -65,7 +72,10 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, Query(sent): Query<Sen
 }
 
 /// What a one-time link opens. Whether it is good is told only when it is used.
-pub(super) async fn link(State(pages): State<Arc<Pages>>, Path(link): Path<String>) -> Response {
+pub(super) async fn link(
+    State(pages): State<Arc<Pages>>,
+    Anyone { at: link, .. }: Anyone<String>,
+) -> Response {
     if !OneTimeLinks::is_one(&link) {
         // Nothing of an address goes into a form but what can't lead it elsewhere.
         return answer::page(&SignInPage::new(&pages, "", String::new()));
@@ -76,7 +86,7 @@ pub(super) async fn link(State(pages): State<Arc<Pages>>, Path(link): Path<Strin
 /// Uses a one-time link up.
 pub(super) async fn redeem(
     State(pages): State<Arc<Pages>>,
-    Path(link): Path<String>,
+    Anyone { at: link, .. }: Anyone<String>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
@@ -89,12 +99,14 @@ pub(super) async fn redeem(
         let shown = answer::page(&SignInPage::new(&pages, notice, String::new()));
         return (StatusCode::FORBIDDEN, shown).into_response();
     };
-    let_in(&pages, &headers, who).await
+    let came = CameBack { who, proved: Some(now), to_close: None };
+    let_in(&pages, &headers, came).await
 }
 
 /// Begins a session, behind its leaf. One that the browser had before ends: nobody goes on in
-/// another's.
-async fn let_in(pages: &Pages, headers: &HeaderMap, who: SignedIn) -> Response {
+/// another's. It begins at the first page, or where somebody set out to close a quarter.
+async fn let_in(pages: &Pages, headers: &HeaderMap, came: CameBack) -> Response {
+    let CameBack { who, proved, to_close } = came;
     if let Some(before) = visitor::cookie(headers, COOKIE) {
         pages.sessions.end(before);
     }
@@ -105,16 +117,25 @@ async fn let_in(pages: &Pages, headers: &HeaderMap, who: SignedIn) -> Response {
     if let Err(denied) = pages.gateway().sign_in(&actor).await {
         return answer::denied_to_nobody(pages, &denied);
     }
-    let cookie = pages.sessions.begin(who, pages.now(), &mut *pages.rng());
-    let mut answer = answer::go_to("/");
+    let cookie = pages.sessions.begin(who, proved, pages.now(), &mut *pages.rng());
+    let place = to_close.map_or_else(|| "/".to_owned(), |q| format!("/releases/next?quarter={q}"));
+    let mut answer = answer::go_to(&place);
     visitor::set_cookie(&mut answer, COOKIE, cookie.expose());
     answer
+}
+
+/// What somebody sets out for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SetOut {
+    /// The quarter that they are to close; empty for nothing special.
+    close: String,
 }
 
 /// Sends somebody to a provider.
 pub(super) async fn set_out(
     State(pages): State<Arc<Pages>>,
-    Path(provider): Path<String>,
+    Anyone { at: provider, query: SetOut { close } }: Anyone<String, SetOut>,
     headers: HeaderMap,
 ) -> Response {
     if !visitor::is_own_way(&headers) {
@@ -123,9 +144,14 @@ pub(super) async fn set_out(
     }
     let number = provider.parse::<usize>().ok();
     let Some(provider) = number.and_then(|number| pages.settings.providers.get(number)) else {
-        return StatusCode::NOT_FOUND.into_response();
+        return answer::nothing_for_nobody(&pages);
     };
-    let (cookie, location) = provider.begin(pages.now(), &mut *pages.rng());
+    let to_close = Some(close.as_str()).filter(|quarter| !quarter.is_empty());
+    let Ok(to_close) = to_close.map(str::parse::<Quarter>).transpose() else {
+        (pages.unknown)();
+        return answer::unreadable_of_nobody(&pages);
+    };
+    let (cookie, location) = provider.begin(to_close, pages.now(), &mut *pages.rng());
     let mut answer = answer::go_to(&location);
     let kept = format!("{}.{}", number.unwrap_or_default(), cookie.expose());
     visitor::set_cookie(&mut answer, UNDER_WAY, &kept);
@@ -135,10 +161,10 @@ pub(super) async fn set_out(
 /// Somebody comes back from a provider.
 pub(super) async fn back(
     State(pages): State<Arc<Pages>>,
-    Path(number): Path<String>,
     headers: HeaderMap,
-    Query(SentBack { code, state, iss }): Query<SentBack>,
+    Anyone { at: number, query }: Anyone<String, SentBack>,
 ) -> Response {
+    let SentBack { code, state, iss } = query;
     let kept = visitor::cookie(&headers, UNDER_WAY).and_then(|kept| kept.split_once('.'));
     // By the way back of the provider that this browser set out to, and no other's.
     let kept = kept.filter(|(set_out, _)| *set_out == number);
@@ -151,7 +177,7 @@ pub(super) async fn back(
         None => Err(SignInRefused::NotUnderWay),
     };
     let mut answer = match finished {
-        Ok(who) => let_in(&pages, &headers, who).await,
+        Ok(came) => let_in(&pages, &headers, came).await,
         Err(error) => {
             // Nobody has to be anybody to make these: they are counted.
             tracing::debug!(%error, "a sign-in by a provider was refused");
@@ -164,10 +190,6 @@ pub(super) async fn back(
     visitor::set_cookie(&mut answer, UNDER_WAY, "");
     answer
 }
-
-/// A form with nothing in it but its proof.
-#[derive(Debug, Deserialize)]
-pub(super) struct Nothing {}
 
 /// Ends the session.
 pub(super) async fn out(

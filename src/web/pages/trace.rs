@@ -5,8 +5,8 @@
 use super::{
     Pages,
     answer::{self, Answer, Frame},
+    asked::Asked,
     review::read,
-    visitor::Visitor,
 };
 use crate::{
     book,
@@ -17,11 +17,7 @@ use crate::{
     verify::trace::{Trace, TracedFeed, Tracer},
 };
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    http::StatusCode,
-    response::IntoResponse,
-};
+use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -89,8 +85,7 @@ impl AskedTrace {
 
 pub(super) async fn page(
     State(pages): State<Arc<Pages>>,
-    visitor: Visitor,
-    Query(asked): Query<AskedTrace>,
+    Asked { visitor, query: asked, .. }: Asked<(), AskedTrace>,
 ) -> Answer {
     let frame = visitor.frame(&pages, "Follow a figure to its sources", "/log");
     let question = asked.read();

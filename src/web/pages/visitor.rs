@@ -7,6 +7,7 @@
 use super::{
     Pages,
     answer::{self, Frame, MenuEntry},
+    asked,
 };
 use crate::{
     gateway::{Actor, Denied, RefusalKind, Refused},
@@ -15,11 +16,12 @@ use crate::{
 };
 use axum::{
     extract::{Form, FromRequest, FromRequestParts, Request},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
-use serde::Deserialize;
+use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
+use serde::{Deserialize, de::DeserializeOwned};
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A cookie of this host alone, on TLS alone (RFC 6265bis §4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-tallygate";
@@ -31,6 +33,8 @@ pub(super) const UNDER_WAY: &str = "__Host-tallygate-sign-in";
 pub(super) struct Visitor {
     pub(super) actor: Actor,
     pub(super) session: Session,
+    /// Held until the answer is made.
+    _place: OwnedSemaphorePermit,
 }
 
 /// A cookie's value, where there is exactly one.
@@ -62,8 +66,11 @@ impl FromRequestParts<Arc<Pages>> for Visitor {
         let Some(session) = shown.and_then(|shown| pages.sessions.find(shown, pages.now())) else {
             return Err(signed_out(pages, &parts.method, shown.is_some()));
         };
+        let Some(place) = session.place() else {
+            return Err(answer::too_many(pages));
+        };
         match pages.recogniser.person(&session.who).await {
-            Ok(actor) => Ok(Self { actor, session }),
+            Ok(actor) => Ok(Self { actor, session, _place: place }),
             Err(denied) => {
                 let mut answer = answer::denied_to_nobody(pages, &denied);
                 if let Denied::Refused(_) = denied {
@@ -87,7 +94,7 @@ fn signed_out(pages: &Pages, method: &Method, had_cookie: bool) -> Response {
         Method::GET | Method::HEAD => {
             answer::go_to(if had_cookie { "/sign-in?ended=1" } else { "/sign-in" })
         }
-        _ => StatusCode::FORBIDDEN.into_response(),
+        _ => answer::signed_out(pages),
     };
     if had_cookie {
         set_cookie(&mut answer, COOKIE, "");
@@ -116,8 +123,10 @@ pub(super) fn is_from_here(headers: &HeaderMap, authority: Option<&str>) -> bool
 
 /// A form of a page of this session, sent from it.
 #[derive(Debug)]
-pub(super) struct Posted<T> {
+pub(super) struct Posted<T, P = ()> {
     pub(super) visitor: Visitor,
+    /// What the path of its address names.
+    pub(super) at: P,
     pub(super) form: T,
 }
 
@@ -129,18 +138,25 @@ struct Proved<T> {
     rest: T,
 }
 
-impl<T: serde::de::DeserializeOwned + Send> FromRequest<Arc<Pages>> for Posted<T> {
+impl<T, P> FromRequest<Arc<Pages>> for Posted<T, P>
+where
+    T: DeserializeOwned + Send,
+    P: DeserializeOwned + Send,
+{
     type Rejection = Response;
 
     async fn from_request(request: Request, pages: &Arc<Pages>) -> Result<Self, Self::Rejection> {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, pages).await?;
+        let Some(at) = asked::path(&mut parts, pages).await else {
+            return Err(asked::malformed(pages, &visitor).await);
+        };
         let authority = parts.uri.authority().map(|a| a.as_str().to_owned());
         let from_here = is_from_here(&parts.headers, authority.as_deref());
         let read = Form::<Proved<T>>::from_request(Request::from_parts(parts, body), pages).await;
         match read {
             Ok(Form(Proved { form, rest })) if from_here && visitor.session.form.is(&form) => {
-                Ok(Self { visitor, form: rest })
+                Ok(Self { visitor, at, form: rest })
             }
             Ok(_) => Err(not_yours(pages, &visitor).await),
             Err(_) => {
@@ -200,7 +216,7 @@ fn menu(actor: &Actor, current: &str) -> Vec<MenuEntry> {
         ("/figures", "What is published", &[Provider, Consumer, DataOfficer, Auditor]),
         ("/protocols", "Protocols", &[Provider, Consumer, DataOfficer, Auditor]),
         ("/explain", "May we?", &[Provider, Consumer, DataOfficer, Auditor]),
-        ("/partners", "Partners", &[DataOfficer, Auditor]),
+        ("/partners", "Partners and feeds", &[DataOfficer, Auditor]),
         ("/releases", "Releases", &[DataOfficer, Auditor]),
         ("/push", "Send a file", &[Provider]),
         ("/notices", "Objections", &[Provider, DataOfficer, Auditor]),
