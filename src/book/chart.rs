@@ -63,7 +63,7 @@ pub(super) fn trend(html: &mut Html, id: &str, line: &Line) {
                 html.void("circle", &[("class", "mark"), ("cx", &at), ("cy", &y), ("r", "4")]);
             }
             None => {
-                let sign = if figure.is_withdrawn() { "\u{d7}" } else { "<10" };
+                let sign = figure.without_number().1;
                 text(html, "middle", (at, BOTTOM - 7.0), sign);
             }
         }
@@ -114,7 +114,7 @@ pub(super) fn small_trend(html: &mut Html, id: &str, line: &Line) {
                 html.void("circle", &[("class", "mark"), ("cx", &at), ("cy", &y), ("r", "3")]);
             }
             None => {
-                let sign = if figure.is_withdrawn() { "\u{d7}" } else { "<10" };
+                let sign = figure.without_number().1;
                 text(html, "middle", (x(*place), BOTTOM - 6.0), sign);
             }
         }
@@ -149,7 +149,7 @@ pub(super) fn parts(html: &mut Html, id: &str, line: &Line, dimension: &str, par
         let y = ROW.mul_add(f64::from(at), TOP + ROW / 2.0);
         text(html, "end", (LEFT - 10.0, y + 4.5), &shortened(&part.title));
         let Some((value, low, high)) = part.figure.numbers() else {
-            let sign = if part.figure.is_withdrawn() { "\u{d7}" } else { "<10" };
+            let sign = part.figure.without_number().1;
             text(html, "start", (LEFT + 6.0, y + 4.5), sign);
             continue;
         };
@@ -266,7 +266,7 @@ pub(super) fn side_by_side(html: &mut Html, id: &str, book: &Book, line: &Line, 
             &name,
         );
         let Some((value, low, high)) = figure.numbers() else {
-            let sign = if figure.is_withdrawn() { "\u{d7}" } else { "<10" };
+            let sign = figure.without_number().1;
             text(html, "start", (LEFT + 6.0, y + 4.5), sign);
             continue;
         };

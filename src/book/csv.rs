@@ -19,7 +19,12 @@ const FIGURES: &[Column] = &[
     ("indicator", "Indicator", "string", "Id of the indicator."),
     ("title", "Title", "string", "Title of the indicator, or of the part."),
     ("part", "Part", "string", "Id of the part; empty for the whole."),
-    ("status", "Status", "string", "shown, withheld (zero, small or absent) or withdrawn."),
+    (
+        "status",
+        "Status",
+        "string",
+        "shown, withheld (zero, small or absent), uncertain (no value can be ruled out) or withdrawn.",
+    ),
     ("value", "Value", "number", "Count to the nearest 5, percentage to one place, or ratio."),
     ("lower", "Lower", "number", "Lower end of the 95% interval of noise and rounding."),
     ("upper", "Upper", "number", "Upper end of it."),
@@ -103,11 +108,7 @@ pub(super) fn tables(book: &Book) -> [Table; 2] {
 fn figure_row(book: &Book, number: &str, figure: &Figure, title: &str) -> Vec<String> {
     let area = book.area(&figure.area);
     let is_shown = figure.numbers().is_some();
-    let status = match (is_shown, figure.is_withdrawn()) {
-        (true, _) => "shown",
-        (_, true) => "withdrawn",
-        _ => "withheld",
-    };
+    let status = if is_shown { "shown" } else { figure.without_number().0 };
     let shown = |text: &str| if is_shown { text.to_owned() } else { String::new() };
     vec![
         figure.area.clone(),

@@ -92,7 +92,7 @@ pub struct Figure {
     pub quarter: String,
     /// The part; empty for the whole.
     pub part: String,
-    /// The value, `<10` or `withdrawn`.
+    /// The value, `<10`, `too uncertain to say` or `withdrawn`.
     pub value: String,
     /// Lower end of the 95% interval; empty when withheld.
     pub lower: String,
@@ -255,8 +255,12 @@ impl Figure {
         Some((read(&self.value)?, read(&self.lower)?, read(&self.upper)?))
     }
 
-    /// Whether its quarter's release was withdrawn.
-    pub(super) fn is_withdrawn(&self) -> bool {
-        self.value == "withdrawn"
+    /// Of one that has no number: why, as a code, and what stands for it in a chart.
+    pub(super) fn without_number(&self) -> (&'static str, &'static str) {
+        match self.value.as_str() {
+            "withdrawn" => ("withdrawn", "\u{d7}"),
+            "too uncertain to say" => ("uncertain", "?"),
+            _ => ("withheld", "<10"),
+        }
     }
 }

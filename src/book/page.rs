@@ -107,6 +107,9 @@ fn how_to_read(html: &mut Html) {
          rounding.",
         "\u{201c}<10\u{201d} stands for anything small, nothing included. Small, none and not there \
          look the same.",
+        "\u{201c}Too uncertain to say\u{201d} (in a chart a question mark) stands for a share whose margin \
+         reaches as far as shares go: any value would be possible. It is told from what is published \
+         alone, and says nothing about the children.",
         "A word such as \u{201c}large majority\u{201d} is inspection's for that proportion. It is left \
          out where the margin reaches into another word's range.",
         "A difference has a margin of its own. Where that holds no change, the figures can't tell \

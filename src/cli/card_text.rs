@@ -148,8 +148,8 @@ fn footer(card: &v1::GetCardResponse, lines: &mut Vec<String>) {
     paragraph(
         "",
         "± is half of the 95% interval. Counts are rounded to 5 and small ones withheld (<10), so \
-         displayed figures need not sum. A dot in a chart is a withheld quarter, a cross a \
-         withdrawn one.",
+         displayed figures need not sum. A share whose margin would say nothing is too \
+         uncertain to say. A dot in a chart is a quarter without a value, a cross a withdrawn one.",
         lines,
     );
     let mut feeds: Vec<String> = Vec::new();

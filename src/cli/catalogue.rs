@@ -16,6 +16,7 @@ use crate::{
     },
     grpc::area_set,
     synth::{self, Place},
+    wire::v1,
 };
 use clap::Subcommand;
 use serde_json::json;
@@ -25,6 +26,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   tallygate catalogue cost
   tallygate catalogue cost --areas areas.toml --part errors --format csv
+  tallygate catalogue check
   tallygate catalogue check my-catalogue.toml
   tallygate catalogue show --format json
   tallygate catalogue dpia --out motivated-intruder.md";
@@ -34,8 +36,9 @@ Explains each mistake with its line; then says whether the tables together tell 
 whether the recommended limits hold (an attacker's accuracy of 0.60 after a quarter and 0.80 after a
 childhood). Exit code 1 when anything is wrong.
 
-Example:
-  tallygate catalogue check my-catalogue.toml";
+Examples:
+  tallygate catalogue check
+  tallygate catalogue check my-catalogue.toml --areas areas.toml";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CatalogueCommand {
@@ -54,9 +57,10 @@ pub(super) enum CatalogueCommand {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
-    /// The catalogue, TOML.
-    file: PathBuf,
-    /// The areas that it is for, as `area load` reads them; the demo's when left out.
+    /// The catalogue, TOML; this program's own when left out.
+    file: Option<PathBuf>,
+    /// The areas that it is for, as `area load` reads them; the demo's under two lead agencies
+    /// when left out.
     #[arg(long, value_name = "FILE")]
     areas: Option<PathBuf>,
     #[command(flatten)]
@@ -83,7 +87,7 @@ impl CatalogueCommand {
     }
 }
 
-fn unusable(error: DisclosureError) -> CliError {
+pub(super) fn unusable(error: DisclosureError) -> CliError {
     CliError::Failed { act: "read the catalogue", source: error.into() }
 }
 
@@ -97,11 +101,12 @@ pub(super) fn read_catalogue(path: Option<&Path>) -> Result<Catalogue, CliError>
     read.map_err(unusable)
 }
 
-/// The areas of a file, or the demo's.
+/// The areas of a file, or the demo's: those under two lead agencies, half of the clusters each, as
+/// councils have them, so that each level has its figures. (The demo itself has none.)
 pub(super) fn read_areas(path: Option<&Path>) -> Result<Geography, CliError> {
     let areas = match path {
         Some(path) => area_file::drawn(path)?.request.areas,
-        None => journey::areas(synth::place(Place::Coventry)),
+        None => under_lead_agencies(journey::areas(synth::place(Place::Coventry))),
     };
     let compiled = area_set(areas).map_err(|_| CliError::WrongForm {
         path: path.map(Path::to_owned).unwrap_or_default(),
@@ -110,10 +115,31 @@ pub(super) fn read_areas(path: Option<&Path>) -> Result<Geography, CliError> {
     Ok(compiled.counted().clone())
 }
 
+fn under_lead_agencies(mut areas: Vec<v1::Area>) -> Vec<v1::Area> {
+    let of_level = |level: v1::AreaLevel| move |area: &&v1::Area| area.level == i32::from(level);
+    let authority = areas.iter().find(of_level(v1::AreaLevel::Authority));
+    let authority = authority.map(|area| area.code.clone()).unwrap_or_default();
+    let clusters = areas.iter().filter(of_level(v1::AreaLevel::Cluster));
+    let clusters: Vec<String> = clusters.map(|area| area.code.clone()).collect();
+    let first = &clusters[..clusters.len() / 2];
+    for area in areas.iter_mut().filter(|area| area.level == i32::from(v1::AreaLevel::ReachArea)) {
+        area.lead_agency = if first.contains(&area.parent) { "LEAD1" } else { "LEAD2" }.to_owned();
+    }
+    areas.extend(["LEAD1", "LEAD2"].map(|code| v1::Area {
+        code: code.to_owned(),
+        name: format!("Lead agency {code}"),
+        level: v1::AreaLevel::LeadAgency.into(),
+        parent: authority.clone(),
+        ..v1::Area::default()
+    }));
+    areas
+}
+
 impl Check {
     fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
-        let text = read_text(&self.file)?;
-        let (catalogue, explained) = explain(&text).map_err(unusable)?;
+        let text = self.file.as_deref().map(read_text).transpose()?;
+        let text = text.as_deref().unwrap_or(Catalogue::SHIPPED);
+        let (catalogue, explained) = explain(text).map_err(unusable)?;
         let mut table = Table::new(&["line", "problem"]);
         for Explained { line, mistake } in &explained {
             table.row([json!(line), json!(mistake.to_string())]);
@@ -211,13 +237,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("catalogue.toml");
         fs::write(&file, text).unwrap();
+        checked(Some(file), format)
+    }
+
+    fn checked(file: Option<PathBuf>, format: Format) -> (Outcome, String) {
         let check = Check { file, areas: None, printing: Printing { format } };
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let outcome = check.run(&mut Console::new(&mut out, &mut err, false)).unwrap();
         (outcome, String::from_utf8(out).unwrap())
     }
 
-    const SHIPPED: &str = include_str!("../disclosure/catalogue.toml");
+    const SHIPPED: &str = Catalogue::SHIPPED;
+
+    #[test]
+    fn without_a_file_it_is_the_shipped_one() {
+        let (outcome, out) = checked(None, Format::Table);
+        assert!(outcome == Outcome::Done && out.contains("within the recommended limits"), "{out}");
+    }
 
     #[test]
     fn a_right_catalogue_is_said_to_be_and_mistakes_are_listed_with_their_lines() {

@@ -50,7 +50,7 @@ pub(super) struct Cost {
     /// A catalogue, TOML; this program's own when left out.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The areas, as `area load` reads them; the demo's when left out.
+    /// The areas, as `area load` reads them; the demo's under two lead agencies when left out.
     #[arg(long, value_name = "FILE")]
     areas: Option<PathBuf>,
     /// Print what less and more noise would mean, too.
@@ -312,6 +312,9 @@ mod tests {
         assert!(json["cost"]["lifetime"]["accuracy"].as_f64().unwrap() < 0.80);
         assert!(json["frontier"].as_array().is_some());
         let csv = printed(None, Format::Csv);
+        for level in ["reach area", "cluster", "lead agency", "authority"] {
+            assert!(csv.contains(&format!(",{level},")), "{level}");
+        }
         assert!(csv.starts_with("indicator,part,") && csv.contains("registered,,"), "{csv}");
         assert!(printed(Some(Part::Contrasts), Format::Csv).lines().count() > 20);
     }

@@ -4,7 +4,11 @@
 //! own files, and never a value out of them.
 
 use super::refusal::Refusal;
-use crate::{connector::ConnectorError, verify::ReceiptProblem};
+use crate::{
+    connector::ConnectorError,
+    domain::{Digest, Quarter},
+    verify::ReceiptProblem,
+};
 use std::{io, path::PathBuf};
 
 /// A command could not run (exit code 2).
@@ -53,6 +57,17 @@ pub(super) enum CliError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A release was made by a catalogue that is not at hand.
+    #[error(
+        "the release of {quarter} was made by a catalogue that is not at hand (digest {digest}): give \
+         its file with --catalogue FILE"
+    )]
+    OtherCatalogue {
+        /// The release's quarter.
+        quarter: Quarter,
+        /// The catalogue's, as the release states it.
+        digest: Digest,
     },
     /// A file is not a push's report with its receipts.
     #[error("{} is not the report of a push with its receipts", path.display())]

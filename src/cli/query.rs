@@ -19,7 +19,8 @@ pub(super) const PLANNING: &str = "childrens_centre_planning";
 
 const HELP: &str = "\
 Values are protected: counts are rounded to 5, small ones withheld as <10, and each comes with
-the 95% interval of its noise. Displayed figures need not sum.
+the 95% interval of its noise. A share whose margin reaches over the whole scale is too uncertain
+to say. Displayed figures need not sum.
 
 Examples:
   tallygate query registered --area CC01 --profile officer.toml

@@ -2,26 +2,32 @@
 
 use super::{
     CliError, Console, Outcome,
+    catalogue::{read_catalogue, unusable},
     output::{Printing, Record},
     partner_file::read_text,
 };
 use crate::{
     disclosure::{
-        Catalogue, Contradiction, DisclosureError, Release, SealedRelease, open_release,
+        Catalogue, Contradiction, Digest, DisclosureError, Release, SealedRelease, open_release,
         verify_release,
     },
     keys::{Jwk, Signature, VerifyingKey},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 const HELP: &str = "\
 Checks the signature, then the catalogue, the tables' shape and noise, the recomputed budget and
 the chain of digests. The chain and the budget spent so far need every earlier release: name them
-with --before, the first one first. Exit code 1 when a check fails.
+with --before, the first one first. A release names its catalogue by digest: one that is not this
+program's own needs its file, with --catalogue. Exit code 1 when a check fails.
 
 Examples:
   tallygate release verify 2024Q2.json --key release.jwk.json
-  tallygate release verify 2024Q4.json --before 2024Q2.json --before 2024Q3.json --key release.jwk.json";
+  tallygate release verify 2024Q4.json --before 2024Q2.json --before 2024Q3.json --key release.jwk.json
+  tallygate release verify 2024Q2.json --catalogue our-catalogue.toml --key release.jwk.json";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -34,6 +40,10 @@ pub(super) struct Verify {
     /// An earlier release; repeat it for each, the first one first.
     #[arg(long, value_name = "FILE")]
     before: Vec<PathBuf>,
+    /// A catalogue that a release was made by, TOML, where it is not this program's own; repeat
+    /// it for each.
+    #[arg(long, value_name = "FILE")]
+    catalogue: Vec<PathBuf>,
     #[command(flatten)]
     printing: Printing,
 }
@@ -49,10 +59,7 @@ enum Finding {
 impl Verify {
     pub(super) fn run(self, console: &mut Console<'_>) -> Result<Outcome, CliError> {
         let key = read_key(&self.key)?;
-        let catalogue = Catalogue::shipped().map_err(|error| CliError::Failed {
-            act: "read the catalogue",
-            source: error.into(),
-        })?;
+        let catalogues = Catalogues::read(&self.catalogue)?;
         let mut before = Vec::new();
         for path in &self.before {
             match open(path, &key)? {
@@ -70,7 +77,7 @@ impl Verify {
                 return Ok(Outcome::WithFindings);
             }
         };
-        let finding = judge(&release, &catalogue, &before);
+        let finding = judge(&release, &catalogues, &before)?;
         let verdict = match &finding {
             Finding::Holds => "holds".to_owned(),
             Finding::HoldsAlone => {
@@ -82,6 +89,29 @@ impl Verify {
         };
         console.record(self.printing.format, &record(&release, &verdict)?)?;
         Ok(Outcome::findings(matches!(finding, Finding::Fails(_))))
+    }
+}
+
+/// The catalogues at hand, by digest.
+struct Catalogues(BTreeMap<Digest, Catalogue>);
+
+impl Catalogues {
+    /// This program's own, and those of files.
+    fn read(files: &[PathBuf]) -> Result<Self, CliError> {
+        let named = files.iter().map(|path| read_catalogue(Some(path)));
+        let mut all = BTreeMap::new();
+        for catalogue in std::iter::once(read_catalogue(None)).chain(named) {
+            let catalogue = catalogue?;
+            all.insert(catalogue.digest().map_err(unusable)?, catalogue);
+        }
+        Ok(Self(all))
+    }
+
+    /// That which a release says it was made by. Without it nothing can be said of the release:
+    /// that is no failed check.
+    fn of(&self, release: &Release) -> Result<&Catalogue, CliError> {
+        let digest = release.catalogue.digest;
+        self.0.get(&digest).ok_or(CliError::OtherCatalogue { quarter: release.quarter, digest })
     }
 }
 
@@ -122,18 +152,23 @@ fn open(path: &Path, key: &VerifyingKey) -> Result<Result<Release, DisclosureErr
     }))
 }
 
-fn judge(release: &Release, catalogue: &Catalogue, before: &[Release]) -> Finding {
+fn judge(
+    release: &Release,
+    catalogues: &Catalogues,
+    before: &[Release],
+) -> Result<Finding, CliError> {
     // The limits are those the signed release states; the root policy holds the same.
     let limits = release.budget.limits;
     // Each of the earlier ones is checked against those before it, so that none is missing.
     for (place, earlier) in before.iter().enumerate() {
+        let catalogue = catalogues.of(earlier)?;
         if let Err(problem) =
             verify_release(earlier, catalogue, earlier.budget.limits, &before[..place])
         {
-            return Finding::Fails(problem.to_string());
+            return Ok(Finding::Fails(problem.to_string()));
         }
     }
-    match verify_release(release, catalogue, limits, before) {
+    let finding = match verify_release(release, catalogues.of(release)?, limits, before) {
         Ok(()) => Finding::Holds,
         Err(DisclosureError::WrongRelease { what: Contradiction::Predecessor, .. })
             if before.is_empty() =>
@@ -141,7 +176,8 @@ fn judge(release: &Release, catalogue: &Catalogue, before: &[Release]) -> Findin
             Finding::HoldsAlone
         }
         Err(problem) => Finding::Fails(problem.to_string()),
-    }
+    };
+    Ok(finding)
 }
 
 #[cfg(test)]
@@ -150,7 +186,7 @@ mod tests {
     use crate::{
         cli::output::Format,
         disclosure::{
-            Digest, Ledger, Limits,
+            Ledger, Limits,
             catalogue::Base,
             release::{CatalogueReference, NoisyTable, ReleasedArea, ReleasedGeography},
         },
@@ -162,7 +198,10 @@ mod tests {
     use std::fs;
 
     fn release(quarter: &str, before: &[Release]) -> Release {
-        let catalogue = Catalogue::shipped().unwrap();
+        release_by(&Catalogue::shipped().unwrap(), quarter, before)
+    }
+
+    fn release_by(catalogue: &Catalogue, quarter: &str, before: &[Release]) -> Release {
         let quarter: Quarter = quarter.parse().unwrap();
         let tables = catalogue.due_in(quarter).map(|table| NoisyTable {
             id: table.id.clone(),
@@ -197,7 +236,7 @@ mod tests {
                 areas: vec![area("CC01"), area("CC02")],
             },
             tables: tables.collect(),
-            budget: Ledger::after(Limits::recommended(), before).cost(&catalogue, quarter).unwrap(),
+            budget: Ledger::after(Limits::recommended(), before).cost(catalogue, quarter).unwrap(),
             feeds: Vec::new(),
             protocols: Vec::new(),
             previous: before.last().map(|release| release.digest().unwrap()),
@@ -218,16 +257,28 @@ mod tests {
 
     /// The outcome, standard output and standard error, with files of a folder.
     fn verify(folder: &Path, file: &str, before: &[&str]) -> (Outcome, String, String) {
+        let (outcome, out, err) = verify_by(folder, file, before, &[]);
+        (outcome.unwrap(), out, err)
+    }
+
+    /// The same with catalogues named.
+    fn verify_by(
+        folder: &Path,
+        file: &str,
+        before: &[&str],
+        catalogues: &[&str],
+    ) -> (Result<Outcome, CliError>, String, String) {
         let jwk = serde_json::to_string(&key().verifying_key().to_jwk()).unwrap();
         fs::write(folder.join("jwk.json"), jwk).unwrap();
         let command = Verify {
             file: folder.join(file),
             key: folder.join("jwk.json"),
             before: before.iter().map(|name| folder.join(name)).collect(),
+            catalogue: catalogues.iter().map(|name| folder.join(name)).collect(),
             printing: Printing { format: Format::Table },
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let outcome = command.run(&mut Console::new(&mut out, &mut err, false)).unwrap();
+        let outcome = command.run(&mut Console::new(&mut out, &mut err, false));
         (outcome, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 
@@ -264,5 +315,30 @@ mod tests {
         let (outcome, out, _) = verify(folder.path(), "1.json", &[]);
         assert_eq!(outcome, Outcome::WithFindings);
         assert!(out.contains("FAILS: ") && out.contains("its budget does not add up"), "{out}");
+    }
+
+    #[test]
+    fn a_release_is_judged_by_the_catalogue_that_it_names_or_not_at_all() {
+        const SHIPPED: &str = include_str!("../disclosure/catalogue.toml");
+        let folder = tempfile::tempdir().unwrap();
+        let first = release("2025Q3", &[]);
+        let text = SHIPPED.replacen("version = \"", "version = \"ours-", 1);
+        fs::write(folder.path().join("ours.toml"), &text).unwrap();
+        let second = release_by(&Catalogue::parse(&text).unwrap(), "2025Q4", &[first.clone()]);
+        seal(&first, &folder.path().join("1.json"));
+        seal(&second, &folder.path().join("2.json"));
+        let (outcome, _, _) = verify_by(folder.path(), "2.json", &["1.json"], &[]);
+        let refused = outcome.unwrap_err().to_string();
+        assert!(refused.contains("2025Q4") && refused.contains("--catalogue"), "{refused}");
+        let (outcome, out, _) = verify_by(folder.path(), "2.json", &["1.json"], &["ours.toml"]);
+        assert_eq!(outcome.unwrap(), Outcome::Done);
+        assert!(out.contains("Verdict       holds\n"), "{out}");
+        // A digest is what counts: that of the shipped one does not hold for another text.
+        let mut false_name = second;
+        false_name.catalogue.digest = Catalogue::shipped().unwrap().digest().unwrap();
+        false_name.tables[0].variance += 1;
+        seal(&false_name, &folder.path().join("3.json"));
+        let (outcome, out, _) = verify_by(folder.path(), "3.json", &["1.json"], &["ours.toml"]);
+        assert!(outcome.unwrap() == Outcome::WithFindings && out.contains("FAILS"), "{out}");
     }
 }

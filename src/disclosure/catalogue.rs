@@ -13,8 +13,6 @@ use crate::domain::{IndicatorId, Quarter, RecordType, TableId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const SHIPPED: &str = include_str!("catalogue.toml");
-
 /// A closed list of tables and of the indicators that are sums and ratios of their cells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -165,12 +163,15 @@ pub struct Part {
 }
 
 impl Catalogue {
+    /// The text of the catalogue that comes with this program.
+    pub const SHIPPED: &str = include_str!("catalogue.toml");
+
     /// The catalogue that comes with this program.
     ///
     /// # Errors
     /// None in a build whose tests passed.
     pub fn shipped() -> Result<Self, DisclosureError> {
-        Self::parse(SHIPPED)
+        Self::parse(Self::SHIPPED)
     }
 
     /// Reads and checks a catalogue.
@@ -335,21 +336,26 @@ mod tests {
     fn the_digest_follows_the_meaning_and_not_the_layout() {
         let catalogue = Catalogue::shipped().unwrap();
         let relaid =
-            Catalogue::parse(&SHIPPED.replace("cap = 1\n", "cap    =  1 # one\n")).unwrap();
+            Catalogue::parse(&Catalogue::SHIPPED.replace("cap = 1\n", "cap    =  1 # one\n"))
+                .unwrap();
         assert_eq!(catalogue.digest(), relaid.digest());
         let changed =
-            Catalogue::parse(&SHIPPED.replace("variance = 110", "variance = 111")).unwrap();
+            Catalogue::parse(&Catalogue::SHIPPED.replace("variance = 110", "variance = 111"))
+                .unwrap();
         assert_ne!(catalogue.digest(), changed.digest());
     }
 
     #[test]
     fn a_text_that_is_no_catalogue_is_refused_with_its_line() {
-        let text = SHIPPED.replacen("cap = 1", "cap = \"one\"", 1);
+        let text = Catalogue::SHIPPED.replacen("cap = 1", "cap = \"one\"", 1);
         let line = text.lines().position(|line| line == "cap = \"one\"").unwrap() + 1;
         assert_eq!(
             Catalogue::parse(&text).err(),
             Some(DisclosureError::UnreadableCatalogue { line })
         );
-        assert!(Catalogue::parse(&SHIPPED.replacen("cap = 1", "cap = 1\ncup = 1", 1)).is_err());
+        assert!(
+            Catalogue::parse(&Catalogue::SHIPPED.replacen("cap = 1", "cap = 1\ncup = 1", 1))
+                .is_err()
+        );
     }
 }

@@ -17,6 +17,8 @@
 //!   the delta method, which treats the denominator as nearly certain, does not. The set is a
 //!   bounded interval exactly when the denominator exceeds 1.96 of its standard deviations, and
 //!   a percentage is withheld when it does not exceed max(10, 2 of them).
+//! - A percentage whose margin is half the scale or more ([`says_nothing`]) is not shown either, but
+//!   said to be too uncertain.
 //! - Displayed figures are rounded each by itself and need not sum.
 
 /// The 0.975 quantile of the normal distribution.
@@ -27,6 +29,10 @@ pub const ROUND_TO: f64 = 5.0;
 
 /// No count below this is shown, however little noise it has.
 pub const LEAST_SHOWN: f64 = 10.0;
+
+/// The length of the scale of percentages, and of that of the points between two.
+pub(super) const PERCENT_SCALE: f64 = 100.0;
+pub(super) const POINTS_SCALE: f64 = 200.0;
 
 /// The mean square of rounding whole numbers to the nearest 5: (4 + 1 + 0 + 1 + 4) / 5.
 const ROUNDING_VARIANCE: f64 = 2.0;
@@ -58,6 +64,17 @@ pub struct Estimate {
 #[must_use]
 pub fn least_shown(variance: f64) -> f64 {
     LEAST_SHOWN.max(2.0 * variance.sqrt()).ceil()
+}
+
+/// Whether a margin says nothing: on both sides of the value it is as long as the whole scale, so that
+/// no value is left out that there could be.
+///
+/// It goes by the margin that would be printed, a function of released values alone: whoever has
+/// the release can tell, and who has not learns no more of the exact counts than from the value.
+#[must_use]
+pub(super) const fn says_nothing(margin: f64, scale: f64) -> bool {
+    // A margin that is no number says nothing, either.
+    !(2.0 * margin < scale)
 }
 
 /// A count.
@@ -205,6 +222,21 @@ mod tests {
         assert_eq!(shown, Estimate { value: 70.0, lower: 60.0, upper: 84.0, margin: 12.0 });
         assert_eq!(count(sum(-7.0, 40.0)).value, 0.0);
         assert_eq!(count(sum(-70.0, 40.0)).upper, 0.0);
+    }
+
+    #[test]
+    fn a_margin_that_reaches_over_the_whole_scale_says_nothing() {
+        for (margin, scale, nothing) in [
+            (49.9, PERCENT_SCALE, false),
+            (50.0, PERCENT_SCALE, true),
+            (313.0, PERCENT_SCALE, true),
+            (99.9, POINTS_SCALE, false),
+            (100.0, POINTS_SCALE, true),
+            (f64::NAN, PERCENT_SCALE, true),
+            (f64::INFINITY, PERCENT_SCALE, true),
+        ] {
+            assert_eq!(says_nothing(margin, scale), nothing, "{margin}");
+        }
     }
 
     #[test]

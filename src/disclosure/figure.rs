@@ -24,6 +24,8 @@ pub enum Released<T> {
     Shown(T),
     /// It is zero, small or absent.
     Withheld,
+    /// Its margin is so wide that the value would say nothing: told from released values alone.
+    Uncertain,
 }
 
 /// What a figure's numbers are.
@@ -148,7 +150,7 @@ pub(super) fn unrounded(
     let (unit, value, _) = read.shown();
     let Sums { first, second, covariance } = read.own;
     let (value, lower, upper) = match (value, read.measure, &read.against) {
-        (Released::Withheld, ..) => return Ok(None),
+        (Released::Withheld | Released::Uncertain, ..) => return Ok(None),
         (_, Measure::Count { .. }, _) => display::unrounded_count(first),
         (_, Measure::Balance { .. }, _) => display::unrounded_balance(first, second, covariance),
         (_, _, Some(other)) => display::unrounded_gap(
@@ -251,9 +253,21 @@ fn read(measure: &Measure, sums: &Sums) -> (Unit, Released<Reading>, f64) {
     let out_of = (unit == Unit::Percent).then(|| display::count(judged).value);
     let reading = Reading { value, lower, upper, margin, out_of, word };
     let withheld_below = display::least_shown(judged.variance);
-    let shown = judged.value >= withheld_below;
-    let value = if shown { Released::Shown(reading) } else { Released::Withheld };
-    (unit, value, withheld_below)
+    (unit, released(reading, unit, judged.value >= withheld_below), withheld_below)
+}
+
+/// A value that is shown, unless what it is out of is too small or its margin says nothing.
+fn released(reading: Reading, unit: Unit, enough: bool) -> Released<Reading> {
+    let uncertain = match unit {
+        Unit::Count => false,
+        Unit::Percent => display::says_nothing(reading.margin, display::PERCENT_SCALE),
+        Unit::Points => display::says_nothing(reading.margin, display::POINTS_SCALE),
+    };
+    match (enough, uncertain) {
+        (false, _) => Released::Withheld,
+        (true, true) => Released::Uncertain,
+        (true, false) => Released::Shown(reading),
+    }
 }
 
 /// One share less the other. It is shown where each of them would be.
@@ -266,15 +280,21 @@ fn read_gap(one: &Sums, other: &Sums) -> (Unit, Released<Reading>, f64) {
     let out_of = Some(display::count(smaller).value);
     let reading = Reading { value, lower, upper, margin, out_of, word: None };
     let both = shown(one) && shown(other);
-    let value = if both { Released::Shown(reading) } else { Released::Withheld };
+    let value = released(reading, Unit::Points, both);
     (Unit::Points, value, least(one).max(least(other)))
 }
 
-/// "71.3% ± 1.1: large majority", "34% ± 12", "1410 ± 36", "withheld (below 13)".
+/// What stands in the place of a value whose margin says nothing.
+pub const UNCERTAIN: &str = "too uncertain to say";
+
+/// "71.3% ± 1.1: large majority", "34% ± 12", "1410 ± 36", "withheld (below 13)", "too uncertain to
+/// say".
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Released::Shown(reading) = self.value else {
-            return write!(f, "withheld (below {})", self.withheld_below);
+        let reading = match self.value {
+            Released::Shown(reading) => reading,
+            Released::Withheld => return write!(f, "withheld (below {})", self.withheld_below),
+            Released::Uncertain => return f.write_str(UNCERTAIN),
         };
         let Reading { value, margin, word, .. } = reading;
         match self.unit {
@@ -284,5 +304,33 @@ impl fmt::Display for Figure {
             Unit::Percent => write!(f, "{:.0}% ± {:.0}", value.round(), margin.ceil())?,
         }
         word.map_or(Ok(()), |word| write!(f, ": {word}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sums(part: f64, whole: f64) -> Sums {
+        let sum = |value, variance| NoisySum { value, variance };
+        Sums { first: sum(part, 18.0), second: sum(whole, 36.0), covariance: 18.0 }
+    }
+
+    fn share() -> Measure {
+        let table = "registered".parse().unwrap();
+        Measure::Share { table, numerator: Vec::new(), denominator: Vec::new() }
+    }
+
+    #[test]
+    fn a_share_is_shown_too_uncertain_or_withheld_by_noisy_values_alone() {
+        let told = |part, whole| read(&share(), &sums(part, whole)).1;
+        assert!(matches!(told(60.0, 90.0), Released::Shown(reading) if reading.margin < 50.0));
+        assert_eq!(told(10.0, 13.0), Released::Uncertain);
+        // Too small goes before too uncertain: the one thing that is said of all that is small.
+        assert_eq!(told(10.0, 11.0), Released::Withheld);
+        assert_eq!(told(0.0, -4.0), Released::Withheld);
+        let gap = |other| read_gap(&sums(60.0, 90.0), &sums(10.0, other)).1;
+        assert_eq!((gap(13.0), gap(11.0)), (Released::Uncertain, Released::Withheld));
+        assert!(matches!(gap(60.0), Released::Shown(_)));
     }
 }

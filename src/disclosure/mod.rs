@@ -75,7 +75,7 @@ pub use difference::{Compared, Difference};
 pub use error::{Contradiction, DisclosureError};
 pub use exact::{Closing, Counter};
 pub use facts::PersonFacts;
-pub use figure::{Figure, Reading, Released, Unit, figure, figure_of_rows};
+pub use figure::{Figure, Reading, Released, UNCERTAIN, Unit, figure, figure_of_rows};
 pub use geography::{Geography, ReachArea};
 pub use ledger::{Ledger, Limits, Rho, Spending};
 pub use preview::{Preview, preview};

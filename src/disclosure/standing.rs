@@ -117,7 +117,7 @@ impl Standing {
     pub const fn words(self) -> &'static str {
         match self {
             Self::NoBaseline => "no baseline yet",
-            Self::Withheld => "can't be told: a figure is withheld",
+            Self::Withheld => "can't be told: a figure is not shown",
             Self::Open => "whether the target is reached can't be told yet",
             Self::NotDistinguishable => "not distinguishable from no change yet",
             Self::Opposite => "changed the other way",

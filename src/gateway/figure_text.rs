@@ -2,7 +2,7 @@
 
 use super::released::Releases;
 use crate::{
-    disclosure::{Catalogue, Figure, Measure, Reading, Released, Unit},
+    disclosure::{Catalogue, Figure, Measure, Reading, Released, UNCERTAIN, Unit},
     domain::{AreaCode, IndicatorId, Quarter},
 };
 use std::collections::BTreeSet;
@@ -23,14 +23,14 @@ pub struct FigureText {
     pub quarter: Quarter,
     /// The part, or empty for the whole.
     pub part: String,
-    /// A count to the nearest 5, a percentage to one place, a ratio to three, `<10`, or
-    /// `withdrawn`.
+    /// A count to the nearest 5, a percentage to one place, a ratio to three, `<10`, `too
+    /// uncertain to say`, or `withdrawn`.
     pub value: String,
-    /// Lower end of the 95% interval; empty when withheld.
+    /// Lower end of the 95% interval; empty when none is shown.
     pub lower: String,
-    /// Upper end of it; empty when withheld.
+    /// Upper end of it; empty when none is shown.
     pub upper: String,
-    /// What to print after ±; empty when withheld.
+    /// What to print after ±; empty when none is shown.
     pub margin: String,
     /// What a percentage or ratio is out of, to the nearest 5; else empty.
     pub out_of: String,
@@ -77,14 +77,17 @@ impl FigureText {
             word: "",
             unit,
         };
-        if let Released::Shown(Reading { value, lower, upper, margin, out_of, word }) = figure.value
-        {
-            shown.value = text(value);
-            shown.lower = text(lower);
-            shown.upper = text(upper);
-            shown.margin = text(margin);
-            shown.out_of = out_of.map(|count| format!("{count:.0}")).unwrap_or_default();
-            shown.word = word.unwrap_or_default();
+        match figure.value {
+            Released::Shown(Reading { value, lower, upper, margin, out_of, word }) => {
+                shown.value = text(value);
+                shown.lower = text(lower);
+                shown.upper = text(upper);
+                shown.margin = text(margin);
+                shown.out_of = out_of.map(|count| format!("{count:.0}")).unwrap_or_default();
+                shown.word = word.unwrap_or_default();
+            }
+            Released::Withheld => {}
+            Released::Uncertain => UNCERTAIN.clone_into(&mut shown.value),
         }
         shown
     }

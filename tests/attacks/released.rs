@@ -79,6 +79,9 @@ async fn shows_the_same(officer: &Service, catalogue: &Catalogue, release: &Rele
         let here = figure(catalogue, release, &indicator, part, &code).unwrap();
         match here.value {
             Released::Withheld => assert!(api.value.starts_with('<') && api.lower.is_empty()),
+            Released::Uncertain => {
+                assert!(api.value == "too uncertain to say" && api.lower.is_empty());
+            }
             Released::Shown(reading) => {
                 let number = |text: &str| text.parse::<f64>().unwrap();
                 let unit = if api.unit == "ratio" { 100.0 } else { 1.0 };

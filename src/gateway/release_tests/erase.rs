@@ -25,6 +25,13 @@ async fn erase(town: &Town, ids: &[&str]) -> usize {
     answer.into_parts().0
 }
 
+/// The same of another record type.
+pub(super) async fn erase_of(town: &Town, record_type: &str, ids: &[&str]) {
+    let mut named = named(ids);
+    record_type.clone_into(&mut named.record_type);
+    town.gateway.erase_records(&health(town), named).await.unwrap();
+}
+
 async fn leaf_hash_of(town: &Town) -> crate::audit::Hash {
     crate::audit::leaf_hash(&last_leaf(town).await.encode().unwrap())
 }

@@ -269,4 +269,8 @@ fn numbers_become_text_in_one_way() {
         text("registered", Unit::Percent, Released::Withheld),
         ["<10", "", "", "", "", "", "percent"]
     );
+    assert_eq!(
+        text("registered", Unit::Percent, Released::Uncertain),
+        ["too uncertain to say", "", "", "", "", "", "percent"]
+    );
 }

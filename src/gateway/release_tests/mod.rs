@@ -1,6 +1,7 @@
 //! Closing, figures, the log's readers and its files, on one small town.
 
 mod approval;
+mod births;
 mod books;
 mod boundaries;
 mod cases;

@@ -12,11 +12,11 @@ use crate::{
         time::{days_after, epoch_day},
     },
     gateway::{
-        Actor, Closed, Frozen, Gateway, Quotas, Setup, Witnesses,
+        Actor, Advance, Closed, Frozen, Gateway, Quotas, Setup, Witnesses,
         link::facts_cell,
         register::{Partner, PartnerKey},
     },
-    keys::{Acknowledgement, BirthDate, MasterKeys, ProtocolSigning, SigningKey},
+    keys::{Acknowledgement, BirthDate, MasterFile, MasterKeys, ProtocolSigning, SigningKey},
     linkage::{Facts, Sex},
     protocol::{
         Act, CallerRole, ConsentGiver, ConsentRecord, Coverage, Envelope, KeyId, KeyRegister, Life,
@@ -256,11 +256,14 @@ impl Town {
         let name: LogName = log.parse().unwrap();
         let log = LogSigner::from_seed(name, &[7; 32]).unwrap();
         let vkey = log.vkey();
+        let keys = MasterKeys::generate(&mut rng);
+        let key_file = MasterFile::new(dir.path().join("master.json"), None);
+        key_file.store_new(&keys, &mut StdRng::seed_from_u64(13)).unwrap();
         let setup = Setup {
             store,
             log,
-            keys: MasterKeys::generate(&mut rng),
-            key_file: None,
+            keys,
+            key_file: Some(key_file),
             release_key: SigningKey::generate(&mut rng).unwrap(),
             catalogue: Catalogue::shipped().unwrap(),
             witnesses: Arc::new(Witnesses::none()),
@@ -277,6 +280,15 @@ impl Town {
     pub(super) fn set_clock(&self, text: &str) {
         let at: Timestamp = text.parse().unwrap();
         self.clock.store(at.as_microsecond(), Ordering::SeqCst);
+    }
+
+    /// Everything is sealed and keyed anew, by a version that the key file gets now.
+    pub(super) async fn rotate_keys(&self) {
+        let file = MasterFile::new(self.dir.path().join("master.json"), None);
+        file.add_version(&mut StdRng::seed_from_u64(14)).unwrap();
+        let begun = self.gateway.rotate_keys(&self.officer()).await.unwrap();
+        assert!(begun.value().begun);
+        while self.gateway.advance_rotation().await.unwrap() != Advance::Idle {}
     }
 
     pub(super) async fn act(&self, kind: LeafKind, effect: Effect) {

@@ -32,7 +32,7 @@ pub(super) struct Opened {
     hash: [u8; 32],
 }
 
-fn nhs_number(n: usize) -> String {
+pub(super) fn nhs_number(n: usize) -> String {
     let valid = |text: &String| check(Scheme::Nhs, text).is_ok();
     (9_990_000_000_u64..).map(|number| number.to_string()).filter(valid).nth(n).unwrap()
 }
