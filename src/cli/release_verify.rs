@@ -324,7 +324,8 @@ mod tests {
         let first = release("2025Q3", &[]);
         let text = SHIPPED.replacen("version = \"", "version = \"ours-", 1);
         fs::write(folder.path().join("ours.toml"), &text).unwrap();
-        let second = release_by(&Catalogue::parse(&text).unwrap(), "2025Q4", &[first.clone()]);
+        let second =
+            release_by(&Catalogue::parse(&text).unwrap(), "2025Q4", std::slice::from_ref(&first));
         seal(&first, &folder.path().join("1.json"));
         seal(&second, &folder.path().join("2.json"));
         let (outcome, _, _) = verify_by(folder.path(), "2.json", &["1.json"], &[]);

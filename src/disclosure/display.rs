@@ -73,8 +73,7 @@ pub fn least_shown(variance: f64) -> f64 {
 /// the release can tell, and who has not learns no more of the exact counts than from the value.
 #[must_use]
 pub(super) const fn says_nothing(margin: f64, scale: f64) -> bool {
-    // A margin that is no number says nothing, either.
-    !(2.0 * margin < scale)
+    margin.is_nan() || 2.0 * margin >= scale
 }
 
 /// A count.

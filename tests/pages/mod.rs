@@ -4,7 +4,7 @@
 //! - [`matrix`]: every page as every kind of person, beside what gRPC tells the same caller
 //! - [`auditor`]: a figure's sources, reviews, signing in as a leaf
 //! - [`hostile`]: changed cookies, forms from elsewhere, replayed links, forced addresses
-//! - [`officer`]: feeds
+//! - [`officer`]: which feeds are due or overdue
 //! - [`provider`]: signing in by OpenID Connect
 //! - [`refused`]: what can't be read, is not asked so, or takes too long
 //! - [`sending`]: a file mapped, checked and sent

@@ -6,7 +6,10 @@ use super::{
     register::MOST_LINES,
     visitor::Visitor,
 };
-use crate::gateway::{FeedLine, FeedState, PageRequest, PartnerLine};
+use crate::{
+    gateway::{FeedLine, FeedState, PageRequest, PartnerLine},
+    protocol::vocabulary::Frequency,
+};
 use askama::Template;
 use axum::extract::State;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
@@ -53,7 +56,7 @@ pub(super) async fn page(State(pages): State<Arc<Pages>>, visitor: Visitor) -> A
     Ok(answer::page(&PartnersPage {
         frame: visitor.frame(&pages, "Partners and feeds", "/partners"),
         standing: standing(&found.feeds),
-        feeds: found.feeds.into_iter().map(feed).collect(),
+        feeds: found.feeds.iter().map(feed).collect(),
         partners: found.partners.entries.into_iter().map(partner).collect(),
         entry: receipt.leaf_index,
     }))
@@ -71,11 +74,11 @@ fn partner(PartnerLine { partner, disabled }: PartnerLine) -> PartnerRow {
     }
 }
 
-fn feed(line: FeedLine) -> FeedRow {
+fn feed(line: &FeedLine) -> FeedRow {
     FeedRow {
         partner: line.partner.to_string(),
         record_type: line.record_type.name().replace('_', " "),
-        frequency: line.frequency.map(|frequency| frequency.words()).unwrap_or_default(),
+        frequency: line.frequency.map(Frequency::words).unwrap_or_default(),
         pushed: line.last_push.map(moment).unwrap_or_default(),
         extract: line.last_extract.map(day).unwrap_or_default(),
         due: line.due.map(day).unwrap_or_default(),
