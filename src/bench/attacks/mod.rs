@@ -165,12 +165,12 @@ pub(crate) fn worst(
 }
 
 /// How far from each count lies what is published of it: by a rule in use of this name, or by
-/// ours at the count's variance. Without what is withheld.
+/// ours at the count's variance; `None` where that withholds it.
 pub(crate) fn published<R: CryptoRng + ?Sized>(
     mechanism: &str,
     counts: &[(i64, u32)],
     rng: &mut R,
-) -> Vec<f64> {
+) -> Vec<Option<f64>> {
     let rules = mechanisms::in_use();
     let rule = rules.iter().find(|rule| rule.name() == mechanism);
     let mut noises = Noises::default();
@@ -184,7 +184,7 @@ pub(crate) fn published<R: CryptoRng + ?Sized>(
         };
         Some((shown - count).abs() as f64)
     };
-    counts.iter().filter_map(&mut error).collect()
+    counts.iter().map(&mut error).collect()
 }
 
 /// What ours shows of a count of one base cell: rounded, unless it is withheld.

@@ -113,8 +113,13 @@ impl Build {
 
     /// One table alone, at the variance of the design's own experiments.
     pub(super) fn at_nine(catalogue: &Catalogue) -> Self {
+        Self::alone_at_nine(catalogue, world::TABLE)
+    }
+
+    /// The same of another table.
+    pub(super) fn alone_at_nine(catalogue: &Catalogue, table: &str) -> Self {
         let mut catalogue = catalogue.clone();
-        catalogue.tables.retain(|table| table.id.as_str() == world::TABLE);
+        catalogue.tables.retain(|own| own.id.as_str() == table);
         let left = catalogue.clone();
         let stands = |measure: &Measure| left.table(measure.table()).is_some();
         catalogue.indicators.retain(|indicator| {

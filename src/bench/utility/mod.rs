@@ -251,8 +251,13 @@ fn beside(town: &Town, plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Vec<Row
         .collect();
     let [_, allowed] = attacks::exact_bounds(&town.catalogue);
     let mut rows: Vec<Row> = Vec::new();
-    for attack in worst {
-        let mut errors = attacks::published(attack.mechanism, &counts, &mut rng);
+    let mut published = |mechanism| attacks::published(mechanism, &counts, &mut rng);
+    let all: Vec<_> = worst.iter().map(|attack| published(attack.mechanism)).collect();
+    // The same counts in the same cells: those that each of them shows.
+    let by_all = |at: &usize| all.iter().all(|errors| errors[*at].is_some());
+    let by_all: Vec<usize> = (0..counts.len()).filter(by_all).collect();
+    for (attack, own) in worst.into_iter().zip(&all) {
+        let mut errors: Vec<f64> = by_all.iter().filter_map(|at| own[*at]).collect();
         let mut row = share_row(("beside", attack.mechanism, "reach_area"), (0, 1), (0.0, 1.0));
         row.values = errors.len() as u64;
         row.measured = Some(quantile(&mut errors));

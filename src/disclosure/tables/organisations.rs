@@ -1,5 +1,10 @@
 //! Organisations, from records about nobody. A provider may be a childminder, who is a person:
 //! providers have noise and a cost like anybody. Schools are bodies and are counted exactly.
+//!
+//! A provider is its number. A childminder who was given a second one within the twelve months (who
+//! registered anew) is two providers: the sessions carry nothing else by which both could be known to be
+//! one, as no name or address of a provider is taken. Such a person is in two cells where one is
+//! charged, and is told apart, at worst, as if the table had a quarter of its variance.
 
 use crate::{
     disclosure::{

@@ -1,5 +1,6 @@
 //! A provider at a session that was held for providers. About nobody; a childminder is a person,
-//! so the provider's number is a pseudonym all the same.
+//! so the provider's number is a pseudonym all the same. It is all that tells one provider from another:
+//! who gets a second number counts as two.
 
 use crate::domain::{
     field::{

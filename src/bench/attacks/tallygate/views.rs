@@ -22,27 +22,38 @@ fn columns(table: &Table, cells: &[String]) -> Vec<usize> {
     cells.iter().filter_map(|cell| table.cells.iter().position(|own| own == cell)).collect()
 }
 
-fn first_share(build: &Build) -> Option<Share<'_>> {
+/// The first share that the child's two states are told by at all: of most of them it is in the
+/// same cells, or in none.
+fn telling_share<'a>(build: &'a Build, quarter: &[Release; 3], row: usize) -> Option<Share<'a>> {
+    let [without, with, _] = quarter;
     build.claimed.indicators.iter().find_map(|indicator| {
         let Measure::Share { table, numerator, denominator } = &indicator.measure else {
             return None;
         };
-        let table = build.claimed.table(table).filter(|table| table.id.as_str() == world::TABLE)?;
+        let table = build.claimed.table(table).filter(|table| world::is_by_area(table))?;
         let (numerator, denominator) = (columns(table, numerator), columns(table, denominator));
-        (numerator.len() < denominator.len()).then_some(Share {
-            indicator,
-            table,
-            numerator,
-            denominator,
-        })
+        let share = Share { indicator, table, numerator, denominator };
+        let is_told = share.sums(without, row) != share.sums(with, row);
+        (share.numerator.len() < share.denominator.len() && is_told).then_some(share)
     })
+}
+
+impl Share<'_> {
+    /// What is counted, and what it is out of, in an area.
+    fn sums(&self, release: &Release, row: usize) -> (f64, f64) {
+        let counts = release.table(&self.table.id).and_then(|table| table.counts.get(row));
+        let sum = |columns: &[usize]| -> f64 {
+            counts.map_or(0.0, |counts| columns.iter().map(|c| counts[*c] as f64).sum())
+        };
+        (sum(&self.numerator), sum(&self.denominator))
+    }
 }
 
 fn area(release: &Release, row: usize) -> &crate::domain::AreaCode {
     &release.geography.areas[row].code
 }
 
-/// The log-likelihood ratio of what stands behind the first percentage of an area's card:
+/// The log-likelihood ratio of what stands behind a percentage of an area's card that tells:
 /// every pair of noisy counts that would be displayed just so.
 pub(super) fn ratio(
     build: &Build,
@@ -50,17 +61,10 @@ pub(super) fn ratio(
     row: usize,
 ) -> Result<f64, DisclosureError> {
     let [without, with, seen] = quarter;
-    let Some(share) = first_share(build) else { return Ok(0.0) };
+    let Some(share) = telling_share(build, quarter, row) else { return Ok(0.0) };
     let code = area(seen, row);
     let read = figure(&build.claimed, seen, &share.indicator.id, None, code)?;
     let Released::Shown(reading) = read.value else { return Ok(0.0) };
-    let sums = |release: &Release| {
-        let counts = release.table(&share.table.id).and_then(|table| table.counts.get(row));
-        let sum = |columns: &[usize]| -> f64 {
-            counts.map_or(0.0, |counts| columns.iter().map(|c| counts[*c] as f64).sum())
-        };
-        (sum(&share.numerator), sum(&share.denominator))
-    };
     let variance = |cells: usize| cells as f64 * f64::from(share.table.variance);
     let (counted, rest) = (
         variance(share.numerator.len()),
@@ -68,7 +72,7 @@ pub(super) fn ratio(
     );
     let behind = candidates(&reading, counted, counted + rest);
     let likelihood = |release: &Release| -> f64 {
-        let (part, whole) = sums(release);
+        let (part, whole) = share.sums(release, row);
         let of = |(a, b): &(f64, f64)| {
             let (one, other) = (a - part, (b - a) - (whole - part));
             (-one * one / (2.0 * counted) - other * other / (2.0 * rest)).exp()
