@@ -17,7 +17,7 @@
 //!   the delta method, which treats the denominator as nearly certain, does not. The set is a
 //!   bounded interval exactly when the denominator exceeds 1.96 of its standard deviations, and
 //!   a percentage is withheld when it does not exceed max(10, 2 of them).
-//! - A percentage whose margin is half the scale or more ([`says_nothing`]) is not shown either, but
+//! - A percentage whose margin is half the scale or more is not shown either, but
 //!   said to be too uncertain.
 //! - Displayed figures are rounded each by itself and need not sum.
 
