@@ -243,15 +243,19 @@ impl Measured {
             Measure::Gap { .. } => (3, false),
         };
         self.asked += 1;
-        if let Released::Shown(reading) = read.value {
-            let interval = (reading.lower, reading.upper);
-            self.shown.look(interval, *truth);
-            self.missed += u64::from(*truth < reading.lower || reading.upper < *truth);
-            if asked.size >= ALWAYS_SHOWN * read.withheld_below {
-                self.figures[kind].look(interval, *truth);
+        match read.value {
+            Released::Shown(reading) => {
+                let interval = (reading.lower, reading.upper);
+                self.shown.look(interval, *truth);
+                self.missed += u64::from(*truth < reading.lower || reading.upper < *truth);
+                if asked.size >= ALWAYS_SHOWN * read.withheld_below {
+                    self.figures[kind].look(interval, *truth);
+                }
             }
-        } else if !is_counted {
-            return Ok(());
+            // What errs most is too uncertain to say: without it the rest errs less than expected of all.
+            Released::Uncertain => {}
+            Released::Withheld if is_counted => {}
+            Released::Withheld => return Ok(()),
         }
         let error = (value(measure, release, &asked.rows) - truth).abs();
         let name = (named(indicator.id.as_str(), *part), asked.level);
