@@ -276,6 +276,9 @@ fn tell(report: &PushReport, order: &PushOrder, console: &mut Console<'_>) {
         let path = path.display();
         console.note(&format!("the receipts of the push that broke before are in {path}"));
     }
+    if let Some(path) = &report.rejects_set_aside {
+        console.note(&format!("the rows that were rejected before are in {}", path.display()));
+    }
     for (reason, first) in report.reasons.iter().zip([true].into_iter().chain(repeat(false))) {
         let rows = counted(reason.count, "row", "rows");
         let field = if reason.field.is_empty() { "the row" } else { &reason.field };

@@ -38,6 +38,13 @@ pub enum JournalError {
          that command, or push without --resume"
     )]
     OtherPush,
+    /// Its rejects are not where this push would write them, or no longer whole.
+    #[error(
+        "the rejects of the push that is to be resumed are not in the file that --rejects names, as \
+         they were then: repeat that command, or push without --resume; rows that were sent before \
+         are recognised"
+    )]
+    OtherRejects,
     /// A line is not one of ours.
     #[error(
         "line {line} of the resume file {} is damaged: push without --resume; rows that were \

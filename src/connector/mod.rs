@@ -16,6 +16,7 @@ pub mod journal;
 pub mod order;
 pub mod profile;
 pub mod push;
+mod rejects_file;
 pub mod report;
 pub mod token_source;
 

@@ -14,8 +14,9 @@
 use super::{
     batches::{Batch, Cut, read_batches},
     blind,
-    journal::{Journal, Resumed, Subject},
+    journal::{Journal, Subject},
     order::{Blinding, Progress, PushError, PushOrder, failure},
+    rejects_file,
     report::{BatchOutcome, KeptReceipt, PushReport, Session, add_reason},
 };
 use crate::{
@@ -27,13 +28,7 @@ use crate::{
     },
 };
 use jiff::civil::Date;
-use std::{
-    collections::VecDeque,
-    fs::{File, OpenOptions},
-    io,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::VecDeque, fs::File, io, path::Path, sync::Arc};
 use tokio::{sync::mpsc, task};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
@@ -166,6 +161,10 @@ impl<'a> Desk<'a> {
         source: &Source,
         progress: &'a mut dyn Progress,
     ) -> Result<Self, PushError> {
+        if let Some(path) = &order.rejects {
+            rejects_file::refuse_itself(&order.file, path)
+                .map_err(|source| PushError::File { path: path.clone(), source })?;
+        }
         let (protocol, record_type) = (order.protocol.as_str(), order.record_type.name());
         let subject = Subject {
             file_sha256: source.input.sha256().to_owned(),
@@ -187,17 +186,15 @@ impl<'a> Desk<'a> {
                 (Some(journal), None, aside)
             }
         };
-        let rejects = order.rejects.as_deref().map(|path| {
-            open_rejects(path, resumed.as_ref(), &source.headings)
-                .map_err(|source| PushError::File { path: path.to_owned(), source })
-        });
+        let (rejects, rejects_aside) =
+            rejects_file::open(order.rejects.as_deref(), resumed.as_ref(), &source.headings)?;
         let mut report = resumed.map_or_else(
             || PushReport::begin(&order.file, source.input.sha256(), protocol, record_type),
             |resumed| resumed.report,
         );
         report.dry_run = order.dry_run;
         report.set_aside = aside;
-        let rejects = rejects.transpose()?;
+        report.rejects_set_aside = rejects_aside;
         let pending = VecDeque::new();
         Ok(Self { order, progress, report, journal, rejects, pending, sequence: 0 })
     }
@@ -419,24 +416,6 @@ impl<'a> Desk<'a> {
         }
         Ok(self.report)
     }
-}
-
-/// Begins the rejects file, or cuts it to what was acknowledged and goes on behind that.
-fn open_rejects(
-    path: &Path,
-    resumed: Option<&Resumed>,
-    columns: &[String],
-) -> Result<RejectsWriter<File>, FilesError> {
-    if let Some(resumed) = resumed
-        && resumed.rejects.as_deref() == Some(path)
-        && resumed.rejects_bytes > 0
-        && let Ok(file) = OpenOptions::new().append(true).open(path)
-        && file.metadata()?.len() >= resumed.rejects_bytes
-    {
-        file.set_len(resumed.rejects_bytes)?;
-        return Ok(RejectsWriter::go_on(file));
-    }
-    RejectsWriter::begin(File::create(path)?, columns)
 }
 
 #[cfg(test)]

@@ -128,6 +128,9 @@ pub struct PushReport {
     /// Where the receipts of an earlier push of this file lie, which broke and was not resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<PathBuf>,
+    /// Where the rows lie that stood in the rejects file before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejects_set_aside: Option<PathBuf>,
 }
 
 impl PushReport {
@@ -148,6 +151,7 @@ impl PushReport {
             sessions: Vec::new(),
             warnings: Vec::new(),
             set_aside: None,
+            rejects_set_aside: None,
         }
     }
 

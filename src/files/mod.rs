@@ -94,6 +94,9 @@ pub enum FilesError {
         /// The second one's.
         second: usize,
     },
+    /// Rejects would go into the file that is pushed.
+    #[error("the rejects can't be written into the file that is pushed: name another one")]
+    OwnRejects,
     /// A column that was asked for is not there.
     #[error("the file has no column {name}")]
     AbsentColumn {

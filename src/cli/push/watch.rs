@@ -26,6 +26,12 @@ const ENDINGS: [&str; 7] = ["csv", "txt", "tsv", "xlsx", "jsonl", "ndjson", "jso
 /// How large a file is, and when it was last written.
 type Looks = (u64, Option<SystemTime>);
 
+/// How a file looks now; `None` where there is none, or a link or folder.
+fn looks_of(path: &Path) -> Option<Looks> {
+    let metadata = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some((metadata.len(), metadata.modified().ok()))
+}
+
 struct Folder {
     root: PathBuf,
 }
@@ -51,9 +57,11 @@ impl Folder {
             });
             let hidden = entry.file_name().to_string_lossy().starts_with('.');
             // One that was moved away meanwhile is none.
-            let Ok(metadata) = entry.metadata() else { continue };
-            if known && !hidden && metadata.is_file() {
-                files.insert(path, (metadata.len(), metadata.modified().ok()));
+            if known
+                && !hidden
+                && let Some(looks) = looks_of(&path)
+            {
+                files.insert(path, looks);
             }
         }
         Ok(files)
@@ -104,7 +112,7 @@ impl Push {
             let found = folder.files().map_err(unreadable)?;
             for (file, looks) in &found {
                 if self.once || seen.get(file) == Some(looks) {
-                    rejects |= !self.push_one(&folder, &gateway, file, console).await?;
+                    rejects |= !self.push_one(&folder, &gateway, (file, looks), console).await?;
                 }
             }
             if self.once {
@@ -118,12 +126,13 @@ impl Push {
         }
     }
 
-    /// Whether all of it was well-formed.
+    /// Whether all of it was well-formed. A file that looks otherwise once it was pushed stays where
+    /// it is: nobody has seen the rows that came meanwhile.
     async fn push_one(
         &self,
         folder: &Folder,
         gateway: &Gateway,
-        file: &Path,
+        (file, looks): (&Path, &Looks),
         console: &mut Console<'_>,
     ) -> Result<bool, CliError> {
         let rejects = {
@@ -141,7 +150,10 @@ impl Push {
         let mut outcome = self.attempt(gateway, &order, console).await;
         // The file was replaced since, or the resume file is of no use: begin anew.
         if let Err(PushError::Journal(
-            JournalError::FileChanged | JournalError::OtherPush | JournalError::Damaged { .. },
+            JournalError::FileChanged
+            | JournalError::OtherPush
+            | JournalError::OtherRejects
+            | JournalError::Damaged { .. },
         )) = outcome
         {
             order.resume = false;
@@ -157,6 +169,12 @@ impl Push {
                 if report.is_clean() {
                     // Only headings are in it.
                     let _ = fs::remove_file(&rejects);
+                }
+                if looks_of(file) != Some(*looks) {
+                    let file = file.display();
+                    console
+                        .note(&format!("{file}: changed while it was pushed; push it once more"));
+                    return Ok(false);
                 }
                 folder.put("done", file)?;
                 Ok(report.is_clean())
